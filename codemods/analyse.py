@@ -1,0 +1,90 @@
+"""The analysis of one file as a pure function: bytes and what other files export in, findings and exports out."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from .analysis import values as v
+from .analysis.context import FileContext
+from .analysis.exports import exports, pins
+from .model import Finding
+from .release import Release
+from .rule import Rule
+from .source import Source
+from .suppress import Suppressions
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a file stands in its project: its path as named, its dotted module name, whether it is a package."""
+
+    path: str
+    module: str = ""
+    package: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What the rest of the project contributes: values other modules export, and this module's names others use."""
+
+    outside: Mapping[str, v.Value] = field(default_factory=dict)
+    pinned: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """What analysis found in one file.
+
+    Attributes:
+        findings: in order of position. suppressed: how many were silenced by comments.
+        exports: qualified names of this module that denote something affected.
+        imports: absolute dotted paths this file imports (project modules among them).
+        pins: qualified names of other modules that this file refers to by name or string.
+    """
+
+    findings: tuple[Finding, ...]
+    suppressed: int
+    exports: Mapping[str, v.Value]
+    imports: frozenset[str]
+    pins: frozenset[str]
+
+
+def analyse(
+    data: bytes,
+    place: Place,
+    release: Release,
+    rules: Iterable[Rule],
+    world: World,
+    all_keywords: bool = False,
+) -> Analysis:
+    """Find every affected place of a Python file.
+
+    Raises SyntaxError, ValueError or UnicodeDecodeError when the file is not Python, RecursionError or
+    MemoryError when it is nested absurdly deep.
+    """
+    source = Source.decode(data)
+    context = FileContext(
+        place.path,
+        source,
+        parse(source),
+        release,
+        place.module,
+        place.package,
+        world.outside,
+        world.pinned,
+        all_keywords,
+    )
+    found = [finding for rule in rules for finding in rule.check(context)]
+    silenced = Suppressions.read(source)
+    kept = sorted((f for f in found if not silenced.covers(f)), key=lambda f: (f.line, f.column, f.code))
+    return Analysis(tuple(kept), len(found) - len(kept), exports(context), context.all_imports, pins(context))
+
+
+def parse(source: Source) -> ast.Module:
+    """The syntax tree, without the warnings the compiler may have about the user's code."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(source.utf8)

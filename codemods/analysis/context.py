@@ -1,0 +1,295 @@
+"""What rules look at: one file's imports, references, calls, attributes and texts, resolved once.
+
+Only chains that can lead to something affected are evaluated: starting from imports of affected packages
+(and of project modules that export affected things), names are followed through bindings by spelling alone,
+which over-approximates and costs one set look-up each; evaluation then decides.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from ..model import Edit, Finding, Outcome
+from ..release import Release
+from . import values as v
+from .evaluate import Evaluator
+from .scopes import Binding, Module, Text, Use
+
+if TYPE_CHECKING:
+    from ..source import Source
+
+_ALWAYS = frozenset({"getattr", "hasattr", "__import__"})
+_LOADERS = frozenset({"importlib", "pkgutil", "typing", "operator"})
+_WORD = re.compile(r"[A-Za-z_]\w*")
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """One imported name: ``target`` is its absolute dotted path as spelled (legacy roots kept)."""
+
+    node: ast.Import | ast.ImportFrom
+    alias: ast.alias
+    target: str
+    binding: Binding
+
+    @property
+    def local(self) -> str:
+        return self.binding.name
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A name or attribute that denotes a known symbol.
+
+    ``owner`` is the value an attribute is looked up on (None for names); ``index`` the place in the use's links.
+    """
+
+    node: ast.Name | ast.Attribute
+    symbol: str
+    owner: v.Value
+    use: Use
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call whose callee's value is (partly) known."""
+
+    node: ast.Call
+    callee: v.Value
+    use: Use
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """An attribute read or written on a value that is (partly) known."""
+
+    node: ast.Attribute
+    owner: v.Value
+    use: Use
+    index: int
+
+
+@dataclass
+class FileContext:
+    """One file under analysis; see the module docstring.
+
+    Args:
+        path: as the user named it. name: dotted module name, "" when it has none. package: is ``__init__.py``.
+        outside: qualified names of other project modules → values. pinned: this module's names others rely on.
+        all_keywords: whether every argument of an affected call gets its keyword.
+    """
+
+    path: str
+    source: Source
+    tree: ast.Module
+    release: Release
+    name: str = ""
+    package: bool = False
+    outside: Mapping[str, v.Value] = field(default_factory=dict)
+    pinned: frozenset[str] = frozenset()
+    all_keywords: bool = False
+
+    @cached_property
+    def module(self) -> Module:
+        return Module(self.tree)
+
+    @cached_property
+    def evaluator(self) -> Evaluator:
+        return Evaluator(self.module, self.release, self.name, self.package, self.outside)
+
+    @cached_property
+    def imports(self) -> list[Import]:
+        """All imports of affected packages and of project modules that export something affected."""
+        found = []
+        for binding in self.module.imports:
+            target = self._target(binding)
+            if target and self._relevant(target):
+                assert binding.alias is not None
+                found.append(Import(binding.node, binding.alias, target, binding))  # type: ignore[arg-type]
+        return found
+
+    @cached_property
+    def all_imports(self) -> frozenset[str]:
+        """Absolute dotted paths of everything imported; star imports as their module."""
+        named = {self._target(binding) for binding in self.module.imports}
+        return frozenset(named | {self.evaluator.absolute(node) for node in self.module.stars}) - {""}
+
+    def _target(self, binding: Binding) -> str:
+        assert binding.alias is not None
+        if isinstance(binding.node, ast.ImportFrom):
+            module = self.evaluator.absolute(binding.node)
+            return f"{module}.{binding.alias.name}" if module else ""
+        return binding.alias.name
+
+    @cached_property
+    def stars(self) -> list[tuple[ast.ImportFrom, str]]:
+        """Star imports of affected modules, with their absolute path as spelled."""
+        pairs = [(node, self.evaluator.absolute(node)) for node in self.module.stars]
+        return [(node, path) for node, path in pairs if path and self._relevant(path)]
+
+    def _relevant(self, target: str) -> bool:
+        return target.partition(".")[0] in self.release.roots or target in self._outside_prefixes
+
+    @cached_property
+    def _outside_prefixes(self) -> frozenset[str]:
+        found: set[str] = set()
+        for key in self.outside:
+            parts = key.split(".")
+            found.update(".".join(parts[:i]) for i in range(1, len(parts) + 1))
+        return frozenset(found)
+
+    @cached_property
+    def texts(self) -> list[Text]:
+        """String constants that are a dotted path or name (docstrings and prose are not)."""
+        return [t for t in self.module.texts if _PATH.fullmatch(t.node.value)]  # type: ignore[arg-type]
+
+    @cached_property
+    def affected_names(self) -> frozenset[str]:
+        """Spellings of local names that may lead to something affected."""
+        names = {i.local for i in self.imports} | _ALWAYS
+        names |= {n for node, path in self.stars for n in self._star_names(path)}
+        if any(t.node.value.partition(".")[0] in self.release.roots for t in self.texts):  # type: ignore[union-attr]
+            names |= {b.name for b in self.module.imports if self._target(b).partition(".")[0] in _LOADERS}
+        else:
+            names |= {b.name for b in self.module.imports if self._target(b) == "typing.cast"}
+        self._spread(names)
+        return frozenset(names)
+
+    def _star_names(self, path: str) -> Iterable[str]:
+        listed = self.release.stars.get(self.release.canonical(path), ())
+        prefix = path + "."
+        return (*listed, *(k[len(prefix) :] for k in self.outside if k.startswith(prefix)))
+
+    def _spread(self, names: set[str]) -> None:
+        """Add every name whose binding mentions one that is in, until nothing is new."""
+        uses = self.module.uses
+        pending = [b for b in self.module.bindings if b.mentions[0] < b.mentions[1] or _text_annotation(b)]
+        attributes = [b for group in self.module.attributes.values() for b in group]
+        pending += [b for b in attributes if b.mentions[0] < b.mentions[1]]
+        grown = True
+        while grown:
+            grown = False
+            rest = []
+            for b in pending:
+                key = f".{b.name}" if isinstance(b.target, ast.Attribute) else b.name
+                if key in names:
+                    continue
+                start, end = b.mentions
+                hit = any(uses[i].name in names or self._by_attribute(uses[i], names) for i in range(start, end))
+                if hit or names.intersection(_WORD.findall(_text_annotation(b))):
+                    names.add(key)
+                    grown = True
+                else:
+                    rest.append(b)
+            pending = rest
+            grown |= self._spread_returns(names)
+
+    def _spread_returns(self, names: set[str]) -> bool:
+        before = len(names)
+        for use in self.module.uses:
+            returns = isinstance(use.stmt, ast.Return) or isinstance(use.scope.node, ast.Lambda)
+            if returns and use.name in names and use.scope.kind == "function":
+                names.add(use.scope.name)
+        return len(names) > before
+
+    @staticmethod
+    def _by_attribute(use: Use, names: set[str] | frozenset[str]) -> bool:
+        return any(isinstance(link, ast.Attribute) and f".{link.attr}" in names for link in use.links)
+
+    @cached_property
+    def uses(self) -> list[Use]:
+        """The uses worth evaluating: of an affected name or attribute, or with such a use in their arguments."""
+        names = self.affected_names
+        attributes = any(n.startswith(".") for n in names)
+        uses = self.module.uses
+        wanted: list[Use] = []
+        open_: list[tuple[int, Use]] = []
+        taken: set[int] = set()
+        for index, use in enumerate(uses):
+            while open_ and open_[-1][0] <= index:
+                open_.pop()
+            if use.name in names or (attributes and self._by_attribute(use, names)):
+                for _, outer in (*open_, (0, use)):
+                    if id(outer) not in taken:
+                        taken.add(id(outer))
+                        wanted.append(outer)
+            if use.end > index + 1:
+                open_.append((use.end, use))
+        return wanted
+
+    @cached_property
+    def _resolved(self) -> tuple[list[Reference], list[Call], list[Attribute]]:
+        references: list[Reference] = []
+        calls: list[Call] = []
+        attributes: list[Attribute] = []
+        for use in self.uses:
+            values = self.evaluator.steps(use)
+            for index, (link, value) in enumerate(zip(use.links, values, strict=True)):
+                before = values[index - 1] if index else None
+                if isinstance(link, ast.Name | ast.Attribute):
+                    symbols = {o.name for o in v.options(value) if isinstance(o, v.Symbol)}
+                    references += [Reference(link, name, before, use, index) for name in sorted(symbols)]
+                if isinstance(link, ast.Call) and before is not None:
+                    calls.append(Call(link, before, use, index))
+                if isinstance(link, ast.Attribute):
+                    attributes.append(Attribute(link, before, use, index))
+        return references, calls, attributes
+
+    @property
+    def references(self) -> list[Reference]:
+        return self._resolved[0]
+
+    @property
+    def calls(self) -> list[Call]:
+        return self._resolved[1]
+
+    @property
+    def attributes(self) -> list[Attribute]:
+        return self._resolved[2]
+
+    # -- what rules report --------------------------------------------------------------------------
+
+    def finding(
+        self,
+        code: str,
+        node: ast.AST,
+        message: str,
+        *,
+        outcome: Outcome = Outcome.REWRITTEN,
+        step: str = "",
+        edits: Iterable[Edit] = (),
+    ) -> Finding:
+        """A finding at ``node``; nodes of one file give positions in its text."""
+        start, end = self.source.span(node)
+        line, column = self.source.position(start)
+        end_line, end_column = self.source.position(end)
+        return Finding(
+            code, self.path, line, column, end_line, end_column, outcome, message, step, tuple(edits)
+        )
+
+    def needs_you(self, code: str, node: ast.AST, message: str, step: str) -> Finding:
+        return self.finding(code, node, message, outcome=Outcome.NEEDS_YOU, step=step)
+
+    def parent(self, node: ast.AST) -> ast.AST | None:
+        """The node that a use's outermost link or a compound expression stands in."""
+        return self.module.parents.get(node)
+
+    def segment(self, node: ast.AST) -> str:
+        """The source text of a node."""
+        start, end = self.source.span(node)
+        return self.source.utf8[start:end].decode("utf-8")
+
+
+_PATH = re.compile(r"[A-Za-z_][\w.:/\-]{0,300}")
+
+
+def _text_annotation(binding: Binding) -> str:
+    node = binding.annotation
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""

@@ -1,0 +1,84 @@
+"""What a module offers to the rest of the project, and which names of other modules it relies on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from . import values as v
+from .context import FileContext
+
+
+def exports(context: FileContext) -> Mapping[str, v.Value]:
+    """Qualified names of this module (and of its classes' attributes) that denote something affected."""
+    if not context.name or not context.affected_names:
+        return {}
+    return {f"{context.name}.{name}": value for name, value in _pairs(context) if _matters(value, context)}
+
+
+def _pairs(context: FileContext) -> Iterator[tuple[str, v.Value]]:
+    evaluator, module = context.evaluator, context.module
+    for name, bindings in module.top.bindings.items():
+        if name not in context.affected_names:
+            continue
+        yield name, v.one_of([evaluator.binding(b) for b in bindings])
+    for name, bindings in module.top.bindings.items():
+        if any(b.kind == "class" for b in bindings):
+            for attribute in _class_names(context):
+                value = evaluator.attribute(v.Instance(f"{context.name}.{name}"), attribute)
+                if not isinstance(value, v.Method):
+                    yield f"{name}.{attribute}", value
+    for node, path in context.stars:
+        prefix = context.release.canonical(path)
+        for name in context.release.stars.get(prefix, ()):
+            yield name, evaluator.symbol(f"{path}.{name}")
+        start = path + "."
+        for key, value in context.outside.items():
+            if key.startswith(start) and "." not in key[len(start) :]:
+                yield key[len(start) :], value
+
+
+def _class_names(context: FileContext) -> set[str]:
+    """Attribute names that may hold something affected, spelled with a dot by the context or bound in a class."""
+    return {n.lstrip(".") for n in context.affected_names if n.startswith(".")} | {
+        b.name for b in context.module.bindings if b.scope.kind == "class" and b.name in context.affected_names
+    }
+
+
+def _matters(value: v.Value, context: FileContext) -> bool:
+    """Whether another file could be affected through this value."""
+    if isinstance(value, v.OneOf):
+        return any(_matters(option, context) for option in value.options)
+    if isinstance(value, v.Symbol):
+        return value.name.partition(".")[0] in context.release.roots
+    if isinstance(value, v.Launched | v.Jitted):
+        return _matters(value.kernel, context)
+    if isinstance(value, v.Partial):
+        return _matters(value.function, context)
+    if isinstance(value, v.Instance):
+        return value.of in context.release.types or value.of.partition(".")[0] in context.release.roots
+    if isinstance(value, v.Sequence):
+        return _matters(value.element, context)
+    if isinstance(value, v.Mapping):
+        return any(_matters(item, context) for _, item in value.items)
+    if isinstance(value, v.Function):
+        return _matters(value.returns, context)
+    return False
+
+
+def pins(context: FileContext) -> frozenset[str]:
+    """Qualified names of other modules that must keep existing because this file uses them."""
+    if not context.outside:
+        return frozenset()
+    _ = context.references, context.imports
+    for binding in (i.binding for i in context.imports):
+        context.evaluator.binding(binding)
+    last = {key.rpartition(".")[2]: key for key in context.outside}
+    named: set[str] = set(context.evaluator.consulted)
+    for text in context.texts:
+        value = str(text.node.value).replace(":", ".")
+        named |= {key for key in context.outside if value == key or value.startswith(key + ".")}
+        if value in last:
+            named |= {key for key in context.outside if key.rpartition(".")[2] == value}
+    for _, path in context.stars:
+        named |= {key for key in context.outside if key.startswith(path + ".")}
+    return frozenset(named)

@@ -1,0 +1,565 @@
+"""One pass over a module's syntax tree: scopes, bindings with their control-flow position, and uses of names.
+
+A *use* is a maximal trailer chain on a name (``a.b[2](x).c``); its arguments are uses of their own.
+A *binding* is anything that gives a name a value. Both carry a :class:`Block` (the nest of branches they
+stand in) and an order number, from which :func:`reaching` decides which bindings a use can see.
+Raises RecursionError on absurdly nested code; the caller reports that file.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+_TRAILERS = (ast.Attribute, ast.Call, ast.Subscript)
+
+
+class Block:
+    """A straight run of statements: the arm of a compound statement, or a whole body."""
+
+    __slots__ = ("arm", "depth", "loop", "owner", "parent")
+
+    def __init__(self, parent: Block | None, owner: ast.AST, arm: str) -> None:
+        self.parent = parent
+        self.owner = owner
+        self.arm = arm
+        self.depth: int = parent.depth + 1 if parent else 0
+        self.loop = isinstance(owner, (ast.For, ast.AsyncFor, ast.While)) and arm == "body"
+
+    def chain(self) -> Iterator[Block]:
+        block: Block | None = self
+        while block is not None:
+            yield block
+            block = block.parent
+
+    def encloses(self, other: Block) -> bool:
+        return any(block is self for block in other.chain())
+
+
+class Scope:
+    """A lexical scope: module, class, function (also lambda), or comprehension."""
+
+    __slots__ = ("bindings", "declared", "kind", "name", "node", "owner", "parent")
+
+    def __init__(self, kind: str, node: ast.AST, parent: Scope | None, name: str) -> None:
+        self.kind = kind
+        self.node = node
+        self.parent = parent
+        self.name = name
+        self.bindings: dict[str, list[Binding]] = {}
+        self.declared: dict[str, str] = {}
+        self.owner: Scope | None = None
+
+
+class Binding:
+    """A name gets a value.
+
+    ``kind``: import, assign, element (of the iterable ``value``), parameter, function, class, other.
+    ``path``: tuple-unpacking indexes into ``value``. ``mentions``: slice of the module's uses in its value.
+    """
+
+    __slots__ = (
+        "alias",
+        "annotation",
+        "block",
+        "kind",
+        "mentions",
+        "name",
+        "node",
+        "order",
+        "path",
+        "scope",
+        "stmt",
+        "target",
+        "value",
+    )
+
+    def __init__(self, name: str, kind: str, node: ast.AST, scope: Scope, block: Block, order: int) -> None:
+        self.name = name
+        self.kind = kind
+        self.node = node
+        self.scope = scope
+        self.block = block
+        self.order = order
+        self.value: ast.expr | None = None
+        self.annotation: ast.expr | None = None
+        self.path: tuple[int | None, ...] = ()
+        self.alias: ast.alias | None = None
+        self.mentions = (0, 0)
+        self.stmt: ast.stmt | None = None
+        self.target: ast.expr | None = None
+
+
+class Use:
+    """A trailer chain on a name: ``links`` runs from the Name outwards to the outermost trailer.
+
+    ``end``: index behind the last use in the module's list that stands inside this chain's arguments.
+    """
+
+    __slots__ = ("block", "end", "inside", "links", "order", "scope", "stmt")
+
+    def __init__(
+        self, links: list[ast.expr], scope: Scope, block: Block, order: int, stmt: ast.stmt, inside: ast.AST
+    ) -> None:
+        self.links = links
+        self.scope = scope
+        self.block = block
+        self.order = order
+        self.stmt = stmt
+        self.inside = inside
+        self.end = 0
+
+    @property
+    def name(self) -> str:
+        base = self.links[0]
+        assert isinstance(base, ast.Name)
+        return base.id
+
+    @property
+    def top(self) -> ast.expr:
+        return self.links[-1]
+
+
+class Text:
+    """A string constant and where it stands (``inside``: the node it is a direct child of)."""
+
+    __slots__ = ("inside", "node", "scope", "stmt")
+
+    def __init__(self, node: ast.Constant, scope: Scope, stmt: ast.stmt, inside: ast.AST) -> None:
+        self.node = node
+        self.scope = scope
+        self.stmt = stmt
+        self.inside = inside
+
+
+class Module:
+    """Everything one pass finds in a module."""
+
+    def __init__(self, tree: ast.Module) -> None:
+        self.tree = tree
+        self.top = Scope("module", tree, None, "")
+        self.uses: list[Use] = []
+        self.by_name: dict[str, list[Use]] = {}
+        self.texts: list[Text] = []
+        self.bindings: list[Binding] = []
+        self.imports: list[Binding] = []
+        self.stars: list[ast.ImportFrom] = []
+        self.attributes: dict[str, list[Binding]] = {}
+        self.parents: dict[ast.AST, ast.AST] = {}
+        self.bodies: dict[ast.stmt, Block] = {}
+        self.scope_of: dict[ast.AST, Scope] = {}
+        self.names: set[str] = set()
+        _Walker(self).run()
+
+    def lookup(self, name: str, scope: Scope) -> tuple[Scope, list[Binding]] | None:
+        """The scope that owns ``name`` as seen from ``scope``, and all its bindings there; None for builtins."""
+        here: Scope | None = scope
+        first = True
+        while here is not None:
+            declared = here.declared.get(name)
+            if declared == "global":
+                return (self.top, self.top.bindings[name]) if name in self.top.bindings else None
+            visible = first or here.kind != "class"
+            if visible and declared is None and name in here.bindings:
+                return here, here.bindings[name]
+            first = False
+            here = here.parent
+        return None
+
+
+def exclusive(one: Block, two: Block) -> bool:
+    """Whether two blocks are different arms of one ``if`` or ``match``, or different handlers of one ``try``."""
+    arms = {id(block.owner): block for block in one.chain()}
+    for block in two.chain():
+        other = arms.get(id(block.owner))
+        if other is None or other is block:
+            continue
+        if isinstance(block.owner, ast.If | ast.Match):
+            return other.arm != block.arm
+        if isinstance(block.owner, ast.Try):
+            return other.arm != block.arm and "handler" in other.arm and "handler" in block.arm
+    return False
+
+
+def reaching(bindings: Iterable[Binding], use: Use, owner: Scope) -> list[Binding]:
+    """The bindings whose value ``use`` may see.
+
+    In another scope than the owner (a closure, a method) all of them; in the owner's scope the last one
+    that surely ran before, those in branches after that one, and those that a loop carries around.
+    """
+    found = [b for b in bindings if b.kind != "declaration"]
+    if use.scope is not owner or len(found) == 1:
+        return found
+    before = [b for b in found if b.order < use.order and not exclusive(b.block, use.block)]
+    sure = [b for b in before if b.block.encloses(use.block)]
+    last = max(sure, key=lambda b: b.order, default=None)
+    kept = [b for b in before if last is None or b.order >= last.order]
+    carried = [b for b in found if b.order > use.order and _shares_loop(b.block, use.block)]
+    return kept + carried or found
+
+
+def _shares_loop(one: Block, two: Block) -> bool:
+    mine = {id(block) for block in one.chain() if block.loop}
+    return any(id(block) in mine for block in two.chain() if block.loop)
+
+
+class _Walker:
+    """The pass itself: statements update the current scope and block, expressions record uses."""
+
+    def __init__(self, module: Module) -> None:
+        self.m = module
+        self.scope = module.top
+        self.block = Block(None, module.tree, "body")
+        self.order = 0
+        self.stmt: ast.stmt = ast.Pass()
+
+    def run(self) -> None:
+        self.m.scope_of[self.m.tree] = self.m.top
+        self.body(self.m.tree.body)
+
+    # -- statements ---------------------------------------------------------------------------------
+
+    def body(self, statements: list[ast.stmt]) -> None:
+        for stmt in statements:
+            self.stmt = stmt
+            self.m.bodies[stmt] = self.block
+            handler = _STATEMENTS.get(type(stmt))
+            if handler is None:
+                self.children(stmt)
+            else:
+                handler(self, stmt)
+
+    def arm(self, owner: ast.AST, arm: str, statements: list[ast.stmt]) -> None:
+        if not statements:
+            return
+        outer, self.block = self.block, Block(self.block, owner, arm)
+        self.body(statements)
+        self.block = outer
+
+    def nested(self, scope: Scope, statements: list[ast.stmt]) -> None:
+        outer = self.scope, self.block
+        self.scope, self.block = scope, Block(None, scope.node, "body")
+        self.body(statements)
+        self.scope, self.block = outer
+
+    def function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        for decorator in node.decorator_list:
+            self.expr(decorator, node)
+        self.signature_uses(node.args)
+        start = len(self.m.uses)
+        if node.returns:
+            self.expr(node.returns, node)
+        binding = self.bind(node.name, "function", node)
+        binding.annotation, binding.mentions = node.returns, (start, len(self.m.uses))
+        scope = self.new_scope("function", node, node.name)
+        stmt = self.stmt
+        self.parameters(node.args, scope)
+        self.nested(scope, node.body)
+        self.stmt = stmt
+
+    def klass(self, node: ast.ClassDef) -> None:
+        start = len(self.m.uses)
+        for part in (*node.decorator_list, *node.bases):
+            self.expr(part, node)
+        for keyword in node.keywords:
+            self.expr(keyword.value, node)
+        self.bind(node.name, "class", node).mentions = (start, len(self.m.uses))
+        self.nested(self.new_scope("class", node, node.name), node.body)
+
+    def new_scope(self, kind: str, node: ast.AST, name: str) -> Scope:
+        scope = Scope(kind, node, self.scope, name)
+        self.m.scope_of[node] = scope
+        return scope
+
+    def signature_uses(self, args: ast.arguments) -> None:
+        for default in (*args.defaults, *args.kw_defaults):
+            if default is not None:
+                self.expr(default, args)
+
+    def parameters(self, args: ast.arguments, scope: Scope) -> None:
+        outer, self.scope = self.scope, scope
+        block, self.block = self.block, Block(None, scope.node, "body")
+        starred = [a for a in (args.vararg, args.kwarg) if a]
+        for arg in (*args.posonlyargs, *args.args, *args.kwonlyargs, *starred):
+            start = len(self.m.uses)
+            if arg.annotation is not None:
+                self.scope, inner = outer, self.scope
+                self.expr(arg.annotation, arg)
+                self.scope = inner
+            binding = self.bind(arg.arg, "parameter", arg)
+            binding.annotation = None if arg in starred else arg.annotation
+            binding.mentions = (start, len(self.m.uses))
+        self.scope, self.block = outer, block
+
+    def imports(self, node: ast.Import | ast.ImportFrom) -> None:
+        for alias in node.names:
+            if alias.name == "*":
+                self.m.stars.append(node)  # type: ignore[arg-type]
+                continue
+            name = alias.asname or (alias.name if isinstance(node, ast.ImportFrom) else alias.name.split(".")[0])
+            binding = self.bind(name, "import", node)
+            binding.alias = alias
+            self.m.imports.append(binding)
+
+    def assign(self, node: ast.Assign) -> None:
+        start = len(self.m.uses)
+        self.expr(node.value, node)
+        mentions = (start, len(self.m.uses))
+        for target in node.targets:
+            self.target(target, node, "assign", node.value, mentions)
+
+    def ann_assign(self, node: ast.AnnAssign) -> None:
+        start = len(self.m.uses)
+        self.expr(node.annotation, node)
+        if node.value is not None:
+            self.expr(node.value, node)
+        mentions = (start, len(self.m.uses))
+        self.target(node.target, node, "assign", node.value, mentions, node.annotation)
+
+    def aug_assign(self, node: ast.AugAssign) -> None:
+        self.expr(node.value, node)
+        self.expr(node.target, node)
+        self.target(node.target, node, "other", None, (0, 0))
+
+    def loop(self, node: ast.For | ast.AsyncFor) -> None:
+        start = len(self.m.uses)
+        self.expr(node.iter, node)
+        self.target(node.target, node, "element", node.iter, (start, len(self.m.uses)))
+        self.arm(node, "body", node.body)
+        self.arm(node, "orelse", node.orelse)
+
+    def branch(self, node: ast.If | ast.While) -> None:
+        self.expr(node.test, node)
+        self.arm(node, "body", node.body)
+        self.arm(node, "orelse", node.orelse)
+
+    def with_(self, node: ast.With | ast.AsyncWith) -> None:
+        for item in node.items:
+            start = len(self.m.uses)
+            self.expr(item.context_expr, node)
+            if item.optional_vars is not None:
+                mentions = (start, len(self.m.uses))
+                self.target(item.optional_vars, node, "enter", item.context_expr, mentions)
+        self.body(node.body)
+
+    def try_(self, node: ast.Try) -> None:
+        self.arm(node, "body", node.body)
+        for index, handler in enumerate(node.handlers):
+            if handler.type is not None:
+                self.expr(handler.type, handler)
+            if handler.name:
+                self.bind(handler.name, "other", handler)
+            self.arm(node, f"handler{index}", handler.body)
+        self.arm(node, "orelse", node.orelse)
+        self.body(node.finalbody)
+
+    def match(self, node: ast.Match) -> None:
+        self.expr(node.subject, node)
+        for index, case in enumerate(node.cases):
+            for part in ast.walk(case.pattern):
+                name = getattr(part, "name", None) or getattr(part, "rest", None)
+                if isinstance(name, str):
+                    self.bind(name, "other", part)
+                if isinstance(part, ast.MatchValue):
+                    self.expr(part.value, part)
+                elif isinstance(part, ast.MatchClass):
+                    self.expr(part.cls, part)
+            if case.guard is not None:
+                self.expr(case.guard, case)
+            self.arm(node, f"case{index}", case.body)
+
+    def scoping(self, node: ast.Global | ast.Nonlocal) -> None:
+        kind = "global" if isinstance(node, ast.Global) else "nonlocal"
+        for name in node.names:
+            self.scope.declared[name] = kind
+
+    def delete(self, node: ast.Delete) -> None:
+        for target in node.targets:
+            if not isinstance(target, ast.Name):
+                self.expr(target, node)
+
+    # -- bindings -----------------------------------------------------------------------------------
+
+    def bind(self, name: str, kind: str, node: ast.AST) -> Binding:
+        self.order += 1
+        scope = self.scope
+        if scope.declared.get(name) == "global":
+            scope = self.m.top
+        elif scope.declared.get(name) == "nonlocal":
+            found = self.m.lookup(name, scope)
+            scope = found[0] if found else scope
+        binding = Binding(name, kind, node, scope, self.block, self.order)
+        binding.stmt = self.stmt
+        scope.bindings.setdefault(name, []).append(binding)
+        self.m.bindings.append(binding)
+        self.m.names.add(name)
+        return binding
+
+    def target(
+        self,
+        target: ast.expr,
+        node: ast.stmt | ast.comprehension | ast.NamedExpr,
+        kind: str,
+        value: ast.expr | None,
+        mentions: tuple[int, int],
+        annotation: ast.expr | None = None,
+        path: tuple[int | None, ...] = (),
+    ) -> None:
+        if isinstance(target, ast.Tuple | ast.List):
+            starred = any(isinstance(e, ast.Starred) for e in target.elts)
+            for index, element in enumerate(target.elts):
+                self.target(element, node, kind, value, mentions, None, (*path, None if starred else index))
+        elif isinstance(target, ast.Starred):
+            self.target(target.value, node, "other", None, (0, 0))
+        elif isinstance(target, ast.Name):
+            binding = self.bind(target.id, kind, node)
+            self._fill(binding, target, value, mentions, annotation, path)
+        else:
+            self.expr(target, node)
+            if isinstance(target, ast.Attribute):
+                self.order += 1
+                binding = Binding(target.attr, kind, node, self.scope, self.block, self.order)
+                binding.stmt = self.stmt
+                self._fill(binding, target, value, mentions, annotation, path)
+                self.m.attributes.setdefault(target.attr, []).append(binding)
+
+    @staticmethod
+    def _fill(
+        binding: Binding,
+        target: ast.expr,
+        value: ast.expr | None,
+        mentions: tuple[int, int],
+        annotation: ast.expr | None,
+        path: tuple[int | None, ...],
+    ) -> None:
+        binding.target, binding.value, binding.mentions = target, value, mentions
+        binding.annotation, binding.path = annotation, path
+
+    # -- expressions --------------------------------------------------------------------------------
+
+    def children(self, node: ast.AST) -> None:
+        for name in node._fields:
+            value = getattr(node, name, None)
+            if isinstance(value, ast.expr):
+                self.expr(value, node)
+            elif isinstance(value, list):
+                for item in value:
+                    if isinstance(item, ast.expr):
+                        self.expr(item, node)
+                    elif isinstance(item, ast.AST):
+                        self.children(item)
+            elif isinstance(value, ast.AST) and not isinstance(value, ast.expr_context | ast.operator):
+                self.children(value)
+
+    def expr(self, node: ast.expr, parent: ast.AST) -> None:
+        kind = type(node)
+        if kind is ast.Constant:
+            if type(node.value) is str:  # type: ignore[attr-defined]
+                self.m.texts.append(Text(node, self.scope, self.stmt, parent))  # type: ignore[arg-type]
+            return
+        if kind is ast.Name or kind in _TRAILERS:
+            self.chain(node, parent)
+            return
+        self.m.parents[node] = parent
+        handler = _EXPRESSIONS.get(kind)
+        if handler is None:
+            self.children(node)
+        else:
+            handler(self, node)
+
+    def chain(self, top: ast.expr, parent: ast.AST) -> None:
+        links = [top]
+        node = top
+        while type(node) in _TRAILERS:
+            node = node.func if type(node) is ast.Call else node.value  # type: ignore[attr-defined]
+            links.append(node)
+        links.reverse()
+        self.m.parents[top] = parent
+        use = None
+        if type(node) is ast.Name:
+            self.order += 1
+            use = Use(links, self.scope, self.block, self.order, self.stmt, parent)
+            self.m.uses.append(use)
+            self.m.by_name.setdefault(node.id, []).append(use)
+        else:
+            self.expr(node, links[1])
+        for link in links:
+            if type(link) is ast.Call:
+                for arg in link.args:
+                    self.expr(arg, link)
+                for keyword in link.keywords:
+                    self.expr(keyword.value, link)
+            elif type(link) is ast.Subscript:
+                self.expr(link.slice, link)
+        if use is not None:
+            use.end = len(self.m.uses)
+
+    def lambda_(self, node: ast.Lambda) -> None:
+        self.signature_uses(node.args)
+        scope = self.new_scope("function", node, "<lambda>")
+        self.parameters(node.args, scope)
+        outer = self.scope, self.block
+        self.scope, self.block = scope, Block(None, node, "body")
+        self.expr(node.body, node)
+        self.scope, self.block = outer
+
+    def comprehension(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp) -> None:
+        outer, self.scope = self.scope, self.new_scope("comprehension", node, "<comprehension>")
+        for index, generator in enumerate(node.generators):
+            inner = self.scope
+            if index == 0:
+                self.scope = outer
+            start = len(self.m.uses)
+            self.expr(generator.iter, node)
+            self.scope = inner
+            self.target(generator.target, generator, "element", generator.iter, (start, len(self.m.uses)))
+            for condition in generator.ifs:
+                self.expr(condition, node)
+        parts = (node.key, node.value) if isinstance(node, ast.DictComp) else (node.elt,)
+        for part in parts:
+            self.expr(part, node)
+        self.scope = outer
+
+    def walrus(self, node: ast.NamedExpr) -> None:
+        start = len(self.m.uses)
+        self.expr(node.value, node)
+        scope = self.scope
+        while self.scope.kind == "comprehension" and self.scope.parent is not None:
+            self.scope = self.scope.parent
+        self.target(node.target, node, "assign", node.value, (start, len(self.m.uses)))
+        self.scope = scope
+
+
+_STATEMENTS: dict[type, Callable[[_Walker, Any], None]] = {
+    ast.FunctionDef: _Walker.function,
+    ast.AsyncFunctionDef: _Walker.function,
+    ast.ClassDef: _Walker.klass,
+    ast.Import: _Walker.imports,
+    ast.ImportFrom: _Walker.imports,
+    ast.Assign: _Walker.assign,
+    ast.AnnAssign: _Walker.ann_assign,
+    ast.AugAssign: _Walker.aug_assign,
+    ast.For: _Walker.loop,
+    ast.AsyncFor: _Walker.loop,
+    ast.If: _Walker.branch,
+    ast.While: _Walker.branch,
+    ast.With: _Walker.with_,
+    ast.AsyncWith: _Walker.with_,
+    ast.Try: _Walker.try_,
+    ast.Match: _Walker.match,
+    ast.Global: _Walker.scoping,
+    ast.Nonlocal: _Walker.scoping,
+    ast.Delete: _Walker.delete,
+}
+if hasattr(ast, "TryStar"):
+    _STATEMENTS[ast.TryStar] = _Walker.try_
+
+_EXPRESSIONS: dict[type, Callable[[_Walker, Any], None]] = {
+    ast.Lambda: _Walker.lambda_,
+    ast.ListComp: _Walker.comprehension,
+    ast.SetComp: _Walker.comprehension,
+    ast.GeneratorExp: _Walker.comprehension,
+    ast.DictComp: _Walker.comprehension,
+    ast.NamedExpr: _Walker.walrus,
+}

@@ -1,0 +1,167 @@
+"""What an expression can denote, as far as it matters here. ``None`` stands for "unknown"."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """A module, class, function or constant, by its qualified name under the release's own root."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """``kernel[grid]``: calls like the kernel."""
+
+    kernel: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Jitted:
+    """``nki.jit(kernel)``: calls like the kernel."""
+
+    kernel: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """``functools.partial(function, …)``: the first parameters and some keywords are taken.
+
+    ``first`` is None when a starred argument hides how many are.
+    """
+
+    function: Value
+    first: int | None
+    frozen: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """An object made by a class (``of`` is its qualified name)."""
+
+    of: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """A list, tuple or other iterable whose elements all denote the same."""
+
+    element: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """A dict display: ``items`` holds what is known by constant key, ``other`` what any key may give."""
+
+    items: tuple[tuple[object, Value], ...]
+
+    def get(self, key: object) -> Value:
+        for known, value in self.items:
+            if known == key:
+                return value
+        return one_of([value for _, value in self.items])
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A literal: a string, number, bool or None."""
+
+    value: object
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """Any of several values, depending on the control flow. A None among them is "something unknown"."""
+
+    options: frozenset[Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function or lambda of the user's code; ``returns`` is what a call of it gives."""
+
+    name: str
+    returns: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A method looked up on an instance of a known class: ``owner`` is the class's qualified name."""
+
+    owner: str
+    name: str
+
+
+Value = (
+    Symbol
+    | Launched
+    | Jitted
+    | Partial
+    | Instance
+    | Sequence
+    | Mapping
+    | Constant
+    | OneOf
+    | Function
+    | Method
+    | None
+)
+
+
+def one_of(values: list[Value]) -> Value:
+    """The union of several possible values; a literal None is a placeholder for "not available" and drops out."""
+    flat: set[Value] = set()
+    for value in values:
+        flat |= value.options if isinstance(value, OneOf) else {value}
+    meaningful = {v for v in flat if v != Constant(None)} or flat
+    return next(iter(meaningful)) if len(meaningful) == 1 else OneOf(frozenset(meaningful)) if meaningful else None
+
+
+def options(value: Value) -> frozenset[Value]:
+    """All alternatives of a value."""
+    return value.options if isinstance(value, OneOf) else frozenset({value})
+
+
+@dataclass(frozen=True, slots=True)
+class Callee:
+    """A callable symbol with what wrappers have already put in front of its arguments."""
+
+    name: str
+    first: int | None = 0
+    frozen: tuple[str, ...] = ()
+    jitted: bool = False
+
+
+def callees(value: Value) -> tuple[Callee, ...] | None:
+    """The symbols a call of ``value`` may reach, seen through launches, jit and partial; None when unknown joins in."""
+    found: list[Callee] = []
+    for option in options(value):
+        callee = _callee(option)
+        if callee is None:
+            return None
+        found.extend(callee)
+    return tuple(sorted(found, key=lambda c: c.name)) or None
+
+
+def _callee(value: Value) -> tuple[Callee, ...] | None:
+    if isinstance(value, Symbol):
+        return (Callee(value.name),)
+    if isinstance(value, Method):
+        return (Callee(f"{value.owner}.{value.name}"),)
+    if isinstance(value, Launched):
+        return callees(value.kernel)
+    if isinstance(value, Jitted):
+        inner = callees(value.kernel)
+        return inner and tuple(Callee(c.name, c.first, c.frozen, True) for c in inner)
+    if isinstance(value, Partial):
+        inner = callees(value.function)
+        return inner and tuple(_taken(c, value) for c in inner)
+    return None
+
+
+def _taken(callee: Callee, partial: Partial) -> Callee:
+    first = None if partial.first is None or callee.first is None else callee.first + partial.first
+    return Callee(callee.name, first, callee.frozen + partial.frozen, callee.jitted)

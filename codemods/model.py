@@ -1,0 +1,165 @@
+"""The values that travel between analysis, editing and reporting: findings and edits.
+
+Everything here is immutable data, cheap to pickle between processes, and free of heavy imports.
+A *span* is a pair of byte offsets ``(start, end)`` into the file's text encoded as UTF-8 without its
+byte-order mark (see :class:`~nkimigrate.codemods.source.Source`): the coordinates of :mod:`ast`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+Span = tuple[int, int]
+
+
+class Outcome(str, Enum):
+    """What became of a place that the new release affects; there is no fourth."""
+
+    REWRITTEN = "rewritten"
+    NOTED = "noted"
+    NEEDS_YOU = "needs-you"
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """Replace one identifier: a name, the last part of an attribute, or a keyword's or import alias's name.
+
+    ``span`` covers the identifier alone.
+    """
+
+    span: Span
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceString:
+    """Give a string literal another value, keeping its prefix and quotes. ``span`` covers the literal."""
+
+    span: Span
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wrap:
+    """Replace the expression at ``span`` by ``template``, in which ``{}`` stands for the (edited) expression.
+
+    A template without ``{}`` replaces the expression altogether.
+    """
+
+    span: Span
+    template: str
+
+
+@dataclass(frozen=True, slots=True)
+class EditCall:
+    """Change the argument list of the call at ``span``; values and their order stay.
+
+    Attributes:
+        keywords: ``(index, name)``: the positional argument at that index of the call gets this keyword.
+        renamed: ``(old, new)``: keyword arguments that get another name.
+        dropped: names of keyword arguments that go.
+        added: ``(name, expression)``: keyword arguments appended at the end.
+    Keyword names in ``renamed`` and ``dropped`` are those the call has before any edit.
+    Several EditCalls for one span are merged field by field.
+    """
+
+    span: Span
+    keywords: tuple[tuple[int, str], ...] = ()
+    renamed: tuple[tuple[str, str], ...] = ()
+    dropped: tuple[str, ...] = ()
+    added: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EditImport:
+    """Change the import statement at ``span``.
+
+    Attributes:
+        module: ``(old, new)`` of the module in ``from module import …``, or None.
+        names: ``(old, new)``, each ``"name"`` or ``"name as alias"`` exactly as the statement imports it;
+            an empty ``new`` removes the name.
+        also: whole import statements to put behind this one, at its indentation.
+    Several EditImports for one span are merged. A statement left without names is replaced by ``also``.
+    """
+
+    span: Span
+    module: tuple[str, str] | None = None
+    names: tuple[tuple[str, str], ...] = ()
+    also: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class InsertBefore:
+    """Put whole lines of code before the statement at ``span``, at its indentation."""
+
+    span: Span
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceStatement:
+    """Replace the whole statement at ``span`` by ``code`` (lines at column 0, indented on insertion)."""
+
+    span: Span
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceText:
+    """Replace bytes in a file that is not Python (configuration, packaging)."""
+
+    span: Span
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddImport:
+    """Make sure the module imports a name: ``from module import name`` (``import module as name`` if ``whole``)."""
+
+    module: str
+    name: str
+    whole: bool = False
+
+
+Edit = (
+    Rename
+    | ReplaceString
+    | Wrap
+    | EditCall
+    | EditImport
+    | InsertBefore
+    | ReplaceStatement
+    | ReplaceText
+    | AddImport
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One affected place, and what became of it.
+
+    Attributes:
+        code: the rule's code, e.g. ``NKM201``.
+        path: the file, as the user named it.
+        line, column: 1-based, column in characters; ``end_line``, ``end_column`` exclusive in columns.
+        message: what is affected and, for a rewrite, what it became.
+        step: the exact next step for a person (``needs-you``), or what to know (``noted``).
+        edits: what rewrites the place; empty for ``needs-you``.
+        cell: 1-based code cell of a notebook, or None.
+    """
+
+    code: str
+    path: str
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+    outcome: Outcome
+    message: str
+    step: str = ""
+    edits: tuple[Edit, ...] = ()
+    cell: int | None = None

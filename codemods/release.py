@@ -1,0 +1,228 @@
+"""One step between two releases as data: what a release table says, ready to be looked up by qualified name.
+
+The tables are TOML files in ``nkimigrate/releases/``; ``docs/releases.md`` says what each of them means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from .signature import Signature
+
+
+@dataclass(frozen=True)
+class OldForm:
+    """How a callable was declared in one dialect of the old release.
+
+    Attributes:
+        name: its qualified name there.
+        renamed: parameters that have another name now, old → new.
+        added: parameters required now, with their value in terms of old ones (``{old_name}``).
+        dropped: parameters that are gone, with the only literal value that may be dropped in silence.
+        rewrite: ``keywords`` (mechanical), ``template`` (a rule of its own) or ``human``.
+    """
+
+    dialect: str
+    name: str
+    signature: Signature
+    renamed: Mapping[str, str]
+    added: Mapping[str, str]
+    dropped: Mapping[str, str]
+    rewrite: str
+    step: str
+
+    @classmethod
+    def from_dict(cls, new_name: str, table: Mapping[str, Any]) -> OldForm:
+        return cls(
+            dialect=table["dialect"],
+            name=table.get("name", new_name),
+            signature=Signature(table["signature"]),
+            renamed=table.get("renamed", {}),
+            added=table.get("added", {}),
+            dropped=table.get("dropped", {}),
+            rewrite=table.get("rewrite", "keywords"),
+            step=table.get("step", ""),
+        )
+
+
+@dataclass(frozen=True)
+class CallChange:
+    """A callable whose name or signature changed; ``old`` holds one form for each dialect, the release's own first."""
+
+    name: str
+    signature: Signature
+    old: tuple[OldForm, ...]
+
+    @classmethod
+    def from_dict(cls, table: Mapping[str, Any]) -> CallChange:
+        name = table["name"]
+        forms = tuple(OldForm.from_dict(name, old) for old in table["old"])
+        return cls(name, Signature(table["signature"]), forms)
+
+
+@dataclass(frozen=True)
+class TypeChange:
+    """A class whose instances changed: renamed attributes, lists that became tuples, methods that return the class."""
+
+    name: str
+    attributes: Mapping[str, str]
+    tuples: tuple[str, ...]
+    chain: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """Something that changed without a textual change; see the schema for ``kind`` and ``when``."""
+
+    id: str
+    symbols: tuple[str, ...]
+    kind: str
+    when: str
+    message: str
+    step: str
+    outcome: str
+    parameter: str = ""
+    value: str = ""
+
+    @classmethod
+    def from_dict(cls, table: Mapping[str, Any]) -> Behaviour:
+        return cls(**{**table, "symbols": tuple(table["symbols"])})
+
+
+@dataclass(frozen=True)
+class PrivateKernel:
+    """A legacy private kernel and where it lives now (``new`` is empty when it has no home)."""
+
+    old: tuple[str, ...]
+    new: str
+    exact: bool
+    parameters: Mapping[str, str]
+    step: str
+    snippet: str
+
+    @classmethod
+    def from_dict(cls, table: Mapping[str, Any]) -> PrivateKernel:
+        return cls(
+            old=tuple(table["old"]),
+            new=table.get("new", ""),
+            exact=table.get("exact", False),
+            parameters=table.get("parameters", {}),
+            step=table.get("step", ""),
+            snippet=table.get("snippet", ""),
+        )
+
+
+@dataclass(frozen=True)
+class Release:
+    """Everything that changed between two releases of one product."""
+
+    product: str
+    old: str
+    new: str
+    root: str
+    legacy_roots: tuple[str, ...]
+    newly_jitted: frozenset[str]
+    modules: Mapping[str, str]
+    wrong_modules: Mapping[str, str]
+    symbols: Mapping[str, str]
+    throughs: Mapping[str, str]
+    removed: Mapping[str, str]
+    stars: Mapping[str, tuple[str, ...]]
+    new_stars: Mapping[str, tuple[str, ...]]
+    calls: tuple[CallChange, ...]
+    types: Mapping[str, TypeChange]
+    behaviours: tuple[Behaviour, ...]
+    private: tuple[PrivateKernel, ...]
+    notes_url: str = ""
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Release:
+        """Read a parsed table; raises KeyError or TypeError when a required entry is missing or misnamed."""
+        head = data["release"]
+        return cls(
+            product=head["product"],
+            old=head["from"],
+            new=head["to"],
+            root=head["root"],
+            legacy_roots=tuple(head["legacy_roots"]),
+            newly_jitted=frozenset(head.get("newly_jitted", ())),
+            modules=data.get("modules", {}),
+            wrong_modules=data.get("wrong_modules", {}),
+            symbols=data.get("symbols", {}),
+            throughs=data.get("throughs", {}),
+            removed=data.get("removed", {}),
+            stars={k: tuple(v) for k, v in data.get("stars", {}).items()},
+            new_stars={k: tuple(v) for k, v in data.get("new_stars", {}).items()},
+            calls=tuple(CallChange.from_dict(t) for t in data.get("calls", ())),
+            types={k: _type_change(k, v) for k, v in data.get("types", {}).items()},
+            behaviours=tuple(Behaviour.from_dict(t) for t in data.get("behaviours", ())),
+            private=tuple(PrivateKernel.from_dict(t) for t in data.get("private", ())),
+            notes_url=head.get("notes_url", ""),
+        )
+
+    def canonical(self, qualified: str) -> str:
+        """The qualified name under the release's own import root, whichever root the user's code spells."""
+        for root in self.legacy_roots:
+            if qualified == root or qualified.startswith(root + "."):
+                return self.root + qualified[len(root) :]
+        return qualified
+
+    def legacy_root(self, qualified: str) -> str:
+        """The legacy root that a qualified name starts with, or an empty string."""
+        for root in self.legacy_roots:
+            if qualified == root or qualified.startswith(root + "."):
+                return root
+        return ""
+
+    def defining(self, qualified: str) -> str:
+        """Where a symbol that is imported *through* another module is defined."""
+        return self.throughs.get(qualified, qualified)
+
+    @cached_property
+    def forms(self) -> Mapping[str, tuple[tuple[CallChange, OldForm], ...]]:
+        """Old and new qualified names → the changes that a call of that name may need."""
+        table: dict[str, tuple[tuple[CallChange, OldForm], ...]] = {}
+        for name, pair in self._named_forms():
+            table[name] = (*table.get(name, ()), pair)
+        return table
+
+    def _named_forms(self) -> Iterator[tuple[str, tuple[CallChange, OldForm]]]:
+        for change in self.calls:
+            for form in change.old:
+                yield form.name, (change, form)
+                if form.name != change.name and not any(o.name == change.name for o in change.old):
+                    yield change.name, (change, form)
+
+    @cached_property
+    def new_symbol(self) -> Mapping[str, str]:
+        """Old qualified name → new qualified name, for symbols and for every symbol of a moved module."""
+        return {**self.symbols, **{f.name: c.name for c in self.calls for f in c.old if f.name != c.name}}
+
+    @cached_property
+    def private_by_name(self) -> Mapping[str, PrivateKernel]:
+        return {name: kernel for kernel in self.private for name in kernel.old}
+
+    @cached_property
+    def roots(self) -> frozenset[str]:
+        """First parts of all import paths that can lead to something affected."""
+        tops = {self.root, *self.legacy_roots, *self.private_by_name}
+        return frozenset(name.partition(".")[0] for name in tops)
+
+    def moved(self, qualified: str) -> str:
+        """The new qualified name of a module or symbol; itself when it did not move."""
+        if qualified in self.new_symbol:
+            return self.new_symbol[qualified]
+        for old, new in (*self.modules.items(), *self.wrong_modules.items()):
+            if qualified == old or qualified.startswith(old + "."):
+                moved = new + qualified[len(old) :]
+                return self.new_symbol.get(moved, moved)
+        return qualified
+
+
+def _type_change(name: str, table: Mapping[str, Any]) -> TypeChange:
+    return TypeChange(
+        name, table.get("attributes", {}), tuple(table.get("tuples", ())), tuple(table.get("chain", ()))
+    )

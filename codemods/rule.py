@@ -1,0 +1,30 @@
+"""What a rule is: a code, a documentation, and a function from a file's context to findings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from .analysis.context import FileContext
+from .model import Finding
+
+Check = Callable[[FileContext], Iterable[Finding]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One kind of change.
+
+    Attributes:
+        code: stable, what users write in configuration and suppressions.
+        name: the module's name with dashes.
+        summary: one sentence.
+        doc: the module's docstring, with the headings that ``CONTRIBUTING.md`` lists.
+        check: pure; yields one finding for each affected place.
+    """
+
+    code: str
+    name: str
+    summary: str
+    doc: str
+    check: Check

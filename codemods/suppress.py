@@ -1,0 +1,56 @@
+"""Inline suppression: ``# nkimigrate: skip``, ``# nkimigrate: skip[NKM201, NKM1]`` and ``# nkimigrate: skip-file``.
+
+A comment silences findings that start on its line or on the first line of the statement part it ends;
+a code may be a prefix. Comments are told from strings by the tokenizer, which runs only in files that
+contain the marker.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import tokenize
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from .model import Finding
+from .source import Source
+
+_COMMENT = re.compile(r"#\s*nkimigrate:\s*(skip-file|skip)\s*(?:\[([^\]]*)\])?")
+
+
+@dataclass(frozen=True, slots=True)
+class Suppressions:
+    """Line → code prefixes silenced there (an empty prefix silences all); ``whole`` silences the file."""
+
+    lines: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    whole: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, source: Source) -> Suppressions:
+        if b"nkimigrate:" not in source.utf8:
+            return cls()
+        lines: dict[int, tuple[str, ...]] = {}
+        whole: tuple[str, ...] = ()
+        for line, text in _comments(source.text):
+            match = _COMMENT.search(text)
+            if match is None:
+                continue
+            codes = tuple(c.strip().upper() for c in (match[2] or "").split(",") if c.strip()) or ("",)
+            if match[1] == "skip-file":
+                whole += codes
+            else:
+                lines[line] = lines.get(line, ()) + codes
+        return cls(lines, whole)
+
+    def covers(self, finding: Finding) -> bool:
+        codes = (*self.whole, *self.lines.get(finding.line, ()), *self.lines.get(finding.end_line, ()))
+        return any(finding.code.startswith(code) for code in codes)
+
+
+def _comments(text: str) -> list[tuple[int, str]]:
+    try:
+        tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
+    except (tokenize.TokenError, SyntaxError):
+        return []
+    return [(t.start[0], t.string) for t in tokens if t.type == tokenize.COMMENT]

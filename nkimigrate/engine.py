@@ -1,0 +1,233 @@
+"""Runs the codemods over files: find, analyse with what the project's modules export, edit in memory, write.
+
+Every file that contains a marker is analysed on its own; what its module exports (a re-exported kernel, a
+class that holds one) makes other files relevant (:mod:`.project`). Only then are edits made, and only when
+all of them are made is anything written.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from . import discovery, reading
+from .cache import CleanFiles
+
+if TYPE_CHECKING:
+    from .codemods.analyse import Analysis
+    from .config import Options
+    from .project import Candidate
+    from .report.model import Problem, Report
+    from .tasks import Edited, Setting, Task
+
+Progress = Callable[[str, int, int], None]
+MARKERS = (b"nkilib", b"neuronxcc")
+
+
+def run(options: Options, progress: Progress | None = None) -> Report:
+    """Migrate, or only report on, everything the options name.
+
+    Raises :class:`~nkimigrate.discovery.PathError` for a path that does not exist and
+    :class:`~nkimigrate.releases.UnknownStep` for releases there is no table for. Everything that is wrong
+    with single files is in the report.
+    """
+    from .report.model import Report
+
+    started = time.perf_counter()
+    report = Report(release_from=options.release_from, release_to=options.release_to)
+    candidates, others = _candidates(options, report)
+    report.candidates = len(candidates)
+    if candidates:
+        _migrate(options, candidates, others, report, progress or _silent)
+    if options.mode == "write" and options.stdin is None and report.changes:
+        _write(report)
+    report.seconds = time.perf_counter() - started
+    return report
+
+
+def _silent(_stage: str, _done: int, _total: int) -> None:
+    """No progress is shown."""
+
+
+# -- which files --------------------------------------------------------------------------------------
+
+
+def _candidates(options: Options, report: Report) -> tuple[list[Candidate], list[str]]:
+    """Files with a marker (read), and the paths of all other Python files."""
+    if options.stdin is not None:
+        from .project import Candidate
+
+        report.files = 1
+        return [Candidate(options.stdin_filename or "<stdin>", "python", options.stdin)], []
+    clean = CleanFiles.load(options.paths[0], "+".join(m.decode() for m in MARKERS)) if options.cache else None
+    found, others = _scan(options, report, clean)
+    if clean is not None:
+        clean.save()
+    return found, others
+
+
+def _scan(options: Options, report: Report, clean: CleanFiles | None) -> tuple[list[Candidate], list[str]]:
+    candidates: list[Candidate] = []
+    others: list[str] = []
+    files = discovery.discover(
+        options.paths,
+        exclude=options.exclude,
+        extend_exclude=options.extend_exclude,
+        respect_gitignore=options.respect_gitignore,
+        on_error=lambda path, message: _unreadable(report, path, message),
+    )
+    for found in files:
+        report.files += 1
+        if clean is not None and clean.knows(found):
+            others.append(found.path)
+            continue
+        try:
+            data = reading.read(found.path)
+        except reading.Unreadable as error:
+            _unreadable(report, found.path, error.message)
+            continue
+        if reading.has_marker(data, MARKERS):
+            _add_candidate(candidates, found, data, report)
+        else:
+            others.append(found.path)
+            if clean is not None:
+                clean.remember(found)
+    return candidates, others
+
+
+def _add_candidate(candidates: list[Candidate], found: discovery.Found, data: bytes, report: Report) -> None:
+    from .project import Candidate
+    from .report.model import Problem
+
+    problem = reading.unfit(data, found.kind)
+    if problem:
+        report.problems.append(Problem("NKM903", found.path, problem))
+    else:
+        candidates.append(Candidate(found.path, found.kind, data))
+
+
+def _unreadable(report: Report, path: str, message: str) -> None:
+    from .report.model import Problem
+
+    report.problems.append(Problem("NKM902", path, message))
+
+
+def _reexporting(others: Iterable[str], exported: Mapping[str, Any]) -> list[Candidate]:
+    """Files without a marker that name a module which exports something affected, and one of its exports."""
+    from .project import Candidate
+
+    words = {key.rpartition(".")[0].rpartition(".")[2]: set[bytes]() for key in exported}
+    for key in exported:
+        module, _, name = key.rpartition(".")
+        words[module.rpartition(".")[2]].add(name.encode())
+    modules = [(tail.encode(), names | {b"*"}) for tail, names in words.items()]
+    found = []
+    for path in others:
+        if not path.endswith((".py", ".pyi")):
+            continue
+        try:
+            data = reading.read(path)
+        except reading.Unreadable:
+            continue
+        if any(tail in data and any(name in data for name in names) for tail, names in modules):
+            found.append(Candidate(path, "python", data))
+    return found
+
+
+# -- what changes -------------------------------------------------------------------------------------
+
+
+def _migrate(
+    options: Options, candidates: list[Candidate], others: list[str], report: Report, progress: Progress
+) -> None:
+    """Take the candidates over every step between the two releases, in memory."""
+    from .project import analyse_all
+    from .releases import path_between
+    from .tasks import Setting
+
+    roots = tuple(os.path.abspath(p) for p in options.paths)
+    before = {c.path: c.data for c in candidates}
+    for step in path_between(options.release_from, options.release_to):
+        setting = Setting(step, options.select, options.ignore, options.all_keywords)
+        analyse_all(
+            candidates,
+            roots,
+            lambda tasks, setting=setting: _analyse(setting, tasks, options.jobs, progress),  # type: ignore[misc]
+            lambda exported: _reexporting(_rest(others, candidates), exported),
+        )
+        before.update({c.path: c.data for c in candidates if c.path not in before})
+        _edit(setting, candidates, options.jobs, report, progress)
+    _collect_changes(candidates, before, report)
+
+
+def _rest(others: Iterable[str], candidates: Iterable[Candidate]) -> list[str]:
+    taken = {c.path for c in candidates}
+    return [path for path in others if path not in taken]
+
+
+def _analyse(setting: Setting, tasks: Sequence[Task], jobs: int, progress: Progress) -> list[Analysis | Problem]:
+    from .pool import spread, worth_it
+    from .tasks import analyse_task
+
+    processes = worth_it([len(t.data) for t in tasks], jobs)
+    results: list[Analysis | Problem] = []
+    for result in spread(analyse_task, setting, tasks, processes, _lost):
+        results.append(result)
+        progress("analysing", len(results), len(tasks))
+    return results
+
+
+def _edit(
+    setting: Setting, candidates: Sequence[Candidate], jobs: int, report: Report, progress: Progress
+) -> None:
+    """Make the edits of all findings; the candidates then hold the new text."""
+    from .codemods.analyse import Analysis
+    from .pool import spread, worth_it
+    from .report.model import Problem
+    from .tasks import Edited, Job, edit_task
+
+    analysed = [c for c in candidates if isinstance(c.result, Analysis)]
+    report.problems += [c.result for c in candidates if isinstance(c.result, Problem)]
+    jobs_ = [Job(c.task(), c.result.findings) for c in analysed if isinstance(c.result, Analysis)]
+    processes = worth_it([len(j.task.data) for j in jobs_ if any(f.edits for f in j.findings)], jobs)
+    results = spread(edit_task, setting, jobs_, processes, lambda job, why: _lost(job.task, why))
+    for done, (candidate, result) in enumerate(zip(analysed, results, strict=True), start=1):
+        progress("rewriting", done, len(analysed))
+        assert isinstance(candidate.result, Analysis)
+        report.suppressed += candidate.result.suppressed
+        if isinstance(result, Edited):
+            report.findings.extend(result.findings)
+            candidate.data = candidate.data if result.data is None else result.data
+        else:
+            report.problems.append(result)
+        candidate.result = None
+
+
+def _lost(task: Task, why: str) -> Problem:
+    from .report.model import Problem
+
+    return Problem("NKM904", task.place.path, f"was given up: {why}")
+
+
+def _collect_changes(candidates: Iterable[Candidate], before: Mapping[str, bytes], report: Report) -> None:
+    from .report.model import Change
+
+    for candidate in candidates:
+        if candidate.data != before[candidate.path]:
+            report.changes.append(Change(candidate.path, before[candidate.path], candidate.data))
+    report.findings.sort(key=lambda f: (f.path, f.cell or 0, f.line, f.column, f.code))
+    report.changes.sort(key=lambda c: c.path)
+
+
+def _write(report: Report) -> None:
+    from . import writer
+    from .report.model import Problem
+
+    written = writer.write_all(
+        report.changes, lambda path, message: report.problems.append(Problem("NKM907", path, message))
+    )
+    report.written = bool(written)
+    kept = set(written)
+    report.changes = [change for change in report.changes if change.path in kept]

@@ -1,0 +1,39 @@
+"""Dotted module names of the user's files, from the folders alone (nothing is imported)."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+
+
+@cache
+def _is_package(folder: str) -> bool:
+    return os.path.exists(os.path.join(folder, "__init__.py"))
+
+
+def module_name(path: str, roots: tuple[str, ...]) -> tuple[str, bool]:
+    """``(dotted name, is a package's __init__)`` of a Python file.
+
+    The name starts at the topmost folder that is a package; a file in no package is named from the given
+    root it lies under (``src`` folders are skipped), as it is importable with that root on the path.
+    """
+    full = os.path.abspath(path)
+    folder, file = os.path.split(full)
+    stem = file.rpartition(".")[0]
+    parts = [] if stem == "__init__" else [stem]
+    while _is_package(folder):
+        folder, last = os.path.split(folder)
+        parts.append(last)
+    if len(parts) <= 1 and stem != "__init__":
+        parts = [stem, *reversed(_below(folder, roots))]
+    return ".".join(reversed(parts)), stem == "__init__"
+
+
+def _below(folder: str, roots: tuple[str, ...]) -> list[str]:
+    """Folder names between the longest given root and ``folder``."""
+    holding = [r for r in roots if folder == r or folder.startswith(r.rstrip(os.sep) + os.sep)]
+    if not holding:
+        return []
+    relative = os.path.relpath(folder, max(holding, key=len))
+    names = [] if relative == os.curdir else relative.split(os.sep)
+    return names[1:] if names[:1] == ["src"] else names

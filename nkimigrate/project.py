@@ -1,0 +1,119 @@
+"""Analysis of many files that use each other: rounds until no module exports anything new."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from .codemods.analyse import Analysis, Place, World
+from .codemods.analysis.values import Value
+from .modules import module_name
+from .report.model import Problem
+from .tasks import Task
+
+Analyse = Callable[[Sequence[Task]], Iterable[Analysis | Problem]]
+_MAX_ROUNDS = 12
+
+
+@dataclass(slots=True)
+class Candidate:
+    """A file that may have something to change, with what is known about it so far."""
+
+    path: str
+    kind: str
+    data: bytes
+    place: Place = field(default_factory=lambda: Place(""))
+    world: World = field(default_factory=World)
+    result: Analysis | Problem | None = None
+
+    def task(self) -> Task:
+        return Task(self.data, self.place, self.kind, self.world)
+
+
+def analyse_all(
+    candidates: list[Candidate],
+    roots: tuple[str, ...],
+    analyse: Analyse,
+    more: Callable[[Mapping[str, Value]], list[Candidate]],
+) -> None:
+    """Fill in every candidate's result; ``more`` finds files that only other modules' exports make relevant.
+
+    ``candidates`` grows by those files.
+    """
+    pending = [_placed(c, roots) for c in candidates]
+    known: set[str] = set()
+    for _ in range(_MAX_ROUNDS):
+        for candidate, result in zip(pending, analyse([c.task() for c in pending]), strict=True):
+            candidate.result = result
+        exported = _exports(candidates)
+        if not exported.keys() <= known:
+            known |= exported.keys()
+            candidates.extend(_placed(c, roots) for c in more(exported))
+        pending = _outdated(candidates, exported)
+        if not pending:
+            return
+
+
+def _placed(candidate: Candidate, roots: tuple[str, ...]) -> Candidate:
+    name, package = module_name(candidate.path, roots) if candidate.kind == "python" else ("", False)
+    candidate.place = Place(candidate.path, name, package)
+    return candidate
+
+
+def _exports(candidates: Iterable[Candidate]) -> dict[str, Value]:
+    found: dict[str, Value] = {}
+    for candidate in candidates:
+        if isinstance(candidate.result, Analysis):
+            found.update(candidate.result.exports)
+    return found
+
+
+def _outdated(candidates: Iterable[Candidate], exported: Mapping[str, Value]) -> list[Candidate]:
+    """Candidates that must be analysed (again), with the world they are to be analysed in."""
+    pinned = _pinned(candidates)
+    found = []
+    for candidate in candidates:
+        world = World(_outside(candidate, exported), pinned.get(candidate.place.module, frozenset()))
+        if candidate.result is None or (isinstance(candidate.result, Analysis) and world != candidate.world):
+            candidate.world = world
+            found.append(candidate)
+    return found
+
+
+def _outside(candidate: Candidate, exported: Mapping[str, Value]) -> dict[str, Value]:
+    """What of all exports this file's imports can see."""
+    if not isinstance(candidate.result, Analysis):
+        return {}
+    own = candidate.place.module + "."
+    seen: dict[str, Value] = {}
+    for path in candidate.result.imports:
+        for spelled in (path, _sibling(candidate, path)):
+            for key, value in exported.items():
+                if not key.startswith(own) and _related(key, spelled):
+                    seen[path + key[len(spelled) :] if key.startswith(spelled) else key] = value
+    return seen
+
+
+def _related(key: str, path: str) -> bool:
+    return bool(path) and (key == path or key.startswith(path + ".") or path.startswith(key + "."))
+
+
+def _sibling(candidate: Candidate, path: str) -> str:
+    """The dotted name of a module that a script imports from its own folder."""
+    parent = candidate.place.module.rpartition(".")[0]
+    return f"{parent}.{path}" if parent else ""
+
+
+def _pinned(candidates: Iterable[Candidate]) -> dict[str, frozenset[str]]:
+    """Module → its names that other files rely on."""
+    found: dict[str, set[str]] = {}
+    modules = {c.place.module for c in candidates}
+    for candidate in candidates:
+        if not isinstance(candidate.result, Analysis):
+            continue
+        for pin in candidate.result.pins:
+            for spelled in (pin, _sibling(candidate, pin)):
+                module, _, name = spelled.rpartition(".")
+                if module in modules and module != candidate.place.module:
+                    found.setdefault(module, set()).add(name)
+    return {module: frozenset(names) for module, names in found.items()}

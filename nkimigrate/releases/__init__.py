@@ -1,0 +1,75 @@
+"""The release tables that ship with nkimigrate, one TOML file for one step: ``<product>_<from>_to_<to>.toml``."""
+
+from __future__ import annotations
+
+import os
+import re
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..codemods.release import Release
+
+_NAME = re.compile(r"(?P<product>[a-z]+)_(?P<old>\d+(?:_\d+)*)_to_(?P<new>\d+(?:_\d+)*)\.toml")
+
+
+class UnknownStep(Exception):
+    """No chain of tables leads from one release to the other; the text says which ones there are."""
+
+
+@cache
+def _files() -> dict[tuple[str, str], str]:
+    """(from, to) → path of the table."""
+    folder = os.path.dirname(__file__)
+    found = {}
+    for name in sorted(os.listdir(folder)):
+        match = _NAME.fullmatch(name)
+        if match:
+            step = (match["old"].replace("_", "."), match["new"].replace("_", "."))
+            found[step] = os.path.join(folder, name)
+    return found
+
+
+def steps() -> list[tuple[str, str]]:
+    """All steps there are tables for, oldest first."""
+    from packaging.version import Version
+
+    return sorted(_files(), key=lambda step: tuple(map(Version, step)))
+
+
+def path_between(old: str, new: str) -> list[tuple[str, str]]:
+    """The steps that lead from one release to another; raises :class:`UnknownStep`."""
+    if (old, new) in _files():
+        return [(old, new)]
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        at, goal = Version(old), Version(new)
+    except InvalidVersion as error:
+        raise UnknownStep(f"not a release number: {error}") from None
+    chosen: list[tuple[str, str]] = []
+    while at < goal:
+        onward = [s for s in steps() if Version(s[0]) == at and Version(s[1]) <= goal]
+        if not onward:
+            break
+        chosen.append(max(onward, key=lambda s: Version(s[1])))
+        at = Version(chosen[-1][1])
+    if at != goal or not chosen:
+        known = ", ".join(f"{a} → {b}" for a, b in steps())
+        raise UnknownStep(f"no release tables lead from {old} to {new}; known steps: {known}")
+    return chosen
+
+
+@cache
+def load(old: str, new: str) -> Release:
+    """The table of one step."""
+    import sys
+
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    from ..codemods.release import Release
+
+    with open(_files()[old, new], "rb") as file:
+        return Release.from_dict(tomllib.load(file))

@@ -1,0 +1,130 @@
+"""The units of work, pure functions that a process pool can run: analyse one file, edit one file."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, replace
+from functools import cache
+
+from .codemods.analyse import Analysis, Place, World, analyse
+from .codemods.edit import EditRefused
+from .codemods.model import Edit, Finding, Outcome
+from .codemods.rule import Rule
+from .codemods.rules import all_rules
+from .codemods.source import Source
+from .codemods.texts import analyse_text, edit_text
+from .releases import load
+from .report.model import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What is the same for every file of a run."""
+
+    step: tuple[str, str]
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    all_keywords: bool = False
+
+    def wants(self, code: str) -> bool:
+        chosen = not self.select or any(code.startswith(p) for p in self.select)
+        return chosen and not any(code.startswith(p) for p in self.ignore)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One file to analyse. ``kind`` is python, text or notebook."""
+
+    data: bytes
+    place: Place
+    kind: str = "python"
+    world: World = World()
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One file to edit."""
+
+    task: Task
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """A file after its edits: ``data`` is None when nothing changed; findings whose edits were refused need you."""
+
+    findings: tuple[Finding, ...]
+    data: bytes | None
+
+
+@cache
+def _rules(setting: Setting) -> tuple[Rule, ...]:
+    return tuple(rule for rule in all_rules() if setting.wants(rule.code))
+
+
+def analyse_task(setting: Setting, task: Task) -> Analysis | Problem:
+    """Analyse one file; whatever is wrong with the file comes back as a problem."""
+    release = load(*setting.step)
+    try:
+        if task.kind == "python":
+            return analyse(
+                task.data, task.place, release, _rules(setting), task.world, setting.all_keywords
+            )
+        found = [f for f in analyse_text(task.data, task.place.path, task.kind, release) if setting.wants(f.code)]
+        return Analysis(tuple(found), 0, {}, frozenset(), frozenset())
+    except SyntaxError as error:
+        line, column = error.lineno or 1, error.offset or 1
+        return Problem("NKM901", task.place.path, f"does not parse: {error.msg}", max(line, 1), max(column, 1))
+    except (UnicodeError, ValueError) as error:
+        return Problem("NKM901", task.place.path, f"cannot be decoded: {error}")
+    except (RecursionError, MemoryError):
+        return Problem("NKM904", task.place.path, "is nested too deeply to be analysed")
+
+
+def edit_task(_setting: Setting, job: Job) -> Edited | Problem:
+    """Carry out the edits of a file's findings; a finding whose edit is refused becomes one for a person."""
+    task, findings = job.task, job.findings
+    while True:
+        edits = _unique(findings)
+        if not edits:
+            return Edited(findings, None)
+        try:
+            if task.kind == "python":
+                source = Source.decode(task.data)
+                new = source.encode(_apply(source, edits))
+                ast.parse(new)
+            else:
+                new = edit_text(task.data, edits)
+            return Edited(findings, new if new != task.data else None)
+        except EditRefused as refusal:
+            findings = _without(findings, refusal)
+        except (SyntaxError, UnicodeError, ValueError) as error:
+            return Problem("NKM906", task.place.path, f"would not parse after rewriting, so it was left alone: {error}")
+        except (RecursionError, MemoryError):
+            return Problem("NKM904", task.place.path, "is nested too deeply to be rewritten")
+
+
+def _apply(source: Source, edits: list[Edit]) -> str:
+    from .codemods.edit.apply import apply
+
+    return apply(source, edits)
+
+
+def _unique(findings: tuple[Finding, ...]) -> list[Edit]:
+    return list(dict.fromkeys(edit for finding in findings for edit in finding.edits))
+
+
+def _without(findings: tuple[Finding, ...], refusal: EditRefused) -> tuple[Finding, ...]:
+    """The findings with those that own the refused edits turned over to a person."""
+    refused = set(refusal.edits)
+    return tuple(
+        replace(
+            finding,
+            outcome=Outcome.NEEDS_YOU,
+            edits=(),
+            step=f"Make this change by hand; it was not made because {refusal.reason}.",
+        )
+        if refused.intersection(finding.edits)
+        else finding
+        for finding in findings
+    )
