@@ -1,0 +1,54 @@
+# Needs Python 3.10 or newer with pip, and make. Every target makes the virtual environment it needs.
+#   make demo         migrate a copy of the example package and show what happened
+#   make test         run the tests (without the slow ones)
+#   make lint         ruff (lint, format) and mypy
+#   make test-slow    run the slow tests
+#   make test-lowest  run the tests with the oldest dependencies that pyproject.toml allows
+#   make clean        remove everything that the other targets made
+# Another interpreter: make test PYTHON=python3.12
+
+PYTHON ?= python3
+LOWEST_PYTHON ?= python3.10
+VENV ?= .venv
+PIP_OPTIONS ?=
+PYTEST_OPTIONS ?=
+
+BIN := $(VENV)/bin
+# The stamp names the interpreter, so that another PYTHON makes the environment anew.
+STAMP := $(VENV)/.made-with-$(notdir $(PYTHON))
+TYPES := build/types
+
+.PHONY: demo test test-slow test-lowest lint clean
+.DEFAULT_GOAL := test
+
+$(STAMP): pyproject.toml constraints-lowest.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=python3.12")'
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check $(PIP_OPTIONS) -e '.[dev]'
+	@touch $@
+
+demo: $(STAMP)
+	@$(BIN)/python examples/demo.py $(BIN)/nkimigrate build/demo
+
+test: $(STAMP)
+	@$(BIN)/python -m pytest -q -m "not slow" $(PYTEST_OPTIONS)
+
+test-slow: $(STAMP)
+	@$(BIN)/python -m pytest -q -m slow $(PYTEST_OPTIONS)
+
+test-lowest:
+	@$(MAKE) --no-print-directory test PYTHON=$(LOWEST_PYTHON) VENV=.venv-lowest PIP_OPTIONS='-c constraints-lowest.txt'
+
+# mypy reads folders, not installed mappings: give it a tree of links that looks like an installation.
+lint: $(STAMP)
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --diff .
+	@rm -rf $(TYPES) && mkdir -p $(TYPES)/nkimigrate $(TYPES)/nkilib
+	@ln -s "$(CURDIR)"/nkimigrate/* "$(CURDIR)"/codemods $(TYPES)/nkimigrate
+	@ln -s "$(CURDIR)"/nkilib/* $(TYPES)/nkilib && ln -s "$(CURDIR)"/compat $(TYPES)/nkilib/compat
+	@ln -s "$(CURDIR)"/nkisim "$(CURDIR)"/compat/nkilib_standalone $(TYPES)
+	@cd $(TYPES) && "$(abspath $(BIN))"/mypy --no-error-summary --config-file "$(CURDIR)"/pyproject.toml
+
+clean:
+	@rm -rf .venv .venv-lowest build dist nkimigrate.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
