@@ -87,4 +87,4 @@ def parse(source: Source) -> ast.Module:
     """The syntax tree, without the warnings the compiler may have about the user's code."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return ast.parse(source.utf8)
+        return ast.parse(source.text)

@@ -183,7 +183,7 @@ class Release:
 
     @cached_property
     def forms(self) -> Mapping[str, tuple[tuple[CallChange, OldForm], ...]]:
-        """Old and new qualified names → the changes that a call of that name may need."""
+        """Old qualified name → the changes that a call of that name may need, the release's own dialect first."""
         table: dict[str, tuple[tuple[CallChange, OldForm], ...]] = {}
         for name, pair in self._named_forms():
             table[name] = (*table.get(name, ()), pair)
@@ -193,8 +193,6 @@ class Release:
         for change in self.calls:
             for form in change.old:
                 yield form.name, (change, form)
-                if form.name != change.name and not any(o.name == change.name for o in change.old):
-                    yield change.name, (change, form)
 
     @cached_property
     def new_symbol(self) -> Mapping[str, str]:

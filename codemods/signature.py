@@ -75,12 +75,14 @@ class CallForm:
         keywords: keyword names in order, None for ``**mapping``.
         first: parameters already filled in front by :func:`functools.partial`.
         frozen: keyword names already given by :func:`functools.partial`.
+        unfinished: whether more arguments come later (the call of ``partial`` itself).
     """
 
     positional: tuple[int | None, ...]
     keywords: tuple[str | None, ...]
     first: int = 0
     frozen: tuple[str, ...] = ()
+    unfinished: bool = False
 
     @property
     def complete(self) -> bool:
@@ -131,7 +133,7 @@ def bind(signature: Signature, form: CallForm) -> dict[str, int]:
         bound[name] = ordinal
     taken |= bound.keys()
     missing = [n for n in signature.required if n not in taken]
-    if missing and None not in form.keywords:
+    if missing and None not in form.keywords and not form.unfinished:
         raise Unbindable(f"it misses {', '.join(missing)}")
     return bound
 
@@ -144,7 +146,7 @@ def edited(form: CallForm, edit: EditCall) -> CallForm:
     named = tuple(name for _, name in sorted(edit.keywords))
     rest = tuple(renamed.get(k, k) if k else k for k in form.keywords if k not in edit.dropped)
     added = tuple(name for name, _ in edit.added)
-    return CallForm(kept, named + rest + added, form.first, form.frozen)
+    return CallForm(kept, named + rest + added, form.first, form.frozen, form.unfinished)
 
 
 def prove(

@@ -115,16 +115,12 @@ def _unique(findings: tuple[Finding, ...]) -> list[Edit]:
 
 
 def _without(findings: tuple[Finding, ...], refusal: EditRefused) -> tuple[Finding, ...]:
-    """The findings with those that own the refused edits turned over to a person."""
-    refused = set(refusal.edits)
-    return tuple(
-        replace(
-            finding,
-            outcome=Outcome.NEEDS_YOU,
-            edits=(),
-            step=f"Make this change by hand; it was not made because {refusal.reason}.",
-        )
-        if refused.intersection(finding.edits)
-        else finding
-        for finding in findings
+    """The findings, with those that own the refused edit turned over to a person."""
+    step = f"Make this change by hand; it was not made because {refusal.reason}."
+    turned = tuple(
+        replace(f, outcome=Outcome.NEEDS_YOU, edits=(), step=step) if refusal.edit in f.edits else f
+        for f in findings
     )
+    if turned == findings:
+        raise ValueError(f"an edit that no finding owns was refused: {refusal}")
+    return turned

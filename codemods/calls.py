@@ -1,0 +1,297 @@
+"""Planning of one call's rewrite: which form it has, which change applies, and whether the result is proven."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .analysis import values as v
+from .analysis.context import Call, FileContext
+from .analysis.values import Callee
+from .model import EditCall
+from .release import CallChange, OldForm
+from .signature import CallForm, Signature, Unbindable, bind, first_break, positional_from, prove
+
+_SIMPLE = (ast.Name, ast.Constant, ast.Attribute)
+PARTIAL = "functools.partial"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a call needs.
+
+    ``edit`` holds everything that is needed at once (None when nothing is); ``problem`` says why it cannot be
+    made, and ``start`` is the first position that means something else now.
+    """
+
+    call: Call
+    callee: Callee
+    change: CallChange
+    form: OldForm
+    edit: EditCall | None
+    problem: str = ""
+    start: int | None = None
+
+    @property
+    def name(self) -> str:
+        return self.change.name.rpartition(".")[2]
+
+
+def plans(ctx: FileContext) -> list[Plan]:
+    """A plan for each call of a changed callable (computed once for a file)."""
+    known: list[Plan] | None = ctx.memory.get("plans")  # type: ignore[assignment]
+    if known is None:
+        known = [plan for call in ctx.calls for plan in _plan(ctx, call)]
+        ctx.memory["plans"] = known
+    return known
+
+
+def _plan(ctx: FileContext, call: Call) -> Iterator[Plan]:
+    target, arguments = _target(ctx, call)
+    found = changed_callees(ctx, target)
+    if not found:
+        return
+    shapes = {(c.first, c.frozen): None for c, _ in found}
+    certain = v.callees(target)
+    form = call_form(ctx, call, found[0][0], arguments)
+    chosen = [_choose(ctx, call, form, callee, pairs, arguments) for callee, pairs in found]
+    plans_ = [p for p in chosen if p is not None]
+    needing = [p for p in plans_ if p.edit or p.problem]
+    if not needing:
+        return
+    first = _deciding(needing)
+    if first.problem:
+        yield first
+    elif certain is None:
+        yield _with_problem(first, "the callee may also be something else on another path")
+    elif len(shapes) > 1 or not _agree(ctx, first, certain, form):
+        yield _with_problem(first, "the functions it may call do not agree on the names of these parameters")
+    else:
+        yield first
+
+
+def _with_problem(plan: Plan, problem: str) -> Plan:
+    return Plan(plan.call, plan.callee, plan.change, plan.form, None, problem, plan.start)
+
+
+def _deciding(needing: list[Plan]) -> Plan:
+    """A legacy name says which release the call was written for; otherwise the earliest change decides."""
+    legacy = [p for p in needing if p.form.name != p.change.name]
+    return min(legacy or needing, key=lambda p: (not p.problem, p.start if p.start is not None else 1 << 30))
+
+
+def _agree(ctx: FileContext, plan: Plan, certain: tuple[Callee, ...], form: CallForm) -> bool:
+    """Whether every function the call may reach takes the new keywords."""
+    names = [name for _, name in plan.edit.keywords] if plan.edit else []
+    for callee in certain:
+        pairs = ctx.release.forms.get(callee.name, ())
+        new = {n for change, _ in pairs for n in change.signature.names}
+        by_new_name = {n for c in ctx.release.calls if c.name == callee.name for n in c.signature.names}
+        if not set(names) <= new | by_new_name:
+            return False
+    return True
+
+
+def _target(ctx: FileContext, call: Call) -> tuple[v.Value, list[ast.expr]]:
+    """The called value and the positional arguments that go to it; a ``partial`` call is seen through."""
+    if call.callee == v.Symbol(PARTIAL) and call.node.args:
+        return ctx.evaluator.at(call.node.args[0], call.use), call.node.args[1:]
+    return call.callee, call.node.args
+
+
+def changed_callees(
+    ctx: FileContext, target: v.Value
+) -> list[tuple[Callee, tuple[tuple[CallChange, OldForm], ...]]]:
+    """The callees among a value's alternatives that changed, with their changes."""
+    found = []
+    for option in sorted(v.options(target), key=repr):
+        for callee in v.callees(option) or ():
+            name = callee.name.removesuffix(".__init__")
+            pairs = ctx.release.forms.get(name)
+            if pairs:
+                found.append((callee, pairs))
+    return found
+
+
+def call_form(ctx: FileContext, call: Call, callee: Callee, arguments: list[ast.expr]) -> CallForm:
+    """The shape of the argument list as it reaches ``callee``."""
+    widths = tuple(ctx.evaluator.width(a, call.use) for a in arguments)
+    if callee.first is None:
+        widths = (None, *widths)
+    keywords = tuple(k.arg for k in call.node.keywords)
+    unfinished = call.callee == v.Symbol(PARTIAL)
+    return CallForm(widths, keywords, callee.first or 0, callee.frozen, unfinished)
+
+
+def _choose(
+    ctx: FileContext,
+    call: Call,
+    form: CallForm,
+    callee: Callee,
+    pairs: tuple[tuple[CallChange, OldForm], ...],
+    arguments: list[ast.expr],
+) -> Plan | None:
+    """The plan by the first dialect that the call fits; None when the call is already that of the new release."""
+    problems: list[Plan] = []
+    for change, old in pairs:
+        if already_new(change, old, form, arguments):
+            return None
+        plan = _by_form(ctx, call, form, callee, change, old, arguments)
+        if not plan.problem:
+            return plan
+        problems.append(plan)
+    change, old = pairs[0]
+    if old.name == change.name and _binds(change.signature, form):
+        fits_none = all(not _binds(o.signature, form) for _, o in pairs) and form.complete
+        return None if fits_none else problems[0]
+    return problems[0]
+
+
+def _binds(signature: Signature, form: CallForm) -> bool:
+    try:
+        bind(signature, form)
+    except Unbindable:
+        return False
+    return True
+
+
+def already_new(change: CallChange, old: OldForm, form: CallForm, arguments: list[ast.expr]) -> bool:
+    """Whether the call is surely written for the new signature: by a new keyword, or by what stands at the break."""
+    if old.name != change.name:
+        return False
+    only_new = set(change.signature.names) - set(old.signature.names)
+    if any(k in only_new for k in form.keywords):
+        return True
+    start = first_break(old.signature, change.signature, old.renamed)
+    place = None if start is None else start - form.first
+    if start is None or place is None or not 0 <= place < len(arguments) or form.reach() <= start:
+        return False
+    kind = _kind(arguments[place])
+    new_name = change.signature.positional[start] if start < len(change.signature.positional) else ""
+    old_name = old.signature.positional[start]
+    return bool(kind) and kind == _default(change.signature, new_name) != _default(old.signature, old_name)
+
+
+def _default(signature: Signature, name: str) -> str:
+    text = signature.defaults.get(name)
+    return _kind(ast.parse(text, mode="eval").body) if text else ""
+
+
+def _kind(node: ast.expr) -> str:
+    """What an argument evidently is: the enum it comes from, or the type of a literal; "" when not evident."""
+    if isinstance(node, ast.Attribute):
+        owner = node.value
+        return owner.attr if isinstance(owner, ast.Attribute) else owner.id if isinstance(owner, ast.Name) else ""
+    if isinstance(node, ast.UnaryOp):
+        return _kind(node.operand)
+    if isinstance(node, ast.Constant) and node.value is not None:
+        number = isinstance(node.value, int | float) and not isinstance(node.value, bool)
+        return "number" if number else type(node.value).__name__
+    return ""
+
+
+def _by_form(
+    ctx: FileContext,
+    call: Call,
+    form: CallForm,
+    callee: Callee,
+    change: CallChange,
+    old: OldForm,
+    arguments: list[ast.expr],
+) -> Plan:
+    start = first_break(old.signature, change.signature, old.renamed)
+    base = Plan(call, callee, change, old, None, "", start)
+    if old.rewrite != "keywords":
+        return base
+    try:
+        edit = _edit(ctx, call, form, change, old, start, arguments)
+    except Unbindable as error:
+        return _with_problem(base, str(error))
+    if edit is None:
+        problem = "" if not form.complete or _binds(old.signature, form) else _why(old.signature, form)
+        return _with_problem(base, problem) if problem else base
+    relative = _relative(edit, len(call.node.args) - len(arguments))
+    reason = prove(old.signature, change.signature, form, relative, old.renamed)
+    return Plan(call, callee, change, old, None if reason else edit, reason or "", start)
+
+
+def _why(signature: Signature, form: CallForm) -> str:
+    try:
+        bind(signature, form)
+    except Unbindable as error:
+        return str(error)
+    return ""
+
+
+def _relative(edit: EditCall, shift: int) -> EditCall:
+    keywords = tuple((index - shift, name) for index, name in edit.keywords)
+    return EditCall(edit.span, keywords, edit.renamed, edit.dropped, edit.added)
+
+
+def _edit(
+    ctx: FileContext,
+    call: Call,
+    form: CallForm,
+    change: CallChange,
+    old: OldForm,
+    start: int | None,
+    arguments: list[ast.expr],
+) -> EditCall | None:
+    """Everything the call needs, or None; raises Unbindable when something cannot be decided."""
+    shift = len(call.node.args) - len(arguments)
+    names = tuple(old.renamed.get(n, n) for n in old.signature.positional)
+    first = 0 if ctx.all_keywords else start
+    keywords = () if first is None else positional_from(form, first, names)
+    renamed = tuple((k, old.renamed[k]) for k in form.keywords if k in old.renamed)
+    dropped = tuple(k.arg for k in call.node.keywords if k.arg and _droppable(k, old))
+    added = _added(ctx, call, form, old, arguments)
+    if not (keywords or renamed or dropped or added):
+        return None
+    shifted = tuple((index + shift, name) for index, name in keywords)
+    return EditCall(ctx.source.span(call.node), shifted, renamed, dropped, added)
+
+
+def _droppable(keyword: ast.keyword, old: OldForm) -> bool:
+    literal = old.dropped.get(keyword.arg or "")
+    return literal is not None and ast.unparse(keyword.value) == literal
+
+
+def _added(
+    ctx: FileContext, call: Call, form: CallForm, old: OldForm, arguments: list[ast.expr]
+) -> tuple[tuple[str, str], ...]:
+    """Newly required parameters with their values in terms of the old ones."""
+    if not old.added or form.unfinished:
+        return ()
+    bound = bind(old.signature, form)
+    given = [*arguments, *(k.value for k in call.node.keywords)]
+    pairs = []
+    for name, template in old.added.items():
+        if name in form.keywords:
+            continue
+        values = {p: _again(ctx, given[o]) for p, o in bound.items() if f"{{{p}}}" in template}
+        try:
+            pairs.append((name, template.format(**values)))
+        except KeyError as missing:
+            raise Unbindable(f"{name} is required and needs {missing.args[0]}, which is not given") from None
+    return tuple(pairs)
+
+
+def _again(ctx: FileContext, node: ast.expr) -> str:
+    """The text of an expression that may be evaluated a second time; raises Unbindable for any other."""
+    if not all(isinstance(n, _PURE) for n in ast.walk(node)):
+        raise Unbindable("an argument would have to be evaluated twice")
+    text = ctx.segment(node)
+    return text if isinstance(node, _SIMPLE) else f"({text})"
+
+
+_PURE = (
+    ast.Name,
+    ast.Constant,
+    ast.Attribute,
+    ast.BinOp,
+    ast.UnaryOp,
+    ast.operator,
+    ast.unaryop,
+    ast.expr_context,
+)

@@ -1,0 +1,59 @@
+"""Small pieces of code to libcst and back."""
+
+from __future__ import annotations
+
+import ast
+from typing import Final
+
+import libcst as cst
+
+from ..model import Edit
+from .refusal import EditRefused
+
+MAX_DEPTH: Final = 100
+"""Levels of nesting handed to libcst, which recurses several frames for each."""
+MAX_CHARACTERS: Final = 200_000
+
+_EMPTY = cst.Module([])
+
+
+def code(node: cst.CSTNode) -> str:
+    return _EMPTY.code_for_node(node)
+
+
+def guard(edit: Edit, text: str, *nodes: ast.AST) -> None:
+    """Refuse what libcst could overflow the C stack on."""
+    if len(text) > MAX_CHARACTERS:
+        raise EditRefused(edit, f"the code is longer than {MAX_CHARACTERS} characters")
+    level: list[ast.AST] = list(nodes)
+    for _ in range(MAX_DEPTH):
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+        if not level:
+            return
+    raise EditRefused(edit, f"the code is nested deeper than {MAX_DEPTH} levels")
+
+
+def parse_expression(edit: Edit, text: str) -> cst.BaseExpression:
+    """The expression in ``text``; printing it gives ``text`` again."""
+    return _proven(edit, _parsed(edit, cst.parse_expression, text), text)
+
+
+def parse_statement(edit: Edit, text: str) -> cst.BaseSmallStatement:
+    """The single simple statement in ``text``; printing it gives ``text`` again."""
+    line = _parsed(edit, cst.parse_statement, text)
+    if not isinstance(line, cst.SimpleStatementLine) or len(line.body) != 1:
+        raise EditRefused(edit, "libcst does not read a simple statement there")
+    return _proven(edit, line.body[0], text)
+
+
+def _parsed(edit, parser, text):  # type: ignore[no-untyped-def]
+    try:
+        return parser(text)
+    except (cst.ParserSyntaxError, RecursionError) as error:
+        raise EditRefused(edit, f"libcst does not parse the code there: {error}") from error
+
+
+def _proven(edit, node, text):  # type: ignore[no-untyped-def]
+    if code(node) != text:
+        raise EditRefused(edit, "libcst does not give the code there back unchanged")
+    return node

@@ -1,0 +1,53 @@
+"""Import ladders: ``try: import … except ImportError: import …`` and what they mean for a migration."""
+
+from __future__ import annotations
+
+import ast
+
+from .analysis.context import FileContext
+
+_FAILURES = {"ImportError", "ModuleNotFoundError", "Exception", "AttributeError", ""}
+
+
+def guarding(ctx: FileContext, node: ast.stmt) -> tuple[ast.Try, str] | None:
+    """The ``try`` whose arm (``body`` or ``handlerN``) holds an import directly, if it catches import errors."""
+    block = ctx.module.bodies.get(node)
+    if block is None or not isinstance(block.owner, ast.Try):
+        return None
+    if not all(_catches_import(handler) for handler in block.owner.handlers):
+        return None
+    return block.owner, block.arm
+
+
+def _catches_import(handler: ast.ExceptHandler) -> bool:
+    kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    return all(_name(kind) in _FAILURES for kind in kinds)
+
+
+def _name(node: ast.expr | None) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+
+
+def kept_for_old_release(ctx: FileContext, node: ast.stmt) -> bool:
+    """Whether an import in an ``except`` arm serves the old release beside an arm that is already new.
+
+    Such a ladder makes the file run on both releases and stays as it is.
+    """
+    found = guarding(ctx, node)
+    if found is None or not found[1].startswith("handler"):
+        return False
+    return any(_already_new(ctx, stmt, node) for stmt in found[0].body)
+
+
+def _already_new(ctx: FileContext, stmt: ast.stmt, old: ast.stmt) -> bool:
+    """Whether ``stmt`` imports, under the same local name, the new spelling of what ``old`` imports."""
+    mine, other = _targets(ctx, old), _targets(ctx, stmt)
+    return any(
+        local in mine and other[local] != mine[local] and ctx.release.moved(mine[local]) == other[local]
+        for local in other
+    )
+
+
+def _targets(ctx: FileContext, stmt: ast.stmt) -> dict[str, str]:
+    """Local name → canonical target, of an import statement."""
+    return {i.local: ctx.release.canonical(i.target) for i in ctx.imports if i.node is stmt}

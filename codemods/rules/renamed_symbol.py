@@ -1,0 +1,90 @@
+"""Functions, classes and constants that have another name in the same module.
+
+What it does
+    Rewrites the import and every use of the name. The old name stays as a local alias when other files,
+    strings or a re-export rely on it, or when the new name is taken in the file.
+
+Why
+    2.28 leaves no aliases: ``mlp_kernel`` became ``mlp`` and importing the old name fails.
+
+Before
+    ``from nkilib.core.mlp.mlp import mlp_kernel``
+
+After
+    ``from nkilib.core.mlp.mlp import mlp``
+
+When it stays silent
+    For a name of your own that merely looks alike, and in the ``except`` arm of an import ladder whose
+    other arm already imports the new name.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from ..analysis import values as v
+from ..analysis.context import FileContext, Import, Reference
+from ..ladders import kept_for_old_release
+from ..model import Edit, EditImport, Finding, Rename
+from ..naming import imported, last_part, rename_uses, spelled
+
+CODE = "NKM103"
+
+
+def check(ctx: FileContext) -> Iterator[Finding]:
+    """One finding for each imported name (its uses included) and for each attribute of a module."""
+    for found in ctx.imports:
+        new = _renamed(ctx, found.target)
+        if new and isinstance(found.node, ast.ImportFrom) and not kept_for_old_release(ctx, found.node):
+            yield _import(ctx, found, new)
+    for reference in ctx.references:
+        if isinstance(reference.node, ast.Attribute) and _of_module(ctx, reference):
+            yield from _attribute(ctx, reference)
+
+
+def _renamed(ctx: FileContext, target: str) -> str:
+    """The new last part of a symbol that keeps its module; "" otherwise."""
+    canonical = ctx.release.canonical(target)
+    new = ctx.release.new_symbol.get(canonical) or ctx.release.new_symbol.get(ctx.release.defining(canonical), "")
+    if not new:
+        return ""
+    old_name, new_name = canonical.rpartition(".")[2], new.rpartition(".")[2]
+    return new_name if new_name != old_name and _same_home(ctx, canonical, new) else ""
+
+
+def _same_home(ctx: FileContext, old: str, new: str) -> bool:
+    home = ctx.release.moved(old.rpartition(".")[0])
+    return home == new.rpartition(".")[0] or ctx.release.defining(old) != old
+
+
+def _import(ctx: FileContext, found: Import, new: str) -> Finding:
+    old = found.alias.name
+    edits: list[Edit] | None = rename_uses(ctx, found, new) if found.alias.asname is None else []
+    local = found.local if edits is None or found.alias.asname else new
+    pair = (spelled(found.alias), imported(new, local))
+    statement = EditImport(ctx.source.span(found.node), names=(pair,))
+    kept = f" (kept as `{local}`)" if edits is None else ""
+    return ctx.finding(
+        CODE, found.alias, f"`{old}` is `{new}` now{kept}", edits=[statement, *(edits or [])]
+    )
+
+
+def _of_module(ctx: FileContext, reference: Reference) -> bool:
+    """Whether the attribute is looked up on the library's own module, not on a module that re-exports it."""
+    assert isinstance(reference.node, ast.Attribute)
+    owners = v.options(reference.owner)
+    return any(
+        isinstance(o, v.Symbol)
+        and ctx.release.defining(f"{o.name}.{reference.node.attr}") == reference.symbol
+        for o in owners
+    )
+
+
+def _attribute(ctx: FileContext, reference: Reference) -> Iterator[Finding]:
+    assert isinstance(reference.node, ast.Attribute)
+    new = _renamed(ctx, reference.symbol)
+    if new:
+        old = reference.node.attr
+        edit = Rename(last_part(ctx, reference.node), old, new)
+        yield ctx.finding(CODE, reference.node, f"`{old}` is `{new}` now", edits=[edit])
