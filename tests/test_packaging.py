@@ -1,0 +1,125 @@
+"""What gets installed: the right packages under the right names, nothing else, and bounds that are tested."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+NOT_INSTALLED = ("benchmarks", "build", "docs", "examples", "tests")
+SOURCES = ("codemods", "compat", "nkilib", "nkimigrate", "nkisim")
+METADATA = ("LICENSE", "README.md", "pyproject.toml")
+
+
+@pytest.fixture(scope="module")
+def settings(repository: Path) -> dict[str, Any]:
+    return tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def wheel(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A wheel made from a copy of the sources: a build leaves files behind, and must not find any."""
+    copy, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
+    for folder in SOURCES:
+        shutil.copytree(repository / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in METADATA:
+        shutil.copy(repository / file, copy)
+    pip(sys.executable, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(out), str(copy))
+    (built,) = out.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def members(wheel: Path) -> list[str]:
+    with zipfile.ZipFile(wheel) as archive:
+        return [name for name in archive.namelist() if ".dist-info/" not in name]
+
+
+def pip(python: str | Path, *arguments: str) -> None:
+    command = [str(python), "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def package_folders(repository: Path) -> set[str]:
+    found = {path.parent.relative_to(repository).as_posix() for path in repository.glob("*/**/__init__.py")}
+    return {folder for folder in found if not folder.startswith((".", *NOT_INSTALLED))}
+
+
+def installed_name(folder: str, mapping: dict[str, str]) -> str:
+    owner, root = max(
+        ((name, root) for name, root in mapping.items() if f"{folder}/".startswith(f"{root}/")),
+        key=lambda item: len(item[1]),
+    )
+    return owner + folder.removeprefix(root).replace("/", ".")
+
+
+def test_every_package_in_the_tree_is_installed(repository: Path, settings: dict[str, Any]) -> None:
+    setuptools = settings["tool"]["setuptools"]
+    names = {installed_name(folder, setuptools["package-dir"]) for folder in package_folders(repository)}
+    assert names == set(setuptools["packages"])
+
+
+def test_lowest_constraints_are_the_lower_bounds(repository: Path, settings: dict[str, Any]) -> None:
+    bounds = {}
+    for line in settings["project"]["dependencies"]:
+        requirement = Requirement(line)
+        (specifier,) = requirement.specifier
+        assert specifier.operator == ">="
+        bounds[requirement.name] = specifier.version
+    text = (repository / "constraints-lowest.txt").read_text(encoding="utf-8")
+    assert bounds == dict(re.findall(r"^([\w-]+)==(\S+)$", text, re.MULTILINE))
+
+
+def test_wheel_has_no_other_top_level_names(members: list[str]) -> None:
+    top = {name.partition("/")[0] for name in members}
+    assert top == {"nkilib", "nkilib_standalone", "nkimigrate", "nkisim"}
+
+
+def test_wheel_has_every_source_file(repository: Path, settings: dict[str, Any], members: list[str]) -> None:
+    mapping = settings["tool"]["setuptools"]["package-dir"]
+    expected = set()
+    for folder in package_folders(repository):
+        name = installed_name(folder, mapping).replace(".", "/")
+        files = (repository / folder).iterdir()
+        expected |= {f"{name}/{f.name}" for f in files if f.suffix in {".py", ".toml", ".json", ".typed"}}
+    assert set(members) == expected
+
+
+def test_importing_the_tool_needs_no_dependency(wheel: Path) -> None:
+    """The version and the values that findings are made of come without anything but the standard library."""
+    code = (
+        f"import sys; sys.path.insert(0, {str(wheel)!r});"
+        "before = set(sys.modules); import nkimigrate, nkimigrate.codemods.model;"
+        "assert nkimigrate.__file__.startswith(sys.path[0]);"
+        "print(*sorted({m.partition('.')[0] for m in set(sys.modules) - before} - sys.stdlib_module_names))"
+    )
+    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("nkimigrate\n", "")
+
+
+@pytest.mark.slow
+def test_wheel_works_in_a_clean_environment(wheel: Path, tmp_path: Path) -> None:
+    venv.create(tmp_path / "env", with_pip=True)
+    binaries = tmp_path / "env" / ("Scripts" if sys.platform == "win32" else "bin")
+    pip(binaries / "python", "install", str(wheel))
+    source = tmp_path / "model.py"
+    source.write_text("from nkilib_standalone.nkilib.core.qkv.qkv import qkv\n", encoding="utf-8")
+    done = subprocess.run(
+        [binaries / "nkimigrate", str(source)], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert source.read_text(encoding="utf-8") == "from nkilib.core.qkv.qkv import qkv\n"
