@@ -13,6 +13,7 @@ from .analysis.exports import exports, pins
 from .model import Finding
 from .release import Release
 from .rule import Rule
+from .rules.vendored_copy import CODE as VENDORED
 from .source import Source
 from .suppress import Suppressions
 
@@ -77,7 +78,7 @@ def analyse(
         world.pinned,
         all_keywords,
     )
-    found = [finding for rule in rules for finding in rule.check(context)]
+    found = [f for rule in rules if not context.vendored or rule.code == VENDORED for f in rule.check(context)]
     silenced = Suppressions.read(source)
     kept = sorted((f for f in found if not silenced.covers(f)), key=lambda f: (f.line, f.column, f.code))
     return Analysis(tuple(kept), len(found) - len(kept), exports(context), context.all_imports, pins(context))

@@ -133,19 +133,24 @@ def _choose(
     arguments: list[ast.expr],
 ) -> Plan | None:
     """The plan by the first dialect that the call fits; None when the call is already that of the new release."""
-    problems: list[Plan] = []
-    for change, old in pairs:
+    for change, old in _fitting(pairs, form):
         if already_new(change, old, form, arguments):
             return None
         plan = _by_form(ctx, call, form, callee, change, old, arguments)
         if not plan.problem:
             return plan
-        problems.append(plan)
     change, old = pairs[0]
-    if old.name == change.name and _binds(change.signature, form):
-        fits_none = all(not _binds(o.signature, form) for _, o in pairs) and form.complete
-        return None if fits_none else problems[0]
-    return problems[0]
+    if form.complete and old.name == change.name and _binds(change.signature, form):
+        return None
+    return _by_form(ctx, call, form, callee, change, old, arguments)
+
+
+def _fitting(
+    pairs: tuple[tuple[CallChange, OldForm], ...], form: CallForm
+) -> tuple[tuple[CallChange, OldForm], ...]:
+    """The dialects that know all of the call's keywords; all of them when none does."""
+    named = {k for k in form.keywords if k}
+    return tuple(p for p in pairs if named <= set(p[1].signature.names)) or pairs
 
 
 def _binds(signature: Signature, form: CallForm) -> bool:
@@ -209,19 +214,10 @@ def _by_form(
     except Unbindable as error:
         return _with_problem(base, str(error))
     if edit is None:
-        problem = "" if not form.complete or _binds(old.signature, form) else _why(old.signature, form)
-        return _with_problem(base, problem) if problem else base
+        return base
     relative = _relative(edit, len(call.node.args) - len(arguments))
     reason = prove(old.signature, change.signature, form, relative, old.renamed)
     return Plan(call, callee, change, old, None if reason else edit, reason or "", start)
-
-
-def _why(signature: Signature, form: CallForm) -> str:
-    try:
-        bind(signature, form)
-    except Unbindable as error:
-        return str(error)
-    return ""
 
 
 def _relative(edit: EditCall, shift: int) -> EditCall:

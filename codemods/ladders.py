@@ -51,3 +51,22 @@ def _already_new(ctx: FileContext, stmt: ast.stmt, old: ast.stmt) -> bool:
 def _targets(ctx: FileContext, stmt: ast.stmt) -> dict[str, str]:
     """Local name → canonical target, of an import statement."""
     return {i.local: ctx.release.canonical(i.target) for i in ctx.imports if i.node is stmt}
+
+
+def collapsible(ctx: FileContext, node: ast.Try) -> bool:
+    """Whether all arms consist of imports only and bind the same local names to the same new things."""
+    if node.orelse or node.finalbody or not node.handlers or not all(map(_catches_import, node.handlers)):
+        return False
+    arms = [node.body, *(handler.body for handler in node.handlers)]
+    if not all(isinstance(stmt, ast.Import | ast.ImportFrom) for arm in arms for stmt in arm):
+        return False
+    meanings = [_meaning(ctx, arm) for arm in arms]
+    return all(meanings) and all(meaning == meanings[0] for meaning in meanings)
+
+
+def _meaning(ctx: FileContext, arm: list[ast.stmt]) -> frozenset[tuple[str, str]]:
+    """``(local name, new qualified name)`` of an arm's imports; empty when one of them is not the library's."""
+    found = [i for i in ctx.imports if i.node in arm]
+    names = sum(len(stmt.names) for stmt in arm if isinstance(stmt, ast.Import | ast.ImportFrom))
+    moved = {(i.local, ctx.release.moved(ctx.release.canonical(i.target))) for i in found}
+    return frozenset(moved) if len(found) == names else frozenset()

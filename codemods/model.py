@@ -108,6 +108,16 @@ class ReplaceStatement:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepBody:
+    """Replace the ``try`` statement at ``span`` by its body, in which other edits may apply.
+
+    Edits inside the arms that go are dropped with them.
+    """
+
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
 class ReplaceText:
     """Replace bytes in a file that is not Python (configuration, packaging)."""
 
@@ -133,6 +143,7 @@ Edit = (
     | EditImport
     | InsertBefore
     | ReplaceStatement
+    | KeepBody
     | ReplaceText
     | AddImport
 )

@@ -84,6 +84,7 @@ class FileContext:
         path: as the user named it. name: dotted module name, "" when it has none. package: is ``__init__.py``.
         outside: qualified names of other project modules → values. pinned: this module's names others rely on.
         all_keywords: whether every argument of an affected call gets its keyword.
+        memory: what several rules share, computed once for a file.
     """
 
     path: str
@@ -95,10 +96,18 @@ class FileContext:
     outside: Mapping[str, v.Value] = field(default_factory=dict)
     pinned: frozenset[str] = frozenset()
     all_keywords: bool = False
+    memory: dict[str, object] = field(default_factory=dict)
 
     @cached_property
     def module(self) -> Module:
         return Module(self.tree)
+
+    @cached_property
+    def vendored(self) -> bool:
+        """Whether the file is part of a copy of the library itself, by its module path."""
+        dotted = f".{self.name}."
+        roots = {f".{root}." for root in self.release.legacy_roots} | {f".{self.release.root}.core."}
+        return any(root in dotted for root in roots)
 
     @cached_property
     def evaluator(self) -> Evaluator:

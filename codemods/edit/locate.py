@@ -71,6 +71,8 @@ def locate(source: Source, tree: ast.Module, span: Span) -> Place:
 
 
 def _child(source: Source, node: ast.AST, span: Span) -> _Found | None:
+    if isinstance(node, ast.JoinedStr):
+        return _in_string(source, node, span)
     for name in node._fields:
         value = getattr(node, name, None)
         if isinstance(value, ast.AST):
@@ -81,6 +83,18 @@ def _child(source: Source, node: ast.AST, span: Span) -> _Found | None:
             continue
         if found is not None:
             return found
+    return None
+
+
+def _in_string(source: Source, string: ast.JoinedStr, span: Span) -> _Found | None:
+    """Only the expressions: before Python 3.12 all other parts claim the whole string's position."""
+    for part in string.values:
+        if isinstance(part, ast.FormattedValue):
+            found = _inside(source, part.value, span)
+            if found is None and isinstance(part.format_spec, ast.JoinedStr):
+                found = _in_string(source, part.format_spec, span)
+            if found is not None:
+                return found
     return None
 
 

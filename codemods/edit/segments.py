@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
-from typing import Final
+import re
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 import libcst as cst
 
@@ -14,11 +16,14 @@ MAX_DEPTH: Final = 100
 """Levels of nesting handed to libcst, which recurses several frames for each."""
 MAX_CHARACTERS: Final = 200_000
 
-_EMPTY = cst.Module([])
+_Node = TypeVar("_Node", bound=cst.CSTNode)
+_NEWLINE = re.compile(r"\r\n?|\n")
 
 
-def code(node: cst.CSTNode) -> str:
-    return _EMPTY.code_for_node(node)
+def code(node: cst.CSTNode, text: str) -> str:
+    """The node printed; libcst takes the first newline of the ``text`` it parsed for the default."""
+    match = _NEWLINE.search(text)
+    return cst.Module([], default_newline=match[0] if match else "\n").code_for_node(node)
 
 
 def guard(edit: Edit, text: str, *nodes: ast.AST) -> None:
@@ -46,14 +51,14 @@ def parse_statement(edit: Edit, text: str) -> cst.BaseSmallStatement:
     return _proven(edit, line.body[0], text)
 
 
-def _parsed(edit, parser, text):  # type: ignore[no-untyped-def]
+def _parsed(edit: Edit, parser: Callable[[str], _Node], text: str) -> _Node:
     try:
         return parser(text)
     except (cst.ParserSyntaxError, RecursionError) as error:
         raise EditRefused(edit, f"libcst does not parse the code there: {error}") from error
 
 
-def _proven(edit, node, text):  # type: ignore[no-untyped-def]
-    if code(node) != text:
+def _proven(edit: Edit, node: _Node, text: str) -> _Node:
+    if code(node, text) != text:
         raise EditRefused(edit, "libcst does not give the code there back unchanged")
     return node

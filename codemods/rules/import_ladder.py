@@ -1,0 +1,52 @@
+"""``try``/``except ImportError`` ladders over import roots.
+
+What it does
+    Collapses a ladder whose arms import the same thing once their roots are unified. A ladder that makes
+    the file run on both releases is left as it is, with a note.
+
+Why
+    Both arms would read the same. Beware: 2.28's ``nkilib`` itself raises ImportError when an installed
+    ``nkilib_src`` is broken, so a ladder can hide a broken installation.
+
+Before
+    ``try: from nkilib.core.qkv.qkv import qkv`` / ``except ImportError: from nkilib_standalone.nkilib.core.qkv.qkv import qkv``
+
+After
+    ``from nkilib.core.qkv.qkv import qkv``
+
+When it stays silent
+    When an arm does anything else, such as setting a flag or ``mlp_kernel = None``.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from ..analysis.context import FileContext
+from ..ladders import collapsible, kept_for_old_release
+from ..model import Finding, KeepBody, Outcome
+
+CODE = "NKM107"
+
+
+def check(ctx: FileContext) -> Iterator[Finding]:
+    """One finding for each ladder."""
+    seen: set[ast.AST] = set()
+    for found in ctx.imports:
+        block = ctx.module.bodies.get(found.node)
+        if block is None or not isinstance(block.owner, ast.Try) or block.owner in seen:
+            continue
+        if kept_for_old_release(ctx, found.node):
+            seen.add(block.owner)
+            yield ctx.finding(
+                CODE,
+                found.node,
+                "this ladder already runs on both releases",
+                outcome=Outcome.NOTED,
+                step="Keep it while you support both; drop the `except` arm afterwards.",
+            )
+        elif collapsible(ctx, block.owner):
+            seen.add(block.owner)
+            edit = KeepBody(ctx.source.span(block.owner))
+            yield ctx.finding(CODE, block.owner, "both arms import the same now; the first one stays", edits=[edit])

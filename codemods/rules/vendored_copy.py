@@ -1,0 +1,38 @@
+"""A copy of the library in your own tree.
+
+What it does
+    Reports the file and leaves it alone; no other rule looks at it.
+
+Why
+    A vendored copy of the old release is not your code to migrate: its own names and call sites are the
+    old library's. Replace the copy by the new release, or drop it.
+
+Before
+    ``my_project/vendor/nkilib_standalone/nkilib/core/mlp/mlp.py``
+
+After
+    The same file left as it was, with a finding that names it.
+
+When it stays silent
+    When the file's module path does not lie under one of the library's import roots.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..analysis.context import FileContext
+from ..model import Finding
+
+CODE = "NKM112"
+
+
+def check(ctx: FileContext) -> Iterator[Finding]:
+    """One finding for the file."""
+    if ctx.vendored:
+        yield ctx.needs_you(
+            CODE,
+            ctx.tree.body[0] if ctx.tree.body else ctx.tree,
+            f"this file is part of a copy of {ctx.release.product}",
+            f"Replace the copy by {ctx.release.product} {ctx.release.new}, or remove it and import the installed one.",
+        )
