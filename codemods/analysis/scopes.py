@@ -95,12 +95,19 @@ class Use:
     """A trailer chain on a name: ``links`` runs from the Name outwards to the outermost trailer.
 
     ``end``: index behind the last use in the module's list that stands inside this chain's arguments.
+    ``block`` is None for a use whose place in the control flow is not known: it sees every binding.
     """
 
     __slots__ = ("block", "end", "inside", "links", "order", "scope", "stmt")
 
     def __init__(
-        self, links: list[ast.expr], scope: Scope, block: Block, order: int, stmt: ast.stmt, inside: ast.AST
+        self,
+        links: list[ast.expr],
+        scope: Scope,
+        block: Block | None,
+        order: int,
+        stmt: ast.stmt,
+        inside: ast.AST,
     ) -> None:
         self.links = links
         self.scope = scope
@@ -189,7 +196,7 @@ def reaching(bindings: Iterable[Binding], use: Use, owner: Scope) -> list[Bindin
     that surely ran before, those in branches after that one, and those that a loop carries around.
     """
     found = [b for b in bindings if b.kind != "declaration"]
-    if use.scope is not owner or len(found) == 1:
+    if use.scope is not owner or use.block is None or len(found) == 1:
         return found
     before = [b for b in found if b.order < use.order and not exclusive(b.block, use.block)]
     sure = [b for b in before if b.block.encloses(use.block)]

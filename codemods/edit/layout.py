@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
@@ -136,7 +136,7 @@ def _no_comment(space: Space) -> None:
         raise CommentInTheWay
 
 
-def kept(layout: Layout[_Item], indexes: Sequence[int]) -> Layout[_Item]:
+def without(layout: Layout[_Item], indexes: Iterable[int]) -> Layout[_Item]:
     """Without the items at ``indexes``."""
     for index in sorted(indexes, reverse=True):
         layout = remove(layout, index)

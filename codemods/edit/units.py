@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from ..model import Edit, EditCall, EditImport, Rename, ReplaceStatement, ReplaceString, Span, Wrap
 from ..source import Source
-from .argumentlists import renames_again, without
+from .calls import renames_again, without
+from .imports import written
 from .locate import Place
 from .refusal import EditRefused
 from .targets import target
@@ -95,11 +96,6 @@ def _gone(source: Source, unit: Unit) -> list[tuple[Edit, Span]]:
             named = {old for old, _ in edit.names}
             gone += [(edit, source.span(alias)) for alias in unit.node.names if written(alias) in named]
     return gone
-
-
-def written(alias: ast.alias) -> str:
-    """An imported name as EditImport writes it: ``name`` or ``name as alias``."""
-    return f"{alias.name} as {alias.asname}" if alias.asname else alias.name
 
 
 def _replaces(edit: Edit) -> bool:

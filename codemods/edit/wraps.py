@@ -12,8 +12,8 @@ from .refusal import EditRefused
 
 _CLOSED = (ast.Name, ast.Attribute, ast.Call, ast.Subscript)
 """Expressions that bind tighter than everything around them."""
-_NEVER_BARE = (ast.Tuple, ast.NamedExpr, ast.Yield, ast.YieldFrom, ast.Starred)
-"""Expressions that not even every statement takes without parentheses."""
+_NEVER_BARE = (ast.Tuple, ast.NamedExpr, ast.Yield, ast.YieldFrom)
+"""Expressions that not every statement takes without parentheses."""
 
 
 def wrapped(source: Source, place: Place, node: ast.AST, edit: Wrap, inner: str) -> str:
@@ -22,22 +22,66 @@ def wrapped(source: Source, place: Place, node: ast.AST, edit: Wrap, inner: str)
     Raises:
         EditRefused: the template is no expression.
     """
-    closed = isinstance(node, _CLOSED)
-    filled = _fitting(edit, inner, closed, lambda code: edit.template.replace("{}", code))
-    if _shares_parentheses(source, place, node):
-        return f"({filled})"
     kind = type(_expression(edit, edit.template.replace("{}", "_")))
-    filled = _apart(source, edit.span, filled)
+    if not isinstance(node, _CLOSED) and "{}" in edit.template:
+        inner = _safe(edit, inner, lambda code: edit.template.replace("{}", code))
+    code = edit.template.replace("{}", inner)
+    if _shares_parentheses(place, node):
+        return f"({code})"
     if issubclass(kind, _NEVER_BARE):
-        return f"({filled})"
-    if edit.template == "{}" or issubclass(kind, _CLOSED):
-        return filled
-    return _fitting(edit, filled, False, _surroundings(source, place, edit.span))
+        return f"({code})"
+    code = _apart(source.utf8, edit.span, code)
+    return code if issubclass(kind, _CLOSED) else _safe(edit, code, _surroundings(source, place, edit.span))
 
 
-def _fitting(edit: Wrap, code: str, closed: bool, around: Callable[[str], str]) -> str:
-    """``code``, or ``(code)`` if only that gives the same tree as parentheses do; the former if ``closed``."""
-    with_parentheses = around(f"({code})")
-    if closed:
-        return around(code) if around.__name__ == "template" else code
-    return code if _same(edit, around(code), with_parentheses) else f"({code})"
+def _safe(edit: Wrap, code: str, around: Callable[[str], str]) -> str:
+    """``code`` if it means the same as ``(code)`` does in its surroundings, else the latter."""
+    parenthesised = f"({code.strip()})"
+    wanted = ast.dump(_expression(edit, around(parenthesised)))
+    try:
+        same = ast.dump(_expression(edit, around(code))) == wanted
+    except EditRefused:
+        same = False
+    return code if same else parenthesised
+
+
+def _expression(edit: Wrap, code: str) -> ast.expr:
+    try:
+        statement = parse(code).body
+    except SyntaxError as error:
+        raise EditRefused(edit, f"the template does not give an expression: {error.msg}") from error
+    if len(statement) != 1 or not isinstance(statement[0], ast.Expr):
+        raise EditRefused(edit, "the template does not give an expression")
+    return statement[0].value
+
+
+def _surroundings(source: Source, place: Place, span: Span) -> Callable[[str], str]:
+    """The outermost expression of the statement with other code in the place of ``span``."""
+    outermost = next(node for node in place.expressions if not isinstance(node, ast.Starred))
+    start, end = source.span(outermost)
+    before, after = source.utf8[start : span[0]].decode("utf-8"), source.utf8[span[1] : end].decode("utf-8")
+    return lambda code: f"({before}{code}{after})"
+
+
+def _shares_parentheses(place: Place, node: ast.AST) -> bool:
+    """Whether the node is a generator expression without parentheses but those of the call it is for."""
+    call = place.path[max(0, place.path.index(node) - 1)]
+    return (
+        isinstance(node, ast.GeneratorExp)
+        and isinstance(call, ast.Call)
+        and call.args == [node]
+        and (call.end_lineno, call.end_col_offset) == (node.end_lineno, node.end_col_offset)
+    )
+
+
+def _apart(data: bytes, span: Span, code: str) -> str:
+    """With a space where the code would grow together with a word next to it, as in ``in(a, b)``."""
+    before = data[max(0, span[0] - 4) : span[0]].decode("utf-8", "ignore")[-1:]
+    after = data[span[1] : span[1] + 4].decode("utf-8", "ignore")[:1]
+    left = " " if _word(before) and _word(code[0]) else ""
+    right = " " if _word(after) and _word(code[-1]) else ""
+    return f"{left}{code}{right}"
+
+
+def _word(character: str) -> bool:
+    return character == "_" or character.isalnum()
