@@ -1,0 +1,132 @@
+"""What names denote: every shape of aliasing, one row each."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+from nkimigrate.codemods.analysis import values as v
+from nkimigrate.codemods.analysis.context import FileContext
+from nkimigrate.codemods.release import Release
+from nkimigrate.codemods.source import Source
+
+RELEASE = Release.from_dict(
+    {
+        "release": {
+            "product": "lib",
+            "from": "1",
+            "to": "2",
+            "root": "lib",
+            "legacy_roots": ["oldlib.lib"],
+        },
+        "types": {"lib.views.View": {"attributes": {"sizes": "shape"}, "chain": ["slice", "permute"]}},
+        "throughs": {"lib.a.passed": "lib.b.passed"},
+        "stars": {"lib.ops": ["f", "g"]},
+    }
+)
+F = v.Symbol("lib.ops.f")
+VIEW = v.Instance("lib.views.View")
+
+
+def probe(code: str, outside: dict[str, v.Value] | None = None, name: str = "app.mod") -> v.Value:
+    """The value of the argument of the last ``PROBE(...)`` in the code."""
+    source = Source.decode(code.encode())
+    context = FileContext("t.py", source, ast.parse(code), RELEASE, name, False, outside or {})
+    use = context.module.by_name["PROBE"][-1]
+    call = use.links[1]
+    assert isinstance(call, ast.Call)
+    return context.evaluator.at(call.args[0], use)
+
+
+IMPORTS = "from lib.ops import f\n"
+
+SHAPES = {
+    "from import": (IMPORTS + "PROBE(f)", F),
+    "alias": ("from lib.ops import f as g\nPROBE(g)", F),
+    "legacy root": ("from oldlib.lib.ops import f\nPROBE(f)", F),
+    "module alias": ("import lib.ops as m\nPROBE(m.f)", F),
+    "dotted import": ("import lib.ops\nPROBE(lib.ops.f)", F),
+    "module by from": ("from lib import ops\nPROBE(ops.f)", F),
+    "import through": ("from lib.a import passed\nPROBE(passed)", v.Symbol("lib.b.passed")),
+    "two dotted imports of one root": ("import lib.ops\nimport lib.views\nPROBE(lib.ops.f)", F),
+    "star import": ("from lib.ops import *\nPROBE(f)", F),
+    "launch": (IMPORTS + "PROBE(f[2])", v.Launched(F)),
+    "launch kept": (IMPORTS + "k = f[2]\nPROBE(k)", v.Launched(F)),
+    "assignment": (IMPORTS + "k = f\nPROBE(k)", F),
+    "walrus": (IMPORTS + "(k := f)\nPROBE(k)", F),
+    "tuple unpacking": (IMPORTS + "a, k = 1, f\nPROBE(k)", F),
+    "conditional": (IMPORTS + "PROBE(f if c else f)", F),
+    "or": (IMPORTS + "PROBE(None or f)", F),
+    "jit": (IMPORTS + "import nki\nPROBE(nki.jit(f))", v.Jitted(F)),
+    "jit with options": (IMPORTS + "import nki\nPROBE(nki.jit(mode='x')(f))", v.Jitted(F)),
+    "partial": (IMPORTS + "from functools import partial\nPROBE(partial(f, 1, *(2, 3), k=1))", v.Partial(F, 3, ("k",))),
+    "partial of unknown length": (IMPORTS + "from functools import partial\nPROBE(partial(f, *x))", v.Partial(F, None, ())),
+    "dict": (IMPORTS + "t = {'a': f}\nPROBE(t['a'])", F),
+    "dict get": (IMPORTS + "t = {'a': f}\nPROBE(t.get(n, f))", F),
+    "getattr": ("import lib.ops as m\nPROBE(getattr(m, 'f'))", F),
+    "import_module": ("import importlib\nPROBE(importlib.import_module('lib.ops').f)", F),
+    "f-string path": ("import importlib\nR = 'lib'\nPROBE(importlib.import_module(f'{R}.ops').f)", F),
+    "function that returns it": (IMPORTS + "def get():\n    return f\nPROBE(get())", F),
+    "attribute of self": (IMPORTS + "class A:\n    def __init__(self):\n        self.k = f\n    def go(self):\n        PROBE(self.k)", F),
+    "class attribute": (IMPORTS + "class A:\n    k = f\n    def go(self):\n        PROBE(self.k)", F),
+    "attribute of an instance": (IMPORTS + "class A:\n    def __init__(self):\n        self.k = f\na = A()\nPROBE(a.k)", F),
+    "inherited attribute": (IMPORTS + "class A:\n    k = f\nclass B(A):\n    def go(self):\n        PROBE(self.k)", F),
+    "nested function": (IMPORTS + "def outer():\n    def inner():\n        PROBE(f)", F),
+    "ladder with None": ("try:\n    from lib.ops import f\nexcept ImportError:\n    f = None\nPROBE(f)", F),
+    "ladder of two roots": ("try:\n    from lib.ops import f\nexcept ImportError:\n    from oldlib.lib.ops import f\nPROBE(f)", F),
+    "rebound straight": (IMPORTS + "f = 1\nPROBE(f)", v.Constant(1)),
+    "used before it is rebound": (IMPORTS + "PROBE(f)\nf = 1", F),
+    "rebound in a branch": (IMPORTS + "if c:\n    f = 1\nPROBE(f)", v.one_of([F, v.Constant(1)])),
+    "other arm of an if": (IMPORTS + "if c:\n    f = 1\nelse:\n    PROBE(f)", F),
+    "carried by a loop": (IMPORTS + "while c:\n    PROBE(f)\n    f = 1", v.one_of([F, v.Constant(1)])),
+    "view": ("from lib.views import View\nPROBE(View(t))", VIEW),
+    "view chain": ("from lib.views import View\nPROBE(View(t).slice(0, 1).permute(p))", VIEW),
+    "view through unknown method": ("from lib.views import View\nPROBE(View(t).numpy())", None),
+    "annotated parameter": ("from lib.views import View\ndef g(x: View):\n    PROBE(x)", VIEW),
+    "string annotation": ("from lib.views import View\ndef g(x: 'View'):\n    PROBE(x)", VIEW),
+    "optional annotation": ("from lib.views import View\ndef g(x: View | None):\n    PROBE(x)", VIEW),
+    "container annotation": ("from lib.views import View\ndef g(xs: list[View]):\n    for x in xs:\n        PROBE(x)", VIEW),
+    "indexed container": ("from lib.views import View\ndef g(xs: list[View]):\n    PROBE(xs[0])", VIEW),
+    "list display": ("from lib.views import View\nxs = [View(a), View(b)]\nPROBE(xs[1])", VIEW),
+    "comprehension": ("from lib.views import View\nxs = [View(a) for a in ts]\nPROBE(xs[1])", VIEW),
+    "return annotation": ("from lib.views import View\ndef g() -> View: ...\nPROBE(g())", VIEW),
+    "cast": ("from typing import cast\nfrom lib.views import View\nPROBE(cast('View', x))", VIEW),
+    "rebound view": ("from lib.views import View\nx = View(t)\nx = x.slice(0, 1)\nPROBE(x)", VIEW),
+    "global": (IMPORTS + "def g():\n    global f\n    f = 1\nPROBE(f)", v.one_of([F, v.Constant(1)])),
+}  # fmt: skip
+
+SHADOWED = {
+    "parameter": IMPORTS + "def g(f):\n    PROBE(f)",
+    "loop variable": IMPORTS + "for f in fs:\n    PROBE(f)",
+    "comprehension variable": IMPORTS + "[PROBE(f) for f in fs]",
+    "lambda parameter": IMPORTS + "h = lambda f: PROBE(f)",
+    "except name": IMPORTS + "try:\n    pass\nexcept E as f:\n    PROBE(f)",
+    "match capture": IMPORTS + "match x:\n    case [f]:\n        PROBE(f)",
+    "own function": "def f(): ...\nPROBE(f())",
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_resolves(name: str) -> None:
+    code, expected = SHAPES[name]
+    assert probe(code) == expected
+
+
+@pytest.mark.parametrize("name", SHADOWED)
+def test_shadowing_is_unknown(name: str) -> None:
+    assert probe(SHADOWED[name]) is None
+
+
+def test_an_import_in_a_class_body_is_not_seen_in_its_methods() -> None:
+    code = "class A:\n    from lib.ops import f\n    def go(self):\n        PROBE(f)"
+    assert probe(code) == v.Symbol("builtins.f")
+
+
+@pytest.mark.parametrize("line", ["from app.kernels import k", "from .kernels import k"])
+def test_names_that_other_modules_export(line: str) -> None:
+    assert probe(f"{line}\nPROBE(k)", {"app.kernels.k": F}) == F
+
+
+def test_relative_imports_beyond_the_top_are_unknown() -> None:
+    assert probe("from ....kernels import k\nPROBE(k)", {"app.kernels.k": F}) is None
