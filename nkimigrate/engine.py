@@ -76,7 +76,7 @@ def _scan(options: Options, report: Report, clean: CleanFiles | None) -> tuple[l
         exclude=options.exclude,
         extend_exclude=options.extend_exclude,
         respect_gitignore=options.respect_gitignore,
-        on_error=lambda path, message: _unreadable(report, path, message),
+        on_error=lambda path, message: _problem(report, "NKM902", path, message),
     )
     for found in files:
         report.files += 1
@@ -84,13 +84,15 @@ def _scan(options: Options, report: Report, clean: CleanFiles | None) -> tuple[l
             others.append(found.path)
             continue
         try:
-            data = reading.read(found.path)
+            data = reading.read_marked(found.path, MARKERS, reading.LIMITS[found.kind], found.size)
+        except reading.TooLarge as error:
+            _problem(report, "NKM903", found.path, error.message)
         except reading.Unreadable as error:
-            _unreadable(report, found.path, error.message)
-            continue
-        if reading.has_marker(data, MARKERS):
-            _add_candidate(candidates, found, data, report)
+            _problem(report, "NKM902", found.path, error.message)
         else:
+            if data is not None:
+                _add_candidate(candidates, found, data, report)
+                continue
             others.append(found.path)
             if clean is not None:
                 clean.remember(found)
@@ -99,19 +101,18 @@ def _scan(options: Options, report: Report, clean: CleanFiles | None) -> tuple[l
 
 def _add_candidate(candidates: list[Candidate], found: discovery.Found, data: bytes, report: Report) -> None:
     from .project import Candidate
-    from .report.model import Problem
 
-    problem = reading.unfit(data, found.kind)
-    if problem:
-        report.problems.append(Problem("NKM903", found.path, problem))
+    unfit = reading.unfit(data, found.kind)
+    if unfit:
+        _problem(report, "NKM903", found.path, unfit)
     else:
         candidates.append(Candidate(found.path, found.kind, data))
 
 
-def _unreadable(report: Report, path: str, message: str) -> None:
+def _problem(report: Report, code: str, path: str, message: str) -> None:
     from .report.model import Problem
 
-    report.problems.append(Problem("NKM902", path, message))
+    report.problems.append(Problem(code, path, message))
 
 
 def _reexporting(others: Iterable[str], exported: Mapping[str, Any]) -> list[Candidate]:
@@ -223,11 +224,9 @@ def _collect_changes(candidates: Iterable[Candidate], before: Mapping[str, bytes
 
 def _write(report: Report) -> None:
     from . import writer
-    from .report.model import Problem
 
-    written = writer.write_all(
-        report.changes, lambda path, message: report.problems.append(Problem("NKM907", path, message))
+    written = set(
+        writer.write_all(report.changes, lambda path, message: _problem(report, "NKM907", path, message))
     )
     report.written = bool(written)
-    kept = set(written)
-    report.changes = [change for change in report.changes if change.path in kept]
+    report.changes = [change for change in report.changes if change.path in written]
