@@ -17,6 +17,7 @@ import os
 import struct
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from nkimigrate.reading import Unreadable, read
@@ -97,7 +98,7 @@ class CleanFiles:
         return path if path.startswith("/") else self._prefix + path
 
     def _still_there(self) -> dict[str, Stamp]:
-        """The entries without those of deleted files; other runs may have looked at other parts of the tree."""
+        """The entries but those of deleted files: what this run did not look at may interest the next one."""
         return {
             name: stamp
             for name, stamp in self._known.items()
@@ -142,11 +143,8 @@ def _prepared_folder(root: str) -> str:
     if os.path.islink(folder):
         raise OSError("a link here could lead our files anywhere")
     for name, text in ((".gitignore", "*\n"), ("CACHEDIR.TAG", _TAG)):
-        try:
-            with open(os.path.join(folder, name), "x", encoding="ascii") as file:
-                file.write(text)
-        except FileExistsError:
-            pass
+        with suppress(FileExistsError), open(os.path.join(folder, name), "x", encoding="ascii") as file:
+            file.write(text)
     return folder
 
 
@@ -158,8 +156,6 @@ def _replace(folder: str, data: bytes) -> None:
             file.write(data)
         os.replace(temporary, os.path.join(folder, "clean"))
     except BaseException:
-        try:
+        with suppress(OSError):
             os.unlink(temporary)
-        except OSError:
-            pass
         raise

@@ -1,11 +1,11 @@
-"""Write files so that at every moment, also after a kill or a power cut, each one is wholly old or wholly new.
+"""Write files so that at every moment, also after a kill or a power cut, each one is all old or all new.
 
-The new bytes go to a temporary file in the same folder, which then takes the old one's place. What that means:
+The new bytes go to a temporary file in the same folder, which then takes the old one's place. It follows that
 
 * a symbolic link stays one: the file it leads to is written;
 * mode, owner and extended attributes (access control lists) are carried over as far as the user may;
-* a file with several hard links parts from them: this name gets the new bytes, the other names keep the old ones
-  until they are written in their turn (discovery yields each of them);
+* a file with several hard links parts from them: this name gets the new bytes, the other names keep the old
+  ones until they are written in their turn (discovery yields each of them);
 * a killed run can leave a file ``.nkimigrate-*.tmp`` behind. Nothing ever reads it; it can be deleted.
 """
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Protocol
 
 from nkimigrate.reading import TooLarge, Unreadable, read, reason
@@ -127,7 +128,8 @@ def _copy_attributes(fd: int, target: str) -> None:
     # The group alone may be allowed where the owner is not. Both clear set-id bits, so the mode comes last.
     for owner, group in ((-1, status.st_gid), (status.st_uid, -1)):
         if owner not in (-1, mine.st_uid) or group not in (-1, mine.st_gid):
-            _attempt(lambda owner=owner, group=group: os.fchown(fd, owner, group))
+            with suppress(OSError):
+                os.fchown(fd, owner, group)
     os.fchmod(fd, stat.S_IMODE(status.st_mode))
 
 
@@ -139,14 +141,8 @@ def _copy_extended_attributes(fd: int, target: str) -> None:
     except OSError:  # the file system has none
         return
     for name in names:
-        _attempt(lambda name=name: os.setxattr(fd, name, os.getxattr(target, name)))
-
-
-def _attempt(action: Callable[[], None]) -> None:
-    try:
-        action()
-    except OSError:
-        pass
+        with suppress(OSError):
+            os.setxattr(fd, name, os.getxattr(target, name))
 
 
 def _require_unchanged(path: str, target: str, old: bytes) -> None:
@@ -161,7 +157,8 @@ def _require_unchanged(path: str, target: str, old: bytes) -> None:
 
 
 def _discard(temporary: str) -> None:
-    _attempt(lambda: os.unlink(temporary))
+    with suppress(OSError):
+        os.unlink(temporary)
 
 
 def _sync_folder(folder: str) -> None:
@@ -171,6 +168,7 @@ def _sync_folder(folder: str) -> None:
     except OSError:
         return
     try:
-        _attempt(lambda: os.fsync(fd))
+        with suppress(OSError):
+            os.fsync(fd)
     finally:
         os.close(fd)
