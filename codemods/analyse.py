@@ -80,7 +80,9 @@ def analyse(
     )
     found = [f for rule in rules if not context.vendored or rule.code == VENDORED for f in rule.check(context)]
     silenced = Suppressions.read(source)
-    kept = sorted((f for f in found if not silenced.covers(f)), key=lambda f: (f.line, f.column, f.code))
+    groups = {f.group for f in found if f.group and silenced.covers(f)}
+    heard = (f for f in found if f.group not in groups and not silenced.covers(f))
+    kept = sorted(heard, key=lambda f: (f.line, f.column, f.code))
     return Analysis(tuple(kept), len(found) - len(kept), exports(context), context.all_imports, pins(context))
 
 

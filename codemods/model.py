@@ -161,6 +161,7 @@ class Finding:
         step: the exact next step for a person (``needs-you``), or what to know (``noted``).
         edits: what rewrites the place; empty for ``needs-you``.
         cell: 1-based code cell of a notebook, or None.
+        group: findings of one file with the same group are carried out together or not at all ("" for alone).
     """
 
     code: str
@@ -174,3 +175,4 @@ class Finding:
     step: str = ""
     edits: tuple[Edit, ...] = ()
     cell: int | None = None
+    group: str = ""

@@ -6,8 +6,8 @@ import ast
 from collections.abc import Iterator, Mapping
 
 from .analysis.context import FileContext, Import
-from .model import Edit, EditImport, Finding
-from .naming import chain_edits, import_module_line, spelled
+from .model import EditImport, Finding
+from .naming import chain_edits, import_module_line, spelled, together
 
 
 def moves(ctx: FileContext, code: str, table: Mapping[str, str], message: str) -> Iterator[Finding]:
@@ -55,10 +55,9 @@ def _plain(
     if not new:
         return
     target = f"{new} as {local}" if local else new
-    edits: list[Edit] = [EditImport(ctx.source.span(found.node), names=((spelled(found.alias), target),))]
-    if local is None:
-        edits += chain_edits(ctx, found, path, new)
-    yield ctx.finding(code, found.alias, _text(ctx, message, path, new), edits=edits)
+    edit = EditImport(ctx.source.span(found.node), names=((spelled(found.alias), target),))
+    uses = chain_edits(ctx, found, path, new) if local is None else []
+    yield from together(ctx, code, found, _text(ctx, message, path, new), edit, uses)
 
 
 def _module_as_name(

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from .analysis.context import FileContext, Import
 from .analysis.scopes import Use
-from .model import Edit, Rename, Wrap
+from .model import Edit, Finding, Rename, Wrap
 
 
 def spelled(alias: ast.alias) -> str:
@@ -32,8 +32,8 @@ def import_module_line(path: str, local: str) -> str:
     return import_line(parent, last, local)
 
 
-def rename_uses(ctx: FileContext, found: Import, new: str) -> list[Edit] | None:
-    """The edits that rename an imported local name everywhere in the file; None when the name must stay.
+def rename_uses(ctx: FileContext, found: Import, new: str) -> list[tuple[ast.expr, Edit]] | None:
+    """The edits that rename an imported local name where it is used; None when the name must stay.
 
     It stays when other files or strings rely on it, when it is bound to anything else too, or when the new
     name already means something in this file.
@@ -43,7 +43,7 @@ def rename_uses(ctx: FileContext, found: Import, new: str) -> list[Edit] | None:
         return []
     if _must_stay(ctx, found, old) or new in ctx.module.names or new in ctx.module.by_name:
         return None
-    edits: list[Edit] = []
+    edits: list[tuple[ast.expr, Edit]] = []
     for use in ctx.module.by_name.get(old, ()):
         owner = ctx.module.lookup(old, use.scope)
         if owner is None or owner[0] is not found.binding.scope:
@@ -51,7 +51,7 @@ def rename_uses(ctx: FileContext, found: Import, new: str) -> list[Edit] | None:
         span = ctx.source.span(use.links[0])
         if ctx.source.utf8[span[0] : span[1]] != old.encode():
             return None
-        edits.append(Rename(span, old, new))
+        edits.append((use.links[0], Rename(span, old, new)))
     return edits
 
 
@@ -85,16 +85,16 @@ def dotted_prefixes(use: Use) -> Iterator[tuple[ast.expr, str]]:
         yield link, text
 
 
-def chain_edits(ctx: FileContext, found: Import, old: str, new: str) -> list[Edit]:
+def chain_edits(ctx: FileContext, found: Import, old: str, new: str) -> list[tuple[ast.expr, Edit]]:
     """Rewrite the dotted path ``old`` to ``new`` in all chains that start at a plain ``import a.b.c``."""
-    edits: list[Edit] = []
+    edits: list[tuple[ast.expr, Edit]] = []
     for use in ctx.module.by_name.get(found.local, ()):
         owner = ctx.module.lookup(found.local, use.scope)
         if owner is None or owner[0] is not found.binding.scope:
             continue
         for node, text in dotted_prefixes(use):
             if text == old:
-                edits.append(Wrap(ctx.source.span(node), new))
+                edits.append((node, Wrap(ctx.source.span(node), new)))
     return edits
 
 
@@ -103,3 +103,13 @@ def last_part(ctx: FileContext, node: ast.Attribute | ast.Name) -> tuple[int, in
     end = ctx.source.span(node)[1]
     name = node.attr if isinstance(node, ast.Attribute) else node.id
     return end - len(name.encode()), end
+
+
+def together(
+    ctx: FileContext, code: str, found: Import, message: str, edit: Edit, uses: list[tuple[ast.expr, Edit]]
+) -> Iterator[Finding]:
+    """A finding for an import and one for each of its uses, to be carried out together."""
+    group = f"{code}:{ctx.source.span(found.alias)[0]}" if uses else ""
+    yield ctx.finding(code, found.alias, message, edits=[edit], group=group)
+    for node, change in uses:
+        yield ctx.finding(code, node, message, edits=[change], group=group)

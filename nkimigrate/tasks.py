@@ -117,8 +117,10 @@ def _unique(findings: tuple[Finding, ...]) -> list[Edit]:
 def _without(findings: tuple[Finding, ...], refusal: EditRefused) -> tuple[Finding, ...]:
     """The findings, with those that own the refused edit turned over to a person."""
     step = f"Make this change by hand; it was not made because {refusal.reason}."
+    owners = [f for f in findings if refusal.edit in f.edits]
+    groups = {f.group for f in owners if f.group}
     turned = tuple(
-        replace(f, outcome=Outcome.NEEDS_YOU, edits=(), step=step) if refusal.edit in f.edits else f
+        replace(f, outcome=Outcome.NEEDS_YOU, edits=(), step=step) if f in owners or f.group in groups else f
         for f in findings
     )
     if turned == findings:

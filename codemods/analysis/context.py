@@ -274,13 +274,24 @@ class FileContext:
         outcome: Outcome = Outcome.REWRITTEN,
         step: str = "",
         edits: Iterable[Edit] = (),
+        group: str = "",
     ) -> Finding:
         """A finding at ``node``; nodes of one file give positions in its text."""
         start, end = self.source.span(node)
         line, column = self.source.position(start)
         end_line, end_column = self.source.position(end)
         return Finding(
-            code, self.path, line, column, end_line, end_column, outcome, message, step, tuple(edits)
+            code,
+            self.path,
+            line,
+            column,
+            end_line,
+            end_column,
+            outcome,
+            message,
+            step,
+            tuple(edits),
+            group=group,
         )
 
     def needs_you(self, code: str, node: ast.AST, message: str, step: str) -> Finding:

@@ -1,41 +1,33 @@
-"""Whole statements written for column 0, at the indentation and with the newlines of a file."""
+"""Statements written for column 0 put into a block."""
 
 from __future__ import annotations
-
-import re
 
 import libcst as cst
 
 from ..model import Edit
 from .refusal import EditRefused
 
-_NEWLINE = re.compile(r"\r\n?|\n")
-_COMMENT = re.compile(r"[ \t\f]*(#.*)?\Z")
+
+class _BlankLines(cst.CSTTransformer):
+    """Blank lines stay empty however deep the block is."""
+
+    def leave_EmptyLine(self, original_node: cst.EmptyLine, updated_node: cst.EmptyLine) -> cst.EmptyLine:
+        return updated_node if updated_node.comment else updated_node.with_changes(indent=False)
 
 
-def indented(code: str, indentation: str, newline: str, edit: Edit) -> str:
-    """``code`` at ``indentation``, except its first line's, and without a newline at its end.
+def in_block(text: str, indentation: str, newline: str, edit: Edit) -> str:
+    """``text`` at ``indentation``, except for its first line's, without the last newline.
 
-    Lines inside of string literals are not indented.
+    libcst knows which lines are inside of a string: they stay as they are.
 
     Raises:
         EditRefused: the code does not parse.
     """
-    lines = _NEWLINE.split(code.rstrip("\r\n"))
-    text = newline.join(lines)
-    if not indentation or len(lines) == 1:
-        return text
-    if all(map(_COMMENT.match, lines)):
-        return newline.join([lines[0], *(indentation + line if line else line for line in lines[1:])])
-    return _in_block(text, indentation, newline, edit)
-
-
-def _in_block(text: str, indentation: str, newline: str, edit: Edit) -> str:
-    """libcst knows which line breaks are inside of a string."""
     try:
         module = cst.parse_module(text + newline)
     except (cst.ParserSyntaxError, RecursionError) as error:
         raise EditRefused(edit, f"the new code does not parse: {error}") from error
+    module = module.visit(_BlankLines())
     first, *others = module.body
     leading = (*module.header, *getattr(first, "leading_lines", ()))
     body = (first.with_changes(leading_lines=leading), *others)

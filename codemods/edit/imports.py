@@ -41,6 +41,11 @@ def written(alias: ast.alias) -> str:
     return f"{alias.name} as {alias.asname}" if alias.asname else alias.name
 
 
+def dotted(statement: ast.ImportFrom) -> str:
+    """The module of a from-import as it is written, dots of a relative one included."""
+    return "." * statement.level + (statement.module or "")
+
+
 def resolve(statement: Statement, edits: Sequence[EditImport]) -> ImportChange:
     """One change for all EditImports of a statement.
 
@@ -83,7 +88,7 @@ def _module(statement: Statement, edits: Sequence[EditImport]) -> str | None:
             continue
         if not isinstance(statement, ast.ImportFrom):
             raise EditRefused(edit, "the statement is no from-import")
-        found = "." * statement.level + (statement.module or "")
+        found = dotted(statement)
         if found != edit.module[0]:
             raise EditRefused(edit, f"the statement imports from {found!r}, not {edit.module[0]!r}")
         if new not in (None, edit.module[1]):

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Collection, Sequence
 
-from ..model import Edit, EditImport, InsertBefore, ReplaceStatement
+from ..model import Edit, EditImport, InsertBefore, ReplaceStatement, Span
 from ..source import Source
-from .lines import indentation, line_start, newline, next_line, owns_lines, starts_line, tail
+from .lines import indentation, line_end, line_start, newline, next_line, owns_lines, starts_line, tail
 from .locate import Place, first_offset
 from .refusal import EditRefused
 from .splices import Splice
 from .targets import target
+
+_NEWLINE = re.compile(r"\r\n?|\n")
+_COMMENT = re.compile(r"[ \t\f]*(#.*)?\Z")
 
 
 def inserted(source: Source, tree: ast.Module, place: Place, edit: InsertBefore) -> Splice:
@@ -20,14 +24,13 @@ def inserted(source: Source, tree: ast.Module, place: Place, edit: InsertBefore)
     Raises:
         EditRefused: the statement does not start its line, or has to stay the first of its file.
     """
-    span, node = target(source, place, edit)
-    _check_first(tree, node, edit)
-    _check_lines(source, node, edit, starts_line(source.utf8, span[0]))
-    start = line_start(source.utf8, span[0])
-    line_break = newline(source.utf8)
-    indent = indentation(source.utf8, span[0])
-    text = indent + _indented(source, span[0], "\n".join(edit.lines), edit)
-    return Splice((start, start), text + line_break, edit)
+    (start, _), node = target(source, place, edit)
+    if _has_to_be_first(tree, node) and not all(map(_COMMENT.match, edit.lines)):
+        raise EditRefused(edit, "nothing may come before a docstring or a __future__ import")
+    _check_lines(source, node, edit, starts_line(source.utf8, start))
+    at = line_start(source.utf8, start)
+    text = _indented(source, start, "\n".join(edit.lines), edit)
+    return Splice((at, at), indentation(source.utf8, start) + text + newline(source.utf8), edit)
 
 
 def replaced(source: Source, node: ast.AST, edit: ReplaceStatement) -> bytes:
@@ -44,39 +47,50 @@ def removed(source: Source, place: Place, edit: EditImport, going: Collection[as
 
     ``going`` are all statements that are removed from the file.
     """
-    node, block = place.path[-1], place.blocks[-1]
-    assert block is not None
-    start, end = source.span(node)
+    block = place.blocks[-1] or []
+    start, end = source.span(place.node)
     rest = tail(source.utf8, end)
-    if rest is None or not starts_line(source.utf8, start):
-        return Splice((start, end), b"pass", edit)
-    if block is not _module_body(place) and node is block[0] and all(other in going for other in block):
+    nested = block is not place.blocks[0]
+    leaves_nothing = nested and place.node is block[0] and all(other in going for other in block)
+    if rest is None or not starts_line(source.utf8, start) or leaves_nothing:
         return Splice((start, end), b"pass", edit)
     if rest[1]:
         return Splice((start, rest[0]), b"", edit)
     return Splice((line_start(source.utf8, start), next_line(source.utf8, end)), b"", edit)
 
 
-def _module_body(place: Place) -> list[ast.stmt] | None:
-    return place.blocks[0]
-
-
-def behind(source: Source, span: tuple[int, int], code: Sequence[str], edit: Edit) -> Splice:
+def behind(source: Source, span: Span, code: Sequence[str], edit: Edit) -> Splice:
     """More statements behind a simple one: on the following lines, or on its line if it shares that."""
-    data = source.utf8
-    rest = tail(data, span[1])
-    if rest is None or not starts_line(data, span[0]):
-        return Splice((span[1], span[1]), "".join(f"; {line}" for line in code).encode("utf-8"), edit)
-    return Splice(*_next_lines(source, span, code), edit)
+    data, lines = source.utf8, [line.encode("utf-8") for line in code]
+    if not owns_lines(data, span):
+        return Splice((span[1], span[1]), b"".join(b"; " + line for line in lines), edit)
+    end = line_end(data, span[1])
+    start = newline(data) + indentation(data, span[0])
+    return Splice((end, end), b"".join(start + line for line in lines), edit)
 
 
-def _next_lines(source: Source, span: tuple[int, int], code: Sequence[str]) -> tuple[tuple[int, int], bytes]:
-    start = newline(source.utf8) + indentation(source.utf8, span[0])
-    end = _line_end(source, span[1])
-    return (end, end), b"".join(start + line.encode("utf-8") for line in code)
+def _has_to_be_first(tree: ast.Module, node: ast.AST) -> bool:
+    if isinstance(node, ast.ImportFrom):
+        return node.module == "__future__"
+    return node is tree.body[0] and ast.get_docstring(tree, clean=False) is not None
 
 
-def _line_end(source: Source, offset: int) -> int:
-    from .lines import line_end
+def _check_lines(source: Source, node: ast.AST, edit: Edit, alone: bool) -> None:
+    if not alone:
+        raise EditRefused(edit, "the statement shares its line with another")
+    if isinstance(node, ast.If) and source.utf8.startswith(b"elif", source.span(node)[0]):
+        raise EditRefused(edit, "the statement is the elif of another")
 
-    return line_end(source.utf8, offset)
+
+def _indented(source: Source, offset: int, code: str, edit: Edit) -> bytes:
+    """``code`` for the place of the statement at ``offset``: all lines but the first indented like it."""
+    lines = _NEWLINE.split(code.rstrip("\r\n"))
+    indent = indentation(source.utf8, offset).decode("utf-8")
+    line_break = newline(source.utf8).decode("utf-8")
+    if len(lines) == 1 or not indent:
+        return line_break.join(lines).encode("utf-8")
+    if all(map(_COMMENT.match, lines)):
+        return line_break.join([lines[0], *(indent + line if line else line for line in lines[1:])]).encode("utf-8")
+    from .blocks import in_block
+
+    return in_block(line_break.join(lines), indent, line_break, edit).encode("utf-8")

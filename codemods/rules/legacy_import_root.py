@@ -25,8 +25,8 @@ from collections.abc import Iterator
 
 from ..analysis.context import FileContext, Import
 from ..ladders import kept_for_old_release
-from ..model import Edit, EditImport, Finding
-from ..naming import chain_edits, import_line, spelled
+from ..model import EditImport, Finding
+from ..naming import chain_edits, import_line, spelled, together
 
 CODE = "NKM101"
 
@@ -44,7 +44,7 @@ def check(ctx: FileContext) -> Iterator[Finding]:
             yield from _from(ctx, found.node)
     for node, path in ctx.stars:
         if ctx.release.legacy_root(path) and not node.level and not _moves(ctx, path):
-            yield _finding(ctx, node, node, path, ctx.release.canonical(path), ())
+            yield _finding(ctx, node, path, ctx.release.canonical(path))
 
 
 def _moves(ctx: FileContext, path: str) -> bool:
@@ -56,7 +56,7 @@ def _from(ctx: FileContext, node: ast.ImportFrom) -> Iterator[Finding]:
     module = node.module or ""
     if ctx.release.legacy_root(module):
         if not _moves(ctx, module):
-            yield _finding(ctx, node, node, module, ctx.release.canonical(module), ())
+            yield _finding(ctx, node, module, ctx.release.canonical(module))
         return
     for alias in node.names:
         target = f"{module}.{alias.name}"
@@ -74,10 +74,9 @@ def _plain(ctx: FileContext, found: Import) -> Iterator[Finding]:
     new = ctx.release.canonical(path) if ctx.release.legacy_root(path) else ctx.release.root
     local = found.alias.asname
     target = new if local is None or local == new else f"{new} as {local}"
-    edits: list[Edit] = [EditImport(ctx.source.span(found.node), names=((spelled(found.alias), target),))]
-    if local is None:
-        edits += chain_edits(ctx, found, root, ctx.release.root)
-    yield ctx.finding(CODE, found.alias, f"`{root}` is `{ctx.release.root}` now", edits=edits)
+    edit = EditImport(ctx.source.span(found.node), names=((spelled(found.alias), target),))
+    uses = chain_edits(ctx, found, root, ctx.release.root) if local is None else []
+    yield from together(ctx, CODE, found, f"`{root}` is `{ctx.release.root}` now", edit, uses)
 
 
 def _parent_root(ctx: FileContext, path: str) -> str:
@@ -85,9 +84,7 @@ def _parent_root(ctx: FileContext, path: str) -> str:
     return next((root for root in ctx.release.legacy_roots if root.startswith(path + ".")), "")
 
 
-def _finding(
-    ctx: FileContext, at: ast.AST, node: ast.ImportFrom, old: str, new: str, more: tuple[Edit, ...]
-) -> Finding:
+def _finding(ctx: FileContext, node: ast.ImportFrom, old: str, new: str) -> Finding:
     edit = EditImport(ctx.source.span(node), module=(old, new))
     root = ctx.release.legacy_root(old)
-    return ctx.finding(CODE, at, f"`{root}` is `{ctx.release.root}` now", edits=(edit, *more))
+    return ctx.finding(CODE, node, f"`{root}` is `{ctx.release.root}` now", edits=[edit])

@@ -26,8 +26,8 @@ from collections.abc import Iterator
 from ..analysis import values as v
 from ..analysis.context import FileContext, Import, Reference
 from ..ladders import kept_for_old_release
-from ..model import Edit, EditImport, Finding, Rename
-from ..naming import imported, last_part, rename_uses, spelled
+from ..model import EditImport, Finding, Rename
+from ..naming import imported, last_part, rename_uses, spelled, together
 
 CODE = "NKM103"
 
@@ -37,7 +37,7 @@ def check(ctx: FileContext) -> Iterator[Finding]:
     for found in ctx.imports:
         new = _renamed(ctx, found.target)
         if new and isinstance(found.node, ast.ImportFrom) and not kept_for_old_release(ctx, found.node):
-            yield _import(ctx, found, new)
+            yield from _import(ctx, found, new)
     for reference in ctx.references:
         if isinstance(reference.node, ast.Attribute) and _of_module(ctx, reference):
             yield from _attribute(ctx, reference)
@@ -58,16 +58,14 @@ def _same_home(ctx: FileContext, old: str, new: str) -> bool:
     return home == new.rpartition(".")[0] or ctx.release.defining(old) != old
 
 
-def _import(ctx: FileContext, found: Import, new: str) -> Finding:
+def _import(ctx: FileContext, found: Import, new: str) -> Iterator[Finding]:
     old = found.alias.name
-    edits: list[Edit] | None = rename_uses(ctx, found, new) if found.alias.asname is None else []
-    local = found.local if edits is None or found.alias.asname else new
+    uses = rename_uses(ctx, found, new) if found.alias.asname is None else []
+    local = found.local if uses is None or found.alias.asname else new
     pair = (spelled(found.alias), imported(new, local))
     statement = EditImport(ctx.source.span(found.node), names=(pair,))
-    kept = f" (kept as `{local}`)" if edits is None else ""
-    return ctx.finding(
-        CODE, found.alias, f"`{old}` is `{new}` now{kept}", edits=[statement, *(edits or [])]
-    )
+    kept = f" (kept as `{local}`)" if uses is None else ""
+    yield from together(ctx, CODE, found, f"`{old}` is `{new}` now{kept}", statement, uses or [])
 
 
 def _of_module(ctx: FileContext, reference: Reference) -> bool:
