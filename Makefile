@@ -4,6 +4,7 @@
 #   make lint         ruff (lint, format) and mypy
 #   make test-slow    run the slow tests
 #   make test-lowest  run the tests with the oldest dependencies that pyproject.toml allows
+#   make docs         write docs/rules.md from the rules' own documentation
 #   make clean        remove everything that the other targets made
 # Another interpreter: make test PYTHON=python3.12
 
@@ -18,7 +19,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.made-with-$(notdir $(PYTHON))
 TYPES := build/types
 
-.PHONY: demo test test-slow test-lowest lint clean
+.PHONY: demo test test-slow test-lowest lint docs clean
 .DEFAULT_GOAL := test
 
 $(STAMP): pyproject.toml constraints-lowest.txt
@@ -48,6 +49,10 @@ lint: $(STAMP)
 	@ln -s "$(CURDIR)"/nkilib/* $(TYPES)/nkilib && ln -s "$(CURDIR)"/compat $(TYPES)/nkilib/compat
 	@ln -s "$(CURDIR)"/nkisim "$(CURDIR)"/compat/nkilib_standalone $(TYPES)
 	@cd $(TYPES) && "$(abspath $(BIN))"/mypy --no-error-summary --config-file "$(CURDIR)"/pyproject.toml
+
+docs: $(STAMP)
+	@PYTHONIOENCODING=utf-8 $(BIN)/python docs/generate.py > docs/rules.md.new
+	@mv docs/rules.md.new docs/rules.md
 
 clean:
 	@rm -rf .venv .venv-lowest build dist nkimigrate.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -78,7 +78,9 @@ def analyse(
         world.pinned,
         all_keywords,
     )
-    found = [f for rule in rules if not context.vendored or rule.code == VENDORED for f in rule.check(context)]
+    found = dict.fromkeys(
+        f for rule in rules if not context.vendored or rule.code == VENDORED for f in rule.check(context)
+    )
     silenced = Suppressions.read(source)
     groups = {f.group for f in found if f.group and silenced.covers(f)}
     heard = (f for f in found if f.group not in groups and not silenced.covers(f))

@@ -109,7 +109,7 @@ def together(
     ctx: FileContext, code: str, found: Import, message: str, edit: Edit, uses: list[tuple[ast.expr, Edit]]
 ) -> Iterator[Finding]:
     """A finding for an import and one for each of its uses, to be carried out together."""
-    group = f"{code}:{ctx.source.span(found.alias)[0]}" if uses else ""
+    group = f"{code}:{found.local}" if uses else ""
     yield ctx.finding(code, found.alias, message, edits=[edit], group=group)
     for node, change in uses:
         yield ctx.finding(code, node, message, edits=[change], group=group)

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import ast
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import accumulate
 
-from ..model import AddImport, Edit, EditCall, EditImport, InsertBefore, ReplaceStatement, ReplaceString, ReplaceText
-from ..model import Rename, Wrap
+from ..model import AddImport, Edit, InsertBefore, ReplaceText
 from ..source import Source
-from . import calls, imports
 from .locate import locate, parse
 from .refusal import EditRefused as EditRefused
+from .render import import_splices, removed_statements, rendered
 from .splices import Splice, ordered, splice
-from .statements import behind, inserted, removed, replaced
-from .strings import replaced as replaced_string
+from .statements import inserted
 from .text import apply_text as apply_text
 from .toplevel import additions
-from .units import Unit, units
-from .wraps import wrapped
+from .units import units
 
 
 def apply(source: Source, edits: Iterable[Edit], tree: ast.Module | None = None) -> str:
@@ -38,14 +35,55 @@ def apply(source: Source, edits: Iterable[Edit], tree: ast.Module | None = None)
     wanted = tuple(dict.fromkeys(edits))
     if not wanted:
         return source.text
-    tree = tree or _parsed(source.text, wanted[0])
-    new = [edit for edit in wanted if isinstance(edit, AddImport)]
-    source, tree = _spliced(source, tree, _splices(source, tree, [edit for edit in wanted if edit not in new]))
-    return _spliced(source, tree, additions(source, tree, new))[0].text
+    tree = tree or _parsed(source, wanted[0])
+    placed = [edit for edit in wanted if not isinstance(edit, AddImport)]
+    source, tree = _spliced(source, tree, list(_splices(source, tree, placed)))
+    imports = [edit for edit in wanted if isinstance(edit, AddImport)]
+    return _spliced(source, tree, additions(source, tree, imports))[0].text
 
 
-def _parsed(text: str, edit: Edit) -> ast.Module:
+def _parsed(source: Source, edit: Edit) -> ast.Module:
     try:
-        return parse(text)
+        return parse(source.text)
     except SyntaxError as error:
         raise EditRefused(edit, f"the file does not parse: {error}") from error
+
+
+def _splices(source: Source, tree: ast.Module, edits: Sequence[Edit]) -> Iterator[Splice]:
+    inside = []
+    for edit in edits:
+        if isinstance(edit, ReplaceText | AddImport):
+            raise EditRefused(edit, "the file is Python")
+        place = locate(source, tree, edit.span)
+        if isinstance(edit, InsertBefore):
+            yield inserted(source, tree, place, edit)
+        else:
+            inside.append((edit, place))
+    outermost = units(source, inside)
+    going = removed_statements(outermost)
+    for unit in outermost:
+        if isinstance(unit.node, ast.Import | ast.ImportFrom):
+            yield from import_splices(source, unit, going)
+        else:
+            yield Splice(unit.span, rendered(source, unit), unit.edits[0])
+
+
+def _spliced(source: Source, tree: ast.Module, splices: Sequence[Splice]) -> tuple[Source, ast.Module]:
+    """The new text and its syntax tree."""
+    if not splices:
+        return source, tree
+    changes = ordered(splices)
+    utf8 = splice(source.utf8, (0, len(source.utf8)), changes)
+    new = replace(source, text=utf8.decode("utf-8"), utf8=utf8)
+    try:
+        return new, parse(new.text)
+    except SyntaxError as error:
+        raise EditRefused(_blamed(new, changes, error), f"the result does not parse: {error}") from error
+
+
+def _blamed(new: Source, changes: Sequence[Splice], error: SyntaxError) -> Edit:
+    """The last edit that starts before the line after the error."""
+    growth = accumulate(len(change.new) - (change.span[1] - change.span[0]) for change in changes)
+    starts = [change.span[0] + grown for change, grown in zip(changes, [0, *growth], strict=False)]
+    line = min(error.lineno or 1, len(new.line_starts) - 1)
+    return changes[max(0, bisect_right(starts, new.line_starts[line]) - 1)].edit

@@ -95,6 +95,7 @@ def _gone(source: Source, unit: Unit) -> list[tuple[Edit, Span]]:
         if isinstance(edit, EditImport) and isinstance(unit.node, ast.Import | ast.ImportFrom):
             named = {old for old, _ in edit.names}
             gone += [(edit, source.span(alias)) for alias in unit.node.names if written(alias) in named]
+            gone += [(edit, (unit.span[0], source.span(unit.node.names[0])[0]))] if edit.module else []
     return gone
 
 
