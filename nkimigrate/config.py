@@ -1,0 +1,50 @@
+"""What a run is asked to do."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False  # typing and dataclasses stay unloaded on the path of a tree without a hit
+if TYPE_CHECKING:
+    from typing import Any, Literal
+
+
+class Options:
+    """What the engine is asked to do.
+
+    Attributes:
+        paths: files and folders, as the user named them.
+        mode: ``write`` files, or only report (``check``), or report with a ``diff``.
+        release_from, release_to: the releases between which the code is taken.
+        select, ignore: rule codes or prefixes of them; an empty ``select`` selects all.
+        exclude, extend_exclude: patterns as in a .gitignore file, instead of and in addition to the default ones.
+        root: the folder to which those patterns are relative.
+        jobs: processes to use; 0 chooses by the amount of work.
+        all_keywords: give every keyword that can be given, not only those that must be.
+        respect_gitignore: leave out what git ignores.
+        cache: remember which files have nothing to migrate.
+        stdin: code to migrate instead of files; ``stdin_filename`` is the name to report it under.
+    """
+
+    paths: tuple[str, ...] = ()
+    mode: Literal["write", "diff", "check"] = "write"
+    release_from: str = "2.27"
+    release_to: str = "2.28"
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    extend_exclude: tuple[str, ...] = ()
+    root: str = "."
+    jobs: int = 0
+    all_keywords: bool = False
+    respect_gitignore: bool = True
+    cache: bool = True
+    stdin_filename: str | None = None
+    stdin: bytes | None = None
+
+    def __init__(self, **values: Any) -> None:
+        unknown = values.keys() - Options.__annotations__.keys()
+        if unknown:
+            raise TypeError(f"no such option: {', '.join(sorted(unknown))}")
+        self.__dict__.update(values)
+
+    def __repr__(self) -> str:
+        return f"Options({', '.join(f'{name}={value!r}' for name, value in self.__dict__.items())})"

@@ -1,0 +1,29 @@
+"""What reports are made of, beside the findings of the rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .result import Report
+
+__all__ = ["Change", "Problem", "Report"]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A file that could not be handled: an ``NKM9xx`` code, where, and why. Lines and columns are 1-based."""
+
+    code: str
+    path: str
+    message: str
+    line: int = 1
+    column: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A file's bytes before and after."""
+
+    path: str
+    old: bytes
+    new: bytes

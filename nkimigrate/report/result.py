@@ -1,0 +1,36 @@
+"""The report of a run. Free of imports, since a run over a tree without a hit makes nothing else."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..codemods.model import Finding
+    from .model import Change, Problem
+
+
+class Report:
+    """What a run found and did; the engine fills it in.
+
+    Attributes:
+        findings: the affected places, sorted by path and position.
+        changes: the files whose text changed (or would), sorted by path; in write mode only those written.
+        problems: the files that could not be handled.
+        suppressed: number of findings that comments in the code silenced.
+        files: number of files looked at.
+        candidates: number of those that were parsed.
+        seconds: how long the run took.
+        written: whether any file was written.
+        release_from, release_to: the releases between which the code was taken.
+    """
+
+    def __init__(self, release_from: str = "", release_to: str = "") -> None:
+        self.findings: list[Finding] = []
+        self.changes: list[Change] = []
+        self.problems: list[Problem] = []
+        self.suppressed = 0
+        self.files = 0
+        self.candidates = 0
+        self.seconds = 0.0
+        self.written = False
+        self.release_from = release_from
+        self.release_to = release_to
