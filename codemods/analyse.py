@@ -1,4 +1,6 @@
-"""The analysis of one file as a pure function: bytes and what other files export in, findings and exports out."""
+"""The analysis of one file as a pure function: bytes and what other files export in, findings and exports
+out.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ from .suppress import Suppressions
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a file stands in its project: its path as named, its dotted module name, whether it is a package."""
+    """Where a file stands in its project: its path as named, its dotted module name, whether it is a
+    package.
+    """
 
     path: str
     module: str = ""
@@ -29,7 +33,9 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What the rest of the project contributes: values other modules export, and this module's names others use."""
+    """What the rest of the project contributes: values other modules export, and this module's names others
+    use.
+    """
 
     outside: Mapping[str, v.Value] = field(default_factory=dict)
     pinned: frozenset[str] = frozenset()

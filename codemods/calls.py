@@ -1,4 +1,6 @@
-"""Planning of one call's rewrite: which form it has, which change applies, and whether the result is proven."""
+"""Planning of one call's rewrite: which form it has, which change applies, and whether the result is
+proven.
+"""
 
 from __future__ import annotations
 
@@ -132,7 +134,9 @@ def _choose(
     pairs: tuple[tuple[CallChange, OldForm], ...],
     arguments: list[ast.expr],
 ) -> Plan | None:
-    """The plan by the first dialect that the call fits; None when the call is already that of the new release."""
+    """The plan by the first dialect that the call fits; None when the call is already that of the new
+    release.
+    """
     for change, old in _fitting(pairs, form):
         if already_new(change, old, form, arguments):
             return None
@@ -162,7 +166,9 @@ def _binds(signature: Signature, form: CallForm) -> bool:
 
 
 def already_new(change: CallChange, old: OldForm, form: CallForm, arguments: list[ast.expr]) -> bool:
-    """Whether the call is surely written for the new signature: by a new keyword, or by what stands at the break."""
+    """Whether the call is surely written for the new signature: by a new keyword, or by what stands at the
+    break.
+    """
     if old.name != change.name:
         return False
     only_new = set(change.signature.names) - set(old.signature.names)
@@ -184,10 +190,17 @@ def _default(signature: Signature, name: str) -> str:
 
 
 def _kind(node: ast.expr) -> str:
-    """What an argument evidently is: the enum it comes from, or the type of a literal; "" when not evident."""
+    """What an argument evidently is: the enum it comes from, or the type of a literal; "" when not evident.
+    """
     if isinstance(node, ast.Attribute):
         owner = node.value
-        return owner.attr if isinstance(owner, ast.Attribute) else owner.id if isinstance(owner, ast.Name) else ""
+        return (
+            owner.attr
+            if isinstance(owner, ast.Attribute)
+            else owner.id
+            if isinstance(owner, ast.Name)
+            else ""
+        )
     if isinstance(node, ast.UnaryOp):
         return _kind(node.operand)
     if isinstance(node, ast.Constant) and node.value is not None:
@@ -239,7 +252,7 @@ def _edit(
     names = tuple(old.renamed.get(n, n) for n in old.signature.positional)
     first = 0 if ctx.all_keywords else start
     keywords = () if first is None else positional_from(form, first, names)
-    renamed = tuple((k, old.renamed[k]) for k in form.keywords if k in old.renamed)
+    renamed = tuple((k, old.renamed[k]) for k in form.keywords if k and k in old.renamed)
     dropped = tuple(k.arg for k in call.node.keywords if k.arg and _droppable(k, old))
     added = _added(ctx, call, form, old, arguments)
     if not (keywords or renamed or dropped or added):

@@ -10,7 +10,9 @@ _FAILURES = {"ImportError", "ModuleNotFoundError", "Exception", "AttributeError"
 
 
 def guarding(ctx: FileContext, node: ast.stmt) -> tuple[ast.Try, str] | None:
-    """The ``try`` whose arm (``body`` or ``handlerN``) holds an import directly, if it catches import errors."""
+    """The ``try`` whose arm (``body`` or ``handlerN``) holds an import directly, if it catches import
+    errors.
+    """
     block = ctx.module.bodies.get(node)
     if block is None or not isinstance(block.owner, ast.Try):
         return None
@@ -65,7 +67,9 @@ def collapsible(ctx: FileContext, node: ast.Try) -> bool:
 
 
 def _meaning(ctx: FileContext, arm: list[ast.stmt]) -> frozenset[tuple[str, str]]:
-    """``(local name, new qualified name)`` of an arm's imports; empty when one of them is not the library's."""
+    """``(local name, new qualified name)`` of an arm's imports; empty when one of them is not the
+    library's.
+    """
     found = [i for i in ctx.imports if i.node in arm]
     names = sum(len(stmt.names) for stmt in arm if isinstance(stmt, ast.Import | ast.ImportFrom))
     moved = {(i.local, ctx.release.moved(ctx.release.canonical(i.target))) for i in found}

@@ -128,7 +128,9 @@ class ReplaceText:
 
 @dataclass(frozen=True, slots=True)
 class AddImport:
-    """Make sure the module imports a name: ``from module import name`` (``import module as name`` if ``whole``)."""
+    """Make sure the module imports a name: ``from module import name`` (``import module as name`` if
+    ``whole``).
+    """
 
     module: str
     name: str

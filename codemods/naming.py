@@ -22,7 +22,9 @@ def imported(name: str, local: str) -> str:
 
 
 def import_line(module: str, name: str, local: str) -> str:
-    """A whole statement that binds ``local`` to ``module.name`` (to the top-level module when there is no dot)."""
+    """A whole statement that binds ``local`` to ``module.name`` (to the top-level module when there is no
+    dot).
+    """
     return f"from {module} import {imported(name, local)}" if module else f"import {imported(name, local)}"
 
 
@@ -58,7 +60,7 @@ def rename_uses(ctx: FileContext, found: Import, new: str) -> list[tuple[ast.exp
 def _must_stay(ctx: FileContext, found: Import, name: str) -> bool:
     if found.binding.scope is ctx.module.top and (ctx.package or name in ctx.pinned):
         return True
-    if any(t.node.value == name or _names(str(t.node.value), name) for t in ctx.module.texts):
+    if any(_names(t.value, name) for t in ctx.module.texts):
         return True
     symbol = ctx.evaluator.binding(found.binding)
     same = found.binding.scope.bindings[name]
@@ -69,7 +71,12 @@ def _must_stay(ctx: FileContext, found: Import, name: str) -> bool:
 
 def _names(text: str, name: str) -> bool:
     """Whether a dotted string or a string annotation mentions a local name."""
-    return name in text and len(text) < 300 and "\n" not in text and bool(re.search(rf"\b{re.escape(name)}\b", text))
+    return (
+        name in text
+        and len(text) < 300
+        and "\n" not in text
+        and bool(re.search(rf"\b{re.escape(name)}\b", text))
+    )
 
 
 def dotted_prefixes(use: Use) -> Iterator[tuple[ast.expr, str]]:

@@ -6,7 +6,7 @@ The tables are TOML files in ``nkimigrate/releases/``; ``docs/releases.md`` says
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -50,7 +50,9 @@ class OldForm:
 
 @dataclass(frozen=True)
 class CallChange:
-    """A callable whose name or signature changed; ``old`` holds one form for each dialect, the release's own first."""
+    """A callable whose name or signature changed; ``old`` holds one form for each dialect, the release's
+    own first.
+    """
 
     name: str
     signature: Signature
@@ -65,7 +67,9 @@ class CallChange:
 
 @dataclass(frozen=True)
 class TypeChange:
-    """A class whose instances changed: renamed attributes, lists that became tuples, methods that return the class."""
+    """A class whose instances changed: renamed attributes, lists that became tuples, methods that return
+    the class.
+    """
 
     name: str
     attributes: Mapping[str, str]
@@ -117,7 +121,13 @@ class PrivateKernel:
 
 @dataclass(frozen=True)
 class Release:
-    """Everything that changed between two releases of one product."""
+    """Everything that changed between two releases of one product.
+
+    Attributes:
+        known: the modules of either release (empty when the table does not list them).
+        folders: folders of the product's source tree that have another name now, old → new.
+        repository: the name of the product's repository, as it stands in URLs.
+    """
 
     product: str
     old: str
@@ -137,6 +147,9 @@ class Release:
     behaviours: tuple[Behaviour, ...]
     private: tuple[PrivateKernel, ...]
     notes_url: str = ""
+    known: frozenset[str] = frozenset()
+    folders: Mapping[str, str] = field(default_factory=dict)
+    repository: str = ""
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Release:
@@ -161,6 +174,9 @@ class Release:
             behaviours=tuple(Behaviour.from_dict(t) for t in data.get("behaviours", ())),
             private=tuple(PrivateKernel.from_dict(t) for t in data.get("private", ())),
             notes_url=head.get("notes_url", ""),
+            known=frozenset(head.get("known", ())),
+            folders=head.get("folders", {}),
+            repository=head.get("repository", ""),
         )
 
     def canonical(self, qualified: str) -> str:
@@ -183,7 +199,9 @@ class Release:
 
     @cached_property
     def forms(self) -> Mapping[str, tuple[tuple[CallChange, OldForm], ...]]:
-        """Old qualified name → the changes that a call of that name may need, the release's own dialect first."""
+        """Old qualified name → the changes that a call of that name may need, the release's own dialect
+        first.
+        """
         table: dict[str, tuple[tuple[CallChange, OldForm], ...]] = {}
         for name, pair in self._named_forms():
             table[name] = (*table.get(name, ()), pair)
@@ -202,6 +220,11 @@ class Release:
     @cached_property
     def private_by_name(self) -> Mapping[str, PrivateKernel]:
         return {name: kernel for kernel in self.private for name in kernel.old}
+
+    @cached_property
+    def legacy_tops(self) -> frozenset[str]:
+        """The top-level packages of the legacy roots."""
+        return frozenset(root.partition(".")[0] for root in self.legacy_roots)
 
     @cached_property
     def roots(self) -> frozenset[str]:

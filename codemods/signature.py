@@ -49,7 +49,9 @@ class Signature:
         args = self._arguments
         tail = self.positional[len(self.positional) - len(args.defaults) :]
         found = {n: ast.unparse(d) for n, d in zip(tail, args.defaults, strict=True)}
-        found.update({a.arg: ast.unparse(d) for a, d in zip(args.kwonlyargs, args.kw_defaults, strict=True) if d})
+        found.update(
+            {a.arg: ast.unparse(d) for a, d in zip(args.kwonlyargs, args.kw_defaults, strict=True) if d}
+        )
         return found
 
     @cached_property
@@ -100,7 +102,9 @@ class CallForm:
 
 
 def first_break(old: Signature, new: Signature, renamed: Mapping[str, str]) -> int | None:
-    """The first position that means another parameter in ``new``; None when all old positions keep their meaning."""
+    """The first position that means another parameter in ``new``; None when all old positions keep their
+    meaning.
+    """
     for index, name in enumerate(old.positional):
         if index >= len(new.positional) or new.positional[index] != renamed.get(name, name):
             return index
@@ -170,7 +174,9 @@ def prove(
     added = {name for name, _ in edit.added}
     actual = {n: order[o] for n, o in after.items() if n not in added}
     if expected != actual:
-        odd = sorted(expected.keys() ^ actual.keys()) or sorted(n for n in expected if expected[n] != actual[n])
+        odd = sorted(expected.keys() ^ actual.keys()) or sorted(
+            n for n in expected if expected[n] != actual[n]
+        )
         return f"{', '.join(odd)} would not receive the same value"
     return None
 

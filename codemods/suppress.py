@@ -1,4 +1,4 @@
-"""Inline suppression: ``# nkimigrate: skip``, ``# nkimigrate: skip[NKM201, NKM1]`` and ``# nkimigrate: skip-file``.
+"""Inline suppression: ``# nkimigrate: skip``, ``skip[NKM201, NKM1]`` and ``skip-file``.
 
 A comment silences findings that start on its line or on the first line of the statement part it ends;
 a code may be a prefix. Comments are told from strings by the tokenizer, which runs only in files that

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .config import Options
     from .project import Candidate
     from .report.model import Problem, Report
-    from .tasks import Edited, Setting, Task
+    from .tasks import Setting, Task
 
 Progress = Callable[[str, int, int], None]
 MARKERS = (b"nkilib", b"neuronxcc")
@@ -61,7 +61,9 @@ def _candidates(options: Options, report: Report) -> tuple[list[Candidate], list
 
         report.files = 1
         return [Candidate(options.stdin_filename or "<stdin>", "python", options.stdin)], []
-    clean = CleanFiles.load(options.paths[0], "+".join(m.decode() for m in MARKERS)) if options.cache else None
+    clean = (
+        CleanFiles.load(options.paths[0], "+".join(m.decode() for m in MARKERS)) if options.cache else None
+    )
     found, others = _scan(options, report, clean)
     if clean is not None:
         clean.save()
@@ -168,7 +170,9 @@ def _rest(others: Iterable[str], candidates: Iterable[Candidate]) -> list[str]:
     return [path for path in others if path not in taken]
 
 
-def _analyse(setting: Setting, tasks: Sequence[Task], jobs: int, progress: Progress) -> list[Analysis | Problem]:
+def _analyse(
+    setting: Setting, tasks: Sequence[Task], jobs: int, progress: Progress
+) -> list[Analysis | Problem]:
     from .pool import spread, worth_it
     from .tasks import analyse_task
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 from .codemods.analyse import Analysis, Place, World, analyse
@@ -38,7 +38,7 @@ class Task:
     data: bytes
     place: Place
     kind: str = "python"
-    world: World = World()
+    world: World = field(default_factory=World)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,9 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Edited:
-    """A file after its edits: ``data`` is None when nothing changed; findings whose edits were refused need you."""
+    """A file after its edits: ``data`` is None when nothing changed; findings whose edits were refused need
+    you.
+    """
 
     findings: tuple[Finding, ...]
     data: bytes | None
@@ -67,14 +69,16 @@ def analyse_task(setting: Setting, task: Task) -> Analysis | Problem:
     release = load(*setting.step)
     try:
         if task.kind == "python":
-            return analyse(
-                task.data, task.place, release, _rules(setting), task.world, setting.all_keywords
-            )
-        found = [f for f in analyse_text(task.data, task.place.path, task.kind, release) if setting.wants(f.code)]
+            return analyse(task.data, task.place, release, _rules(setting), task.world, setting.all_keywords)
+        found = [
+            f for f in analyse_text(task.data, task.place.path, task.kind, release) if setting.wants(f.code)
+        ]
         return Analysis(tuple(found), 0, {}, frozenset(), frozenset())
     except SyntaxError as error:
         line, column = error.lineno or 1, error.offset or 1
-        return Problem("NKM901", task.place.path, f"does not parse: {error.msg}", max(line, 1), max(column, 1))
+        return Problem(
+            "NKM901", task.place.path, f"does not parse: {error.msg}", max(line, 1), max(column, 1)
+        )
     except (UnicodeError, ValueError) as error:
         return Problem("NKM901", task.place.path, f"cannot be decoded: {error}")
     except (RecursionError, MemoryError):
@@ -99,7 +103,9 @@ def edit_task(_setting: Setting, job: Job) -> Edited | Problem:
         except EditRefused as refusal:
             findings = _without(findings, refusal)
         except (SyntaxError, UnicodeError, ValueError) as error:
-            return Problem("NKM906", task.place.path, f"would not parse after rewriting, so it was left alone: {error}")
+            return Problem(
+                "NKM906", task.place.path, f"would not parse after rewriting, so it was left alone: {error}"
+            )
         except (RecursionError, MemoryError):
             return Problem("NKM904", task.place.path, "is nested too deeply to be rewritten")
 

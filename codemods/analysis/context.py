@@ -46,7 +46,8 @@ class Import:
 class Reference:
     """A name or attribute that denotes a known symbol.
 
-    ``owner`` is the value an attribute is looked up on (None for names); ``index`` the place in the use's links.
+    ``owner`` is the value an attribute is looked up on (None for names); ``index`` the place in the use's
+    links.
     """
 
     node: ast.Name | ast.Attribute
@@ -81,8 +82,9 @@ class FileContext:
     """One file under analysis; see the module docstring.
 
     Args:
-        path: as the user named it. name: dotted module name, "" when it has none. package: is ``__init__.py``.
-        outside: qualified names of other project modules → values. pinned: this module's names others rely on.
+        path: as the user named it. name: dotted module name or "". package: whether it is ``__init__.py``.
+        outside: qualified names of other project modules → values. pinned: this module's names others rely
+        on.
         all_keywords: whether every argument of an affected call gets its keyword.
         memory: what several rules share, computed once for a file.
     """
@@ -157,14 +159,14 @@ class FileContext:
     @cached_property
     def texts(self) -> list[Text]:
         """String constants that are a dotted path or name (docstrings and prose are not)."""
-        return [t for t in self.module.texts if _PATH.fullmatch(t.node.value)]  # type: ignore[arg-type]
+        return [t for t in self.module.texts if _PATH.fullmatch(t.value)]
 
     @cached_property
     def affected_names(self) -> frozenset[str]:
         """Spellings of local names that may lead to something affected."""
         names = {i.local for i in self.imports} | _ALWAYS
         names |= {n for node, path in self.stars for n in self._star_names(path)}
-        if any(t.node.value.partition(".")[0] in self.release.roots for t in self.texts):  # type: ignore[union-attr]
+        if any(t.value.partition(".")[0] in self.release.roots for t in self.texts):
             names |= {b.name for b in self.module.imports if self._target(b).partition(".")[0] in _LOADERS}
         else:
             names |= {b.name for b in self.module.imports if self._target(b) == "typing.cast"}
@@ -191,7 +193,9 @@ class FileContext:
                 if key in names:
                     continue
                 start, end = b.mentions
-                hit = any(uses[i].name in names or self._by_attribute(uses[i], names) for i in range(start, end))
+                hit = any(
+                    uses[i].name in names or self._by_attribute(uses[i], names) for i in range(start, end)
+                )
                 if hit or names.intersection(_WORD.findall(_text_annotation(b))):
                     names.add(key)
                     grown = True
@@ -214,7 +218,9 @@ class FileContext:
 
     @cached_property
     def uses(self) -> list[Use]:
-        """The uses worth evaluating: of an affected name or attribute, or with such a use in their arguments."""
+        """The uses worth evaluating: of an affected name or attribute, or with such a use in their
+        arguments.
+        """
         names = self.affected_names
         attributes = any(n.startswith(".") for n in names)
         uses = self.module.uses

@@ -9,13 +9,25 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from ..release import Release
 from . import values as v
 from .scopes import Binding, Module, Scope, Use, reaching
 
 _WRAPPERS = {"nki.jit", "neuronxcc.nki.jit", "torch_neuronx.xla_impl.ops.nki_jit", "neuronxcc.nki.trace"}
-_CONTAINERS = {"list", "tuple", "set", "frozenset", "List", "Tuple", "Set", "Sequence", "Iterable", "Iterator"}
+_CONTAINERS = {
+    "list",
+    "tuple",
+    "set",
+    "frozenset",
+    "List",
+    "Tuple",
+    "Set",
+    "Sequence",
+    "Iterable",
+    "Iterator",
+}
 _LENIENT = {"Optional", "Final", "ClassVar", "Annotated"}
 _MAX_DEPTH = 40
 
@@ -78,7 +90,9 @@ class Evaluator:
         return v.Symbol(self.release.defining(self.release.canonical(dotted)))
 
     def exported(self, name: str) -> v.Value:
-        """What another module of the project exports under a qualified name; remembers that it was asked for."""
+        """What another module of the project exports under a qualified name; remembers that it was asked
+        for.
+        """
         if name in self.outside:
             self.consulted.add(name)
         return self.outside.get(name)
@@ -111,7 +125,9 @@ class Evaluator:
         """What a name denotes that only a star import can have brought."""
         for node in self.module.stars:
             path = self.absolute(node)
-            if f"{path}.{name}" in self.outside or name in self.release.stars.get(self.release.canonical(path), ()):
+            if f"{path}.{name}" in self.outside or name in self.release.stars.get(
+                self.release.canonical(path), ()
+            ):
                 return self.symbol(f"{path}.{name}")
         return None
 
@@ -138,7 +154,7 @@ class Evaluator:
         if binding.kind == "function":
             return self._function(binding)
         if binding.annotation is not None:
-            declared = self.annotation(binding.annotation, binding)
+            declared = self.annotation(binding.annotation, binding.scope)
             if declared is not None:
                 return declared
         if binding.kind == "parameter":
@@ -185,7 +201,7 @@ class Evaluator:
     def _function(self, binding: Binding) -> v.Value:
         node = binding.node
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.returns is not None:
-            declared = self.annotation(node.returns, binding)
+            declared = self.annotation(node.returns, binding.scope)
             if declared is not None:
                 return v.Function(self.qualified(binding), declared)
         return v.Function(self.qualified(binding), self._returned(node))
@@ -194,32 +210,36 @@ class Evaluator:
         """What a function gives when all its returns stand directly in its body's statements."""
         scope = self.module.scope_of.get(node)
         returns = [] if scope is None else list(_returns(getattr(node, "body", [])))
-        found = [self.expression_in(r.value, scope, r) for r in returns if r.value is not None and scope is not None]
+        found = [
+            self.expression_in(r.value, scope, r)
+            for r in returns
+            if r.value is not None and scope is not None
+        ]
         known = [value for value in found if value is not None]
         return v.one_of(found) if known else None
 
     # -- annotations --------------------------------------------------------------------------------
 
-    def annotation(self, node: ast.expr, binding: Binding) -> v.Value:
+    def annotation(self, node: ast.expr, scope: Scope) -> v.Value:
         """An instance of the annotated class, or a sequence of such; None when it says nothing useful."""
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             try:
                 node = ast.parse(node.value.strip(), mode="eval").body
             except SyntaxError:
                 return None
-            return self._annotated(node, binding)
-        return self._annotated(node, binding)
+            return self._annotated(node, scope)
+        return self._annotated(node, scope)
 
-    def _annotated(self, node: ast.expr, binding: Binding) -> v.Value:
+    def _annotated(self, node: ast.expr, scope: Scope) -> v.Value:
         if isinstance(node, ast.Constant):
-            return self.annotation(node, binding) if isinstance(node.value, str) else None
+            return self.annotation(node, scope) if isinstance(node.value, str) else None
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
-            sides = [self._annotated(side, binding) for side in (node.left, node.right) if not _is_none(side)]
+            sides = [self._annotated(side, scope) for side in (node.left, node.right) if not _is_none(side)]
             return v.one_of(sides) if None not in sides else None
         if isinstance(node, ast.Subscript):
             head = _last_name(node.value)
             inner = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-            parts = [self._annotated(p, binding) for p in inner if not _is_ellipsis(p) and not _is_none(p)]
+            parts = [self._annotated(p, scope) for p in inner if not _is_ellipsis(p) and not _is_none(p)]
             if head in _CONTAINERS and parts:
                 return v.Sequence(v.one_of(parts)) if None not in parts else None
             if head in _LENIENT and parts:
@@ -229,21 +249,22 @@ class Evaluator:
             if head in {"dict", "Dict", "Mapping"} and len(parts) == 2 and parts[1] is not None:
                 return v.Sequence(parts[1])
             return None
-        value = self._dotted(node, binding)
+        value = self._dotted(node, scope)
         return v.Instance(value.name) if isinstance(value, v.Symbol) and self._is_class(value.name) else None
 
     def _is_class(self, name: str) -> bool:
         return name in self.release.types or name in self._classes or name[:1].isupper() or _capital(name)
 
-    def _dotted(self, node: ast.expr, binding: Binding) -> v.Value:
-        """A dotted name looked up from the scope around a binding (annotations may come before their class)."""
+    def _dotted(self, node: ast.expr, scope: Scope) -> v.Value:
+        """A dotted name looked up from a scope, whatever the order (annotations may come before their
+        class).
+        """
         names: list[str] = []
         while isinstance(node, ast.Attribute):
             names.append(node.attr)
             node = node.value
         if not isinstance(node, ast.Name):
             return None
-        scope = binding.scope
         owner = self.module.lookup(node.id, scope)
         if owner is None:
             return v.Symbol(f"builtins.{node.id}")
@@ -278,7 +299,9 @@ class Evaluator:
                 value = self.step(value, link, spot)
             return value
         handler = _COMPOUND.get(type(node))
-        return handler(self, node, lambda part: self._expression(part, scope, block, order)) if handler else None
+        return (
+            handler(self, node, lambda part: self._expression(part, scope, block, order)) if handler else None
+        )
 
     def step(self, value: v.Value, link: ast.expr, use: Use) -> v.Value:
         """The value of a trailer applied to ``value``."""
@@ -359,7 +382,9 @@ class Evaluator:
     def _subscript(self, value: v.Value, link: ast.Subscript, use: Use) -> v.Value:
         if isinstance(value, v.Mapping):
             key = self.at(link.slice, use)
-            return value.get(key.value) if isinstance(key, v.Constant) else v.one_of([i for _, i in value.items])
+            return (
+                value.get(key.value) if isinstance(key, v.Constant) else v.one_of([i for _, i in value.items])
+            )
         if isinstance(value, v.Sequence):
             return value if isinstance(link.slice, ast.Slice) else value.element
         if isinstance(value, v.Symbol | v.Jitted | v.Partial):
@@ -417,8 +442,7 @@ class Evaluator:
     def _cast(self, link: ast.Call, use: Use) -> v.Value:
         if len(link.args) != 2:
             return None
-        stand_in = Binding("", "other", link, use.scope, use.block, use.order)
-        return self.annotation(link.args[0], stand_in)
+        return self.annotation(link.args[0], use.scope)
 
     def _dunder_import(self, link: ast.Call, use: Use) -> v.Value:
         """``__import__(name)`` gives the top package unless a fromlist is given."""
@@ -440,7 +464,9 @@ class Evaluator:
             sole = owner[1] if owner and len(owner[1]) == 1 else []
             literal = sole[0].value if sole and sole[0].kind == "assign" and not sole[0].path else None
             inner = literal if isinstance(literal, ast.Tuple) else inner
-        if isinstance(inner, ast.Tuple | ast.List) and not any(isinstance(e, ast.Starred) for e in inner.elts):
+        if isinstance(inner, ast.Tuple | ast.List) and not any(
+            isinstance(e, ast.Starred) for e in inner.elts
+        ):
             return len(inner.elts)
         return None
 
@@ -493,10 +519,10 @@ def _bin_op(_: Evaluator, node: ast.BinOp, value: Recurse) -> v.Value:
     if not isinstance(node.op, ast.Add):
         return None
     left, right = value(node.left), value(node.right)
-    if isinstance(left, v.Constant) and isinstance(right, v.Constant):
-        if isinstance(left.value, str) and isinstance(right.value, str):
-            return v.Constant(left.value + right.value)
-    return None
+    if not isinstance(left, v.Constant) or not isinstance(right, v.Constant):
+        return None
+    joined = isinstance(left.value, str) and isinstance(right.value, str)
+    return v.Constant(f"{left.value}{right.value}") if joined else None
 
 
 def _lambda(self: Evaluator, node: ast.Lambda, _: Recurse) -> v.Value:
@@ -509,7 +535,7 @@ def _named(_: Evaluator, node: ast.NamedExpr, value: Recurse) -> v.Value:
     return value(node.value)
 
 
-_COMPOUND: dict[type[ast.expr], Callable[[Evaluator, object, Recurse], v.Value]] = {
+_COMPOUND: dict[type, Callable[[Evaluator, Any, Recurse], v.Value]] = {
     ast.IfExp: _if_exp,
     ast.BoolOp: _bool_op,
     ast.List: _display,
@@ -522,7 +548,7 @@ _COMPOUND: dict[type[ast.expr], Callable[[Evaluator, object, Recurse], v.Value]]
     ast.BinOp: _bin_op,
     ast.Lambda: _lambda,
     ast.NamedExpr: _named,
-}  # type: ignore[assignment]
+}
 
 _SPECIAL_CALLS: dict[str, Callable[[Evaluator, ast.Call, Use], v.Value]] = {
     "functools.partial": Evaluator._partial,

@@ -27,7 +27,7 @@ def _pairs(context: FileContext) -> Iterator[tuple[str, v.Value]]:
                 value = evaluator.attribute(v.Instance(f"{context.name}.{name}"), attribute)
                 if not isinstance(value, v.Method):
                     yield f"{name}.{attribute}", value
-    for node, path in context.stars:
+    for _, path in context.stars:
         prefix = context.release.canonical(path)
         for name in context.release.stars.get(prefix, ()):
             yield name, evaluator.symbol(f"{path}.{name}")
@@ -38,9 +38,13 @@ def _pairs(context: FileContext) -> Iterator[tuple[str, v.Value]]:
 
 
 def _class_names(context: FileContext) -> set[str]:
-    """Attribute names that may hold something affected, spelled with a dot by the context or bound in a class."""
+    """Attribute names that may hold something affected, spelled with a dot by the context or bound in a
+    class.
+    """
     return {n.lstrip(".") for n in context.affected_names if n.startswith(".")} | {
-        b.name for b in context.module.bindings if b.scope.kind == "class" and b.name in context.affected_names
+        b.name
+        for b in context.module.bindings
+        if b.scope.kind == "class" and b.name in context.affected_names
     }
 
 
@@ -75,7 +79,7 @@ def pins(context: FileContext) -> frozenset[str]:
     last = {key.rpartition(".")[2]: key for key in context.outside}
     named: set[str] = set(context.evaluator.consulted)
     for text in context.texts:
-        value = str(text.node.value).replace(":", ".")
+        value = text.value.replace(":", ".")
         named |= {key for key in context.outside if value == key or value.startswith(key + ".")}
         if value in last:
             named |= {key for key in context.outside if key.rpartition(".")[2] == value}

@@ -131,10 +131,11 @@ class Use:
 class Text:
     """A string constant and where it stands (``inside``: the node it is a direct child of)."""
 
-    __slots__ = ("inside", "node", "scope", "stmt")
+    __slots__ = ("inside", "node", "scope", "stmt", "value")
 
     def __init__(self, node: ast.Constant, scope: Scope, stmt: ast.stmt, inside: ast.AST) -> None:
         self.node = node
+        self.value = str(node.value)
         self.scope = scope
         self.stmt = stmt
         self.inside = inside
@@ -160,7 +161,9 @@ class Module:
         _Walker(self).run()
 
     def lookup(self, name: str, scope: Scope) -> tuple[Scope, list[Binding]] | None:
-        """The scope that owns ``name`` as seen from ``scope``, and all its bindings there; None for builtins."""
+        """The scope that owns ``name`` as seen from ``scope``, and all its bindings there; None for
+        builtins.
+        """
         here: Scope | None = scope
         first = True
         while here is not None:
@@ -176,7 +179,9 @@ class Module:
 
 
 def exclusive(one: Block, two: Block) -> bool:
-    """Whether two blocks are different arms of one ``if`` or ``match``, or different handlers of one ``try``."""
+    """Whether two blocks are different arms of one ``if`` or ``match``, or different handlers of one
+    ``try``.
+    """
     arms = {id(block.owner): block for block in one.chain()}
     for block in two.chain():
         other = arms.get(id(block.owner))
@@ -304,7 +309,9 @@ class _Walker:
             if alias.name == "*":
                 self.m.stars.append(node)  # type: ignore[arg-type]
                 continue
-            name = alias.asname or (alias.name if isinstance(node, ast.ImportFrom) else alias.name.split(".")[0])
+            name = alias.asname or (
+                alias.name if isinstance(node, ast.ImportFrom) else alias.name.split(".")[0]
+            )
             binding = self.bind(name, "import", node)
             binding.alias = alias
             self.m.imports.append(binding)

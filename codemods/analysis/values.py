@@ -112,12 +112,20 @@ Value = (
 
 
 def one_of(values: list[Value]) -> Value:
-    """The union of several possible values; a literal None is a placeholder for "not available" and drops out."""
+    """The union of several possible values; a literal None is a placeholder for "not available" and drops
+    out.
+    """
     flat: set[Value] = set()
     for value in values:
         flat |= value.options if isinstance(value, OneOf) else {value}
     meaningful = {v for v in flat if v != Constant(None)} or flat
-    return next(iter(meaningful)) if len(meaningful) == 1 else OneOf(frozenset(meaningful)) if meaningful else None
+    return (
+        next(iter(meaningful))
+        if len(meaningful) == 1
+        else OneOf(frozenset(meaningful))
+        if meaningful
+        else None
+    )
 
 
 def options(value: Value) -> frozenset[Value]:
@@ -136,7 +144,9 @@ class Callee:
 
 
 def callees(value: Value) -> tuple[Callee, ...] | None:
-    """The symbols a call of ``value`` may reach, seen through launches, jit and partial; None when unknown joins in."""
+    """The symbols a call of ``value`` may reach, seen through launches, jit and partial; None when unknown
+    joins in.
+    """
     found: list[Callee] = []
     for option in options(value):
         callee = _callee(option)

@@ -1,4 +1,6 @@
-"""The rules, one module for one kind of change. A module with ``CODE`` and ``check`` in this folder is a rule."""
+"""The rules, one module for one kind of change. A module with ``CODE`` and ``check`` in this folder is a
+rule.
+"""
 
 from __future__ import annotations
 

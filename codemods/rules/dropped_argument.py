@@ -33,4 +33,6 @@ def check(ctx: FileContext) -> Iterator[Finding]:
         if plan.edit is not None and plan.edit.dropped:
             text = ", ".join(f"`{name}`" for name in plan.edit.dropped)
             edit = EditCall(plan.edit.span, dropped=plan.edit.dropped)
-            yield ctx.finding(CODE, plan.call.node, f"`{plan.name}` is called without {text} now", edits=[edit])
+            yield ctx.finding(
+                CODE, plan.call.node, f"`{plan.name}` is called without {text} now", edits=[edit]
+            )

@@ -9,7 +9,8 @@ Why
     ``nkilib_src`` is broken, so a ladder can hide a broken installation.
 
 Before
-    ``try: from nkilib.core.qkv.qkv import qkv`` / ``except ImportError: from nkilib_standalone.nkilib.core.qkv.qkv import qkv``
+    ``try: from nkilib.core.qkv.qkv import qkv`` beside
+    ``except ImportError: from nkilib_standalone.nkilib.core.qkv.qkv import qkv``
 
 After
     ``from nkilib.core.qkv.qkv import qkv``
@@ -49,4 +50,6 @@ def check(ctx: FileContext) -> Iterator[Finding]:
         elif collapsible(ctx, block.owner):
             seen.add(block.owner)
             edit = KeepBody(ctx.source.span(block.owner))
-            yield ctx.finding(CODE, block.owner, "both arms import the same now; the first one stays", edits=[edit])
+            yield ctx.finding(
+                CODE, block.owner, "both arms import the same now; the first one stays", edits=[edit]
+            )

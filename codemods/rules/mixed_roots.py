@@ -8,7 +8,8 @@ Why
     on them takes the wrong branch in silence. Results may change for the better once there is one root.
 
 Before
-    ``import nkilib_standalone.nkilib as nkilib`` beside ``from nkilib.core.utils.common_types import NormType``
+    ``import nkilib_standalone.nkilib as nkilib`` beside
+    ``from nkilib.core.utils.common_types import NormType``
 
 After
     Both import from ``nkilib``.

@@ -53,7 +53,9 @@ def check(ctx: FileContext) -> Iterator[Finding]:
 
 
 def _moved(ctx: FileContext, target: str) -> str:
-    """The new qualified name of a symbol whose module changed otherwise than by a module move; "" otherwise."""
+    """The new qualified name of a symbol whose module changed otherwise than by a module move; ""
+    otherwise.
+    """
     canonical = ctx.release.canonical(target)
     new = ctx.release.new_symbol.get(canonical, "")
     if not new or ctx.release.defining(canonical) != canonical:

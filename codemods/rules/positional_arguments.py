@@ -13,7 +13,8 @@ Before
     ``qkv(x, w, QKVOutputLayout.BSD, bias, True, mlp_prev, attention_prev)``
 
 After
-    ``qkv(x, w, QKVOutputLayout.BSD, bias, fused_residual_add=True, mlp_prev=mlp_prev, attention_prev=attention_prev)``
+    ``qkv(x, w, QKVOutputLayout.BSD, bias, fused_residual_add=True, mlp_prev=mlp_prev,
+    attention_prev=attention_prev)``
 
 When it stays silent
     When the positional arguments end before the first changed position, and when the call is evidently
@@ -39,7 +40,9 @@ def check(ctx: FileContext) -> Iterator[Finding]:
         elif plan.edit is not None and plan.edit.keywords:
             names = ", ".join(f"`{name}`" for _, name in plan.edit.keywords)
             edit = EditCall(plan.edit.span, keywords=plan.edit.keywords)
-            yield ctx.finding(CODE, plan.call.node, f"`{plan.name}` now takes {names} by keyword", edits=[edit])
+            yield ctx.finding(
+                CODE, plan.call.node, f"`{plan.name}` now takes {names} by keyword", edits=[edit]
+            )
 
 
 def _undecided(ctx: FileContext, plan: Plan) -> Finding:
@@ -49,4 +52,6 @@ def _undecided(ctx: FileContext, plan: Plan) -> Finding:
         if plan.start is not None
         else f"Compare the call with `{plan.name}{plan.change.signature.text}` and adjust it."
     )
-    return ctx.needs_you(CODE, plan.call.node, f"call of `{plan.name}` cannot be proven: {plan.problem}", step)
+    return ctx.needs_you(
+        CODE, plan.call.node, f"call of `{plan.name}` cannot be proven: {plan.problem}", step
+    )

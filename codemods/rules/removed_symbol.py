@@ -45,5 +45,8 @@ def check(ctx: FileContext) -> Iterator[Finding]:
 def _gone(ctx: FileContext, node: ast.AST, name: str) -> Finding:
     short = name.rpartition(".")[2]
     return ctx.needs_you(
-        CODE, node, f"`{short}` is gone from {ctx.release.product} {ctx.release.new}", ctx.release.removed[name]
+        CODE,
+        node,
+        f"`{short}` is gone from {ctx.release.product} {ctx.release.new}",
+        ctx.release.removed[name],
     )

@@ -46,7 +46,9 @@ def check(ctx: FileContext) -> Iterator[Finding]:
 def _renamed(ctx: FileContext, target: str) -> str:
     """The new last part of a symbol that keeps its module; "" otherwise."""
     canonical = ctx.release.canonical(target)
-    new = ctx.release.new_symbol.get(canonical) or ctx.release.new_symbol.get(ctx.release.defining(canonical), "")
+    new = ctx.release.new_symbol.get(canonical) or ctx.release.new_symbol.get(
+        ctx.release.defining(canonical), ""
+    )
     if not new:
         return ""
     old_name, new_name = canonical.rpartition(".")[2], new.rpartition(".")[2]

@@ -34,5 +34,5 @@ def check(ctx: FileContext) -> Iterator[Finding]:
             CODE,
             ctx.tree.body[0] if ctx.tree.body else ctx.tree,
             f"this file is part of a copy of {ctx.release.product}",
-            f"Replace the copy by {ctx.release.product} {ctx.release.new}, or remove it and import the installed one.",
+            f"Replace it by {ctx.release.product} {ctx.release.new}, or import the installed one instead.",
         )

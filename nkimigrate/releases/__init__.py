@@ -1,4 +1,6 @@
-"""The release tables that ship with nkimigrate, one TOML file for one step: ``<product>_<from>_to_<to>.toml``."""
+"""The release tables that ship with nkimigrate, one TOML file for one step:
+``<product>_<from>_to_<to>.toml``.
+"""
 
 from __future__ import annotations
 

@@ -79,7 +79,9 @@ def test_proven_keywords_bind_as_before(names: list[str], data: st.DataObject) -
 
 def test_the_unedited_call_is_not_proven() -> None:
     old, new = Signature("(a, b=1)"), Signature("(a, x=0, b=1)")
-    assert prove(old, new, CallForm((1, 1), ()), EditCall((0, 0)), {}) == "b, x would not receive the same value"
+    assert (
+        prove(old, new, CallForm((1, 1), ()), EditCall((0, 0)), {}) == "b, x would not receive the same value"
+    )
 
 
 def test_keywording_an_argument_before_a_positional_one_is_refused() -> None:

@@ -1,0 +1,205 @@
+"""Files that are not Python: configuration and packaging text, and notebooks.
+
+Text is handled as bytes, so that any encoding that extends ASCII comes back as it was. What a name in it
+means is told from what stands around it: a dotted path, a folder of a checkout, a URL, or a bare word.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+
+from . import dotted
+from .edit.refusal import EditRefused
+from .edit.splices import Splice, ordered, splice
+from .model import Edit, Finding, Outcome, ReplaceText, Span
+from .notebooks import analyse_notebook
+from .release import Release
+from .source import Source
+
+CODE = "NKM110"
+_NO_COMMENTS = (".json",)
+_IMPORT_NAMES = re.compile(r"known[_-](first|third)[_-]party|\[mypy-|--cov\b|known[_-]local")
+_FOREIGN = re.compile(r"(^|/)(_?vendor(ed)?|third[_-]?party|_vendor)/")
+_WORD = re.compile(r"[^\s\"'`,;=\[\]{}()<>|]+")
+
+
+def analyse_text(data: bytes, path: str, kind: str, release: Release) -> Iterable[Finding]:
+    """The affected places of a file that is not Python; ``kind`` is ``text`` or ``notebook``."""
+    if kind == "notebook":
+        return list(analyse_notebook(data, path, release))
+    return list(_TextFile(data, path, release).findings())
+
+
+def edit_text(data: bytes, edits: Iterable[Edit]) -> bytes:
+    """The file with all :class:`ReplaceText` carried out; every other byte stays.
+
+    Raises:
+        EditRefused: an edit of another kind, two that overlap, or one whose ``old`` is not what stands there.
+    """
+    return splice(data, (0, len(data)), ordered(_checked(data, edit) for edit in dict.fromkeys(edits)))
+
+
+def _checked(data: bytes, edit: Edit) -> Splice:
+    if not isinstance(edit, ReplaceText):
+        raise EditRefused(edit, "the file is not Python")
+    start, end = edit.span
+    if data[start:end] != edit.old.encode():
+        raise EditRefused(edit, f"the text there is {data[start:end]!r}, not {edit.old!r}")
+    return Splice(edit.span, edit.new.encode(), edit)
+
+
+class _TextFile:
+    """One file under analysis; ``text`` has one character for each byte, so that offsets are those of bytes."""
+
+    def __init__(self, data: bytes, path: str, release: Release) -> None:
+        self.text = data.decode("latin-1")
+        self.path = path
+        self.release = release
+        self._places = Source(data, "", "latin-1", False, data)
+
+    def findings(self) -> Iterator[Finding]:
+        urls: set[int] = set()
+        for match in _names(self.release).finditer(self.text):
+            if self._in_comment(match.start()):
+                continue
+            found = self._bare(match) if match["bare"] else self._path(match, urls)
+            if found is not None:
+                yield found
+        yield from self._references(urls)
+
+    # -- what a match is --------------------------------------------------------------------------------
+
+    def _path(self, match: re.Match[str], urls: set[int]) -> Finding | None:
+        word = self._word(match.start())
+        if "://" in word[1]:
+            urls.add(word[0])
+            legacy = match["top"] in self.release.legacy_tops or self._pinned(word[1])
+            return self._url(word) if legacy else None
+        if "/" in (self.text[match.start() - 1 : match.start()], self.text[match.end("top") : match.end("top") + 1]):
+            return self._folder(match, word[1])
+        return self._dotted(match)
+
+    def _dotted(self, match: re.Match[str]) -> Finding | None:
+        old = match["path"]
+        if old == match["top"]:
+            return self._top(match) if old in self.release.legacy_tops else None
+        found = dotted.resolve(self.release, old)
+        if found is None:
+            return None
+        if not found.new:
+            return self._needs_you(match.span("path"), f"`{old}` has no successor", found.step)
+        return self._replace(match.span("path"), found.new)
+
+    def _top(self, match: re.Match[str]) -> Finding | None:
+        """A legacy top-level package alone: the name of an import, or of anything else."""
+        pattern = self.text[match.end() : match.end() + 2] == ".*"
+        if pattern or _IMPORT_NAMES.search(self._logical_line(match.start())):
+            return self._replace(match.span("path"), self.release.root)
+        step = f"Write `{self.release.root}` if it names the import, the folder's new name if it names a folder."
+        return self._needs_you(match.span("path"), f"`{match['path']}` is gone", step)
+
+    def _folder(self, match: re.Match[str], word: str) -> Finding | None:
+        top = match["top"]
+        new = self.release.folders.get(top)
+        if new is None:
+            return None
+        upstream = self.text[: match.start()].endswith("src/") and not _FOREIGN.search(word)
+        if upstream:
+            return self._replace(match.span("top"), new)
+        step = f"If this is a checkout of {self.release.product}, the folder is `{new}` in {self.release.new}."
+        return self._needs_you(match.span("top"), f"the folder `{top}` has another name now", step)
+
+    def _bare(self, match: re.Match[str]) -> Finding:
+        name = match["bare"]
+        new = _bare_names(self.release)[name]
+        step = f"Write `{new}` if this is the name in {self.release.product}; leave it if it is one of your own."
+        return self._needs_you(match.span("bare"), f"`{name}` is `{new}` now", step)
+
+    def _references(self, seen: set[int]) -> Iterator[Finding]:
+        """URLs of the product's repository at the old release."""
+        if not self.release.repository:
+            return
+        for match in re.finditer(re.escape(self.release.repository), self.text):
+            word = self._word(match.start())
+            if word[0] not in seen and self._pinned(word[1]) and not self._in_comment(match.start()):
+                seen.add(word[0])
+                yield self._url(word)
+
+    def _pinned(self, word: str) -> bool:
+        """Whether a URL names the old release's tag in the product's repository."""
+        release = self.release
+        tag = rf"{re.escape(release.repository)}(\.git)?(@|/\w+/(refs/tags/)?)v?{re.escape(release.old)}(?![\d])"
+        return bool(release.repository) and bool(re.search(tag, word))
+
+    def _url(self, word: tuple[int, str]) -> Finding:
+        release = self.release
+        step = f"Point it to {release.new}: the tag, and the folders' new names."
+        return self._needs_you((word[0], word[0] + len(word[1])), f"`{word[1]}` refers to {release.old}", step)
+
+    # -- what stands around -----------------------------------------------------------------------------
+
+    def _word(self, offset: int) -> tuple[int, str]:
+        """Where the unbroken run of characters around an offset starts, and the run."""
+        line = self._line_start(offset)
+        for match in _WORD.finditer(self.text, line):
+            if match.end() > offset:
+                return match.start(), match[0]
+        return offset, ""
+
+    def _line_start(self, offset: int) -> int:
+        return max(self.text.rfind("\n", 0, offset), self.text.rfind("\r", 0, offset)) + 1
+
+    def _logical_line(self, offset: int) -> str:
+        """The line up to an offset, with the lines before it that an open bracket or indentation joins to it."""
+        start = self._line_start(offset)
+        head = self.text[start:offset]
+        opened = self.text.rfind("[", max(0, offset - 2000), offset)
+        if opened > self.text.rfind("]", max(0, offset - 2000), offset):
+            return self.text[self._line_start(opened) : offset]
+        if head[:1].isspace() and start:
+            above = re.findall(r"^[^\s#][^\r\n]*", self.text[max(0, start - 2000) : start], re.MULTILINE)
+            return above[-1] + head if above else head
+        return head
+
+    def _in_comment(self, offset: int) -> bool:
+        if self.path.endswith(_NO_COMMENTS):
+            return False
+        before = self.text[self._line_start(offset) : offset]
+        for match in re.finditer(r"(?:^|(?<=\s))#|^\s*;", before):
+            quoted = before[: match.start()]
+            if quoted.count('"') % 2 == 0 and quoted.count("'") % 2 == 0:
+                return True
+        return False
+
+    # -- what is reported -------------------------------------------------------------------------------
+
+    def _replace(self, span: Span, new: str) -> Finding:
+        old = self.text[slice(*span)]
+        return self._finding(span, Outcome.REWRITTEN, f"`{old}` is `{new}` now", "", (ReplaceText(span, old, new),))
+
+    def _needs_you(self, span: Span, message: str, step: str) -> Finding:
+        return self._finding(span, Outcome.NEEDS_YOU, message, step, ())
+
+    def _finding(self, span: Span, outcome: Outcome, message: str, step: str, edits: tuple[Edit, ...]) -> Finding:
+        start, end = self._places.position(span[0]), self._places.position(span[1])
+        return Finding(CODE, self.path, *start, *end, outcome, message, step, edits)
+
+
+@lru_cache
+def _names(release: Release) -> re.Pattern[str]:
+    """Paths that start at one of the library's roots, and renamed names that stand alone as a value."""
+    tops = "|".join(sorted({release.root, *release.legacy_tops}, key=len, reverse=True))
+    bare = "|".join(sorted(map(re.escape, _bare_names(release)), key=len, reverse=True)) or r"(?!)"
+    path = rf"(?<![\w.])(?:(?<!-)|(?<=\[mypy-))(?P<path>(?P<top>{tops})(?![\w-])(?:\.\w+)*(?::[A-Za-z_]\w*(?:\.\w+)*)?)"
+    return re.compile(
+        rf"{path}|(?<=[\s\"'=\[,])(?<!\n)(?<!\r)(?P<bare>{bare})(?=[\s\"'\],]|\Z)(?!\s*[=:])", re.ASCII
+    )
+
+
+@lru_cache
+def _bare_names(release: Release) -> dict[str, str]:
+    """Last parts of renamed symbols, old → new, that are nobody's name any more."""
+    pairs = {old.rpartition(".")[2]: new.rpartition(".")[2] for old, new in release.new_symbol.items()}
+    return {old: new for old, new in pairs.items() if old != new and len(old) > 4 and old not in pairs.values()}
