@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 
 from . import dotted
 from .edit.refusal import EditRefused
@@ -58,10 +57,11 @@ class _TextFile:
         self.path = path
         self.release = release
         self._places = Source(data, "", "latin-1", False, data)
+        self._bare_names = _bare_names(release)
 
     def findings(self) -> Iterator[Finding]:
         urls: set[int] = set()
-        for match in _names(self.release).finditer(self.text):
+        for match in _names(self.release, self._bare_names).finditer(self.text):
             if self._in_comment(match.start()):
                 continue
             found = self._bare(match) if match["bare"] else self._path(match, urls)
@@ -113,7 +113,7 @@ class _TextFile:
 
     def _bare(self, match: re.Match[str]) -> Finding:
         name = match["bare"]
-        new = _bare_names(self.release)[name]
+        new = self._bare_names[name]
         step = f"Write `{new}` if this is the name in {self.release.product}; leave it if it is one of your own."
         return self._needs_you(match.span("bare"), f"`{name}` is `{new}` now", step)
 
@@ -187,18 +187,16 @@ class _TextFile:
         return Finding(CODE, self.path, *start, *end, outcome, message, step, edits)
 
 
-@lru_cache
-def _names(release: Release) -> re.Pattern[str]:
+def _names(release: Release, bare_names: Iterable[str]) -> re.Pattern[str]:
     """Paths that start at one of the library's roots, and renamed names that stand alone as a value."""
     tops = "|".join(sorted({release.root, *release.legacy_tops}, key=len, reverse=True))
-    bare = "|".join(sorted(map(re.escape, _bare_names(release)), key=len, reverse=True)) or r"(?!)"
+    bare = "|".join(sorted(map(re.escape, bare_names), key=len, reverse=True)) or r"(?!)"
     path = rf"(?<![\w.])(?:(?<!-)|(?<=\[mypy-))(?P<path>(?P<top>{tops})(?![\w-])(?:\.\w+)*(?::[A-Za-z_]\w*(?:\.\w+)*)?)"
     return re.compile(
         rf"{path}|(?<=[\s\"'=\[,])(?<!\n)(?<!\r)(?P<bare>{bare})(?=[\s\"'\],]|\Z)(?!\s*[=:])", re.ASCII
     )
 
 
-@lru_cache
 def _bare_names(release: Release) -> dict[str, str]:
     """Last parts of renamed symbols, old → new, that are nobody's name any more."""
     pairs = {old.rpartition(".")[2]: new.rpartition(".")[2] for old, new in release.new_symbol.items()}
