@@ -8,15 +8,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import accumulate
 
-from ..model import AddImport, Edit, InsertBefore, ReplaceText
+from ..model import AddImport, Edit, InsertBefore, KeepBody, ReplaceText
 from ..source import Source
-from .locate import locate, parse
+from .locate import Place, locate, parse
 from .refusal import EditRefused as EditRefused
 from .render import import_splices, removed_statements, rendered
 from .splices import Splice, ordered, splice
 from .statements import inserted
 from .text import apply_text as apply_text
 from .toplevel import additions
+from .tries import collapsed, in_dropped_arm, kept
 from .units import units
 
 
@@ -37,7 +38,7 @@ def apply(source: Source, edits: Iterable[Edit], tree: ast.Module | None = None)
         return source.text
     tree = tree or _parsed(source, wanted[0])
     placed = [edit for edit in wanted if not isinstance(edit, AddImport)]
-    source, tree = _spliced(source, tree, list(_splices(source, tree, placed)))
+    source, tree = _spliced(source, tree, _splices(source, tree, placed))
     imports = [edit for edit in wanted if isinstance(edit, AddImport)]
     return _spliced(source, tree, additions(source, tree, imports))[0].text
 
@@ -49,15 +50,27 @@ def _parsed(source: Source, edit: Edit) -> ast.Module:
         raise EditRefused(edit, f"the file does not parse: {error}") from error
 
 
-def _splices(source: Source, tree: ast.Module, edits: Sequence[Edit]) -> Iterator[Splice]:
+def _splices(source: Source, tree: ast.Module, edits: Sequence[Edit]) -> list[Splice]:
+    """What the edits come to, each statement that loses its ``except`` arms as one splice."""
+    places = [(edit, _place(source, tree, edit)) for edit in edits]
+    tries = [(edit, kept(source, place, edit)) for edit, place in places if isinstance(edit, KeepBody)]
+    nodes = [node for _, node in tries]
+    inside = [(edit, place) for edit, place in places if not in_dropped_arm(place, nodes)]
+    return collapsed(source, list(_single(source, tree, inside)), tries)
+
+
+def _place(source: Source, tree: ast.Module, edit: Edit) -> Place:
+    if isinstance(edit, ReplaceText | AddImport):
+        raise EditRefused(edit, "the file is Python")
+    return locate(source, tree, edit.span)
+
+
+def _single(source: Source, tree: ast.Module, placed: Sequence[tuple[Edit, Place]]) -> Iterator[Splice]:
     inside = []
-    for edit in edits:
-        if isinstance(edit, ReplaceText | AddImport):
-            raise EditRefused(edit, "the file is Python")
-        place = locate(source, tree, edit.span)
+    for edit, place in placed:
         if isinstance(edit, InsertBefore):
             yield inserted(source, tree, place, edit)
-        else:
+        elif not isinstance(edit, KeepBody):
             inside.append((edit, place))
     outermost = units(source, inside)
     going = removed_statements(outermost)

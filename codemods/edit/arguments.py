@@ -1,4 +1,4 @@
-"""Argument lists with other keywords, without some arguments, with more: everything else as it was written."""
+"""Argument lists with other keywords, fewer arguments, more arguments; the rest as it was written."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ def edit_arguments(text: str, change: CallChange, edit: EditCall) -> str:
     layout = _layout(call)
     _check_comments(layout, change, edit, text)
     layout = Layout(
-        layout.first, tuple(_named(entry, change.keywords.get(index)) for index, entry in enumerate(layout.entries))
+        layout.first,
+        tuple(_named(entry, change.keywords.get(index)) for index, entry in enumerate(layout.entries)),
     )
     try:
         layout = without(layout, change.dropped)

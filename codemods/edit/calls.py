@@ -104,6 +104,6 @@ def without(edits: Sequence[Edit], source: Source, call: ast.Call) -> Iterable[S
 
 
 def renames_again(rename: Rename, edits: Sequence[Edit]) -> bool | None:
-    """How a Rename of a keyword goes with the EditCalls of its call: True same, False another, None unrelated."""
+    """Whether the EditCalls of a call give a renamed keyword the same new name; None if none at all."""
     names = {dict(edit.renamed).get(rename.old) for edit in edits if isinstance(edit, EditCall)} - {None}
     return None if not names else names == {rename.new}

@@ -1,4 +1,4 @@
-"""Comma-separated lists in brackets: taking items out and putting items at the end, comments and lines kept."""
+"""Comma-separated lists in brackets with fewer or more items, comments and lines kept."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _joined(before: cst.ParenthesizedWhitespace, after: cst.ParenthesizedWhitesp
 
 
 def append(layout: Layout[_Item], item: _Item) -> Layout[_Item]:
-    """With one more item at the end: on its own line if the last one is, with a trailing comma if that has one."""
+    """With one more item at the end, laid out like the last one: on its own line, with a trailing comma."""
     if not layout.entries:
         return _only(layout.first, item)
     *others, last = layout.entries
@@ -124,7 +124,7 @@ def _comments(space: Space) -> bool:
 
 def _breaks(space: Space) -> bool:
     """Whether it contains a line break, be it behind a backslash."""
-    return isinstance(space, cst.ParenthesizedWhitespace) or not space.empty and "\\" in _value(space)
+    return isinstance(space, cst.ParenthesizedWhitespace) or (not space.empty and "\\" in _value(space))
 
 
 def _value(space: Space) -> str:

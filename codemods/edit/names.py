@@ -78,7 +78,9 @@ def _entry(alias: cst.ImportAlias, closing: cst.BaseParenthesizableWhitespace) -
     return Entry(alias, NOTHING, False, closing)
 
 
-def _with(statement: cst.Import | cst.ImportFrom, layout: Layout[cst.ImportAlias]) -> cst.Import | cst.ImportFrom:
+def _with(
+    statement: cst.Import | cst.ImportFrom, layout: Layout[cst.ImportAlias]
+) -> cst.Import | cst.ImportFrom:
     names = [
         entry.item.with_changes(
             comma=cst.Comma(entry.before_comma, entry.after) if entry.comma else cst.MaybeSentinel.DEFAULT

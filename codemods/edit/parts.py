@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import libcst as cst
 
@@ -25,10 +25,34 @@ def replace_part(text: str, edit: ReplaceString) -> str:
     if any(style.formatted for _, style in leaves):
         leaves = [_only(leaves, edit)]
     new = changed([_pieces(leaf, style) for leaf, style in leaves], [style for _, style in leaves], edit)
-    replaced = {
-        leaf: _with_body(leaf, body, edit) for (leaf, _), body in zip(leaves, new, strict=True) if body != _body(leaf)
-    }
-    return code(_replace(tree, replaced), text)[1:-1]
+    bodies = {leaf: body for (leaf, _), body in zip(leaves, new, strict=True) if body != _body(leaf)}
+    result = tree.visit(_Leaves(bodies, edit))
+    assert isinstance(result, cst.BaseExpression)
+    return code(result, text)[1:-1]
+
+
+class _Leaves(cst.CSTTransformer):
+    """Gives some constant parts another body."""
+
+    def __init__(self, bodies: Mapping[Leaf, str], edit: ReplaceString) -> None:
+        super().__init__()
+        self.bodies = bodies
+        self.edit = edit
+
+    def leave_SimpleString(
+        self, original_node: cst.SimpleString, updated_node: cst.SimpleString
+    ) -> cst.BaseExpression:
+        if original_node not in self.bodies:
+            return updated_node
+        found = literal(original_node.value)
+        assert found is not None
+        value = delimited(found[0], self.bodies[original_node], found[3], self.edit)
+        return updated_node.with_changes(value=value)
+
+    def leave_FormattedStringText(
+        self, original_node: cst.FormattedStringText, updated_node: cst.FormattedStringText
+    ) -> cst.BaseFormattedStringContent:
+        return updated_node.with_changes(value=self.bodies.get(original_node, updated_node.value))
 
 
 def _leaves(node: cst.BaseExpression) -> Iterator[tuple[Leaf, Style]]:
@@ -57,17 +81,3 @@ def _pieces(leaf: Leaf, style: Style) -> list[Piece]:
 
 def _body(leaf: Leaf) -> str:
     return leaf.raw_value if isinstance(leaf, cst.SimpleString) else leaf.value
-
-
-def _with_body(leaf: Leaf, body: str, edit: ReplaceString) -> Leaf:
-    if isinstance(leaf, cst.FormattedStringText):
-        return leaf.with_changes(value=body)
-    found = literal(leaf.value)
-    assert found is not None
-    return leaf.with_changes(value=delimited(found[0], body, found[3], edit))
-
-
-def _replace(tree: cst.BaseExpression, replaced: dict[Leaf, Leaf]) -> cst.CSTNode:
-    for old, new in replaced.items():
-        tree = tree.deep_replace(old, new)  # type: ignore[assignment]
-    return tree

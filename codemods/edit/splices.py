@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from ..model import Edit, Span
 from .refusal import EditRefused
@@ -25,14 +26,14 @@ def ordered(splices: Iterable[Splice]) -> list[Splice]:
         EditRefused: two of them overlap.
     """
     result = sorted(splices, key=lambda splice: splice.span)
-    for before, after in zip(result, result[1:], strict=False):
+    for before, after in pairwise(result):
         if after.span[0] < before.span[1]:
             raise EditRefused(after.edit, f"it overlaps another edit: {before.edit}")
     return result
 
 
 def splice(data: bytes, span: Span, splices: Sequence[Splice]) -> bytes:
-    """The bytes of ``span`` with the ``splices`` inside it carried out; they are in order and do not overlap."""
+    """The bytes of ``span`` with the ``splices`` inside it, which are in order, carried out."""
     position, end = span
     pieces = []
     for change in splices:

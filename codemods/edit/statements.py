@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Collection, Sequence
 
-from ..model import Edit, EditImport, InsertBefore, ReplaceStatement, Span
+from ..model import Edit, InsertBefore, ReplaceStatement, Span
 from ..source import Source
 from .lines import indentation, line_end, line_start, newline, next_line, owns_lines, starts_line, tail
 from .locate import Place, first_offset
@@ -42,7 +42,7 @@ def replaced(source: Source, node: ast.AST, edit: ReplaceStatement) -> bytes:
     return _indented(source, start, edit.code, edit)
 
 
-def removed(source: Source, place: Place, edit: EditImport, going: Collection[ast.AST]) -> Splice:
+def removed(source: Source, place: Place, edit: Edit, going: Collection[ast.AST]) -> Splice:
     """Without the import statement: its lines go, a comment behind it stays, an empty block gets ``pass``.
 
     ``going`` are all statements that are removed from the file.
@@ -90,7 +90,9 @@ def _indented(source: Source, offset: int, code: str, edit: Edit) -> bytes:
     if len(lines) == 1 or not indent:
         return line_break.join(lines).encode("utf-8")
     if all(map(_COMMENT.match, lines)):
-        return line_break.join([lines[0], *(indent + line if line else line for line in lines[1:])]).encode("utf-8")
+        return line_break.join([lines[0], *(indent + line if line else line for line in lines[1:])]).encode(
+            "utf-8"
+        )
     from .blocks import in_block
 
     return in_block(line_break.join(lines), indent, line_break, edit).encode("utf-8")

@@ -79,7 +79,7 @@ def delimited(opening: str, body: str, closing: str, edit: ReplaceString) -> str
 
 def pieces(body: str, style: Style) -> list[Piece]:
     """The body of a literal taken apart."""
-    if style.raw or "\\" not in body and not style.formatted:
+    if style.raw or ("\\" not in body and not style.formatted):
         return [Piece(text, "\n" if text[0] == "\r" else text) for text in re.findall(r"(?s)\r\n|.", body)]
     return list(_cooked(body, style))
 

@@ -9,7 +9,17 @@ from collections.abc import Callable
 from typing import Any
 from unicodedata import normalize
 
-from ..model import Edit, EditCall, EditImport, InsertBefore, Rename, ReplaceStatement, ReplaceString, Span, Wrap
+from ..model import (
+    Edit,
+    EditCall,
+    EditImport,
+    InsertBefore,
+    Rename,
+    ReplaceStatement,
+    ReplaceString,
+    Span,
+    Wrap,
+)
 from ..source import Source
 from .locate import Place, first_offset, parse
 from .refusal import EditRefused
@@ -60,7 +70,7 @@ def _is_name(source: Source, node: ast.AST, edit: Rename) -> bool:
 
 
 def _identifiers(node: ast.AST) -> set[str]:
-    """All identifiers that are mere strings in the node: of imports, definitions, handlers, patterns, global."""
+    """All identifiers that are mere strings in the node: of imports, definitions, handlers, patterns."""
     values = [getattr(node, name, None) for name in node._fields]
     texts = [text for value in values for text in (value if isinstance(value, list) else [value])]
     return {part for text in texts if isinstance(text, str) for part in text.split(".")}
@@ -83,7 +93,11 @@ def _string(source: Source, place: Place, edit: ReplaceString) -> Target:
     node = place.formatted or place.node
     if isinstance(node, ast.JoinedStr):
         return source.span(node), node
-    if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or source.span(node) != edit.span:
+    if (
+        not isinstance(node, ast.Constant)
+        or not isinstance(node.value, str)
+        or source.span(node) != edit.span
+    ):
         raise EditRefused(edit, "there is no string literal at this place")
     if node.value != edit.old:
         raise EditRefused(edit, f"the string there is {node.value!r}, not {edit.old!r}")
@@ -132,9 +146,13 @@ _TARGETS: dict[type, Callable[[Source, Place, Any], Target]] = {
 
 
 def _check_formatted(source: Source, place: Place, edit: Edit) -> None:
-    """Inside an f-string: new code must not need quotes, and before Python 3.12 positions are not to be trusted."""
+    """In an f-string new code must not need quotes, and before Python 3.12 positions may be wrong."""
     string = place.formatted
-    if string is None or isinstance(edit, ReplaceString) or source.span(string) == getattr(edit, "span", None):
+    if (
+        string is None
+        or isinstance(edit, ReplaceString)
+        or source.span(string) == getattr(edit, "span", None)
+    ):
         return
     if set(_new_code(edit)) & set("'\"\\#\r\n"):
         raise EditRefused(edit, "the new code has quotes, backslashes or lines, and stands in an f-string")

@@ -72,19 +72,22 @@ def _code(wanted: Sequence[AddImport]) -> str:
     module, names = wanted[0].module, ", ".join(edit.name for edit in wanted)
     if not wanted[0].whole:
         return f"from {module} import {names}"
-    return "import " + ", ".join(module if edit.name == module else f"{module} as {edit.name}" for edit in wanted)
+    return "import " + ", ".join(
+        module if edit.name == module else f"{module} as {edit.name}" for edit in wanted
+    )
 
 
 def _anchor(tree: ast.Module, edit: AddImport) -> ast.stmt | None:
-    """The top-level statement to put a new import behind: a relative of it, else the end of the first imports.
+    """The top-level statement to put a new import behind: a related import, else the first imports' last.
 
-    Relatives come first because code before them may prepare what they need (``sys.path``).
+    Related ones come first because code before them may prepare what they need (``sys.path``).
     """
     has_docstring = ast.get_docstring(tree, clean=False) is not None
     leading = list(takewhile(lambda node: isinstance(node, Statement), tree.body[has_docstring:]))
     related = [node for node in leading if _related(node, edit)][-1:]
     elsewhere = [node for node in tree.body if _related(node, edit)][:1]
-    return (related or elsewhere or leading[-1:] or tree.body[:has_docstring] or [None])[0]
+    found = related or elsewhere or leading[-1:] or tree.body[:has_docstring]
+    return found[0] if found else None
 
 
 def _related(statement: ast.stmt, edit: AddImport) -> bool:

@@ -57,7 +57,7 @@ def _nested(ordered: Iterable[Unit]) -> list[Unit]:
 
 
 def _check_one(unit: Unit) -> None:
-    """Only calls, imports and f-strings have several edits of a kind; a replacement leaves nothing else to edit."""
+    """Several edits of a kind only on calls, imports and f-strings; none next to a replacement."""
     for kind in (Rename, Wrap, ReplaceStatement, ReplaceString):
         same = [edit for edit in unit.edits if isinstance(edit, kind)]
         if len(same) > 1 and not (kind is ReplaceString and isinstance(unit.node, ast.JoinedStr)):
@@ -77,13 +77,14 @@ def _check_inner(source: Source, unit: Unit) -> None:
                 _refuse(inner.edits[0], edit)
     for inner in unit.inner:
         for edit in inner.edits:
-            if isinstance(edit, Rename) and isinstance(inner.node, ast.keyword) and inner.node in _keywords(unit):
-                if renames_again(edit, unit.edits) is False:
-                    _refuse(edit, unit.edits[0])
+            if _renamed_otherwise(unit, inner.node, edit):
+                _refuse(edit, unit.edits[0])
 
 
-def _keywords(unit: Unit) -> list[ast.keyword]:
-    return unit.node.keywords if isinstance(unit.node, ast.Call) else []
+def _renamed_otherwise(unit: Unit, node: ast.AST, edit: Edit) -> bool:
+    """Whether a keyword of the unit's call is renamed alone, and by the call's edits to something else."""
+    own = isinstance(unit.node, ast.Call) and node in unit.node.keywords
+    return own and isinstance(edit, Rename) and renames_again(edit, unit.edits) is False
 
 
 def _gone(source: Source, unit: Unit) -> list[tuple[Edit, Span]]:

@@ -1,0 +1,106 @@
+"""The new code of a unit, from the inside out."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import partial
+
+from ..model import EditCall, EditImport, Rename, ReplaceStatement, ReplaceString, Wrap
+from ..source import Source
+from . import calls, imports, statements
+from .refusal import EditRefused
+from .splices import Splice, splice
+from .strings import replaced
+from .units import Unit
+from .wraps import wrapped
+
+_OPENING = re.compile(rb"(?:[\s\\)]|#[^\r\n]*)*\(")
+
+
+def rendered(source: Source, unit: Unit) -> bytes:
+    """The code that comes in the place of the unit."""
+    inner = [Splice(child.span, rendered(source, child), child.edits[0]) for child in unit.inner]
+    code = _changed(source, unit, inner)
+    for edit in unit.edits:
+        if isinstance(edit, Wrap):
+            code = wrapped(source, unit.place, unit.node, edit, code.decode("utf-8")).encode("utf-8")
+    return code
+
+
+def _changed(source: Source, unit: Unit, inner: Sequence[Splice]) -> bytes:
+    """The code after all edits but Wrap."""
+    cut = partial(splice, source.utf8, splices=inner)
+    for edit in unit.edits:
+        if isinstance(edit, Rename):
+            return edit.new.encode("utf-8")
+        if isinstance(edit, ReplaceStatement):
+            return statements.replaced(source, unit.node, edit)
+    if isinstance(unit.node, ast.Call):
+        return _call(source, unit.node, [edit for edit in unit.edits if isinstance(edit, EditCall)], inner)
+    if texts := [edit for edit in unit.edits if isinstance(edit, ReplaceString)]:
+        return replaced(cut(unit.span).decode("utf-8"), texts).encode("utf-8")
+    return cut(unit.span)
+
+
+def _call(source: Source, call: ast.Call, edits: Sequence[EditCall], inner: Sequence[Splice]) -> bytes:
+    start, end = source.span(call)
+    if not edits:
+        return splice(source.utf8, (start, end), inner)
+    opening = _OPENING.match(source.utf8, source.span(call.func)[1])
+    if opening is None:
+        raise EditRefused(edits[0], "the call's opening parenthesis is not where it should be")
+    middle = opening.end() - 1
+    text = splice(source.utf8, (middle, end), inner).decode("utf-8")
+    change = calls.resolve(call, edits)
+    from .arguments import edit_arguments
+    from .segments import guard
+
+    guard(edits[0], text, *call.args, *call.keywords)
+    return splice(source.utf8, (start, middle), inner) + edit_arguments(text, change, edits[0]).encode(
+        "utf-8"
+    )
+
+
+def removed_statements(units: Iterable[Unit]) -> set[ast.stmt]:
+    """The import statements that nothing is left of."""
+    return {
+        unit.node
+        for unit in units
+        if isinstance(unit.node, ast.Import | ast.ImportFrom)
+        and (change := imports.resolve(unit.node, _import_edits(unit))).empties(unit.node)
+        and not change.also
+    }
+
+
+def import_splices(source: Source, unit: Unit, going: Collection[ast.stmt]) -> Iterator[Splice]:
+    """What the edits of one import statement come to: other code, statements behind it, its removal."""
+    statement, edits = unit.node, _import_edits(unit)
+    assert isinstance(statement, ast.Import | ast.ImportFrom)
+    change, edit = imports.resolve(statement, edits), unit.edits[0]
+    if statement in going:
+        yield statements.removed(source, unit.place, edit, going)
+        return
+    also = change.also
+    if change.empties(statement):
+        yield Splice(unit.span, also[0].encode("utf-8"), edit)
+        also = also[1:]
+    else:
+        yield Splice(unit.span, _import(source, unit, change), edit)
+    if also:
+        yield statements.behind(source, unit.span, also, edit)
+
+
+def _import(source: Source, unit: Unit, change: imports.ImportChange) -> bytes:
+    inner = [Splice(child.span, rendered(source, child), child.edits[0]) for child in unit.inner]
+    code = splice(source.utf8, unit.span, inner)
+    if not change.changes_statement:
+        return code
+    from .names import edit_import
+
+    return edit_import(code.decode("utf-8"), change, unit.edits[0]).encode("utf-8")
+
+
+def _import_edits(unit: Unit) -> list[EditImport]:
+    return [edit for edit in unit.edits if isinstance(edit, EditImport)]
