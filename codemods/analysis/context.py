@@ -206,11 +206,18 @@ class FileContext:
 
     def _spread_returns(self, names: set[str]) -> bool:
         before = len(names)
-        for use in self.module.uses:
-            returns = isinstance(use.stmt, ast.Return) or isinstance(use.scope.node, ast.Lambda)
-            if returns and use.name in names and use.scope.kind == "function":
-                names.add(use.scope.name)
+        names.update(use.scope.name for use in self._returned if use.name in names)
         return len(names) > before
+
+    @cached_property
+    def _returned(self) -> list[Use]:
+        """Uses in what functions and lambdas return."""
+        return [
+            use
+            for use in self.module.uses
+            if use.scope.kind == "function"
+            and (isinstance(use.stmt, ast.Return) or isinstance(use.scope.node, ast.Lambda))
+        ]
 
     @staticmethod
     def _by_attribute(use: Use, names: set[str] | frozenset[str]) -> bool:

@@ -30,6 +30,8 @@ _CONTAINERS = {
 }
 _LENIENT = {"Optional", "Final", "ClassVar", "Annotated"}
 _MAX_DEPTH = 40
+# Longer displays are tables of data, not collections of kernels.
+_LONG = 64
 
 
 class Evaluator:
@@ -52,6 +54,7 @@ class Evaluator:
         self.outside = outside
         self.consulted: set[str] = set()
         self._memory: dict[int, v.Value] = {}
+        self._symbols: dict[str, v.Symbol] = {}
         self._busy: set[int] = set()
         self._classes: dict[str, ast.ClassDef] = {}
         for binding in module.bindings:
@@ -87,7 +90,11 @@ class Evaluator:
         head, _, tail = dotted.rpartition(".")
         if head and head in self.outside:
             return self.attribute(self.exported(head), tail)
-        return v.Symbol(self.release.defining(self.release.canonical(dotted)))
+        known = self._symbols.get(dotted)
+        if known is None:
+            known = v.Symbol(self.release.defining(self.release.canonical(dotted)))
+            self._symbols[dotted] = known
+        return known
 
     def exported(self, name: str) -> v.Value:
         """What another module of the project exports under a qualified name; remembers that it was asked
@@ -485,8 +492,9 @@ def _bool_op(_: Evaluator, node: ast.BoolOp, value: Recurse) -> v.Value:
 
 
 def _display(_: Evaluator, node: ast.List | ast.Tuple | ast.Set, value: Recurse) -> v.Value:
-    found = [value(element) for element in node.elts if not isinstance(element, ast.Starred)]
-    return v.Sequence(v.one_of(found)) if found and len(found) == len(node.elts) else None
+    if len(node.elts) > _LONG or any(isinstance(element, ast.Starred | ast.Constant) for element in node.elts):
+        return None
+    return v.Sequence(v.one_of([value(element) for element in node.elts]))
 
 
 def _comprehension(self: Evaluator, node: ast.ListComp, _: Recurse) -> v.Value:

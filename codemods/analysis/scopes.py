@@ -98,7 +98,7 @@ class Use:
     ``block`` is None for a use whose place in the control flow is not known: it sees every binding.
     """
 
-    __slots__ = ("block", "end", "inside", "links", "order", "scope", "stmt")
+    __slots__ = ("block", "end", "inside", "links", "name", "order", "scope", "stmt")
 
     def __init__(
         self,
@@ -110,18 +110,13 @@ class Use:
         inside: ast.AST,
     ) -> None:
         self.links = links
+        self.name: str = links[0].id  # type: ignore[attr-defined]
         self.scope = scope
         self.block = block
         self.order = order
         self.stmt = stmt
         self.inside = inside
         self.end = 0
-
-    @property
-    def name(self) -> str:
-        base = self.links[0]
-        assert isinstance(base, ast.Name)
-        return base.id
 
     @property
     def top(self) -> ast.expr:

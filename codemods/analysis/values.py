@@ -115,6 +115,8 @@ def one_of(values: list[Value]) -> Value:
     """The union of several possible values; a literal None is a placeholder for "not available" and drops
     out.
     """
+    if len(values) == 1:
+        return values[0]
     flat: set[Value] = set()
     for value in values:
         flat |= value.options if isinstance(value, OneOf) else {value}
