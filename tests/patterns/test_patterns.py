@@ -1,4 +1,4 @@
-"""The call-site patterns that a migration from 2.27 to 2.28 must handle, each as small trees before and after.
+"""The call-site patterns that a migration from 2.27 to 2.28 must handle, as small trees before and after.
 
 The cases are in ``cases/``, one file for a pattern; ``tests/support/diffcases.py`` says how they are written.
 """
@@ -12,7 +12,9 @@ import pytest
 from diffcases import Case, CaseFile, Expected
 from helpers import Result, check_sound, migrate
 
-CASES = [case for path in sorted((Path(__file__).parent / "cases").glob("*.diff")) for case in diffcases.read(path)]
+CASES = [
+    case for path in sorted((Path(__file__).parent / "cases").glob("*.diff")) for case in diffcases.read(path)
+]
 
 
 @pytest.mark.parametrize("number", range(1, 63))
@@ -54,7 +56,9 @@ def _stray(result: Result, file: CaseFile) -> list[str]:
     strays = []
     for finding in result.at(file.path):
         named = any(
-            finding.code.startswith(e.codes) and finding.outcome.value in e.outcomes and e.line in (0, finding.line)
+            finding.code.startswith(e.codes)
+            and finding.outcome.value in e.outcomes
+            and e.line in (0, finding.line)
             for e in file.expected
         )
         free = finding.code.startswith("NKM5") and finding.outcome.value == "noted"
@@ -65,16 +69,20 @@ def _stray(result: Result, file: CaseFile) -> list[str]:
 
 
 def _shown(result: Result, file: CaseFile) -> str:
-    return "".join(f"\n  {f.line}: {f.code} {f.outcome.value} {f.message} / {f.step}" for f in result.at(file.path))
+    return "".join(
+        f"\n  {f.line}: {f.code} {f.outcome.value} {f.message} / {f.step}" for f in result.at(file.path)
+    )
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_the_case_itself_is_sound(case: Case) -> None:
-    """Both sides of a case are Python, unless a problem is expected, and it asks for something or changes nothing."""
+    """Both sides of a case are Python, unless a problem is expected, and changes come with findings."""
     for file in case.files:
         if file.path.endswith(".py") and not any("problem" in e.outcomes for e in file.expected):
             compile(file.old, f"{case.name} before", "exec", dont_inherit=True)
             compile(file.new, f"{case.name} after", "exec", dont_inherit=True)
         asked = {e.line for e in file.expected}
         rewritten = any(e.outcomes & {"rewritten", "noted"} for e in file.expected)
-        assert not file.touched or asked & {*file.touched, 0} or rewritten, "a change without an expected finding"
+        assert not file.touched or asked & {*file.touched, 0} or rewritten, (
+            "a change without an expected finding"
+        )

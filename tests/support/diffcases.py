@@ -4,10 +4,10 @@ A case file holds several cases. Its lines start with
 
     ``@@ title``     a new case;
     ``=== path``     the file that follows (``app.py`` when left out);
-    `` ``, ``-``     a line of the file before; `` ``, ``+`` a line of the file after, as in any diff;
+    `` ``, ``-``     a line of the file before; `` ``, ``+`` a line of the file after;
     ``!``            a finding expected at the before-line above:
                      ``! NKM201 rewritten | text in its message or step | more text``.
-                     Codes are prefixes; alternatives are separated by ``/``; a code that ends in ``@file`` may
+                     Codes are prefixes; alternatives are separated by ``/``; after ``@file`` it may
                      stand at any line of the file; the outcome ``problem`` stands for a file-level problem;
     ``#``            a remark.
 """
@@ -20,7 +20,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 OUTCOMES = {"rewritten", "noted", "needs-you", "problem"}
-_EXPECTED = re.compile(r"! (?P<codes>[NKM0-9/]+)(?P<anywhere>@file)? (?P<outcomes>[a-z/-]+)(?P<texts>( \| .+)*)$")
+_EXPECTED = re.compile(
+    r"! (?P<codes>[NKM0-9/]+)(?P<anywhere>@file)? (?P<outcomes>[a-z/-]+)(?P<texts>( \| .+)*)$"
+)
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,12 @@ from nkimigrate.codemods.model import Finding, Outcome
 from nkimigrate.config import Options
 from nkimigrate.report.model import Problem, Report
 
-Tree = Mapping[str, "str | bytes"]
+Tree = Mapping[str, str | bytes]
 
 
 @dataclass(frozen=True)
 class Result:
-    """A migrated tree: every file's bytes before and after, and the report with paths relative to its root."""
+    """A migrated tree: all bytes before and after, and the report with paths relative to the tree's root."""
 
     before: dict[str, bytes]
     after: dict[str, bytes]
@@ -84,34 +84,34 @@ def check_sound(result: Result, again: bool = True) -> None:
 
 
 def _check_report(result: Result) -> None:
-    """What the report says changed is what changed on disk, and each finding is complete and inside its file."""
+    """The report says what changed on disk, and each finding is complete and lies inside its file."""
     really = {path for path, data in result.before.items() if result.after.get(path) != data}
     assert set(result.after) == set(result.before), "files appeared or vanished"
     assert really == set(result.changed)
     assert really == {f.path for f in result.findings if f.edits}
     for finding in result.findings:
-        lines = result.before[finding.path].count(b"\n") + 1
+        lines = len(result.before[finding.path].splitlines())
         assert 1 <= finding.line <= finding.end_line <= lines + 1, finding
         assert finding.column >= 1, finding
         assert finding.message, finding
         assert finding.step or finding.outcome is Outcome.REWRITTEN, f"no next step: {finding}"
-        assert bool(finding.edits) == (finding.outcome is not Outcome.NEEDS_YOU) or (
-            finding.outcome is Outcome.NOTED
-        ), finding
+        assert finding.outcome is not Outcome.NEEDS_YOU or not finding.edits, finding
+        assert finding.outcome is not Outcome.REWRITTEN or finding.edits, finding
 
 
 def _check_sites(result: Result) -> None:
     """Every line that changed or went is covered by a finding that says so."""
     for path in result.changed:
         for line in changed_lines(result.before[path], result.after[path]):
-            assert any(f.edits for f in result.at(path, line)), f"{path}:{line} changed, but no finding says so"
+            assert any(f.edits for f in result.at(path, line)), f"no finding at {path}:{line}, which changed"
 
 
 def changed_lines(before: bytes, after: bytes) -> list[int]:
     """Numbers of the lines of ``before`` that are not in ``after`` as they were."""
     old, new = before.splitlines(), after.splitlines()
     codes = difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
-    return [n + 1 for tag, start, end, _, _ in codes if tag in ("replace", "delete") for n in range(start, end)]
+    gone = [(start, end) for tag, start, end, _, _ in codes if tag in ("replace", "delete")]
+    return [number + 1 for start, end in gone for number in range(start, end)]
 
 
 def _check_second_run(result: Result) -> None:
@@ -119,7 +119,7 @@ def _check_second_run(result: Result) -> None:
     assert second.after == result.after, "a second run changed something"
     rewritten = [f for f in second.findings if f.edits]
     assert not rewritten, f"a second run reports changes: {rewritten}"
-    assert _left(second.findings) == _left(result.findings), "findings that need a person differ in a second run"
+    assert _left(second.findings) == _left(result.findings), "a second run needs a person elsewhere"
 
 
 def _left(findings: Iterable[Finding]) -> Counter[tuple[str, str]]:
