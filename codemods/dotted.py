@@ -40,7 +40,9 @@ def resolve(release: Release, text: str) -> Path | None:
         return Path("", _unknown(release, old)) if new is None or old != dotted else None
     if new == dotted:
         return None
-    return Path(_colon(text, new), moved=_module(release, old) != new.rpartition(".")[0] != old.rpartition(".")[0])
+    return Path(
+        _colon(text, new), moved=_module(release, old) != new.rpartition(".")[0] != old.rpartition(".")[0]
+    )
 
 
 def prefixes(dotted: str) -> Iterator[str]:
@@ -89,7 +91,9 @@ def _exists(release: Release, old: str) -> bool:
     """Whether the path leads into a module of either release, or is a package of one."""
     if not release.known:
         return True
-    return any(p in release.known for p in prefixes(old)) or any(k.startswith(old + ".") for k in release.known)
+    return any(p in release.known for p in prefixes(old)) or any(
+        k.startswith(old + ".") for k in release.known
+    )
 
 
 def _unknown(release: Release, old: str) -> str:
@@ -97,10 +101,6 @@ def _unknown(release: Release, old: str) -> str:
     if module in release.known:
         return f"`{module}` has no `{name}` in {release.new}; name what takes its place, or drop this."
     return f"No release has `{old}`; write the path that you mean under `{release.root}`."
-
-
-def _module(release: Release, old: str) -> str:
-    return release.moved(old.rpartition(".")[0])
 
 
 def _within(name: str, root: str) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from . import dotted
 from .edit.refusal import EditRefused
 from .edit.splices import Splice, ordered, splice
+from .folders import folder_step, is_upstream, pinned, url_step
 from .model import Edit, Finding, Outcome, ReplaceText, Span
 from .notebooks import analyse_notebook
 from .release import Release
@@ -20,7 +21,6 @@ from .source import Source
 CODE = "NKM110"
 _NO_COMMENTS = (".json",)
 _IMPORT_NAMES = re.compile(r"known[_-](first|third)[_-]party|\[mypy-|--cov\b|known[_-]local")
-_FOREIGN = re.compile(r"(^|/)(_?vendor(ed)?|third[_-]?party|_vendor)/")
 _WORD = re.compile(r"[^\s\"'`,;=\[\]{}()<>|]+")
 
 
@@ -50,7 +50,7 @@ def _checked(data: bytes, edit: Edit) -> Splice:
 
 
 class _TextFile:
-    """One file under analysis; ``text`` has one character for each byte, so that offsets are those of bytes."""
+    """One file under analysis; ``text`` has one character for each byte: offsets are those of bytes."""
 
     def __init__(self, data: bytes, path: str, release: Release) -> None:
         self.text = data.decode("latin-1")
@@ -75,10 +75,13 @@ class _TextFile:
         word = self._word(match.start())
         if "://" in word[1]:
             urls.add(word[0])
-            legacy = match["top"] in self.release.legacy_tops or self._pinned(word[1])
+            legacy = match["top"] in self.release.legacy_tops or pinned(self.release, word[1])
             return self._url(word) if legacy else None
-        if "/" in (self.text[match.start() - 1 : match.start()], self.text[match.end("top") : match.end("top") + 1]):
-            return self._folder(match, word[1])
+        if {
+            self.text[match.start() - 1 : match.start()],
+            self.text[match.end("top") : match.end("top") + 1],
+        } & {"/", "\\"}:
+            return self._folder(match, word)
         return self._dotted(match)
 
     def _dotted(self, match: re.Match[str]) -> Finding | None:
@@ -97,24 +100,27 @@ class _TextFile:
         pattern = self.text[match.end() : match.end() + 2] == ".*"
         if pattern or _IMPORT_NAMES.search(self._logical_line(match.start())):
             return self._replace(match.span("path"), self.release.root)
-        step = f"Write `{self.release.root}` if it names the import, the folder's new name if it names a folder."
+        step = (
+            f"Write `{self.release.root}` if it names the import, the folder's new name if it names a folder."
+        )
         return self._needs_you(match.span("path"), f"`{match['path']}` is gone", step)
 
-    def _folder(self, match: re.Match[str], word: str) -> Finding | None:
+    def _folder(self, match: re.Match[str], word: tuple[int, str]) -> Finding | None:
         top = match["top"]
         new = self.release.folders.get(top)
         if new is None:
             return None
-        upstream = self.text[: match.start()].endswith("src/") and not _FOREIGN.search(word)
-        if upstream:
+        if is_upstream(word[1], match.start() - word[0]):
             return self._replace(match.span("top"), new)
-        step = f"If this is a checkout of {self.release.product}, the folder is `{new}` in {self.release.new}."
-        return self._needs_you(match.span("top"), f"the folder `{top}` has another name now", step)
+        message = f"the folder `{top}` has another name now"
+        return self._needs_you(match.span("top"), message, folder_step(self.release))
 
     def _bare(self, match: re.Match[str]) -> Finding:
         name = match["bare"]
         new = self._bare_names[name]
-        step = f"Write `{new}` if this is the name in {self.release.product}; leave it if it is one of your own."
+        step = (
+            f"Write `{new}` if this is the name in {self.release.product}; leave it if it is one of your own."
+        )
         return self._needs_you(match.span("bare"), f"`{name}` is `{new}` now", step)
 
     def _references(self, seen: set[int]) -> Iterator[Finding]:
@@ -123,22 +129,20 @@ class _TextFile:
             return
         for match in re.finditer(re.escape(self.release.repository), self.text):
             word = self._word(match.start())
-            if word[0] not in seen and self._pinned(word[1]) and not self._in_comment(match.start()):
+            if word[0] not in seen and pinned(self.release, word[1]) and not self._in_comment(match.start()):
                 seen.add(word[0])
                 yield self._url(word)
 
-    def _pinned(self, word: str) -> bool:
-        """Whether a URL names the old release's tag in the product's repository."""
-        release = self.release
-        tag = rf"{re.escape(release.repository)}(\.git)?(@|/\w+/(refs/tags/)?)v?{re.escape(release.old)}(?![\d])"
-        return bool(release.repository) and bool(re.search(tag, word))
-
     def _url(self, word: tuple[int, str]) -> Finding:
         release = self.release
-        step = f"Point it to {release.new}: the tag, and the folders' new names."
-        return self._needs_you((word[0], word[0] + len(word[1])), f"`{word[1]}` refers to {release.old}", step)
+        span = (word[0], word[0] + len(word[1]))
+        return self._needs_you(span, f"`{word[1]}` refers to {release.old}", url_step(release))
 
     # -- what stands around -----------------------------------------------------------------------------
+
+    def _beside(self, span: Span) -> set[str]:
+        """The characters on both sides."""
+        return {self.text[max(span[0] - 1, 0) : span[0]], self.text[span[1] : span[1] + 1]}
 
     def _word(self, offset: int) -> tuple[int, str]:
         """Where the unbroken run of characters around an offset starts, and the run."""
@@ -152,7 +156,7 @@ class _TextFile:
         return max(self.text.rfind("\n", 0, offset), self.text.rfind("\r", 0, offset)) + 1
 
     def _logical_line(self, offset: int) -> str:
-        """The line up to an offset, with the lines before it that an open bracket or indentation joins to it."""
+        """The line up to an offset, and what an open bracket or indentation joins to it from above."""
         start = self._line_start(offset)
         head = self.text[start:offset]
         opened = self.text.rfind("[", max(0, offset - 2000), offset)
@@ -177,12 +181,16 @@ class _TextFile:
 
     def _replace(self, span: Span, new: str) -> Finding:
         old = self.text[slice(*span)]
-        return self._finding(span, Outcome.REWRITTEN, f"`{old}` is `{new}` now", "", (ReplaceText(span, old, new),))
+        return self._finding(
+            span, Outcome.REWRITTEN, f"`{old}` is `{new}` now", "", (ReplaceText(span, old, new),)
+        )
 
     def _needs_you(self, span: Span, message: str, step: str) -> Finding:
         return self._finding(span, Outcome.NEEDS_YOU, message, step, ())
 
-    def _finding(self, span: Span, outcome: Outcome, message: str, step: str, edits: tuple[Edit, ...]) -> Finding:
+    def _finding(
+        self, span: Span, outcome: Outcome, message: str, step: str, edits: tuple[Edit, ...]
+    ) -> Finding:
         start, end = self._places.position(span[0]), self._places.position(span[1])
         return Finding(CODE, self.path, *start, *end, outcome, message, step, edits)
 
@@ -191,13 +199,15 @@ def _names(release: Release, bare_names: Iterable[str]) -> re.Pattern[str]:
     """Paths that start at one of the library's roots, and renamed names that stand alone as a value."""
     tops = "|".join(sorted({release.root, *release.legacy_tops}, key=len, reverse=True))
     bare = "|".join(sorted(map(re.escape, bare_names), key=len, reverse=True)) or r"(?!)"
-    path = rf"(?<![\w.])(?:(?<!-)|(?<=\[mypy-))(?P<path>(?P<top>{tops})(?![\w-])(?:\.\w+)*(?::[A-Za-z_]\w*(?:\.\w+)*)?)"
-    return re.compile(
-        rf"{path}|(?<=[\s\"'=\[,])(?<!\n)(?<!\r)(?P<bare>{bare})(?=[\s\"'\],]|\Z)(?!\s*[=:])", re.ASCII
-    )
+    before = r"(?<![\w.])(?:(?<!-)|(?<=\[mypy-))"
+    path = rf"(?P<path>(?P<top>{tops})(?![\w-])(?:\.\w+)*(?::[A-Za-z_]\w*(?:\.\w+)*)?)"
+    alone = rf"(?<=[\s\"'=\[,])(?<![\r\n])(?P<bare>{bare})(?=[\s\"'\],]|\Z)(?!\s*[=:])"
+    return re.compile(f"{before}{path}|{alone}", re.ASCII)
 
 
 def _bare_names(release: Release) -> dict[str, str]:
     """Last parts of renamed symbols, old → new, that are nobody's name any more."""
     pairs = {old.rpartition(".")[2]: new.rpartition(".")[2] for old, new in release.new_symbol.items()}
-    return {old: new for old, new in pairs.items() if old != new and len(old) > 4 and old not in pairs.values()}
+    return {
+        old: new for old, new in pairs.items() if old != new and len(old) > 4 and old not in pairs.values()
+    }
