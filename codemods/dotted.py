@@ -40,9 +40,8 @@ def resolve(release: Release, text: str) -> Path | None:
         return Path("", _unknown(release, old)) if new is None or old != dotted else None
     if new == dotted:
         return None
-    return Path(
-        _colon(text, new), moved=_module(release, old) != new.rpartition(".")[0] != old.rpartition(".")[0]
-    )
+    home = release.moved(old.rpartition(".")[0])
+    return Path(_colon(text, new), moved=new.rpartition(".")[0] != home)
 
 
 def prefixes(dotted: str) -> Iterator[str]:
