@@ -93,9 +93,9 @@ class CleanFiles:
         self._changed = False
 
     def _name(self, path: str) -> str:
-        if path.startswith(self._before):
-            return path[len(self._before) :]
-        return path if path.startswith("/") else self._prefix + path
+        if path[0] != "/":
+            return self._prefix + path
+        return path.removeprefix(self._before)
 
     def _still_there(self) -> dict[str, Stamp]:
         """The entries but those of deleted files: what this run did not look at may interest the next one."""
