@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .analysis import values as v
 from .analysis.context import Call, FileContext
@@ -15,7 +15,6 @@ from .model import EditCall
 from .release import CallChange, OldForm
 from .signature import CallForm, Signature, Unbindable, bind, first_break, positional_from, prove
 
-_SIMPLE = (ast.Name, ast.Constant, ast.Attribute)
 PARTIAL = "functools.partial"
 
 
@@ -24,7 +23,8 @@ class Plan:
     """What a call needs.
 
     ``edit`` holds everything that is needed at once (None when nothing is); ``problem`` says why it cannot be
-    made, and ``start`` is the first position that means something else now.
+    made, and ``start`` is the first position that means something else now. ``missing`` names the required
+    parameter whose value cannot be given.
     """
 
     call: Call
@@ -34,6 +34,7 @@ class Plan:
     edit: EditCall | None
     problem: str = ""
     start: int | None = None
+    missing: str = ""
 
     @property
     def name(self) -> str:
@@ -74,7 +75,7 @@ def _plan(ctx: FileContext, call: Call) -> Iterator[Plan]:
 
 
 def _with_problem(plan: Plan, problem: str) -> Plan:
-    return Plan(plan.call, plan.callee, plan.change, plan.form, None, problem, plan.start)
+    return replace(plan, edit=None, problem=problem)
 
 
 def _deciding(needing: list[Plan]) -> Plan:
@@ -137,24 +138,26 @@ def _choose(
     """The plan by the first dialect that the call fits; None when the call is already that of the new
     release.
     """
-    for change, old in _fitting(pairs, form):
+    for change, old in _fitting(ctx, pairs, form):
         if already_new(change, old, form, arguments):
             return None
         plan = _by_form(ctx, call, form, callee, change, old, arguments)
         if not plan.problem:
             return plan
     change, old = pairs[0]
-    if form.complete and old.name == change.name and _binds(change.signature, form):
+    only_new = _binds(change.signature, form) and not any(_binds(o.signature, form) for _, o in pairs)
+    if form.complete and old.name == change.name and only_new:
         return None
     return _by_form(ctx, call, form, callee, change, old, arguments)
 
 
 def _fitting(
-    pairs: tuple[tuple[CallChange, OldForm], ...], form: CallForm
+    ctx: FileContext, pairs: tuple[tuple[CallChange, OldForm], ...], form: CallForm
 ) -> tuple[tuple[CallChange, OldForm], ...]:
-    """The dialects that know all of the call's keywords; all of them when none does."""
+    """The dialects the file may be written in that know all of the call's keywords; else all those dialects."""
     named = {k for k in form.keywords if k}
-    return tuple(p for p in pairs if named <= set(p[1].signature.names)) or pairs
+    possible = tuple(p for p in pairs if ctx.release.dialect_possible(p[1].dialect, ctx.legacy_roots)) or pairs
+    return tuple(p for p in possible if named <= set(p[1].signature.names)) or possible
 
 
 def _binds(signature: Signature, form: CallForm) -> bool:
@@ -224,6 +227,8 @@ def _by_form(
         return base
     try:
         edit = _edit(ctx, call, form, change, old, start, arguments)
+    except _Missing as error:
+        return replace(base, problem=str(error), missing=error.parameter)
     except Unbindable as error:
         return _with_problem(base, str(error))
     if edit is None:
@@ -266,6 +271,10 @@ def _droppable(keyword: ast.keyword, old: OldForm) -> bool:
     return literal is not None and ast.unparse(keyword.value) == literal
 
 
+def _parenthesised(node: ast.expr, text: str) -> str:
+    return text if isinstance(node, ast.Name | ast.Constant | ast.Attribute) else f"({text})"
+
+
 def _added(
     ctx: FileContext, call: Call, form: CallForm, old: OldForm, arguments: list[ast.expr]
 ) -> tuple[tuple[str, str], ...]:
@@ -278,20 +287,31 @@ def _added(
     for name, template in old.added.items():
         if name in form.keywords:
             continue
-        values = {p: _again(ctx, given[o]) for p, o in bound.items() if f"{{{p}}}" in template}
-        try:
-            pairs.append((name, template.format(**values)))
-        except KeyError as missing:
-            raise Unbindable(f"{name} is required and needs {missing.args[0]}, which is not given") from None
+        values = {p: given[o] for p, o in bound.items() if f"{{{p}}}" in template}
+        pairs.append((name, _filled(ctx, name, template, values)))
     return tuple(pairs)
 
 
-def _again(ctx: FileContext, node: ast.expr) -> str:
-    """The text of an expression that may be evaluated a second time; raises Unbindable for any other."""
-    if not all(isinstance(n, _PURE) for n in ast.walk(node)):
-        raise Unbindable("an argument would have to be evaluated twice")
-    text = ctx.segment(node)
-    return text if isinstance(node, _SIMPLE) else f"({text})"
+class _Missing(Unbindable):
+    """A required parameter whose value cannot be written down."""
+
+    def __init__(self, parameter: str, why: str) -> None:
+        super().__init__(f"`{parameter}` is required now, and {why}")
+        self.parameter = parameter
+
+
+def _filled(ctx: FileContext, name: str, template: str, values: dict[str, ast.expr]) -> str:
+    """The template with the arguments' text, parenthesised where that matters."""
+    if any(not isinstance(n, _PURE) for node in values.values() for n in ast.walk(node)):
+        raise _Missing(name, "an argument would have to be evaluated twice for it")
+    plain = {p: ctx.segment(node) for p, node in values.items()}
+    try:
+        safe = template.format(**{p: _parenthesised(node, plain[p]) for p, node in values.items()})
+    except KeyError as missing:
+        raise _Missing(name, f"{missing.args[0]} is not given") from None
+    bare = template.format(**plain)
+    same = ast.dump(ast.parse(bare, mode="eval")) == ast.dump(ast.parse(safe, mode="eval"))
+    return bare if same and "\n" not in bare else safe
 
 
 _PURE = (

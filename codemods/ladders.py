@@ -41,6 +41,11 @@ def kept_for_old_release(ctx: FileContext, node: ast.stmt) -> bool:
     return any(_already_new(ctx, stmt, node) for stmt in found[0].body)
 
 
+def runs_on_both(ctx: FileContext, node: ast.Try) -> bool:
+    """Whether an ``except`` arm of the ladder serves the old release."""
+    return any(kept_for_old_release(ctx, stmt) for handler in node.handlers for stmt in handler.body)
+
+
 def _already_new(ctx: FileContext, stmt: ast.stmt, old: ast.stmt) -> bool:
     """Whether ``stmt`` imports, under the same local name, the new spelling of what ``old`` imports."""
     mine, other = _targets(ctx, old), _targets(ctx, stmt)
@@ -58,6 +63,8 @@ def _targets(ctx: FileContext, stmt: ast.stmt) -> dict[str, str]:
 def collapsible(ctx: FileContext, node: ast.Try) -> bool:
     """Whether all arms consist of imports only and bind the same local names to the same new things."""
     if node.orelse or node.finalbody or not node.handlers or not all(map(_catches_import, node.handlers)):
+        return False
+    if runs_on_both(ctx, node):
         return False
     arms = [node.body, *(handler.body for handler in node.handlers)]
     if not all(isinstance(stmt, ast.Import | ast.ImportFrom) for arm in arms for stmt in arm):

@@ -125,6 +125,7 @@ class Release:
 
     Attributes:
         known: the modules of either release (empty when the table does not list them).
+        root_dialects: legacy root → dialects that are spelled with it, the release's own root first.
         folders: folders of the product's source tree that have another name now, old → new.
         repository: the name of the product's repository, as it stands in URLs.
     """
@@ -149,6 +150,7 @@ class Release:
     notes_url: str = ""
     known: frozenset[str] = frozenset()
     folders: Mapping[str, str] = field(default_factory=dict)
+    root_dialects: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     repository: str = ""
 
     @classmethod
@@ -176,6 +178,7 @@ class Release:
             notes_url=head.get("notes_url", ""),
             known=frozenset(head.get("known", ())),
             folders=head.get("folders", {}),
+            root_dialects={k: tuple(v) for k, v in head.get("root_dialects", {}).items()},
             repository=head.get("repository", ""),
         )
 
@@ -192,6 +195,15 @@ class Release:
             if qualified == root or qualified.startswith(root + "."):
                 return root
         return ""
+
+    def dialect_possible(self, dialect: str, roots: frozenset[str]) -> bool:
+        """Whether code that imports from the given legacy roots may be written in a dialect.
+
+        A dialect that belongs to other roots than the release's own is possible only where one of them is used.
+        """
+        tied = [root for root, dialects in self.root_dialects.items() if dialect in dialects]
+        own = next(iter(self.root_dialects), "")
+        return not tied or own in tied or not roots.isdisjoint(tied)
 
     def defining(self, qualified: str) -> str:
         """Where a symbol that is imported *through* another module is defined."""

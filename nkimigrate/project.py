@@ -81,15 +81,15 @@ def _outdated(candidates: Iterable[Candidate], exported: Mapping[str, Value]) ->
 
 
 def _outside(candidate: Candidate, exported: Mapping[str, Value]) -> dict[str, Value]:
-    """What of all exports this file's imports can see."""
+    """What of all exports but its own this file's imports can see."""
     if not isinstance(candidate.result, Analysis):
         return {}
-    own = candidate.place.module + "."
+    own = candidate.result.exports
     seen: dict[str, Value] = {}
     for path in candidate.result.imports:
         for spelled in (path, _sibling(candidate, path)):
             for key, value in exported.items():
-                if not key.startswith(own) and _related(key, spelled):
+                if key not in own and _related(key, spelled):
                     seen[path + key[len(spelled) :] if key.startswith(spelled) else key] = value
     return seen
 

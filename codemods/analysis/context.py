@@ -140,6 +140,11 @@ class FileContext:
         return binding.alias.name
 
     @cached_property
+    def legacy_roots(self) -> frozenset[str]:
+        """The legacy roots that the file imports from."""
+        return frozenset(root for i in self.imports if (root := self.release.legacy_root(i.target)))
+
+    @cached_property
     def stars(self) -> list[tuple[ast.ImportFrom, str]]:
         """Star imports of affected modules, with their absolute path as spelled."""
         pairs = [(node, self.evaluator.absolute(node)) for node in self.module.stars]

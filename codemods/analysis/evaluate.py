@@ -13,7 +13,7 @@ from typing import Any
 
 from ..release import Release
 from . import values as v
-from .scopes import Binding, Module, Scope, Use, reaching
+from .scopes import Binding, Block, Module, Scope, Use, reaching
 
 _WRAPPERS = {"nki.jit", "neuronxcc.nki.jit", "torch_neuronx.xla_impl.ops.nki_jit", "neuronxcc.nki.trace"}
 _CONTAINERS = {
@@ -122,6 +122,8 @@ class Evaluator:
         return found
 
     def name_value(self, use: Use) -> v.Value:
+        if not isinstance(use.links[0], ast.Name):
+            return self._expression(use.links[0], use.scope, use.block, use.order)
         owner = self.module.lookup(use.name, use.scope)
         if owner is None:
             return self._star(use.name) or v.Symbol(f"builtins.{use.name}")
@@ -293,18 +295,12 @@ class Evaluator:
         """The value of an expression that stands where ``use`` stands."""
         return self._expression(node, use.scope, use.block, use.order)
 
-    def _expression(self, node: ast.expr, scope: Scope, block: object, order: int) -> v.Value:
+    def _expression(self, node: ast.expr, scope: Scope, block: Block | None, order: int) -> v.Value:
         if isinstance(node, ast.Constant):
             return v.Constant(node.value)
         links = _links(node)
-        if isinstance(links[0], ast.Name):
-            return self.use(Use(links, scope, block, order, ast.Pass(), node))  # type: ignore[arg-type]
-        if len(links) > 1:
-            value = self._expression(links[0], scope, block, order)
-            spot = Use([ast.Name("", ast.Load()), *links[1:]], scope, block, order, ast.Pass(), node)  # type: ignore[arg-type]
-            for link in links[1:]:
-                value = self.step(value, link, spot)
-            return value
+        if len(links) > 1 or isinstance(node, ast.Name):
+            return self.use(Use(links, scope, block, order, ast.Pass(), node))
         handler = _COMPOUND.get(type(node))
         return (
             handler(self, node, lambda part: self._expression(part, scope, block, order)) if handler else None

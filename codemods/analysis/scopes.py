@@ -92,10 +92,10 @@ class Binding:
 
 
 class Use:
-    """A trailer chain on a name: ``links`` runs from the Name outwards to the outermost trailer.
+    """A trailer chain: ``links`` runs from its base, nearly always a Name, outwards to the outermost trailer.
 
     ``end``: index behind the last use in the module's list that stands inside this chain's arguments.
-    ``block`` is None for a use whose place in the control flow is not known: it sees every binding.
+    ``name`` is "" when the base is another expression. ``block`` is None for a use whose place in the control flow is not known: it sees every binding.
     """
 
     __slots__ = ("block", "end", "inside", "links", "name", "order", "scope", "stmt")
@@ -110,7 +110,7 @@ class Use:
         inside: ast.AST,
     ) -> None:
         self.links = links
-        self.name: str = links[0].id  # type: ignore[attr-defined]
+        self.name: str = getattr(links[0], "id", "")
         self.scope = scope
         self.block = block
         self.order = order
@@ -485,11 +485,10 @@ class _Walker:
             links.append(node)
         links.reverse()
         self.m.parents[top] = parent
-        use = None
+        self.order += 1
+        use = Use(links, self.scope, self.block, self.order, self.stmt, parent)
+        self.m.uses.append(use)
         if type(node) is ast.Name:
-            self.order += 1
-            use = Use(links, self.scope, self.block, self.order, self.stmt, parent)
-            self.m.uses.append(use)
             self.m.by_name.setdefault(node.id, []).append(use)
         else:
             self.expr(node, links[1])
@@ -501,8 +500,7 @@ class _Walker:
                     self.expr(keyword.value, link)
             elif type(link) is ast.Subscript:
                 self.expr(link.slice, link)
-        if use is not None:
-            use.end = len(self.m.uses)
+        use.end = len(self.m.uses)
 
     def lambda_(self, node: ast.Lambda) -> None:
         self.signature_uses(node.args)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import accumulate
 
-from ..model import AddImport, Edit, InsertBefore, KeepBody, ReplaceText
+from ..model import AddImport, Edit, EditImport, InsertBefore, KeepBody, ReplaceText
 from ..source import Source
 from .locate import Place, locate, parse
 from .refusal import EditRefused as EditRefused
@@ -75,7 +75,7 @@ def _single(source: Source, tree: ast.Module, placed: Sequence[tuple[Edit, Place
     outermost = units(source, inside)
     going = removed_statements(outermost)
     for unit in outermost:
-        if isinstance(unit.node, ast.Import | ast.ImportFrom):
+        if any(isinstance(edit, EditImport) for edit in unit.edits):
             yield from import_splices(source, unit, going)
         else:
             yield Splice(unit.span, rendered(source, unit), unit.edits[0])

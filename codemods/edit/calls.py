@@ -65,8 +65,8 @@ def _merged(
 def _positional(call: ast.Call, index: int, edit: EditCall) -> ast.expr:
     if not 0 <= index < len(call.args):
         raise EditRefused(edit, f"the call has no positional argument {index}")
-    if any(isinstance(argument, ast.Starred) for argument in call.args[: index + 1]):
-        raise EditRefused(edit, f"a starred argument makes positional argument {index} uncertain")
+    if isinstance(call.args[index], ast.Starred):
+        raise EditRefused(edit, f"argument {index} is starred and cannot have a keyword")
     return call.args[index]
 
 

@@ -96,7 +96,8 @@ def append(layout: Layout[_Item], item: _Item) -> Layout[_Item]:
 def _only(first: Space, item: _Item) -> Layout[_Item]:
     if not isinstance(first, cst.ParenthesizedWhitespace):
         return Layout(first, (Entry(item, NOTHING, False, NOTHING),))
-    inner = first.with_changes(last_line=cst.SimpleWhitespace(first.last_line.value + "    "))
+    outer = first.last_line.value
+    inner = first.with_changes(last_line=cst.SimpleWhitespace(outer + ("\t" if "\t" in outer else "    ")))
     return Layout(inner, (Entry(item, NOTHING, False, _bare(first)),))
 
 

@@ -40,25 +40,32 @@ def guard(edit: Edit, text: str, *nodes: ast.AST) -> None:
 
 def parse_expression(edit: Edit, text: str) -> cst.BaseExpression:
     """The expression in ``text``; printing it gives ``text`` again."""
-    return _proven(edit, _parsed(edit, cst.parse_expression, text), text)
+    return _parsed(edit, cst.parse_expression, text)
 
 
 def parse_statement(edit: Edit, text: str) -> cst.BaseSmallStatement:
     """The single simple statement in ``text``; printing it gives ``text`` again."""
-    line = _parsed(edit, cst.parse_statement, text)
-    if not isinstance(line, cst.SimpleStatementLine) or len(line.body) != 1:
-        raise EditRefused(edit, "libcst does not read a simple statement there")
-    return _proven(edit, line.body[0], text)
+    return _parsed(edit, _small_statement, text)
+
+
+def _small_statement(text: str) -> cst.BaseSmallStatement:
+    line = cst.parse_statement(text)
+    assert isinstance(line, cst.SimpleStatementLine)
+    (statement,) = line.body
+    return statement
 
 
 def _parsed(edit: Edit, parser: Callable[[str], _Node], text: str) -> _Node:
     try:
-        return parser(text)
+        node = parser(text)
+        same = code(node, text) == text
     except (cst.ParserSyntaxError, RecursionError) as error:
-        raise EditRefused(edit, f"libcst does not parse the code there: {error}") from error
-
-
-def _proven(edit: Edit, node: _Node, text: str) -> _Node:
-    if code(node, text) != text:
-        raise EditRefused(edit, "libcst does not give the code there back unchanged")
+        reason = getattr(error, "message", "it is nested too deeply")
+        raise EditRefused(edit, f"libcst does not read {_short(text)}: {reason}") from error
+    if not same:
+        raise EditRefused(edit, f"libcst does not give {_short(text)} back unchanged")
     return node
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 60 else f"{text[:57]}...")

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..model import ReplaceString
+from .locate import parse
 from .refusal import EditRefused
 
 _LITERAL = re.compile(
@@ -72,9 +73,17 @@ def literal(text: str) -> tuple[str, Style, str, str] | None:
 def delimited(opening: str, body: str, closing: str, edit: ReplaceString) -> str:
     """The literal, provided that it ends at ``closing`` and not before."""
     found = literal(opening + body + closing)
-    if found is None or found[2] != body:
+    if found is None or found[2] != body or not _parses(opening + body + closing):
         raise EditRefused(edit, f"{edit.new!r} cannot be written in a literal of this kind")
     return opening + body + closing
+
+
+def _parses(text: str) -> bool:
+    try:
+        parse(text)
+    except SyntaxError:
+        return False
+    return True
 
 
 def pieces(body: str, style: Style) -> list[Piece]:

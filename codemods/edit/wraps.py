@@ -12,7 +12,7 @@ from .refusal import EditRefused
 
 _CLOSED = (ast.Name, ast.Attribute, ast.Call, ast.Subscript)
 """Expressions that bind tighter than everything around them."""
-_NEVER_BARE = (ast.Tuple, ast.NamedExpr, ast.Yield, ast.YieldFrom)
+_NEVER_BARE = (ast.Tuple, ast.Yield, ast.YieldFrom)
 """Expressions that not every statement takes without parentheses."""
 
 
@@ -22,16 +22,28 @@ def wrapped(source: Source, place: Place, node: ast.AST, edit: Wrap, inner: str)
     Raises:
         EditRefused: the template is no expression.
     """
-    kind = type(_expression(edit, edit.template.replace("{}", "_")))
+    template = edit.template.replace("{}", "_")
+    kind = type(_expression(edit, template))
     if not isinstance(node, _CLOSED) and "{}" in edit.template:
         inner = _safe(edit, inner, lambda code: edit.template.replace("{}", code))
     code = edit.template.replace("{}", inner)
     if _shares_parentheses(place, node):
         return f"({code})"
-    if issubclass(kind, _NEVER_BARE):
-        return f"({code})"
     code = _apart(source.utf8, edit.span, code)
-    return code if issubclass(kind, _CLOSED) else _safe(edit, code, _surroundings(source, place, edit.span))
+    if _is_closed(template):
+        return code
+    if issubclass(kind, _NEVER_BARE):
+        return f"({code.strip()})"
+    return _safe(edit, code, _surroundings(source, place, edit.span))
+
+
+def _is_closed(code: str) -> bool:
+    """Whether an attribute of the code is one of the whole: no operator, no bare tuple."""
+    try:
+        (statement,) = parse(f"{code}._").body
+    except SyntaxError:
+        return False
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Attribute)
 
 
 def _safe(edit: Wrap, code: str, around: Callable[[str], str]) -> str:

@@ -25,7 +25,7 @@ import ast
 from collections.abc import Iterator
 
 from ..analysis.context import FileContext
-from ..ladders import collapsible, kept_for_old_release
+from ..ladders import collapsible, runs_on_both
 from ..model import Finding, KeepBody, Outcome
 
 CODE = "NKM107"
@@ -38,11 +38,11 @@ def check(ctx: FileContext) -> Iterator[Finding]:
         block = ctx.module.bodies.get(found.node)
         if block is None or not isinstance(block.owner, ast.Try) or block.owner in seen:
             continue
-        if kept_for_old_release(ctx, found.node):
+        if runs_on_both(ctx, block.owner):
             seen.add(block.owner)
             yield ctx.finding(
                 CODE,
-                found.node,
+                block.owner.handlers[0],
                 "this ladder already runs on both releases",
                 outcome=Outcome.NOTED,
                 step="Keep it while you support both; drop the `except` arm afterwards.",
@@ -51,5 +51,5 @@ def check(ctx: FileContext) -> Iterator[Finding]:
             seen.add(block.owner)
             edit = KeepBody(ctx.source.span(block.owner))
             yield ctx.finding(
-                CODE, block.owner, "both arms import the same now; the first one stays", edits=[edit]
+                CODE, block.owner, "both arms of this `except ImportError` ladder import the same now; the first stays", edits=[edit]
             )

@@ -39,7 +39,7 @@ def check(ctx: FileContext) -> Iterator[Finding]:
             other.alias,
             f"the file mixed `{_root(ctx, plain[0])}` and `{_root(ctx, other)}`, which are separate copies",
             outcome=Outcome.NOTED,
-            step="Enum members of the two copies never compared equal; check results that depended on it.",
+            step="The enum classes of the two copies never compared equal; check results that depended on it.",
         )
 
 

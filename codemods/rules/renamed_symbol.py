@@ -66,7 +66,7 @@ def _import(ctx: FileContext, found: Import, new: str) -> Iterator[Finding]:
     local = found.local if uses is None or found.alias.asname else new
     pair = (spelled(found.alias), imported(new, local))
     statement = EditImport(ctx.source.span(found.node), names=(pair,))
-    kept = f" (kept as `{local}`)" if uses is None else ""
+    kept = f", imported as `{imported(new, local)}` to keep the local name" if uses is None else ""
     yield from together(ctx, CODE, found, f"`{old}` is `{new}` now{kept}", statement, uses or [])
 
 

@@ -30,7 +30,11 @@ CODE = "NKM203"
 def check(ctx: FileContext) -> Iterator[Finding]:
     """One finding for each call that needs a new argument."""
     for plan in plans(ctx):
-        if plan.edit is not None and plan.edit.added:
+        if plan.missing:
+            text = f"call of `{plan.name}` cannot be completed: {plan.problem}"
+            step = f"Bind the argument to a name first, and pass `{plan.missing}` by keyword."
+            yield ctx.needs_you(CODE, plan.call.node, text, step)
+        elif plan.edit is not None and plan.edit.added:
             text = ", ".join(f"`{name}`" for name, _ in plan.edit.added)
             edit = EditCall(plan.edit.span, added=plan.edit.added)
             yield ctx.finding(CODE, plan.call.node, f"`{plan.name}` now requires {text}", edits=[edit])

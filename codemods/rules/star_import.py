@@ -29,6 +29,7 @@ from ..model import EditImport, Finding, Rename
 from ..naming import imported
 
 CODE = "NKM106"
+RENAMED = "NKM103"
 
 
 def check(ctx: FileContext) -> Iterator[Finding]:
@@ -80,4 +81,4 @@ def _expanded(
     for name, new, uses in renamed:
         for use in uses:
             change = Rename(ctx.source.span(use.links[0]), name, new)
-            yield ctx.finding(CODE, use.links[0], f"`{name}` is `{new}` now", edits=[change], group=group)
+            yield ctx.finding(RENAMED, use.links[0], f"`{name}` is `{new}` now", edits=[change], group=group)

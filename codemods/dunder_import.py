@@ -1,0 +1,87 @@
+"""``__import__``: gives the top-level package unless a list of names is passed, so its string cannot change alone."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from . import dotted
+from .analysis import values as v
+from .analysis.context import FileContext
+from .analysis.scopes import Use
+from .model import Finding, ReplaceString, Wrap
+
+Handled = set[ast.AST]
+
+
+def dunder_imports(ctx: FileContext, code: str) -> Iterator[tuple[Finding, Handled]]:
+    """Findings for ``__import__`` calls, each with the string constants that it speaks for."""
+    for use in ctx.module.by_name.get("__import__", ()):
+        call = use.links[1] if len(use.links) > 1 else None
+        if isinstance(call, ast.Call) and ctx.evaluator.name_value(use) == v.Symbol("builtins.__import__"):
+            yield from _call(ctx, code, use, call)
+
+
+def _call(ctx: FileContext, code: str, use: Use, call: ast.Call) -> Iterator[tuple[Finding, Handled]]:
+    path = call.args[0] if call.args else None
+    if not isinstance(path, ast.Constant) or not isinstance(path.value, str):
+        return
+    names = _names(call)
+    if names:
+        yield from _with_names(ctx, code, use, call, path, names)
+    elif ctx.release.legacy_root(path.value):
+        yield _top(ctx, code, use, call, path), {path}
+
+
+def _names(call: ast.Call) -> list[ast.Constant]:
+    """The constants of the list of names to import."""
+    given = [k.value for k in call.keywords if k.arg == "fromlist"] + call.args[3:4]
+    listed = given[0].elts if given and isinstance(given[0], ast.List | ast.Tuple) else []
+    return [name for name in listed if isinstance(name, ast.Constant) and name.value]
+
+
+def _with_names(
+    ctx: FileContext, code: str, use: Use, call: ast.Call, path: ast.Constant, names: list[ast.Constant]
+) -> Iterator[tuple[Finding, Handled]]:
+    if path.value in ctx.release.legacy_tops:
+        yield _package(ctx, code, use, call, path), {path, *names}
+        return
+    for name in names:
+        old = f"{path.value}.{name.value}"
+        found = dotted.resolve(ctx.release, old)
+        new = found.new.rpartition(".")[2] if found else name.value
+        if found and not new:
+            yield ctx.needs_you(code, name, f"`{old}` has no successor", found.step), {name}
+        elif new != name.value:
+            edit = ReplaceString(ctx.source.span(name), str(name.value), str(new))
+            yield ctx.finding(code, name, f"`{name.value}` is `{new}` now", edits=[edit]), {name}
+
+
+def _package(ctx: FileContext, code: str, use: Use, call: ast.Call, path: ast.Constant) -> Finding:
+    """``__import__("nkilib_standalone", fromlist=["nkilib"]).nkilib`` is the library's package itself."""
+    follows = use.links[2] if len(use.links) > 2 else None
+    if (
+        not isinstance(follows, ast.Attribute)
+        or f"{path.value}.{follows.attr}" not in ctx.release.legacy_roots
+    ):
+        step = f"Import `{ctx.release.root}` itself, and drop the part of the path that follows it."
+        return ctx.needs_you(code, path, f"the package `{path.value}` is gone", step)
+    literal = ctx.segment(path).replace(str(path.value), ctx.release.root)
+    edit = Wrap(ctx.source.span(follows), f"{ctx.segment(call.func)}({literal})")
+    return ctx.finding(code, follows, f"`{path.value}` is `{ctx.release.root}` now", edits=[edit])
+
+
+def _top(ctx: FileContext, code: str, use: Use, call: ast.Call, path: ast.Constant) -> Finding:
+    """Without names the call gives the top-level package, and the path follows once more as attributes."""
+    value = str(path.value)
+    root = ctx.release.legacy_root(value)
+    found = dotted.resolve(ctx.release, value)
+    inner = root.split(".")[1:]
+    chain = use.links[2 : 2 + len(inner)]
+    follows = [link.attr for link in chain if isinstance(link, ast.Attribute)]
+    new = ctx.release.canonical(value)
+    if follows != inner or found is None or found.new != new:
+        step = f"Write `importlib.import_module` with the path under `{ctx.release.root}`."
+        return ctx.needs_you(code, call, f"`{root}` is gone", step)
+    edit = Wrap(ctx.source.span(chain[-1]), ctx.segment(call).replace(value, new, 1))
+    return ctx.finding(code, chain[-1], f"`{value}` is `{new}` now", edits=[edit])

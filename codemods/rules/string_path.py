@@ -1,0 +1,158 @@
+"""Strings that name a module or symbol of the library.
+
+What it does
+    Rewrites string constants that are a dotted path, with a colon before the symbol or without: arguments of
+    ``import_module``, ``find_spec``, ``mock.patch``, ``monkeypatch.setattr`` and the like, entries of dispatch
+    tables, annotations in quotes, f-strings and sums of constants, and the folders of a checkout.
+
+Why
+    Such a string fails when it is used, often in a test or behind a flag: the old root is gone, modules moved
+    and functions have other names.
+
+Before
+    ``importlib.import_module("nkilib_standalone.nkilib.core.subkernels.rmsnorm_tkg")``
+
+After
+    ``importlib.import_module("nkilib.core.subkernels.rmsnorm_tkg")``
+
+When it stays silent
+    In docstrings, comments, prose and code held in strings, and for paths of your own modules, whose names
+    stay valid. What names nothing that the library has, patches of a name that is looked up elsewhere
+    now, and a legacy top-level package alone are reported.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from .. import dotted
+from ..analysis.context import FileContext
+from ..analysis.scopes import Text
+from ..dunder_import import dunder_imports
+from ..folders import folder_step, pinned, renamed_folders, url_step
+from ..joined_strings import Joined, edit, joined_strings
+from ..model import Finding, Outcome, ReplaceString
+from ..path_strings import Part, folder_strings, path_strings, taken_apart
+
+CODE = "NKM109"
+_PATH = re.compile(r"[A-Za-z_]\w*(?:\.\w+)+")
+
+
+def check(ctx: FileContext) -> Iterator[Finding]:
+    """One finding for each string."""
+    handled: set[ast.AST] = set()
+    for found, nodes in dunder_imports(ctx, CODE):
+        handled |= nodes
+        yield found
+    for text, part in path_strings(ctx):
+        if text.node not in handled:
+            yield from _annotation(ctx, text) if part is Part.ANNOTATION else _path(ctx, text, part)
+    for text in folder_strings(ctx):
+        yield from _folder(ctx, text)
+    for joined in joined_strings(ctx):
+        yield from _joined(ctx, joined)
+
+
+def _path(ctx: FileContext, text: Text, part: Part) -> Iterator[Finding]:
+    value = text.value.removesuffix(".")
+    if value in ctx.release.legacy_tops:
+        yield _top(ctx, text, part)
+        return
+    found = dotted.resolve(ctx.release, value)
+    if found is None:
+        return
+    step = found.step or _objection(ctx, text, part, found)
+    if step:
+        yield ctx.needs_you(CODE, text.node, f"`{value}` has no successor that fits here", step)
+    else:
+        yield _replace(ctx, text, text.value.replace(value, found.new))
+
+
+def _objection(ctx: FileContext, text: Text, part: Part, found: dotted.Path) -> str:
+    """Why a path is not simply replaced by its successor; "" when it is."""
+    if part is Part.PATCH and found.moved:
+        return f"`{found.new}` is its home now; patch it in the module that looks it up there, or drop the patch."
+    if _beside_itself(text, found.new):
+        return f"`{found.new}` stands beside it already: drop one of the two."
+    if taken_apart(ctx, text):
+        return f"This string is taken apart further down; write `{found.new}` if that still fits."
+    return ""
+
+
+def _beside_itself(text: Text, new: str) -> bool:
+    """Whether the same list, set or table of keys has the new path already."""
+    inside = text.inside
+    if isinstance(inside, ast.Dict):
+        near = inside.keys if text.node in inside.keys else []
+    else:
+        near = inside.elts if isinstance(inside, ast.List | ast.Tuple | ast.Set) else []
+    return any(isinstance(node, ast.Constant) and node.value == new for node in near)
+
+
+def _top(ctx: FileContext, text: Text, part: Part) -> Finding:
+    root = ctx.release.root
+    if part is Part.PROBE:
+        return _replace(ctx, text, root)
+    step = f"Write `{root}` where the package itself is meant, and drop the part of the path that follows it."
+    return ctx.needs_you(CODE, text.node, f"the package `{text.value}` is gone", step)
+
+
+def _replace(ctx: FileContext, text: Text, new: str) -> Finding:
+    change = ReplaceString(ctx.source.span(text.node), text.value, new)
+    return ctx.finding(CODE, text.node, f"`{text.value}` is `{new}` now", edits=[change])
+
+
+def _annotation(ctx: FileContext, text: Text) -> Iterator[Finding]:
+    """An annotation in quotes may name several things."""
+    new = _PATH.sub(lambda match: _successor(ctx, match[0]), text.value)
+    if new != text.value:
+        yield _replace(ctx, text, new)
+
+
+def _successor(ctx: FileContext, path: str) -> str:
+    found = dotted.resolve(ctx.release, path)
+    return found.new if found and found.new else path
+
+
+def _folder(ctx: FileContext, text: Text) -> Iterator[Finding]:
+    value = text.value
+    if "://" in value:
+        if pinned(ctx.release, value):
+            yield ctx.needs_you(
+                CODE, text.node, f"`{value}` refers to {ctx.release.old}", url_step(ctx.release)
+            )
+        return
+    new = renamed_folders(ctx.release, value)
+    if new:
+        yield _replace(ctx, text, new)
+    elif new is not None:
+        yield ctx.needs_you(CODE, text.node, f"`{value}` may be gone", folder_step(ctx.release))
+
+
+def _joined(ctx: FileContext, joined: Joined) -> Iterator[Finding]:
+    if not joined.known:
+        yield from _template(ctx, joined)
+        return
+    found = dotted.resolve(ctx.release, joined.value)
+    if found is None:
+        return
+    change = edit(joined, found.new) if found.new else None
+    if isinstance(change, ReplaceString):
+        yield ctx.finding(CODE, joined.node, f"`{joined.value}` is `{found.new}` now", edits=[change])
+    elif change is None:
+        step = found.step or f"Make it `{found.new}`."
+        yield ctx.needs_you(CODE, joined.node, f"`{joined.value}` is put together from several strings", step)
+
+
+def _template(ctx: FileContext, joined: Joined) -> Iterator[Finding]:
+    """A path whose end is chosen at run time, with a legacy root at its start."""
+    first = joined.pieces[0]
+    root = ctx.release.legacy_root(joined.value)
+    if not root or first.span is None or first.value is None or not first.value.startswith(root):
+        return
+    change = ReplaceString(first.span, first.value, ctx.release.root + first.value[len(root) :])
+    step = "The rest of the path is chosen at run time: see that it names something of the new release."
+    message = f"`{root}` is `{ctx.release.root}` now"
+    yield ctx.finding(CODE, joined.node, message, outcome=Outcome.NOTED, step=step, edits=[change])
