@@ -24,7 +24,7 @@ class Plan:
 
     ``edit`` holds everything that is needed at once (None when nothing is); ``problem`` says why it cannot be
     made, and ``start`` is the first position that means something else now. ``missing`` names the required
-    parameter whose value cannot be given.
+    parameter whose value cannot be given, ``by_hand`` that the table leaves such calls to a person.
     """
 
     call: Call
@@ -35,6 +35,7 @@ class Plan:
     problem: str = ""
     start: int | None = None
     missing: str = ""
+    by_hand: bool = False
 
     @property
     def name(self) -> str:
@@ -156,7 +157,9 @@ def _fitting(
 ) -> tuple[tuple[CallChange, OldForm], ...]:
     """The dialects the file may be written in that know all of the call's keywords; else all those dialects."""
     named = {k for k in form.keywords if k}
-    possible = tuple(p for p in pairs if ctx.release.dialect_possible(p[1].dialect, ctx.legacy_roots)) or pairs
+    possible = (
+        tuple(p for p in pairs if ctx.release.dialect_possible(p[1].dialect, ctx.legacy_roots)) or pairs
+    )
     return tuple(p for p in possible if named <= set(p[1].signature.names)) or possible
 
 
@@ -193,8 +196,7 @@ def _default(signature: Signature, name: str) -> str:
 
 
 def _kind(node: ast.expr) -> str:
-    """What an argument evidently is: the enum it comes from, or the type of a literal; "" when not evident.
-    """
+    """What an argument evidently is: the enum it comes from, or the type of a literal; "" when not evident."""
     if isinstance(node, ast.Attribute):
         owner = node.value
         return (
@@ -223,6 +225,8 @@ def _by_form(
 ) -> Plan:
     start = first_break(old.signature, change.signature, old.renamed)
     base = Plan(call, callee, change, old, None, "", start)
+    if old.rewrite == "human":
+        return replace(base, problem=old.step, by_hand=True)
     if old.rewrite != "keywords":
         return base
     try:
@@ -240,7 +244,8 @@ def _by_form(
 
 def _relative(edit: EditCall, shift: int) -> EditCall:
     keywords = tuple((index - shift, name) for index, name in edit.keywords)
-    return EditCall(edit.span, keywords, edit.renamed, edit.dropped, edit.added)
+    dropped = tuple(key - shift if isinstance(key, int) else key for key in edit.dropped)
+    return EditCall(edit.span, keywords, edit.renamed, dropped, edit.added)
 
 
 def _edit(
@@ -258,7 +263,7 @@ def _edit(
     first = 0 if ctx.all_keywords else start
     keywords = () if first is None else positional_from(form, first, names)
     renamed = tuple((k, old.renamed[k]) for k in form.keywords if k and k in old.renamed)
-    dropped = tuple(k.arg for k in call.node.keywords if k.arg and _droppable(k, old))
+    dropped = _dropped(call, form, old, arguments, shift)
     added = _added(ctx, call, form, old, arguments)
     if not (keywords or renamed or dropped or added):
         return None
@@ -266,9 +271,17 @@ def _edit(
     return EditCall(ctx.source.span(call.node), shifted, renamed, dropped, added)
 
 
-def _droppable(keyword: ast.keyword, old: OldForm) -> bool:
-    literal = old.dropped.get(keyword.arg or "")
-    return literal is not None and ast.unparse(keyword.value) == literal
+def _dropped(
+    call: Call, form: CallForm, old: OldForm, arguments: list[ast.expr], shift: int
+) -> tuple[str | int, ...]:
+    """Arguments whose value is the literal that may go: keywords by name, positional ones by index."""
+    if not old.dropped:
+        return ()
+    named = [k.arg for k in call.node.keywords if k.arg and old.dropped.get(k.arg) == ast.unparse(k.value)]
+    bound = bind(old.signature, form)
+    places = {p: bound[p] for p in old.dropped if bound.get(p, len(arguments)) < len(arguments)}
+    by_place = [i + shift for p, i in places.items() if ast.unparse(arguments[i]) == old.dropped[p]]
+    return (*named, *by_place)
 
 
 def _parenthesised(node: ast.expr, text: str) -> str:

@@ -60,7 +60,7 @@ class EditCall:
     Attributes:
         keywords: ``(index, name)``: the positional argument at that index of the call gets this keyword.
         renamed: ``(old, new)``: keyword arguments that get another name.
-        dropped: names of keyword arguments that go.
+        dropped: keyword arguments (by name) and positional ones (by index) that go.
         added: ``(name, expression)``: keyword arguments appended at the end.
     Keyword names in ``renamed`` and ``dropped`` are those the call has before any edit.
     Several EditCalls for one span are merged field by field.
@@ -69,7 +69,7 @@ class EditCall:
     span: Span
     keywords: tuple[tuple[int, str], ...] = ()
     renamed: tuple[tuple[str, str], ...] = ()
-    dropped: tuple[str, ...] = ()
+    dropped: tuple[str | int, ...] = ()
     added: tuple[tuple[str, str], ...] = ()
 
 

@@ -146,7 +146,7 @@ def edited(form: CallForm, edit: EditCall) -> CallForm:
     """The form a call has once ``edit`` is applied (added keywords last)."""
     keyed = dict(edit.keywords)
     renamed = dict(edit.renamed)
-    kept = tuple(w for i, w in enumerate(form.positional) if i not in keyed)
+    kept = tuple(w for i, w in enumerate(form.positional) if i not in keyed and i not in edit.dropped)
     named = tuple(name for _, name in sorted(edit.keywords))
     rest = tuple(renamed.get(k, k) if k else k for k in form.keywords if k not in edit.dropped)
     added = tuple(name for name, _ in edit.added)
@@ -170,7 +170,8 @@ def prove(
     order = _order_after(form, edit)
     if order is None:
         return "keywords would change the order in which arguments are evaluated"
-    expected = {renamed.get(n, n): o for n, o in before.items() if n not in edit.dropped}
+    gone = set(edit.dropped)
+    expected = {renamed.get(n, n): o for n, o in before.items() if n not in gone and o not in gone}
     added = {name for name, _ in edit.added}
     actual = {n: order[o] for n, o in after.items() if n not in added}
     if expected != actual:
@@ -185,7 +186,7 @@ def _order_after(form: CallForm, edit: EditCall) -> list[int] | None:
     """For each argument of the edited call the ordinal it had before; None when their order would change."""
     keyed = {i for i, _ in edit.keywords}
     count = len(form.positional)
-    kept = [i for i in range(count) if i not in keyed]
+    kept = [i for i in range(count) if i not in keyed and i not in edit.dropped]
     named = sorted(keyed)
     if kept and named and kept[-1] > named[0]:
         return None

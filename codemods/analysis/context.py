@@ -120,7 +120,7 @@ class FileContext:
         """All imports of affected packages and of project modules that export something affected."""
         found = []
         for binding in self.module.imports:
-            target = self._target(binding)
+            target = self.target(binding)
             if target and self._relevant(target):
                 assert binding.alias is not None
                 found.append(Import(binding.node, binding.alias, target, binding))  # type: ignore[arg-type]
@@ -129,10 +129,11 @@ class FileContext:
     @cached_property
     def all_imports(self) -> frozenset[str]:
         """Absolute dotted paths of everything imported; star imports as their module."""
-        named = {self._target(binding) for binding in self.module.imports}
+        named = {self.target(binding) for binding in self.module.imports}
         return frozenset(named | {self.evaluator.absolute(node) for node in self.module.stars}) - {""}
 
-    def _target(self, binding: Binding) -> str:
+    def target(self, binding: Binding) -> str:
+        """The absolute dotted path that an import binding stands for; "" when it is not known."""
         assert binding.alias is not None
         if isinstance(binding.node, ast.ImportFrom):
             module = self.evaluator.absolute(binding.node)
@@ -172,9 +173,9 @@ class FileContext:
         names = {i.local for i in self.imports} | _ALWAYS
         names |= {n for node, path in self.stars for n in self._star_names(path)}
         if any(t.value.partition(".")[0] in self.release.roots for t in self.texts):
-            names |= {b.name for b in self.module.imports if self._target(b).partition(".")[0] in _LOADERS}
+            names |= {b.name for b in self.module.imports if self.target(b).partition(".")[0] in _LOADERS}
         else:
-            names |= {b.name for b in self.module.imports if self._target(b) == "typing.cast"}
+            names |= {b.name for b in self.module.imports if self.target(b) == "typing.cast"}
         self._spread(names)
         return frozenset(names)
 

@@ -53,7 +53,7 @@ def _merged(
 ) -> CallChange:
     wanted = {written.index(_positional(call, index, edit)): name for index, name in edit.keywords}
     wanted |= {_keyword(written, old, edit): new for old, new in edit.renamed}
-    dropped = change.dropped | {_keyword(written, name, edit) for name in edit.dropped}
+    dropped = change.dropped | {_argument(call, written, key, edit) for key in edit.dropped}
     keywords, added = {**change.keywords, **wanted}, dict(change.added)
     clash = any(wanted[index] != name for index, name in change.keywords.items() if index in wanted)
     clash |= any(added.get(name, value) != value for name, value in edit.added)
@@ -68,6 +68,12 @@ def _positional(call: ast.Call, index: int, edit: EditCall) -> ast.expr:
     if isinstance(call.args[index], ast.Starred):
         raise EditRefused(edit, f"argument {index} is starred and cannot have a keyword")
     return call.args[index]
+
+
+def _argument(call: ast.Call, written: Sequence[Argument], key: str | int, edit: EditCall) -> int:
+    if isinstance(key, str):
+        return _keyword(written, key, edit)
+    return written.index(_positional(call, key, edit))
 
 
 def _keyword(written: Sequence[Argument], name: str, edit: EditCall) -> int:

@@ -51,5 +51,8 @@ def check(ctx: FileContext) -> Iterator[Finding]:
             seen.add(block.owner)
             edit = KeepBody(ctx.source.span(block.owner))
             yield ctx.finding(
-                CODE, block.owner, "both arms of this `except ImportError` ladder import the same now; the first stays", edits=[edit]
+                CODE,
+                block.owner,
+                "both arms of this `except ImportError` ladder import the same now; the first stays",
+                edits=[edit],
             )

@@ -35,7 +35,7 @@ CODE = "NKM201"
 def check(ctx: FileContext) -> Iterator[Finding]:
     """One finding for each affected call."""
     for plan in plans(ctx):
-        if plan.problem and not plan.missing:
+        if plan.problem and not plan.missing and not plan.by_hand:
             yield _undecided(ctx, plan)
         elif plan.edit is not None and plan.edit.keywords:
             names = ", ".join(f"`{name}`" for _, name in plan.edit.keywords)

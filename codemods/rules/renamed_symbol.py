@@ -25,6 +25,7 @@ from collections.abc import Iterator
 
 from ..analysis import values as v
 from ..analysis.context import FileContext, Import, Reference
+from ..attribute_strings import NamedAttribute, affected, attribute_strings
 from ..ladders import kept_for_old_release
 from ..model import EditImport, Finding, Rename
 from ..naming import imported, last_part, rename_uses, spelled, together
@@ -41,6 +42,8 @@ def check(ctx: FileContext) -> Iterator[Finding]:
     for reference in ctx.references:
         if isinstance(reference.node, ast.Attribute) and _of_module(ctx, reference):
             yield from _attribute(ctx, reference)
+    for place in attribute_strings(ctx):
+        yield from _string(ctx, place)
 
 
 def _renamed(ctx: FileContext, target: str) -> str:
@@ -88,3 +91,22 @@ def _attribute(ctx: FileContext, reference: Reference) -> Iterator[Finding]:
         old = reference.node.attr
         edit = Rename(last_part(ctx, reference.node), old, new)
         yield ctx.finding(CODE, reference.node, f"`{old}` is `{new}` now", edits=[edit])
+
+
+def _string(ctx: FileContext, place: NamedAttribute) -> Iterator[Finding]:
+    """An attribute that ``getattr`` or a patch names by a string."""
+    module = place.owner.rpartition(".")[2]
+    if place.edit is not None:
+        yield ctx.finding(CODE, place.node, f"`{place.name}` is `{place.new}` now", edits=[place.edit])
+    elif place.test and place.new:
+        step = f"`{module}` has `{place.new}` instead: ask for that name, and see which branch is meant for {{}}."
+        message = f"`{module}` has no `{place.name}` in {ctx.release.new}, so this is always false"
+        yield ctx.needs_you(CODE, place.node, message, step.format(ctx.release.new))
+    elif place.new:
+        step = f"Make the name `{place.new}` where it comes from."
+        yield ctx.needs_you(CODE, place.node, f"`{place.name}` is `{place.new}` now", step)
+    elif not place.name:
+        names = ", ".join(f"`{name}`" for name in affected(ctx, place.owner)[:6])
+        step = f"See that it never asks for one of these: {names}."
+        message = f"the name is chosen at run time, and `{module}` has lost some"
+        yield ctx.needs_you(CODE, place.node, message, step)

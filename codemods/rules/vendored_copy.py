@@ -28,7 +28,7 @@ CODE = "NKM112"
 
 
 def check(ctx: FileContext) -> Iterator[Finding]:
-    """One finding for the file."""
+    """One finding for a file of the copy, and one for each import from it."""
     if ctx.vendored:
         yield ctx.needs_you(
             CODE,
@@ -36,3 +36,13 @@ def check(ctx: FileContext) -> Iterator[Finding]:
             f"this file is part of a copy of {ctx.release.product}",
             f"Replace it by {ctx.release.product} {ctx.release.new}, or import the installed one instead.",
         )
+        return
+    for binding in ctx.module.imports:
+        target = ctx.target(binding)
+        if any(f".{root}." in target for root in ctx.release.legacy_roots):
+            yield ctx.needs_you(
+                CODE,
+                binding.node,
+                f"this imports from a copy of {ctx.release.product} in your own tree",
+                f"Upgrade the copy to {ctx.release.new} first, or import the installed {ctx.release.product}.",
+            )

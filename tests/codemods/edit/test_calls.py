@@ -143,7 +143,6 @@ REFUSED = {
     "no such index": ("«f(a)»", keywords((1, "y")), "no positional argument 1"),
     "negative index": ("«f(a)»", keywords((-1, "y")), "no positional argument -1"),
     "star itself": ("«f(a, *b)»", keywords((1, "y")), "argument 1 is starred and cannot have a keyword"),
-    "star itself": ("«f(*a)»", keywords((0, "y")), "starred argument makes"),
     "positional behind": ("«f(a, b)»", keywords((0, "x")), "would follow a new keyword"),
     "star behind": ("«f(a, *b)»", keywords((0, "x")), "would follow a new keyword"),
     "keyword twice": ("«f(a, y=1)»", keywords((0, "y")), "'y' twice"),

@@ -1,0 +1,119 @@
+"""Attributes of the library's modules that code names by a string: ``getattr``, ``patch.object`` and the like."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from . import dotted
+from .analysis import values as v
+from .analysis.context import FileContext
+from .analysis.scopes import Use
+from .model import Edit, EditCall, ReplaceString
+from .path_strings import called
+
+_TESTS = {"hasattr"}
+_LOOKUPS = {"getattr", "setattr", "delattr", "object", "attrgetter"} | _TESTS
+
+
+@dataclass(frozen=True, slots=True)
+class NamedAttribute:
+    """One such place.
+
+    Attributes:
+        node: the string, or the call for a keyword or for a name that is only known at run time.
+        owner: qualified name of the module.
+        name: the attribute; "" when it is only known at run time.
+        found: what became of it; None when the name is not known.
+        edit: what gives it its new name; None when that is not certain.
+        test: whether the place asks if the attribute exists.
+    """
+
+    node: ast.expr
+    owner: str
+    name: str
+    found: dotted.Path | None
+    edit: Edit | None = None
+    test: bool = False
+
+    @property
+    def new(self) -> str:
+        """The new name, when the attribute is still one of the same module; "" otherwise."""
+        start = self.owner + "."
+        return self.found.new[len(start) :] if self.found and self.found.new.startswith(start) else ""
+
+
+def attribute_strings(ctx: FileContext) -> list[NamedAttribute]:
+    """All such places whose attribute is affected or may be (computed once for a file)."""
+    known: list[NamedAttribute] | None = ctx.memory.get("attribute strings")  # type: ignore[assignment]
+    if known is None:
+        known = list(_all(ctx))
+        ctx.memory["attribute strings"] = known
+    return known
+
+
+def _all(ctx: FileContext) -> Iterator[NamedAttribute]:
+    for use in ctx.uses:
+        for link in use.links:
+            if isinstance(link, ast.Call) and link.args:
+                yield from _call(ctx, use, link)
+    for text in ctx.module.texts:
+        call = text.inside
+        if isinstance(call, ast.Call) and called(call) == "multiple" and call.args[:1] == [text.node]:
+            yield from _keywords(ctx, call, ctx.release.canonical(text.value))
+
+
+def _call(ctx: FileContext, use: Use, call: ast.Call) -> Iterator[NamedAttribute]:
+    getter = call.func if isinstance(call.func, ast.Call) and called(call.func) == "attrgetter" else None
+    function = "attrgetter" if getter else called(call)
+    names = getter.args[:1] if getter else call.args[1:2]
+    if not names and function != "multiple":
+        return
+    owners = [o.name for o in v.options(ctx.evaluator.at(call.args[0], use)) if _is_module(ctx, o)]
+    for owner in owners[:1]:
+        if function == "multiple":
+            yield from _keywords(ctx, call, owner)
+        else:
+            yield from _named(ctx, use, call, function, owner, names[0])
+
+
+def _is_module(ctx: FileContext, value: v.Value) -> bool:
+    return isinstance(value, v.Symbol) and value.name in ctx.release.known
+
+
+def _named(
+    ctx: FileContext, use: Use, call: ast.Call, function: str, owner: str, name: ast.expr
+) -> Iterator[NamedAttribute]:
+    value = ctx.evaluator.at(name, use)
+    if not isinstance(value, v.Constant):
+        if function in _LOOKUPS and affected(ctx, owner):
+            yield NamedAttribute(call, owner, "", None)
+        return
+    found = dotted.resolve(ctx.release, f"{owner}.{value.value}")
+    if not isinstance(value.value, str) or found is None:
+        return
+    place = NamedAttribute(name, owner, value.value, found, test=function in _TESTS)
+    literal = isinstance(name, ast.Constant) and function in _LOOKUPS
+    if literal and place.new and not place.test:
+        edit = ReplaceString(ctx.source.span(name), value.value, place.new)
+        place = NamedAttribute(name, owner, value.value, found, edit)
+    yield place
+
+
+def _keywords(ctx: FileContext, call: ast.Call, owner: str) -> Iterator[NamedAttribute]:
+    """``patch.multiple(module, name=…)``."""
+    for keyword in call.keywords:
+        found = dotted.resolve(ctx.release, f"{owner}.{keyword.arg}") if keyword.arg else None
+        if keyword.arg and found:
+            place = NamedAttribute(call, owner, keyword.arg, found)
+            edit = EditCall(ctx.source.span(call), renamed=((keyword.arg, place.new),)) if place.new else None
+            yield NamedAttribute(call, owner, keyword.arg, found, edit)
+
+
+def affected(ctx: FileContext, module: str) -> list[str]:
+    """Names of a module that are renamed, moved or gone."""
+    start = module + "."
+    names = [*ctx.release.new_symbol, *ctx.release.removed]
+    own = (name[len(start) :] for name in names if name.startswith(start))
+    return sorted({name for name in own if "." not in name and not name.startswith("_")})
