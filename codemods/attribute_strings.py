@@ -1,10 +1,10 @@
-"""Attributes of the library's modules that code names by a string: ``getattr``, ``patch.object`` and the like."""
+"""Attributes of library modules that code names by a string: ``getattr``, ``patch.object`` and the like."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from . import dotted
 from .analysis import values as v
@@ -23,7 +23,7 @@ class NamedAttribute:
 
     Attributes:
         node: the string, or the call for a keyword or for a name that is only known at run time.
-        owner: qualified name of the module.
+        owner: qualified name of the module in the new release.
         name: the attribute; "" when it is only known at run time.
         found: what became of it; None when the name is not known.
         edit: what gives it its new name; None when that is not certain.
@@ -90,25 +90,32 @@ def _named(
         if function in _LOOKUPS and affected(ctx, owner):
             yield NamedAttribute(call, owner, "", None)
         return
-    found = dotted.resolve(ctx.release, f"{owner}.{value.value}")
-    if not isinstance(value.value, str) or found is None:
+    place = _place(ctx, name, owner, value.value)
+    if place is None or place.new == place.name:
         return
-    place = NamedAttribute(name, owner, value.value, found, test=function in _TESTS)
     literal = isinstance(name, ast.Constant) and function in _LOOKUPS
-    if literal and place.new and not place.test:
-        edit = ReplaceString(ctx.source.span(name), value.value, place.new)
-        place = NamedAttribute(name, owner, value.value, found, edit)
-    yield place
+    if function in _TESTS:
+        yield replace(place, test=True)
+    elif literal and place.new:
+        yield replace(place, edit=ReplaceString(ctx.source.span(name), place.name, place.new))
+    else:
+        yield place
 
 
 def _keywords(ctx: FileContext, call: ast.Call, owner: str) -> Iterator[NamedAttribute]:
     """``patch.multiple(module, name=…)``."""
     for keyword in call.keywords:
-        found = dotted.resolve(ctx.release, f"{owner}.{keyword.arg}") if keyword.arg else None
-        if keyword.arg and found:
-            place = NamedAttribute(call, owner, keyword.arg, found)
-            edit = EditCall(ctx.source.span(call), renamed=((keyword.arg, place.new),)) if place.new else None
-            yield NamedAttribute(call, owner, keyword.arg, found, edit)
+        place = _place(ctx, call, owner, keyword.arg)
+        if place is not None and place.new != place.name:
+            renamed = ((place.name, place.new),) if place.new else ()
+            yield replace(place, edit=EditCall(ctx.source.span(call), renamed=renamed) if renamed else None)
+
+
+def _place(ctx: FileContext, node: ast.expr, owner: str, name: object) -> NamedAttribute | None:
+    if not isinstance(name, str):
+        return None
+    found = dotted.resolve(ctx.release, f"{owner}.{name}")
+    return NamedAttribute(node, ctx.release.moved(owner), name, found) if found else None
 
 
 def affected(ctx: FileContext, module: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""``__import__``: gives the top-level package unless a list of names is passed, so its string cannot change alone."""
+"""``__import__``, which gives the top-level package unless names are passed."""
 
 from __future__ import annotations
 

@@ -104,11 +104,14 @@ def _rewritten(ctx: FileContext, value: str) -> str:
     return found.new if found and found.new else value
 
 
-def edit(joined: Joined, new: str) -> ReplaceString | None | bool:
-    """The edit of one piece that makes the whole ``new``; True when nothing is left to do, None when none does."""
+def settled(joined: Joined, new: str) -> bool:
+    """Whether the whole becomes ``new`` by what is rewritten elsewhere."""
+    return "".join(piece.then for piece in joined.pieces) == new
+
+
+def edit(joined: Joined, new: str) -> ReplaceString | None:
+    """The edit of one piece that makes the whole ``new``; None when there is none."""
     then = [piece.then for piece in joined.pieces]
-    if "".join(then) == new:
-        return True
     for index in reversed(range(len(then))):
         before, after = "".join(then[:index]), "".join(then[index + 1 :])
         piece = joined.pieces[index]

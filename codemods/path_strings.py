@@ -71,9 +71,9 @@ def folder_strings(ctx: FileContext) -> Iterator[Text]:
     """String constants without blanks that name a folder of the product's source tree, URLs among them."""
     pattern = folder_pattern(ctx.release)
     for text in ctx.module.texts:
-        if any(folder in text.value for folder in ctx.release.folders) and _is_word(text):
-            if pattern.search(text.value):
-                yield text
+        named = any(folder in text.value for folder in ctx.release.folders)
+        if named and _is_word(text) and pattern.search(text.value):
+            yield text
 
 
 def _is_word(text: Text) -> bool:

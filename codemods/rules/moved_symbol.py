@@ -25,6 +25,7 @@ from collections.abc import Iterator
 
 from ..analysis import values as v
 from ..analysis.context import FileContext, Import
+from ..attribute_strings import attribute_strings
 from ..ladders import kept_for_old_release
 from ..model import EditImport, Finding
 from ..naming import import_line, spelled
@@ -50,6 +51,10 @@ def check(ctx: FileContext) -> Iterator[Finding]:
                     f"`{reference.node.attr}` is no longer in `{owner.name}`",
                     f"Add `from {module} import {name}` and use that name here.",
                 )
+    for place in attribute_strings(ctx):
+        if place.found and place.found.new and not place.new:
+            message = f"`{place.name}` is no longer in `{place.owner}`"
+            yield ctx.needs_you(CODE, place.node, message, f"Look up `{place.found.new}` instead.")
 
 
 def _moved(ctx: FileContext, target: str) -> str:

@@ -23,6 +23,7 @@ from collections.abc import Iterator
 
 from ..analysis import values as v
 from ..analysis.context import FileContext
+from ..attribute_strings import attribute_strings
 from ..model import Finding
 
 CODE = "NKM105"
@@ -40,6 +41,11 @@ def check(ctx: FileContext) -> Iterator[Finding]:
         name = f"{reference.owner.name}.{reference.node.attr}"
         if name in ctx.release.removed:
             yield _gone(ctx, reference.node, name)
+    for place in attribute_strings(ctx):
+        if place.found and not place.found.new:
+            yield ctx.needs_you(
+                CODE, place.node, f"`{place.owner}` has no `{place.name}` now", place.found.step
+            )
 
 
 def _gone(ctx: FileContext, node: ast.AST, name: str) -> Finding:

@@ -99,9 +99,9 @@ def _string(ctx: FileContext, place: NamedAttribute) -> Iterator[Finding]:
     if place.edit is not None:
         yield ctx.finding(CODE, place.node, f"`{place.name}` is `{place.new}` now", edits=[place.edit])
     elif place.test and place.new:
-        step = f"`{module}` has `{place.new}` instead: ask for that name, and see which branch is meant for {{}}."
+        step = f"Ask for `{place.new}` instead, and see which branch is meant for {ctx.release.new}."
         message = f"`{module}` has no `{place.name}` in {ctx.release.new}, so this is always false"
-        yield ctx.needs_you(CODE, place.node, message, step.format(ctx.release.new))
+        yield ctx.needs_you(CODE, place.node, message, step)
     elif place.new:
         step = f"Make the name `{place.new}` where it comes from."
         yield ctx.needs_you(CODE, place.node, f"`{place.name}` is `{place.new}` now", step)

@@ -2,8 +2,8 @@
 
 What it does
     Rewrites string constants that are a dotted path, with a colon before the symbol or without: arguments of
-    ``import_module``, ``find_spec``, ``mock.patch``, ``monkeypatch.setattr`` and the like, entries of dispatch
-    tables, annotations in quotes, f-strings and sums of constants, and the folders of a checkout.
+    ``import_module``, ``find_spec``, ``mock.patch``, ``monkeypatch.setattr`` and the like, entries of
+    dispatch tables, annotations in quotes, f-strings and sums of constants, and the folders of a checkout.
 
 Why
     Such a string fails when it is used, often in a test or behind a flag: the old root is gone, modules moved
@@ -32,7 +32,7 @@ from ..analysis.context import FileContext
 from ..analysis.scopes import Text
 from ..dunder_import import dunder_imports
 from ..folders import folder_step, pinned, renamed_folders, url_step
-from ..joined_strings import Joined, edit, joined_strings
+from ..joined_strings import Joined, edit, joined_strings, settled
 from ..model import Finding, Outcome, ReplaceString
 from ..path_strings import Part, folder_strings, path_strings, taken_apart
 
@@ -73,7 +73,7 @@ def _path(ctx: FileContext, text: Text, part: Part) -> Iterator[Finding]:
 def _objection(ctx: FileContext, text: Text, part: Part, found: dotted.Path) -> str:
     """Why a path is not simply replaced by its successor; "" when it is."""
     if part is Part.PATCH and found.moved:
-        return f"`{found.new}` is its home now; patch it in the module that looks it up there, or drop the patch."
+        return f"It is `{found.new}` now: patch the module that looks it up there, or drop the patch."
     if _beside_itself(text, found.new):
         return f"`{found.new}` stands beside it already: drop one of the two."
     if taken_apart(ctx, text):
@@ -136,12 +136,12 @@ def _joined(ctx: FileContext, joined: Joined) -> Iterator[Finding]:
         yield from _template(ctx, joined)
         return
     found = dotted.resolve(ctx.release, joined.value)
-    if found is None:
+    if found is None or settled(joined, found.new):
         return
     change = edit(joined, found.new) if found.new else None
-    if isinstance(change, ReplaceString):
+    if change is not None:
         yield ctx.finding(CODE, joined.node, f"`{joined.value}` is `{found.new}` now", edits=[change])
-    elif change is None:
+    else:
         step = found.step or f"Make it `{found.new}`."
         yield ctx.needs_you(CODE, joined.node, f"`{joined.value}` is put together from several strings", step)
 
