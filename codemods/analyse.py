@@ -48,7 +48,7 @@ class Analysis:
     Attributes:
         findings: in order of position. suppressed: how many were silenced by comments.
         exports: qualified names of this module that denote something affected.
-        imports: absolute dotted paths this file imports (project modules among them).
+        imports: absolute dotted paths this file imports or spells in strings (project modules among them).
         pins: qualified names of other modules that this file refers to by name or string.
     """
 
@@ -91,7 +91,8 @@ def analyse(
     groups = {f.group for f in found if f.group and silenced.covers(f)}
     heard = (f for f in found if f.group not in groups and not silenced.covers(f))
     kept = sorted(heard, key=lambda f: (f.line, f.column, f.code))
-    return Analysis(tuple(kept), len(found) - len(kept), exports(context), context.all_imports, pins(context))
+    named = context.all_imports | context.named_paths
+    return Analysis(tuple(kept), len(found) - len(kept), exports(context), named, pins(context))
 
 
 def parse(source: Source) -> ast.Module:

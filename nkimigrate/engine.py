@@ -174,11 +174,11 @@ def _analyse(
     setting: Setting, tasks: Sequence[Task], jobs: int, progress: Progress
 ) -> list[Analysis | Problem]:
     from .pool import spread, worth_it
-    from .tasks import analyse_task
+    from .tasks import analyse_task, lost
 
     processes = worth_it([len(t.data) for t in tasks], jobs)
     results: list[Analysis | Problem] = []
-    for result in spread(analyse_task, setting, tasks, processes, _lost):
+    for result in spread(analyse_task, setting, tasks, processes, lost):
         results.append(result)
         progress("analysing", len(results), len(tasks))
     return results
@@ -191,13 +191,13 @@ def _edit(
     from .codemods.analyse import Analysis
     from .pool import spread, worth_it
     from .report.model import Problem
-    from .tasks import Edited, Job, edit_task
+    from .tasks import Edited, Job, edit_task, lost
 
     analysed = [c for c in candidates if isinstance(c.result, Analysis)]
     report.problems += [c.result for c in candidates if isinstance(c.result, Problem)]
     jobs_ = [Job(c.task(), c.result.findings) for c in analysed if isinstance(c.result, Analysis)]
     processes = worth_it([len(j.task.data) for j in jobs_ if any(f.edits for f in j.findings)], jobs)
-    results = spread(edit_task, setting, jobs_, processes, lambda job, why: _lost(job.task, why))
+    results = spread(edit_task, setting, jobs_, processes, lambda job, why: lost(job.task, why))
     for done, (candidate, result) in enumerate(zip(analysed, results, strict=True), start=1):
         progress("rewriting", done, len(analysed))
         assert isinstance(candidate.result, Analysis)
@@ -208,12 +208,6 @@ def _edit(
         else:
             report.problems.append(result)
         candidate.result = None
-
-
-def _lost(task: Task, why: str) -> Problem:
-    from .report.model import Problem
-
-    return Problem("NKM904", task.place.path, f"was given up: {why}")
 
 
 def _collect_changes(candidates: Iterable[Candidate], before: Mapping[str, bytes], report: Report) -> None:

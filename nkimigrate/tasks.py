@@ -85,6 +85,11 @@ def analyse_task(setting: Setting, task: Task) -> Analysis | Problem:
         return Problem("NKM904", task.place.path, "is nested too deeply to be analysed")
 
 
+def lost(task: Task, why: str) -> Problem:
+    """What is reported for a file whose worker crashed or hung."""
+    return Problem("NKM904", task.place.path, f"was given up: {why}")
+
+
 def edit_task(_setting: Setting, job: Job) -> Edited | Problem:
     """Carry out the edits of a file's findings; a finding whose edit is refused becomes one for a person."""
     task, findings = job.task, job.findings

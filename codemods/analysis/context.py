@@ -132,6 +132,12 @@ class FileContext:
         named = {self.target(binding) for binding in self.module.imports}
         return frozenset(named | {self.evaluator.absolute(node) for node in self.module.stars}) - {""}
 
+    @cached_property
+    def named_paths(self) -> frozenset[str]:
+        """Dotted paths that strings spell, which may be those of project modules and their names."""
+        paths = (t.value.replace(":", ".") for t in self.module.texts if "." in t.value)
+        return frozenset(path for path in paths if _DOTTED.fullmatch(path))
+
     def target(self, binding: Binding) -> str:
         """The absolute dotted path that an import binding stands for; "" when it is not known."""
         assert binding.alias is not None
@@ -326,6 +332,7 @@ class FileContext:
         return self.source.utf8[start:end].decode("utf-8")
 
 
+_DOTTED = re.compile(r"[A-Za-z_]\w{0,80}(?:\.[A-Za-z_]\w{0,80}){1,20}")
 _PATH = re.compile(r"[A-Za-z_][\w.:/\-]{0,300}")
 
 

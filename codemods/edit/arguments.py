@@ -10,6 +10,7 @@ from .layout import NOTHING, CommentInTheWay, Entry, Layout, append, without
 from .refusal import EditRefused
 from .segments import code, parse_expression
 
+_ANY = cst.Name("_")
 _EQUAL = cst.AssignEqual(NOTHING, NOTHING)
 _BARE = (cst.GeneratorExp, cst.NamedExpr)
 """Values that a lone argument may be without parentheses, but not one of several or one with a keyword."""
@@ -91,6 +92,7 @@ def _argument(name: str, value: str, edit: EditCall) -> cst.Arg:
 
 def _check_comments(layout: Layout[cst.Arg], change: CallChange, edit: EditCall, text: str) -> None:
     for index in change.dropped:
-        value = layout.entries[index].item.value
-        if "#" in code(value, text) and not isinstance(value, cst.SimpleString):
+        arg = layout.entries[index].item
+        value = "_" if isinstance(arg.value, cst.SimpleString) else code(arg.value, text)
+        if "#" in value + code(_arg(Entry(arg.with_changes(value=_ANY), NOTHING, False, NOTHING)), text):
             raise EditRefused(edit, "a dropped argument contains a comment")

@@ -31,9 +31,8 @@ def check(ctx: FileContext) -> Iterator[Finding]:
     """One finding for each call with such arguments."""
     for plan in plans(ctx):
         if plan.edit is not None and plan.edit.dropped:
-            text = ", ".join(
-                f"argument {key + 1}" if isinstance(key, int) else f"`{key}`" for key in plan.edit.dropped
-            )
+            names = plan.form.signature.positional
+            text = ", ".join(f"`{names[k] if isinstance(k, int) else k}`" for k in plan.edit.dropped)
             edit = EditCall(plan.edit.span, dropped=plan.edit.dropped)
             yield ctx.finding(
                 CODE, plan.call.node, f"`{plan.name}` is called without {text} now", edits=[edit]
