@@ -70,16 +70,16 @@ def _call(ctx: FileContext, use: Use, call: ast.Call) -> Iterator[NamedAttribute
     names = getter.args[:1] if getter else call.args[1:2]
     if not names and function != "multiple":
         return
-    owners = [o.name for o in v.options(ctx.evaluator.at(call.args[0], use)) if _is_module(ctx, o)]
-    for owner in owners[:1]:
+    for owner in _modules(ctx, ctx.evaluator.at(call.args[0], use))[:1]:
         if function == "multiple":
             yield from _keywords(ctx, call, owner)
         else:
             yield from _named(ctx, use, call, function, owner, names[0])
 
 
-def _is_module(ctx: FileContext, value: v.Value) -> bool:
-    return isinstance(value, v.Symbol) and value.name in ctx.release.known
+def _modules(ctx: FileContext, value: v.Value) -> list[str]:
+    symbols = [option.name for option in v.options(value) if isinstance(option, v.Symbol)]
+    return sorted(name for name in symbols if name in ctx.release.known)
 
 
 def _named(

@@ -27,8 +27,11 @@ def _call(ctx: FileContext, code: str, use: Use, call: ast.Call) -> Iterator[tup
     if not isinstance(path, ast.Constant) or not isinstance(path.value, str):
         return
     names = _names(call)
-    if names:
-        yield from _with_names(ctx, code, use, call, path, names)
+    if path.value in ctx.release.legacy_tops and names:
+        yield _package(ctx, code, use, call, path), {path, *names}
+    elif names:
+        for name in names:
+            yield from _name(ctx, code, path.value, name)
     elif ctx.release.legacy_root(path.value):
         yield _top(ctx, code, use, call, path), {path}
 
@@ -40,35 +43,27 @@ def _names(call: ast.Call) -> list[ast.Constant]:
     return [name for name in listed if isinstance(name, ast.Constant) and name.value]
 
 
-def _with_names(
-    ctx: FileContext, code: str, use: Use, call: ast.Call, path: ast.Constant, names: list[ast.Constant]
-) -> Iterator[tuple[Finding, Handled]]:
-    if path.value in ctx.release.legacy_tops:
-        yield _package(ctx, code, use, call, path), {path, *names}
-        return
-    for name in names:
-        old = f"{path.value}.{name.value}"
-        found = dotted.resolve(ctx.release, old)
-        new = found.new.rpartition(".")[2] if found else name.value
-        if found and not new:
-            yield ctx.needs_you(code, name, f"`{old}` has no successor", found.step), {name}
-        elif new != name.value:
-            edit = ReplaceString(ctx.source.span(name), str(name.value), str(new))
-            yield ctx.finding(code, name, f"`{name.value}` is `{new}` now", edits=[edit]), {name}
+def _name(ctx: FileContext, code: str, module: str, node: ast.Constant) -> Iterator[tuple[Finding, Handled]]:
+    old = str(node.value)
+    found = dotted.resolve(ctx.release, f"{module}.{old}")
+    new = found.new.rpartition(".")[2] if found else old
+    if found and not new:
+        yield ctx.needs_you(code, node, f"`{module}` has no `{old}` now", found.step), {node}
+    elif new != old:
+        edit = ReplaceString(ctx.source.span(node), old, new)
+        yield ctx.finding(code, node, f"`{old}` is `{new}` now", edits=[edit]), {node}
 
 
 def _package(ctx: FileContext, code: str, use: Use, call: ast.Call, path: ast.Constant) -> Finding:
     """``__import__("nkilib_standalone", fromlist=["nkilib"]).nkilib`` is the library's package itself."""
+    top, root = str(path.value), ctx.release.root
     follows = use.links[2] if len(use.links) > 2 else None
-    if (
-        not isinstance(follows, ast.Attribute)
-        or f"{path.value}.{follows.attr}" not in ctx.release.legacy_roots
-    ):
-        step = f"Import `{ctx.release.root}` itself, and drop the part of the path that follows it."
-        return ctx.needs_you(code, path, f"the package `{path.value}` is gone", step)
-    literal = ctx.segment(path).replace(str(path.value), ctx.release.root)
+    if not isinstance(follows, ast.Attribute) or f"{top}.{follows.attr}" not in ctx.release.legacy_roots:
+        step = f"Import `{root}` itself, and drop the part of the path that follows it."
+        return ctx.needs_you(code, path, f"the package `{top}` is gone", step)
+    literal = ctx.segment(path).replace(top, root)
     edit = Wrap(ctx.source.span(follows), f"{ctx.segment(call.func)}({literal})")
-    return ctx.finding(code, follows, f"`{path.value}` is `{ctx.release.root}` now", edits=[edit])
+    return ctx.finding(code, follows, f"`{top}` is `{root}` now", edits=[edit])
 
 
 def _top(ctx: FileContext, code: str, use: Use, call: ast.Call, path: ast.Constant) -> Finding:

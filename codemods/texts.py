@@ -21,6 +21,7 @@ from .source import Source
 CODE = "NKM110"
 _NO_COMMENTS = (".json",)
 _IMPORT_NAMES = re.compile(r"known[_-](first|third)[_-]party|\[mypy-|--cov\b|known[_-]local")
+_SPELLED = re.compile(r"(?<![\w./-])[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*[.:][A-Za-z_]\w*", re.ASCII)
 _WORD = re.compile(r"[^\s\"'`,;=\[\]{}()<>|]+")
 
 
@@ -47,6 +48,11 @@ def _checked(data: bytes, edit: Edit) -> Splice:
     if data[start:end] != edit.old.encode():
         raise EditRefused(edit, f"the text there is {data[start:end]!r}, not {edit.old!r}")
     return Splice(edit.span, edit.new.encode(), edit)
+
+
+def named_paths(data: bytes) -> frozenset[str]:
+    """The dotted paths that a text spells, a colon before the last part counting as a dot."""
+    return frozenset(match[0].replace(":", ".") for match in _SPELLED.finditer(data.decode("latin-1")))
 
 
 class _TextFile:

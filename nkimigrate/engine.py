@@ -128,14 +128,15 @@ def _reexporting(others: Iterable[str], exported: Mapping[str, Any]) -> list[Can
     modules = [(tail.encode(), names | {b"*"}) for tail, names in words.items()]
     found = []
     for path in others:
-        if not path.endswith((".py", ".pyi")):
+        kind = discovery.kind_of(os.path.basename(path))
+        if kind not in ("python", "text"):
             continue
         try:
-            data = reading.read(path)
+            data = reading.read(path, reading.LIMITS[kind])
         except reading.Unreadable:
             continue
         if any(tail in data and any(name in data for name in names) for tail, names in modules):
-            found.append(Candidate(path, "python", data))
+            found.append(Candidate(path, kind, data))
     return found
 
 

@@ -12,7 +12,7 @@ from .codemods.model import Edit, Finding, Outcome
 from .codemods.rule import Rule
 from .codemods.rules import all_rules
 from .codemods.source import Source
-from .codemods.texts import analyse_text, edit_text
+from .codemods.texts import analyse_text, edit_text, named_paths
 from .releases import load
 from .report.model import Problem
 
@@ -70,10 +70,10 @@ def analyse_task(setting: Setting, task: Task) -> Analysis | Problem:
     try:
         if task.kind == "python":
             return analyse(task.data, task.place, release, _rules(setting), task.world, setting.all_keywords)
-        found = [
-            f for f in analyse_text(task.data, task.place.path, task.kind, release) if setting.wants(f.code)
-        ]
-        return Analysis(tuple(found), 0, {}, frozenset(), frozenset())
+        texts = analyse_text(task.data, task.place.path, task.kind, release)
+        found = tuple(finding for finding in texts if setting.wants(finding.code))
+        named = named_paths(task.data) if task.kind == "text" else frozenset()
+        return Analysis(found, 0, {}, named, frozenset(key for key in task.world.outside if key in named))
     except SyntaxError as error:
         line, column = error.lineno or 1, error.offset or 1
         return Problem(

@@ -84,10 +84,11 @@ def _objection(ctx: FileContext, text: Text, part: Part, found: dotted.Path) -> 
 def _beside_itself(text: Text, new: str) -> bool:
     """Whether the same list, set or table of keys has the new path already."""
     inside = text.inside
-    if isinstance(inside, ast.Dict):
-        near = inside.keys if text.node in inside.keys else []
-    else:
-        near = inside.elts if isinstance(inside, ast.List | ast.Tuple | ast.Set) else []
+    near: list[ast.expr | None] = []
+    if isinstance(inside, ast.Dict) and text.node in inside.keys:
+        near += inside.keys
+    elif isinstance(inside, ast.List | ast.Tuple | ast.Set):
+        near += inside.elts
     return any(isinstance(node, ast.Constant) and node.value == new for node in near)
 
 
