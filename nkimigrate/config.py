@@ -15,7 +15,7 @@ class Options:
         mode: ``write`` files, or only report (``check``), or report with a ``diff``.
         release_from, release_to: the releases between which the code is taken.
         select, ignore: rule codes or prefixes of them; an empty ``select`` selects all.
-        exclude, extend_exclude: patterns as in a .gitignore file, instead of and in addition to the default ones.
+        exclude, extend_exclude: patterns as in a .gitignore file, instead of and beside the default ones.
         root: the folder to which those patterns are relative.
         jobs: processes to use; 0 chooses by the amount of work.
         all_keywords: give every keyword that can be given, not only those that must be.

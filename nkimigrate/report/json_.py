@@ -1,0 +1,86 @@
+"""The report for programs: a JSON document, as ``nkimigrate-report.schema.json`` beside this file says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from .. import __version__
+from ..codemods.model import Finding
+from .model import Problem
+from .view import NEEDS_YOU, NOTED, REWRITTEN, REWRITTEN_NOTED, View, by_code, by_path, counts
+
+SCHEMA_VERSION = 1
+
+
+def render(view: View) -> Iterator[str]:
+    """The document, line by line without newlines."""
+    return iter(json.dumps(document(view), indent=2).split("\n"))
+
+
+def document(view: View) -> dict[str, Any]:
+    """The report as JSON values; everything in it is deterministic."""
+    report = view.report
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "version": __version__,
+        "releases": {"from": report.release_from, "to": report.release_to},
+        "mode": view.mode,
+        "exit_code": view.exit_code,
+        "summary": {
+            "files": report.files,
+            "parsed_files": report.candidates,
+            "affected_files": len(by_path(view.findings)),
+            "changed_files": len(report.changes),
+            "problem_files": len({problem.path for problem in report.problems}),
+            **_counts(view.findings),
+            "suppressed": report.suppressed,
+        },
+        "rules": [{"code": code, **_counts(found)} for code, found in by_code(view.findings).items()],
+        "findings": [_finding(finding) for finding in view.findings],
+        "changed_files": [_text(change.path) for change in report.changes],
+        "problems": [_problem(problem) for problem in report.problems],
+    }
+
+
+def _counts(findings: Iterable[Finding]) -> dict[str, int]:
+    found = counts(findings)
+    return {
+        "places": sum(found.values()),
+        "rewritten": found[REWRITTEN],
+        "rewritten_with_note": found[REWRITTEN_NOTED],
+        "noted": found[NOTED],
+        "needs_you": found[NEEDS_YOU],
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "code": finding.code,
+        "outcome": finding.outcome.value,
+        "changed": bool(finding.edits),
+        "path": _text(finding.path),
+        "cell": finding.cell,
+        "line": finding.line,
+        "column": finding.column,
+        "end_line": finding.end_line,
+        "end_column": finding.end_column,
+        "message": _text(finding.message),
+        "step": _text(finding.step),
+    }
+
+
+def _problem(problem: Problem) -> dict[str, Any]:
+    return {
+        "code": problem.code,
+        "path": _text(problem.path),
+        "line": problem.line,
+        "column": problem.column,
+        "message": _text(problem.message),
+    }
+
+
+def _text(text: str) -> str:
+    """``text`` with halves of surrogate pairs escaped: names may hold some, strict parsers reject them."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,0 +1,160 @@
+"""The report for people: what changed, what is good to know, what needs a person, and a sum that adds up."""
+
+from __future__ import annotations
+
+from ..terminal import clean, painter
+from .view import KINDS, NEEDS_YOU, NOTED, REWRITTEN, REWRITTEN_NOTED, by_code, by_path, counts, kind
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from ..codemods.model import Finding
+    from .model import Problem
+    from .view import View
+
+    Paint = Callable[[str, str], str]
+
+_COLOUR_OF = {REWRITTEN: "green", REWRITTEN_NOTED: "yellow", NOTED: "yellow", NEEDS_YOU: "red"}
+_STEP_OF = {REWRITTEN: "note", REWRITTEN_NOTED: "note", NOTED: "note", NEEDS_YOU: "next"}
+_DONE = {
+    REWRITTEN: ("rewritten", "rewritten"),
+    REWRITTEN_NOTED: ("rewritten with a note", "rewritten with a note"),
+    NOTED: ("noted", "noted"),
+    NEEDS_YOU: ("needs you", "need you"),
+}
+_TO_DO = {
+    **_DONE,
+    REWRITTEN: ("to rewrite", "to rewrite"),
+    REWRITTEN_NOTED: ("to rewrite with a note", "to rewrite with a note"),
+}
+
+
+def render(view: View) -> Iterator[str]:
+    """The report, line by line without newlines."""
+    paint = painter(view.colour)
+    for heading, lines in _sections(view, paint):
+        shown = list(lines)
+        if shown and not view.quiet:
+            yield paint("bold", heading)
+        yield from shown
+        if shown and not view.quiet:
+            yield ""
+    if not view.quiet:
+        yield from _summary(view, paint)
+
+
+def summary(view: View) -> Iterator[str]:
+    """The last lines of the report alone."""
+    return _summary(view, painter(view.colour))
+
+
+def _sections(view: View, paint: Paint) -> Iterator[tuple[str, Iterable[str]]]:
+    rewritten = [f for f in view.findings if kind(f) == REWRITTEN]
+    notes = [f for f in view.findings if kind(f) in (REWRITTEN_NOTED, NOTED)]
+    yield "Rewritten" if view.mode == "write" else "To rewrite", _rewritten(view, rewritten, paint)
+    yield "Notes", _findings((f for f in notes if view.fails(f) or not view.quiet), paint)
+    yield "Needs you", _findings((f for f in view.findings if kind(f) == NEEDS_YOU), paint)
+    yield "Could not be handled", (_problem(p, paint) for p in view.report.problems)
+    if view.statistics:
+        yield "Rules", _statistics(view)
+
+
+def _rewritten(view: View, findings: list[Finding], paint: Paint) -> Iterable[str]:
+    """Place by place for a check, a line for each file once done; nothing where a diff says it better."""
+    if view.mode == "check" or view.verbose:
+        return _findings(findings, paint)
+    if view.mode == "diff" or view.quiet:
+        return ()
+    return (_file(path, found, paint) for path, found in by_path(findings).items())
+
+
+def _file(path: str, findings: list[Finding], paint: Paint) -> str:
+    rules = ", ".join(
+        f"{code} ×{len(found)}" if found[1:] else code for code, found in by_code(findings).items()
+    )
+    return f"{paint('bold', clean(path))}: {plural(len(findings), 'place')} ({rules})"
+
+
+def _findings(findings: Iterable[Finding], paint: Paint) -> Iterator[str]:
+    for finding in findings:
+        kind_ = kind(finding)
+        code = paint(_COLOUR_OF[kind_], finding.code)
+        yield f"{_place(finding, paint)} {code} {clean(finding.message)}"
+        if finding.step:
+            yield from _step(_STEP_OF[kind_], finding.step, paint)
+
+
+def _step(label: str, step: str, paint: Paint) -> Iterator[str]:
+    """The next step, indented; a step may hold a ready snippet of several lines."""
+    first, *more = step.rstrip().splitlines()
+    yield f"    {paint('cyan', label + ':')} {clean(first)}"
+    for line in more:
+        yield f"          {clean(line)}".rstrip()
+
+
+def _place(finding: Finding, paint: Paint) -> str:
+    return f"{paint('bold', clean(finding.path))}:{position(finding)}"
+
+
+def position(finding: Finding) -> str:
+    """``line:column``, after the cell in a notebook."""
+    cell = "" if finding.cell is None else f"cell {finding.cell}:"
+    return f"{cell}{finding.line}:{finding.column}"
+
+
+def _problem(problem: Problem, paint: Paint) -> str:
+    place = f"{paint('bold', clean(problem.path))}:{problem.line}:{problem.column}"
+    return f"{place} {paint('red', problem.code)} {clean(problem.message)}"
+
+
+def _statistics(view: View) -> Iterator[str]:
+    names = _names()
+    rows = [
+        (str(len(found)), code, names.get(code, ""), _parts(found, view.mode))
+        for code, found in by_code(view.findings).items()
+    ]
+    width = max((len(row[2]) for row in rows), default=0)
+    for count, code, name, parts in rows:
+        yield f"{count:>6}  {code}  {name:<{width}}  {parts}"
+
+
+def _names() -> dict[str, str]:
+    from ..codemods.rules import all_rules
+
+    return {rule.code: rule.name for rule in all_rules()}
+
+
+def _summary(view: View, paint: Paint) -> Iterator[str]:
+    report, findings = view.report, view.findings
+    if findings:
+        places, files = plural(len(findings), "place"), plural(len(by_path(findings)), "file")
+        yield paint("bold", f"{places} affected in {files}: {_parts(findings, view.mode)}{_suppressed(view)}")
+    elif not report.files:
+        yield "No files to look at: nothing matches, or all of it is excluded or ignored by git."
+    elif not report.problems:
+        yield f"Nothing to migrate in {plural(report.files, 'file')}{_suppressed(view)}."
+    if report.problems:
+        yield paint("red", f"{plural(len(report.problems), 'file')} could not be handled")
+    if view.mode == "check" and any(f.edits for f in findings):
+        yield "Run without --check to rewrite, or with --diff to see the changes."
+    if view.verbose:
+        yield (
+            f"{report.release_from} to {report.release_to}: {plural(report.files, 'file')} looked at, "
+            f"{report.candidates} parsed, {report.seconds:.2f} s"
+        )
+
+
+def _parts(findings: Iterable[Finding], mode: str) -> str:
+    words = _DONE if mode == "write" else _TO_DO
+    found = counts(findings)
+    return ", ".join(f"{found[k]} {words[k][found[k] != 1]}" for k in KINDS if found[k])
+
+
+def _suppressed(view: View) -> str:
+    return f" ({view.report.suppressed} suppressed)" if view.report.suppressed else ""
+
+
+def plural(number: int, noun: str) -> str:
+    """``1 file``, ``2 files``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

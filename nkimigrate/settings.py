@@ -1,0 +1,166 @@
+"""From a command line and a configuration file to what a run is asked to do."""
+
+from __future__ import annotations
+
+import os
+
+from . import configfile
+from .arguments import parts
+from .config import Options
+from .errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .configfile import ConfigFile
+
+STDIN = "-"
+_RULES = ("select", "ignore")
+_LISTS = (*_RULES, "exclude", "extend_exclude")
+
+
+class Settings:
+    """The merged values of command line and file. ``file.path`` is empty when there is no configuration file.
+
+    Raises UsageError for whatever cannot be meant.
+    """
+
+    def __init__(self, given: dict[str, Any]) -> None:
+        given.update({key: parts(given[key]) for key in _LISTS if key in given})
+        _check_combination(given)
+        self.file = _file(given)
+        self.values: dict[str, Any] = {**self.file.values, **given}
+        self.values["paths"] = given["paths"] or tuple(
+            os.path.normpath(os.path.join(_relative(self.file.folder), path))
+            for path in self.file.values.get("paths", ())
+        )
+        if given.get("quiet") or given.get("verbose"):  # either of them takes the other one back
+            self.values |= {"quiet": bool(given.get("quiet")), "verbose": bool(given.get("verbose"))}
+
+    def flag(self, key: str) -> bool:
+        return bool(self.values.get(key))
+
+    def text(self, key: str, default: str = "") -> str:
+        return str(self.values.get(key, default))
+
+    @property
+    def mode(self) -> str:
+        return "diff" if self.flag("diff") else "check" if self.flag("check") else "write"
+
+    @property
+    def stdin(self) -> bool:
+        return STDIN in self.values["paths"]
+
+
+def options(settings: Settings, given: dict[str, Any], stdin: bytes | None) -> Options:
+    """What the engine is asked to do. Raises UsageError for unknown rules and releases."""
+    values = settings.values
+    chosen: dict[str, Any] = {
+        "paths": (".",) if stdin is not None else values["paths"],
+        "mode": settings.mode,
+        **_releases(settings, given),
+        **{key: _codes(settings, given, key) for key in _RULES if values.get(key)},
+        **_patterns(settings, given),
+        "jobs": values.get("jobs", 0),
+        "all_keywords": settings.flag("all_keywords"),
+        "respect_gitignore": not settings.flag("no_gitignore"),
+        "cache": not settings.flag("no_cache"),
+    }
+    if stdin is not None:
+        chosen |= {"stdin": stdin, "stdin_filename": values.get("stdin_filename", "<stdin>")}
+    return Options(**chosen)
+
+
+def _check_combination(given: dict[str, Any]) -> None:
+    paths = given["paths"]
+    if given.get("check") and given.get("diff"):
+        raise UsageError("--check and --diff exclude each other; --diff exits like --check")
+    if given.get("quiet") and given.get("verbose"):
+        raise UsageError("--quiet and --verbose exclude each other")
+    if given.get("config") and given.get("isolated"):
+        raise UsageError("--config and --isolated exclude each other")
+    if STDIN in paths and len(paths) > 1:
+        raise UsageError("- (standard input) cannot be combined with other paths")
+    if "stdin_filename" in given and STDIN not in paths:
+        raise UsageError(
+            "--stdin-filename needs - as PATH: nkimigrate --stdin-filename model.py - < model.py"
+        )
+    if "" in paths:
+        raise UsageError("a PATH is empty; the current folder is .")
+
+
+def _file(given: dict[str, Any]) -> ConfigFile:
+    if given.get("isolated"):
+        return configfile.ConfigFile()
+    if "config" in given:
+        return configfile.named(given["config"])
+    paths = given["paths"] or (".",)
+    start = given.get("stdin_filename", ".") if paths[0] == STDIN else paths[0]
+    return configfile.nearest(start)
+
+
+def _relative(folder: str) -> str:
+    """The folder as a user would type it here."""
+    relative = os.path.relpath(folder)
+    return folder if relative.startswith(os.pardir) else relative
+
+
+def _releases(settings: Settings, given: dict[str, Any]) -> dict[str, str]:
+    """The releases that were named, if tables lead from one to the other."""
+    if "from" not in settings.values and "to" not in settings.values:
+        return {}
+    from .releases import UnknownStep, path_between
+
+    old, new = settings.text("from", Options.release_from), settings.text("to", Options.release_to)
+    try:
+        path_between(old, new)
+    except UnknownStep as error:
+        raise UsageError(f"{_origin(settings, given, 'from', 'to')}{error}") from None
+    return {"release_from": old, "release_to": new}
+
+
+def _codes(settings: Settings, given: dict[str, Any], key: str) -> tuple[str, ...]:
+    from .ruledocs import UnknownCode, prefix
+
+    try:
+        return tuple(map(prefix, settings.values[key]))
+    except UnknownCode as error:
+        raise UsageError(f"{_origin(settings, given, key)}--{key}: {error}") from None
+
+
+def _origin(settings: Settings, given: dict[str, Any], *keys: str) -> str:
+    """The configuration file, if that is where the values come from."""
+    return "" if any(key in given for key in keys) else f"{settings.file.path}: "
+
+
+def _patterns(settings: Settings, given: dict[str, Any]) -> dict[str, Any]:
+    """What to leave out. The file's patterns are relative to its folder, given ones to the current one."""
+    here, there = os.getcwd(), os.path.abspath(settings.file.folder)
+    root = os.path.commonpath((here, there))
+    chosen: dict[str, Any] = {"root": os.path.relpath(root)}
+    extend: tuple[str, ...] = ()
+    for values, folder in ((settings.file.values, there), (given, here)):
+        if "exclude" in values:
+            chosen["exclude"] = _from_root(values["exclude"], folder, root)
+        extend += _from_root(values.get("extend_exclude", ()), folder, root)
+    if "output" in given:  # or the next run would look for things to migrate in the report
+        extend += _from_root((f"./{_literal(given['output'])}",), here, root)
+    return {**chosen, "extend_exclude": extend}
+
+
+def _from_root(patterns: tuple[str, ...], folder: str, root: str) -> tuple[str, ...]:
+    """Patterns relative to ``folder``, made relative to ``root`` above it if they name folders."""
+    below = os.path.relpath(folder, root)
+    start = "/" if below == "." else f"/{_literal(below)}/"
+    found = []
+    for pattern in patterns:
+        sign, body = ("!", pattern[1:]) if pattern.startswith("!") else ("", pattern)
+        free = "/" not in body.rstrip("/") or body.startswith(("**/", f"{root.rstrip('/')}/"))
+        found.append(pattern if free else sign + start + body.removeprefix("./").lstrip("/"))
+    return tuple(found)
+
+
+def _literal(path: str) -> str:
+    """The pattern that matches this path only."""
+    return "".join(f"\\{char}" if char in "\\*?[" else char for char in path)
