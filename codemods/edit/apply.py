@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from bisect import bisect_right
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import accumulate
@@ -95,8 +95,8 @@ def _spliced(source: Source, tree: ast.Module, splices: Sequence[Splice]) -> tup
 
 
 def _blamed(new: Source, changes: Sequence[Splice], error: SyntaxError) -> Edit:
-    """The last edit that starts before the line after the error."""
+    """The last edit that starts on the error's line or before."""
     growth = accumulate(len(change.new) - (change.span[1] - change.span[0]) for change in changes)
     starts = [change.span[0] + grown for change, grown in zip(changes, [0, *growth], strict=False)]
-    line = min(error.lineno or 1, len(new.line_starts) - 1)
-    return changes[max(0, bisect_right(starts, new.line_starts[line]) - 1)].edit
+    end = (*new.line_starts[1:], len(new.utf8) + 1)[min(error.lineno or 1, len(new.line_starts)) - 1]
+    return changes[max(0, bisect_left(starts, end) - 1)].edit

@@ -65,9 +65,9 @@ def _merged(before: Space, after: Space, follows: bool, precedes: bool) -> Space
     """The white space that takes the place of an item and the white space on both sides."""
     if isinstance(before, cst.ParenthesizedWhitespace) and isinstance(after, cst.ParenthesizedWhitespace):
         return _joined(before, after) if precedes or _comments(before) or _comments(after) else after
-    if not precedes:
+    if _comments(before) or _comments(after):
         return before if _comments(before) else after
-    if _breaks(after) and (follows or _comments(after)):
+    if not precedes or (follows and _breaks(after) and not _breaks(before)):
         return after
     return before
 

@@ -6,7 +6,7 @@ import pytest
 from marked import KINDS, Edits, edited
 
 from nkimigrate.codemods.edit import EditRefused
-from nkimigrate.codemods.model import EditCall
+from nkimigrate.codemods.model import Edit, EditCall, Span
 
 
 def keywords(*wanted: tuple[int, str]) -> Edits:
@@ -148,7 +148,11 @@ REFUSED = {
     "keyword twice": ("«f(a, y=1)»", keywords((0, "y")), "'y' twice"),
     "added twice": ("«f(a, n=1)»", added(("n", "2")), "'n' twice"),
     "no such keyword": ("«f(a)»", dropped("k"), "no keyword argument 'k'"),
-    "renamed is not there": ("«f(**k)»", lambda c: [EditCall(c, renamed=(("k", "l"),))], "no keyword argument 'k'"),
+    "renamed is not there": (
+        "«f(**k)»",
+        lambda c: [EditCall(c, renamed=(("k", "l"),))],
+        "no keyword argument 'k'",
+    ),
     "no call": ("«f»(a)", keywords((0, "y")), "no call at this place"),
     "between statements": ("a\n«»\n\nf(a)", keywords((0, "y")), "no statement at this place"),
     "comment in the value": ("«f(a, k=(  # c\n 1))»", dropped("k"), "contains a comment"),
@@ -188,7 +192,9 @@ def test_positional_arguments_get_keywords(before: str, edits: Edits, after: str
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("before", "renamed", "after"), RENAMED.values(), ids=RENAMED)
-def test_keywords_get_other_names(before: str, renamed: tuple[tuple[str, str]], after: str, kind: str) -> None:
+def test_keywords_get_other_names(
+    before: str, renamed: tuple[tuple[str, str]], after: str, kind: str
+) -> None:
     check(before, lambda call: [EditCall(call, renamed=renamed)], after, kind)
 
 
@@ -214,7 +220,7 @@ def test_edits_of_one_call_are_merged() -> None:
     before = "«f(\n    a,\n    b,  # b\n    k=None,\n    l=2,\n)»\n"
     after = "f(\n    a,\n    y=b,  # b\n    m=2,\n    n=-a,\n)\n"
 
-    def edits(call: tuple[int, int]) -> list[EditCall]:
+    def edits(call: Span) -> list[Edit]:
         return [
             EditCall(call, keywords=((1, "y"),), dropped=("k",)),
             EditCall(call, renamed=(("l", "m"),), added=(("n", "-a"),)),
@@ -231,7 +237,9 @@ def test_several_added_arguments_keep_their_order() -> None:
 @pytest.mark.parametrize("indent", ["    ", "\t"])
 def test_added_where_only_a_comment_is(indent: str) -> None:
     before = f"if a:\n{indent}«f(  # none\n{indent})»"
-    assert edited(before, added(("n", "v"))).decode() == f"if a:\n{indent}f(  # none\n{indent * 2}n=v\n{indent})"
+    assert (
+        edited(before, added(("n", "v"))).decode() == f"if a:\n{indent}f(  # none\n{indent * 2}n=v\n{indent})"
+    )
 
 
 def test_wide_characters_around_and_inside() -> None:
