@@ -224,7 +224,8 @@ class _Walk:
         if excludes.any_file or ignores.any_file:
             for name in [*inside.files, *inside.links]:
                 if excludes.ignore(name, False) or ignores.ignore(name, False):
-                    del (items if name in items else inside.links)[name]
+                    items.pop(name, None)
+                    inside.links.pop(name, None)
         for name in inside.folders:
             if not (excludes.ignore(name, True) or ignores.ignore(name, True)):
                 items[f"{name}/"] = folder.below(name, ignores)

@@ -48,12 +48,12 @@ def read(path: str, limit: int = PYTHON_LIMIT, size: int = -1) -> bytes:
     """
     fd = _open(path)
     try:
-        if 0 <= size <= limit:
+        if 0 < size <= limit:  # a FIFO, too, has size 0
             data = os.read(fd, size + 1)
             if len(data) == size:
                 return data
-            os.lseek(fd, 0, os.SEEK_SET)
         _require_regular(fd, path)
+        os.lseek(fd, 0, os.SEEK_SET)
         return _read_all(fd, path, limit)
     except OSError as error:
         raise Unreadable(path, reason(error)) from None
