@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from .codemods.analyse import Analysis
     from .config import Options
     from .project import Candidate
-    from .report.model import Problem, Report
+    from .report.model import Problem
+    from .report.result import Report
     from .tasks import Setting, Task
 
 Progress = Callable[[str, int, int], None]
@@ -33,7 +34,7 @@ def run(options: Options, progress: Progress | None = None) -> Report:
     :class:`~nkimigrate.releases.UnknownStep` for releases there is no table for. Everything that is wrong
     with single files is in the report.
     """
-    from .report.model import Report
+    from .report.result import Report
 
     started = time.perf_counter()
     report = Report(release_from=options.release_from, release_to=options.release_to)
@@ -78,6 +79,7 @@ def _scan(options: Options, report: Report, clean: CleanFiles | None) -> tuple[l
         exclude=options.exclude,
         extend_exclude=options.extend_exclude,
         respect_gitignore=options.respect_gitignore,
+        root=options.root,
         on_error=lambda path, message: _problem(report, "NKM902", path, message),
     )
     for found in files:
