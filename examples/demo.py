@@ -29,8 +29,8 @@ def main(command: str, folder: str) -> str:
     original = contents(copy)
 
     diff = run(command, copy, "--diff", show=False)
-    headline("Before it writes anything: a few of the changes")
-    say(telling_hunks(diff.stdout))
+    headline("Before anything is written: a few of the changes")
+    say(f"$ nkimigrate --diff {copy.name}\n{telling_hunks(diff.stdout) or diff.stderr}")
     preview = contents(copy)
 
     headline("The migration")
@@ -38,7 +38,9 @@ def main(command: str, folder: str) -> str:
     migrated = contents(copy)
 
     headline("The same again")
-    second = run(command, copy, "--quiet")
+    second = run(command, copy, show=False)
+    summary = "\n".join(second.stdout.splitlines()[-2:])
+    say(f"$ nkimigrate {copy.name} | tail -n 2\n{summary}{second.stderr}")
     again = contents(copy)
 
     promises = {
@@ -91,11 +93,9 @@ def run(command: str, copy: Path, *options: str, show: bool = True) -> subproces
     words = [*options, copy.name]
     if show:
         say(f"$ nkimigrate {shlex.join(words)}")
+    output = None if show else subprocess.PIPE
     return subprocess.run(
-        [Path(command).resolve(), *words],
-        cwd=copy.parent,
-        stdout=None if show else subprocess.PIPE,
-        text=True,
+        [Path(command).absolute(), *words], cwd=copy.parent, stdout=output, stderr=output, encoding="utf-8"
     )
 
 
@@ -125,4 +125,4 @@ def say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main(*sys.argv[1:]) or 0)
