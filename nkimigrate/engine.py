@@ -126,8 +126,8 @@ def _reexporting(others: Iterable[str], exported: Mapping[str, Any]) -> list[Can
     words = {key.rpartition(".")[0].rpartition(".")[2]: set[bytes]() for key in exported}
     for key in exported:
         module, _, name = key.rpartition(".")
-        words[module.rpartition(".")[2]].add(name.encode())
-    modules = [(tail.encode(), names | {b"*"}) for tail, names in words.items()]
+        words[module.rpartition(".")[2]].add(os.fsencode(name))
+    modules = [(os.fsencode(tail), names | {b"*"}) for tail, names in words.items()]
     found = []
     for path in others:
         kind = discovery.kind_of(os.path.basename(path))
