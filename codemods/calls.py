@@ -152,6 +152,17 @@ def _choose(
     return _by_form(ctx, call, form, callee, change, old, arguments)
 
 
+def chosen_signature(
+    ctx: FileContext, call: Call, callee: Callee, arguments: list[ast.expr]
+) -> Signature | None:
+    """The parameters of a changed callable that a call was written for; None when it did not change."""
+    pairs = ctx.release.forms.get(callee.name, ())
+    form = call_form(ctx, call, callee, arguments)
+    for change, old in _fitting(ctx, pairs, form):
+        return change.signature if already_new(change, old, form, arguments) else old.signature
+    return next((change.signature for change in ctx.release.calls if change.name == callee.name), None)
+
+
 def _fitting(
     ctx: FileContext, pairs: tuple[tuple[CallChange, OldForm], ...], form: CallForm
 ) -> tuple[tuple[CallChange, OldForm], ...]:

@@ -79,7 +79,10 @@ class TypeChange:
 
 @dataclass(frozen=True)
 class Behaviour:
-    """Something that changed without a textual change; see the schema for ``kind`` and ``when``."""
+    """Something that changed without a textual change; see the schema for ``kind`` and ``when``.
+
+    ``signature`` is that of a callable that is not among the changed calls, to find positional arguments.
+    """
 
     id: str
     symbols: tuple[str, ...]
@@ -90,10 +93,12 @@ class Behaviour:
     outcome: str
     parameter: str = ""
     value: str = ""
+    signature: Signature | None = None
 
     @classmethod
     def from_dict(cls, table: Mapping[str, Any]) -> Behaviour:
-        return cls(**{**table, "symbols": tuple(table["symbols"])})
+        signature = Signature(table["signature"]) if "signature" in table else None
+        return cls(**{**table, "symbols": tuple(table["symbols"]), "signature": signature})
 
 
 @dataclass(frozen=True)
@@ -228,6 +233,15 @@ class Release:
     def new_symbol(self) -> Mapping[str, str]:
         """Old qualified name → new qualified name, for symbols and for every symbol of a moved module."""
         return {**self.symbols, **{f.name: c.name for c in self.calls for f in c.old if f.name != c.name}}
+
+    def behaviours_of(self, *kinds: str) -> Mapping[str, tuple[Behaviour, ...]]:
+        """Qualified name → what changed about it, of the given kinds; names in this release's spelling."""
+        table: dict[str, tuple[Behaviour, ...]] = {}
+        for behaviour in self.behaviours:
+            names = {self.defining(name) for name in behaviour.symbols} if behaviour.kind in kinds else ()
+            for name in names:
+                table[name] = (*table.get(name, ()), behaviour)
+        return table
 
     @cached_property
     def private_by_name(self) -> Mapping[str, PrivateKernel]:

@@ -395,7 +395,10 @@ def test_behaviours_are_well_formed(behaviour: Mapping[str, Any]) -> None:
     assert behaviour["kind"] in KINDS
     assert behaviour["outcome"] in {"noted", "needs-you"}
     assert behaviour["symbols"]
-    if behaviour["when"] == "always":
+    if behaviour["kind"] == "match":
+        assert "parameter" not in behaviour
+        assert isinstance(ast.literal_eval(behaviour["value"]), str)
+    elif behaviour["when"] == "always":
         assert not {"parameter", "value"} & set(behaviour)
     else:
         assert behaviour["when"] in WITH_PARAMETER
@@ -403,6 +406,15 @@ def test_behaviours_are_well_formed(behaviour: Mapping[str, Any]) -> None:
         assert ("value" in behaviour) or behaviour["when"] not in WITH_VALUE
     for symbol in behaviour["symbols"]:
         assert NEW.has(symbol) or exists_in_old(symbol) or symbol in TABLE["throughs"]
+
+
+def test_signatures_of_behaviours_are_those_of_both_releases() -> None:
+    for behaviour in BEHAVIOURS:
+        if "signature" in behaviour:
+            for symbol in behaviour["symbols"]:
+                known = NEW.signature(symbol) or NEW.signature(TABLE["throughs"].get(symbol, ""))
+                assert known is not None
+                assert names(parameters(behaviour["signature"])) == names(known)
 
 
 def test_values_of_behaviours_exist() -> None:
