@@ -108,6 +108,13 @@ class ReplaceStatement:
 
 
 @dataclass(frozen=True, slots=True)
+class RemoveStatement:
+    """Take the simple statement at ``span`` away, with its lines and the comment behind it."""
+
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
 class KeepBody:
     """Replace the ``try`` statement at ``span`` by its body, in which other edits may apply.
 
@@ -145,6 +152,7 @@ Edit = (
     | EditImport
     | InsertBefore
     | ReplaceStatement
+    | RemoveStatement
     | KeepBody
     | ReplaceText
     | AddImport

@@ -14,6 +14,15 @@ from .signature import Signature
 
 
 @dataclass(frozen=True)
+class Flag:
+    """A boolean parameter that is ``parameter`` now, with a qualified enum member for either value."""
+
+    parameter: str
+    true: str
+    false: str
+
+
+@dataclass(frozen=True)
 class OldForm:
     """How a callable was declared in one dialect of the old release.
 
@@ -22,7 +31,9 @@ class OldForm:
         renamed: parameters that have another name now, old → new.
         added: parameters required now, with their value in terms of old ones (``{old_name}``).
         dropped: parameters that are gone, with the only literal value that may be dropped in silence.
+        flags: boolean parameters that became one of an enumeration.
         rewrite: ``keywords`` (mechanical), ``template`` (a rule of its own) or ``human``.
+        template: which rule's, for ``template``.
     """
 
     dialect: str
@@ -31,7 +42,9 @@ class OldForm:
     renamed: Mapping[str, str]
     added: Mapping[str, str]
     dropped: Mapping[str, str]
+    flags: Mapping[str, Flag]
     rewrite: str
+    template: str
     step: str
 
     @classmethod
@@ -43,7 +56,9 @@ class OldForm:
             renamed=table.get("renamed", {}),
             added=table.get("added", {}),
             dropped=table.get("dropped", {}),
+            flags={k: Flag(**v) for k, v in table.get("flags", {}).items()},
             rewrite=table.get("rewrite", "keywords"),
+            template=table.get("template", ""),
             step=table.get("step", ""),
         )
 
@@ -51,30 +66,53 @@ class OldForm:
 @dataclass(frozen=True)
 class CallChange:
     """A callable whose name or signature changed; ``old`` holds one form for each dialect, the release's
-    own first.
+    own first; ``enums`` the enumerations that parameters now insist on.
     """
 
     name: str
     signature: Signature
     old: tuple[OldForm, ...]
+    enums: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_dict(cls, table: Mapping[str, Any]) -> CallChange:
         name = table["name"]
         forms = tuple(OldForm.from_dict(name, old) for old in table["old"])
-        return cls(name, Signature(table["signature"]), forms)
+        return cls(name, Signature(table["signature"]), forms, table.get("enums", {}))
 
 
 @dataclass(frozen=True)
 class TypeChange:
-    """A class whose instances changed: renamed attributes, lists that became tuples, methods that return
-    the class.
+    """A class whose instances changed.
+
+    Attributes:
+        attributes: renamed attributes, old → new.
+        tuples: attributes, and methods by what they return, that were lists and are tuples.
+        chain: methods that return an object of the class.
+        static: methods that are called without an object.
+        integers: methods with a parameter that must be a Python int, and that parameter's name and position.
+        needs: attributes that the object given to the constructor must have now.
     """
 
     name: str
-    attributes: Mapping[str, str]
-    tuples: tuple[str, ...]
-    chain: tuple[str, ...]
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    tuples: tuple[str, ...] = ()
+    chain: tuple[str, ...] = ()
+    static: tuple[str, ...] = ()
+    integers: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
+
+    @classmethod
+    def from_dict(cls, name: str, table: Mapping[str, Any]) -> TypeChange:
+        return cls(
+            name,
+            table.get("attributes", {}),
+            tuple(table.get("tuples", ())),
+            tuple(table.get("chain", ())),
+            tuple(table.get("static", ())),
+            {k: (str(v["parameter"]), int(v["position"])) for k, v in table.get("integers", {}).items()},
+            tuple(table.get("needs", ())),
+        )
 
 
 @dataclass(frozen=True)
@@ -131,6 +169,7 @@ class Release:
     Attributes:
         known: the modules of either release (empty when the table does not list them).
         root_dialects: legacy root → dialects that are spelled with it, the release's own root first.
+        enums: enumerations and the values of their members.
         folders: folders of the product's source tree that have another name now, old → new.
         repository: the name of the product's repository, as it stands in URLs.
     """
@@ -155,6 +194,7 @@ class Release:
     notes_url: str = ""
     known: frozenset[str] = frozenset()
     folders: Mapping[str, str] = field(default_factory=dict)
+    enums: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     root_dialects: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     repository: str = ""
 
@@ -177,8 +217,9 @@ class Release:
             stars={k: tuple(v) for k, v in data.get("stars", {}).items()},
             new_stars={k: tuple(v) for k, v in data.get("new_stars", {}).items()},
             calls=tuple(CallChange.from_dict(t) for t in data.get("calls", ())),
-            types={k: _type_change(k, v) for k, v in data.get("types", {}).items()},
+            types={k: TypeChange.from_dict(k, v) for k, v in data.get("types", {}).items()},
             behaviours=tuple(Behaviour.from_dict(t) for t in data.get("behaviours", ())),
+            enums=data.get("enums", {}),
             private=tuple(PrivateKernel.from_dict(t) for t in data.get("private", ())),
             notes_url=head.get("notes_url", ""),
             known=frozenset(head.get("known", ())),
@@ -267,9 +308,3 @@ class Release:
                 moved = new + qualified[len(old) :]
                 return self.new_symbol.get(moved, moved)
         return qualified
-
-
-def _type_change(name: str, table: Mapping[str, Any]) -> TypeChange:
-    return TypeChange(
-        name, table.get("attributes", {}), tuple(table.get("tuples", ())), tuple(table.get("chain", ()))
-    )

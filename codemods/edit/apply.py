@@ -8,13 +8,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import accumulate
 
-from ..model import AddImport, Edit, EditImport, InsertBefore, KeepBody, ReplaceText
+from ..model import AddImport, Edit, EditImport, InsertBefore, KeepBody, RemoveStatement, ReplaceText
 from ..source import Source
 from .locate import Place, locate, parse
 from .refusal import EditRefused as EditRefused
 from .render import import_splices, removed_statements, rendered
 from .splices import Splice, ordered, splice
-from .statements import inserted
+from .statements import inserted, taken_away
 from .text import apply_text as apply_text
 from .toplevel import additions
 from .tries import collapsed, in_dropped_arm, kept
@@ -70,6 +70,8 @@ def _single(source: Source, tree: ast.Module, placed: Sequence[tuple[Edit, Place
     for edit, place in placed:
         if isinstance(edit, InsertBefore):
             yield inserted(source, tree, place, edit)
+        elif isinstance(edit, RemoveStatement):
+            yield taken_away(source, place, edit)
         elif not isinstance(edit, KeepBody):
             inside.append((edit, place))
     outermost = units(source, inside)

@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Collection, Sequence
 
-from ..model import Edit, InsertBefore, ReplaceStatement, Span
+from ..model import Edit, InsertBefore, RemoveStatement, ReplaceStatement, Span
 from ..source import Source
 from .lines import indentation, line_end, line_start, newline, next_line, owns_lines, starts_line, tail
 from .locate import Place, first_offset
@@ -57,6 +57,21 @@ def removed(source: Source, place: Place, edit: Edit, going: Collection[ast.AST]
     if rest[1]:
         return Splice((start, rest[0]), b"", edit)
     return Splice((line_start(source.utf8, start), next_line(source.utf8, end)), b"", edit)
+
+
+def taken_away(source: Source, place: Place, edit: RemoveStatement) -> Splice:
+    """Without a simple statement, its lines and the comment behind it.
+
+    Raises:
+        EditRefused: it is a compound one, shares its line, or nothing would be left of its block.
+    """
+    span, node = target(source, place, edit)
+    if hasattr(node, "body"):
+        raise EditRefused(edit, "the statement has a body")
+    _check_lines(source, node, edit, owns_lines(source.utf8, span))
+    if len(place.blocks[place.path.index(node)] or []) < 2:
+        raise EditRefused(edit, "nothing would be left of the block")
+    return Splice((line_start(source.utf8, span[0]), next_line(source.utf8, span[1])), b"", edit)
 
 
 def behind(source: Source, span: Span, code: Sequence[str], edit: Edit) -> Splice:

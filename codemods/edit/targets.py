@@ -14,6 +14,7 @@ from ..model import (
     EditCall,
     EditImport,
     InsertBefore,
+    RemoveStatement,
     Rename,
     ReplaceStatement,
     ReplaceString,
@@ -125,7 +126,9 @@ def _import(source: Source, place: Place, edit: EditImport) -> Target:
     return edit.span, node
 
 
-def _statement(source: Source, place: Place, edit: ReplaceStatement | InsertBefore) -> Target:
+def _statement(
+    source: Source, place: Place, edit: ReplaceStatement | InsertBefore | RemoveStatement
+) -> Target:
     for node in place.path:
         if isinstance(node, ast.stmt):
             start, (inner, end) = first_offset(source, node), source.span(node)
@@ -142,6 +145,7 @@ _TARGETS: dict[type, Callable[[Source, Place, Any], Target]] = {
     EditImport: _import,
     ReplaceStatement: _statement,
     InsertBefore: _statement,
+    RemoveStatement: _statement,
 }
 
 

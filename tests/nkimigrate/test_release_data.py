@@ -167,7 +167,9 @@ def test_first_breaking_position(name: str, dialect: str) -> None:
 def test_parameters_named_by_a_form_exist(pair: tuple[Mapping[str, Any], Mapping[str, Any]]) -> None:
     call, form = pair
     old, new = names(parameters(form["signature"])), names(parameters(call["signature"]))
-    assert set(form) <= {"dialect", "name", "signature", "renamed", "added", "dropped", "rewrite", "step"}
+    keys = "dialect name signature renamed added dropped flags rewrite template step"
+    assert set(form) <= set(keys.split())
+    assert ("template" in form) == (form["rewrite"] == "template")
     assert form["dialect"] in ("2.27", *DIALECTS)
     for before, after in form.get("renamed", {}).items():
         assert (before in old, before in new, after in old, after in new) == (True, False, False, True)
@@ -179,6 +181,11 @@ def test_parameters_named_by_a_form_exist(pair: tuple[Mapping[str, Any], Mapping
         ast.parse(re.sub(r"[{}]", "", template), mode="eval")
     for value in form.get("dropped", {}).values():
         ast.literal_eval(value)
+    for before, flag in form.get("flags", {}).items():
+        assert before in old
+        assert flag["parameter"] in new
+        assert NEW.has(flag["true"].rpartition(".")[0])
+        assert NEW.has(flag["false"].rpartition(".")[0])
 
 
 @pytest.mark.parametrize("pair", [p for p in CALLS if p[1]["rewrite"] == "keywords"], ids=label)
@@ -370,8 +377,23 @@ def test_types() -> None:
     assert list(TABLE["types"]) == [view]
     entry = TABLE["types"][view]
     assert entry["attributes"] == {"sizes": "shape"}
-    assert entry["tuples"] == ["shape", "strides"]
+    assert entry["tuples"] == ["shape", "strides", "get_trivial_strides"]
+    assert entry["needs"] == ["dtype"]
     assert all(NEW.signature(f"{view}.{method}") is not None for method in entry["chain"])
+    for method, place in entry["integers"].items():
+        signature = NEW.signature(f"{view}.{method}")
+        assert signature is not None
+        assert names(normal(signature))[place["position"]] == place["parameter"]
+
+
+def test_enumerations() -> None:
+    """Values as the sources of both releases have them; every enumeration a call insists on is listed."""
+    assert TABLE["enums"] == {
+        "nkilib.core.utils.common_types.ActFnType": {"SiLU": 0, "GELU": 1, "GELU_Tanh_Approx": 2, "Swish": 3}
+    }
+    for call in TABLE["calls"]:
+        assert set(call.get("enums", {})) <= set(names(parameters(call["signature"])))
+        assert set(call.get("enums", {}).values()) <= set(TABLE["enums"])
 
 
 # -- behaviours -------------------------------------------------------------------------------------------

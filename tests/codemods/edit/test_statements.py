@@ -1,4 +1,4 @@
-"""InsertBefore, ReplaceStatement and KeepBody."""
+"""InsertBefore, ReplaceStatement, RemoveStatement and KeepBody."""
 
 from __future__ import annotations
 
@@ -6,7 +6,16 @@ import pytest
 from marked import KINDS, Edits, edited
 
 from nkimigrate.codemods.edit import EditRefused
-from nkimigrate.codemods.model import Edit, EditImport, InsertBefore, KeepBody, Rename, ReplaceStatement, Span
+from nkimigrate.codemods.model import (
+    Edit,
+    EditImport,
+    InsertBefore,
+    KeepBody,
+    RemoveStatement,
+    Rename,
+    ReplaceStatement,
+    Span,
+)
 
 
 def insert(*lines: str) -> Edits:
@@ -71,7 +80,7 @@ KEPT = {
         "from a import b\nx\n",
     ),
     "in a block": (
-        "if x:\n    «try:\n        a\n        b\n    except A:\n        e\n    except B:\n        e»\n    d\n",
+        "if x:\n    «try:\n        a\n        b\n    except A:\n        e\n    except:\n        e»\n    d\n",
         "if x:\n    a\n    b\n    d\n",
     ),
     "comments": (
@@ -175,6 +184,34 @@ def test_nothing_is_inserted_inside_of_what_is_replaced() -> None:
 
     with pytest.raises(EditRefused, match="overlaps another edit: ReplaceStatement"):
         edited("«if a:\n    «b»»", edits)
+
+
+REMOVED = {
+    "between": ("a\n«b()»\nc\n", "a\nc\n"),
+    "its comment goes too": ("if x:\n    «b()»  # why\n    c  # d\n", "if x:\n    c  # d\n"),
+    "over several lines": ("if x:\n    a\n    «b(\n        1,\n    )»\nc\n", "if x:\n    a\nc\n"),
+    "a comment before it stays": ("a\n# b\n«b()»\nc\n", "a\n# b\nc\n"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("before", "after"), REMOVED.values(), ids=REMOVED)
+def test_removal(before: str, after: str, kind: str) -> None:
+    assert edited(before, lambda span: [RemoveStatement(span)], kind) == KINDS[kind](after)
+
+
+@pytest.mark.parametrize(
+    ("before", "reason"),
+    [
+        ("if x:\n    «b()»\nc\n", "nothing would be left"),
+        ("a; «b()»\n", "shares its line"),
+        ("a\n«if b:\n    c»\n", "has a body"),
+        ("a\nb(«c»)\n", "no statement"),
+    ],
+)
+def test_removal_refused(before: str, reason: str) -> None:
+    with pytest.raises(EditRefused, match=reason):
+        edited(before, lambda span: [RemoveStatement(span)])
 
 
 @pytest.mark.parametrize("kind", KINDS)
