@@ -14,7 +14,7 @@ from unprivileged import unprivileged, users_folder
 from nkimigrate.discovery import PathError, discover
 
 
-def grow(root: Path, *names: str, **contents: str) -> None:
+def grow(root: Path, *names: str) -> None:
     """Make files below ``root``; a name that ends with a slash is a folder."""
     for name in names:
         path = root / name
@@ -236,6 +236,15 @@ def test_gitignore_files_from_the_repositorys_root_downwards(here: Path) -> None
     assert len(names(respect_gitignore=False)) == 6
 
 
+def test_the_nearest_file_above_the_given_folder_is_the_strongest(here: Path) -> None:
+    grow(here, ".git/", "x/y/z/a.py")
+    write(here / ".gitignore", "a.py\n")
+    write(here / "x/.gitignore", "!a.py\n")
+    assert names("x/y/z") == ["x/y/z/a.py"]
+    write(here / "x/y/.gitignore", "a.py\n")
+    assert names("x/y/z") == []
+
+
 def test_an_ignored_folder_is_not_entered_for_an_exception_inside(here: Path) -> None:
     grow(here, ".git/", "gen/a.py", "a.py")
     write(here / ".gitignore", "gen/\n!gen/a.py\n")
@@ -336,6 +345,14 @@ def test_links_out_of_the_tree_are_followed_and_come_last(here: Path) -> None:
     assert names("src") == ["src/z.py", "src/a.py"]
     assert names("src", "other") == ["src/z.py", "other/real.py"]
     assert names("src/b.py", "src", "other") == ["src/b.py", "src/z.py"]
+
+
+def test_links_come_in_the_order_of_their_paths(here: Path) -> None:
+    links = [f"src/{letter}.py" for letter in "abcdefghij"]
+    grow(here, "src/", *(f"other/{index}.py" for index in range(10)))
+    for index, link in enumerate(links):
+        os.symlink(f"../other/{9 - index}.py", link)
+    assert names("src") == links
 
 
 def test_links_to_nowhere_are_passed_over(here: Path) -> None:
