@@ -129,7 +129,7 @@ def run(*paths: Path) -> None:
     assert not report.problems
 
 
-@pytest.mark.parametrize("mode", [0o644, 0o600, 0o755, 0o664, 0o444])
+@pytest.mark.parametrize("mode", [0o644, 0o600, 0o755, 0o664])
 def test_mode_bits_stay(tmp_path: Path, mode: int) -> None:
     file = tmp_path / "app.py"
     file.write_text("import nkilib_standalone.nkilib\n")
@@ -137,6 +137,15 @@ def test_mode_bits_stay(tmp_path: Path, mode: int) -> None:
     run(tmp_path)
     assert file.read_text() == "import nkilib\n"
     assert stat.S_IMODE(file.stat().st_mode) == mode
+
+
+def test_a_read_only_file_is_left_alone_and_named(tmp_path: Path) -> None:
+    file = tmp_path / "app.py"
+    file.write_text("import nkilib_standalone.nkilib\n")
+    file.chmod(0o444)
+    report = engine.run(Options(paths=(str(tmp_path),), jobs=1, cache=False))
+    assert [(p.code, Path(p.path).name) for p in report.problems] == [("NKM907", "app.py")]
+    assert file.read_text() == "import nkilib_standalone.nkilib\n"
 
 
 def test_a_link_stays_a_link_and_its_target_is_rewritten_once(tmp_path: Path) -> None:

@@ -284,9 +284,19 @@ SHAPES = {
         "p(qkv)",
     ),
     "launch": ("from nkilib.core.qkv.qkv import qkv\n\nf = qkv[2]", "f"),
+    "jit at the launch": ("import nki\nfrom nkilib.core.qkv.qkv import qkv", "nki.jit(qkv)[2]"),
+    "jit with options": ("import nki\nfrom nkilib.core.qkv.qkv import qkv", 'nki.jit(mode="torchxla")(qkv)'),
+    "unwrapped": ("from nkilib.core.qkv.qkv import qkv", "qkv.__wrapped__"),
+    "stored in a table": ('from nkilib.core.qkv.qkv import qkv\n\nT = {}\nT["qkv"] = qkv', 'T["qkv"]'),
     "conditional": ("from nkilib.core.qkv.qkv import qkv, qkv_cte\n\nf = qkv if DEBUG else qkv_cte", "f"),
     "getattr": ('import nkilib.core.qkv.qkv as Q\n\nf = getattr(Q, "qkv")', "f"),
-    "inside a function": ("def load():\n    pass", "qkv"),
+    "inside a function": ("def load():\n    pass", "inner"),
+    "rebinding by a launch": ("from nkilib.core.qkv.qkv import qkv\n\nqkv = qkv[2]", "qkv"),
+    "rebinding by a partial": (
+        "from functools import partial\n\nfrom nkilib.core.qkv.qkv import qkv\n\nqkv = partial(qkv)",
+        "qkv",
+    ),
+    "rebinding by jit": ("import nki\nfrom nkilib.core.qkv.qkv import qkv\n\nqkv = nki.jit(qkv)", "qkv"),
     "class attribute": (
         "from nkilib.core.qkv.qkv import qkv\n\n\nclass Ops:\n    project = qkv\n",
         "Ops.project",
@@ -297,7 +307,7 @@ SHAPES = {
 @pytest.mark.parametrize(("setup", "callee"), SHAPES.values(), ids=SHAPES.keys())
 def test_no_shape_of_a_callee_is_missed_in_silence(setup: str, callee: str) -> None:
     """django-upgrade, ruff and others leave calls through an alias untouched and say nothing."""
-    inner = "    from nkilib.core.qkv.qkv import qkv\n\n" if callee == "qkv" else ""
+    inner = "    from nkilib.core.qkv.qkv import qkv as inner\n\n" if callee == "inner" else ""
     run = f"def run(x, w, layout, b, DEBUG=0):\n{inner}    return {callee}(x, w, layout, b, False)\n"
     before = f"{setup}\n\n\n{run}"
     check_transformed(before, before.replace("b, False)", "b, fused_residual_add=False)"), code="NKM201")
@@ -307,7 +317,7 @@ def test_surplus_arguments_are_never_deleted() -> None:
     """hypothesis' codemod zipped arguments with parameters and dropped the rest."""
     text = (
         "from nkilib.core.output_projection.output_projection_tkg import output_projection_tkg\n\n"
-        "output_projection_tkg(a, w, b, True, False, 1, 2)\n"
+        "output_projection_tkg(a, w, b, True, False, 1, 2, 3, 4)\n"
     )
     check_reported(text, "NKM201", 3, "positional")
 

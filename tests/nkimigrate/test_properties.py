@@ -23,11 +23,10 @@ from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 
 from nkimigrate.codemods.analyse import Place, World, analyse
-from nkimigrate.codemods.edit.apply import apply
 from nkimigrate.codemods.model import Finding, Outcome
 from nkimigrate.codemods.release import Release
 from nkimigrate.codemods.rules import all_rules
-from nkimigrate.codemods.source import Source
+from nkimigrate.tasks import Edited, Job, Setting, Task, edit_task
 
 ROOT = "fakelib"
 MODULE = "fakelib.core.up"
@@ -71,7 +70,7 @@ def text(names: tuple[str, ...], required: frozenset[str]) -> str:
 def changes(draw: st.DrawFn, added: bool = False) -> Change:
     """A signature of up to eight parameters; up to three inserted, some renamed, perhaps two swapped."""
     count = draw(st.integers(1, 8))
-    required_count = draw(st.integers(0, count))
+    required_count = draw(st.integers(0, (count + 1) // 2))
     old = tuple(f"p{i}" for i in range(count))
     renamed = {n: f"r{n[1:]}" for n in draw(st.sets(st.sampled_from(old), max_size=2))}
     new = [renamed.get(n, n) for n in old]
@@ -84,7 +83,7 @@ def changes(draw: st.DrawFn, added: bool = False) -> Change:
         sources = draw(st.lists(st.sampled_from(old[:required_count]), min_size=1, max_size=2))
         extra["end"] = " + ".join(f"{{{n}}}" for n in sources)
         new.insert(required_count, "end")
-    for i in range(draw(st.integers(0, 3))):
+    for i in range(draw(st.integers(0 if extra else 1, 3))):
         new.insert(draw(st.integers(required_count + len(extra), len(new))), f"q{i}")
     new_required = frozenset(renamed.get(n, n) for n in required) | frozenset(extra)
     names = draw(st.sampled_from([("kernel", "kernel"), ("kernel", "core")]))
@@ -113,26 +112,32 @@ PURE = ("x{0}", "'s{0}'")
 
 @dataclass(frozen=True)
 class CallText:
-    """The source of a call, with what decides how much can be proven about it."""
+    """The source of a call, with what decides how much can be proven about it.
+
+    ``stars`` holds the positions ``(first, end)`` that each starred literal fills.
+    """
 
     source: str
     unknown: bool
+    stars: tuple[tuple[int, int], ...]
 
 
 @st.composite
 def calls(draw: st.DrawFn, change: Change, pure: bool = False) -> CallText:
     """Any way to write a call: positions, keywords in any order, literal and unknown stars, any layout."""
-    positional = draw(st.integers(0, len(change.old)))
+    positional = max(0, len(change.old) - draw(st.integers(0, 4)))
     later = [n for n in change.old[positional:] if n in change.required or draw(st.booleans())]
     keywords = draw(st.permutations(later))
     kinds = PURE if pure else EXPRESSIONS
     expression = st.sampled_from(kinds)
     arguments: list[str] = []
+    stars: list[tuple[int, int]] = []
     i = 0
     while i < positional:
-        width = draw(st.sampled_from([1, 1, 1, 1, 2, 3]))
+        width = draw(st.sampled_from([1, 1, 1, 1, 0, 2, 3]))
         items = [draw(expression).format(n) for n in range(i, min(i + width, positional))]
-        arguments.append(items[0] if width == 1 else "*(" + ", ".join(f"{item}" for item in items) + ",)")
+        arguments.append(items[0] if width == 1 else f"*[{', '.join(items)}]")
+        stars += [] if width == 1 else [(i, i + len(items))]
         i += width
     unknown = not pure and draw(st.integers(0, 5)) == 0
     if unknown:
@@ -147,7 +152,7 @@ def calls(draw: st.DrawFn, change: Change, pure: bool = False) -> CallText:
     )
     end = draw(st.sampled_from(["", ",", " ", "\n    ", ",\n    ", ",  # last\n    "])) if arguments else ""
     callee = draw(st.sampled_from(["{0}", "{0}[2]", "({0})", "{0}[n, 2]", "alias", "launched"]))
-    return CallText(f"{callee.format(change.old_name)}({inside}{end})", unknown)
+    return CallText(f"{callee.format(change.old_name)}({inside}{end})", unknown, tuple(stars))
 
 
 def program(change: Change, call: str) -> str:
@@ -162,8 +167,9 @@ def rewrite(source_text: str, release: Release) -> tuple[str, tuple[Finding, ...
     """One file through analysis and editing."""
     data = source_text.encode()
     findings = analyse(data, Place("app.py"), release, all_rules(), World()).findings
-    edits = list(dict.fromkeys(edit for finding in findings for edit in finding.edits))
-    return (apply(Source.decode(data), edits) if edits else source_text), findings
+    edited = edit_task(Setting(("1", "2")), Job(Task(data, Place("app.py")), findings))
+    assert isinstance(edited, Edited), edited
+    return (source_text if edited.data is None else edited.data.decode()), edited.findings
 
 
 # -- the oracle: Python ---------------------------------------------------------------------------------
@@ -201,7 +207,7 @@ def execute(source_text: str, scope: dict[str, Any], **symbols: Any) -> None:
 
 @dataclass(frozen=True)
 class Run:
-    """What a call did: what the parameters received (None for a TypeError), in which order it was evaluated."""
+    """What a call did: what the parameters received (None for a TypeError), in which order."""
 
     bound: dict[str, Any] | None
     order: tuple[Any, ...] = ()
@@ -259,9 +265,12 @@ def check(change: Change, call: CallText) -> None:
 
 
 def may_be_left(change: Change, call: CallText) -> bool:
-    """Whether a person is needed: an unknown star, unknown keys of which some changed, a star over the break."""
+    """An unknown star, unknown keys of which some changed, or a star over the break needs a person."""
     unknown_keys = "**more" in call.source and (change.renamed or change.added)
-    return bool(call.unknown or unknown_keys or "*(" in call.source)
+    moved = (i for i, old in enumerate(change.old) if change.new[i] != change.renamed.get(old, old))
+    start = next(moved, len(change.old))
+    over = any(end > start for _, end in call.stars)
+    return bool(call.unknown or unknown_keys or over or (change.added and call.stars))
 
 
 def translated(change: Change, bound: dict[str, Any]) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def _reported(result: Result, file: CaseFile, expected: Expected) -> bool:
         code.startswith(expected.codes)
         and outcome in expected.outcomes
         and expected.line in (0, line)
-        and all(text in said for text in expected.texts)
+        and all(text.lower() in said.lower() for text in expected.texts)
         for code, line, outcome, said in entries
     )
 
