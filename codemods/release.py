@@ -141,7 +141,10 @@ class Behaviour:
 
 @dataclass(frozen=True)
 class PrivateKernel:
-    """A legacy private kernel and where it lives now (``new`` is empty when it has no home)."""
+    """A legacy private kernel and where it lives now (``new`` is empty when it has no home).
+
+    ``helper`` stands for what only matters where a private kernel is used as well.
+    """
 
     old: tuple[str, ...]
     new: str
@@ -149,6 +152,7 @@ class PrivateKernel:
     parameters: Mapping[str, str]
     step: str
     snippet: str
+    helper: bool = False
 
     @classmethod
     def from_dict(cls, table: Mapping[str, Any]) -> PrivateKernel:
@@ -159,6 +163,7 @@ class PrivateKernel:
             parameters=table.get("parameters", {}),
             step=table.get("step", ""),
             snippet=table.get("snippet", ""),
+            helper=table.get("helper", False),
         )
 
 
@@ -172,6 +177,7 @@ class Release:
         enums: enumerations and the values of their members.
         folders: folders of the product's source tree that have another name now, old → new.
         repository: the name of the product's repository, as it stands in URLs.
+        private_packages: packages of which everything is a legacy private kernel, listed or not.
     """
 
     product: str
@@ -197,6 +203,7 @@ class Release:
     enums: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     root_dialects: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     repository: str = ""
+    private_packages: tuple[str, ...] = ()
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Release:
@@ -226,6 +233,7 @@ class Release:
             folders=head.get("folders", {}),
             root_dialects={k: tuple(v) for k, v in head.get("root_dialects", {}).items()},
             repository=head.get("repository", ""),
+            private_packages=tuple(head.get("private_packages", ())),
         )
 
     def canonical(self, qualified: str) -> str:
@@ -296,8 +304,26 @@ class Release:
     @cached_property
     def roots(self) -> frozenset[str]:
         """First parts of all import paths that can lead to something affected."""
-        tops = {self.root, *self.legacy_roots, *self.private_by_name}
+        tops = {self.root, *self.legacy_roots, *self.private_packages, *self.private_by_name}
         return frozenset(name.partition(".")[0] for name in tops)
+
+    def concerns(self, name: str) -> bool:
+        """Whether a qualified name is the product's, a legacy kernel's, or a package that leads to one."""
+        if name.partition(".")[0] not in self.roots:
+            return False
+        return name in self._leading or any(name.startswith(f"{home}.") for home in self._homes)
+
+    @cached_property
+    def _homes(self) -> frozenset[str]:
+        """The packages whose content is affected."""
+        private = {name.rpartition(".")[0] for name in self.private_by_name}
+        return frozenset({self.root, *self.legacy_roots, *private})
+
+    @cached_property
+    def _leading(self) -> frozenset[str]:
+        """The homes and all packages around them."""
+        parts = (home.split(".") for home in self._homes)
+        return frozenset(".".join(p[:i]) for p in parts for i in range(1, len(p) + 1))
 
     def moved(self, qualified: str) -> str:
         """The new qualified name of a module or symbol; itself when it did not move."""

@@ -591,7 +591,7 @@ def test_every_legacy_kernel_is_listed_once(name: str) -> None:
 @pytest.mark.parametrize("kernel", PRIVATE, ids=lambda kernel: kernel["old"][0])
 def test_legacy_kernels_lead_somewhere(kernel: Mapping[str, Any]) -> None:
     new, step = kernel["new"], kernel["step"]
-    assert set(kernel) <= {"old", "new", "exact", "parameters", "step", "snippet"}
+    assert set(kernel) <= {"old", "new", "exact", "parameters", "step", "snippet", "helper"}
     assert step
     if not new.startswith("nkilib."):
         assert not kernel["exact"]
