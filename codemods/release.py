@@ -309,9 +309,11 @@ class Release:
 
     def concerns(self, name: str) -> bool:
         """Whether a qualified name is the product's, a legacy kernel's, or a package that leads to one."""
-        if name.partition(".")[0] not in self.roots:
-            return False
-        return name in self._leading or any(name.startswith(f"{home}.") for home in self._homes)
+        return name.partition(".")[0] in self.roots and (name in self._leading or self.affects(name))
+
+    def affects(self, name: str) -> bool:
+        """Whether a qualified name is one of those packages or something in them."""
+        return any(name == home or name.startswith(f"{home}.") for home in self._homes)
 
     @cached_property
     def _homes(self) -> frozenset[str]:

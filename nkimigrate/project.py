@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .codemods.analyse import Analysis, Place, World
@@ -71,31 +71,44 @@ def _exports(candidates: Iterable[Candidate]) -> dict[str, Value]:
 def _outdated(candidates: Iterable[Candidate], exported: Mapping[str, Value]) -> list[Candidate]:
     """Candidates that must be analysed (again), with the world they are to be analysed in."""
     pinned = _pinned(candidates)
+    below = _below(exported)
     found = []
     for candidate in candidates:
-        world = World(_outside(candidate, exported), pinned.get(candidate.place.module, frozenset()))
+        outside = {key: exported[real] for key, real in _seen(candidate, exported, below)}
+        world = World(outside, pinned.get(candidate.place.module, frozenset()))
         if candidate.result is None or (isinstance(candidate.result, Analysis) and world != candidate.world):
             candidate.world = world
             found.append(candidate)
     return found
 
 
-def _outside(candidate: Candidate, exported: Mapping[str, Value]) -> dict[str, Value]:
-    """What of all exports but its own this file's imports can see."""
+def _below(exported: Mapping[str, Value]) -> dict[str, list[str]]:
+    """Every dotted prefix of an exported name → the names under it (itself included)."""
+    found: dict[str, list[str]] = {}
+    for key in exported:
+        parts = key.split(".")
+        for length in range(1, len(parts) + 1):
+            found.setdefault(".".join(parts[:length]), []).append(key)
+    return found
+
+
+def _seen(
+    candidate: Candidate, exported: Mapping[str, Value], below: Mapping[str, list[str]]
+) -> Iterator[tuple[str, str]]:
+    """``(name as the file spells it, exported name)`` of all exports but its own that a file's imports can see."""
     if not isinstance(candidate.result, Analysis):
-        return {}
+        return
     own = candidate.result.exports
-    seen: dict[str, Value] = {}
     for path in candidate.result.imports:
         for spelled in (path, _sibling(candidate, path)):
-            for key, value in exported.items():
-                if key not in own and _related(key, spelled):
-                    seen[path + key[len(spelled) :] if key.startswith(spelled) else key] = value
-    return seen
-
-
-def _related(key: str, path: str) -> bool:
-    return bool(path) and (key == path or key.startswith(path + ".") or path.startswith(key + "."))
+            for key in below.get(spelled, ()):
+                if key not in own:
+                    yield path + key[len(spelled) :], key
+            parent = spelled.rpartition(".")[0]
+            while parent:
+                if parent in exported and parent not in own:
+                    yield parent, parent
+                parent = parent.rpartition(".")[0]
 
 
 def _sibling(candidate: Candidate, path: str) -> str:

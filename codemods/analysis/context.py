@@ -158,7 +158,7 @@ class FileContext:
         return [(node, path) for node, path in pairs if path and self._relevant(path)]
 
     def _relevant(self, target: str) -> bool:
-        return target.partition(".")[0] in self.release.roots or target in self._outside_prefixes
+        return self.release.concerns(target) or target in self._outside_prefixes
 
     @cached_property
     def _outside_prefixes(self) -> frozenset[str]:

@@ -53,13 +53,13 @@ def _matters(value: v.Value, context: FileContext) -> bool:
     if isinstance(value, v.OneOf):
         return any(_matters(option, context) for option in value.options)
     if isinstance(value, v.Symbol):
-        return value.name.partition(".")[0] in context.release.roots
+        return context.release.affects(value.name)
     if isinstance(value, v.Launched | v.Jitted):
         return _matters(value.kernel, context)
     if isinstance(value, v.Partial):
         return _matters(value.function, context)
     if isinstance(value, v.Instance):
-        return value.of in context.release.types or value.of.partition(".")[0] in context.release.roots
+        return context.release.affects(value.of)
     if isinstance(value, v.Sequence):
         return _matters(value.element, context)
     if isinstance(value, v.Mapping):
