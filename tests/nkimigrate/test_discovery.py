@@ -38,7 +38,7 @@ def names(*paths: str, **options: object) -> list[str]:
     return [found.path for found in discover(paths or ["."], **options)]  # type: ignore[arg-type]
 
 
-# -- names and order --------------------------------------------------------------------------------------
+# -- names and order --
 
 
 def test_the_order_is_that_of_the_paths_as_strings(here: Path) -> None:
@@ -133,14 +133,15 @@ def test_a_tree_deeper_than_the_recursion_limit(here: Path) -> None:
     subprocess.run(["rm", "-r", "d"], check=True)  # shutil.rmtree gives up at such depths
 
 
-# -- what is left out by default ----------------------------------------------------------------------------
+# -- what is left out by default --
+
+DEFAULT_FOLDERS = """
+.git .hg .svn .venv node_modules __pycache__ .tox .nox .mypy_cache .ruff_cache .pytest_cache .eggs
+build dist site-packages _vendor vendor vendored third_party my_model.egg-info .nkimigrate_cache
+"""
 
 
-@pytest.mark.parametrize(
-    "folder",
-    """.git .hg .svn .venv node_modules __pycache__ .tox .nox .mypy_cache .ruff_cache .pytest_cache .eggs build
-    dist site-packages _vendor vendor vendored third_party my_model.egg-info .nkimigrate_cache""".split(),
-)
+@pytest.mark.parametrize("folder", DEFAULT_FOLDERS.split())
 def test_folders_excluded_by_default(here: Path, folder: str) -> None:
     grow(here, f"{folder}/a.py", f"x/{folder}/y/a.py", "x/a.py")
     assert names() == ["x/a.py"]
@@ -178,7 +179,7 @@ def test_a_killed_runs_temporary_file_is_not_found(here: Path) -> None:
     assert names() == ["a.py"]
 
 
-# -- --exclude ------------------------------------------------------------------------------------------------
+# -- --exclude --
 
 
 @pytest.mark.parametrize(
@@ -223,7 +224,7 @@ def test_excluded_links_are_not_followed(here: Path) -> None:
     assert names("src", extend_exclude=["link.py"]) == []
 
 
-# -- .gitignore -------------------------------------------------------------------------------------------------
+# -- .gitignore --
 
 
 def test_gitignore_files_from_the_repositorys_root_downwards(here: Path) -> None:
@@ -320,7 +321,7 @@ def test_an_ignore_file_with_bytes_that_are_no_utf8(here: Path) -> None:
     assert names() == ["b.py"]
 
 
-# -- links and duplicates -----------------------------------------------------------------------------------------
+# -- links and duplicates --
 
 
 def test_linked_folders_are_not_followed(here: Path) -> None:
@@ -374,7 +375,7 @@ def test_hard_links_all_come_for_each_must_be_written(here: Path) -> None:
     assert names("a.py", ".") == ["a.py", "b.py"]
 
 
-# -- what goes wrong -----------------------------------------------------------------------------------------------
+# -- what goes wrong --
 
 
 @pytest.mark.parametrize(

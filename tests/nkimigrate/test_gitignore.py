@@ -124,9 +124,44 @@ def test_anchored_patterns_follow_into_subfolders() -> None:
     assert not rules.below("x").ignore("a.py", directory=False)
 
 
-# -- git as the judge ------------------------------------------------------------------------------------
+# -- git as the judge --
 
-PARTS = ["a", "b", "ab", "*", "?", "**", "a*", "*b", "*.py", "x.py", "y.py", "[ab]", "[!a]", "[a-c]x.py", "\\*", "\\!a", "[", "[]a]", "[[:alpha:]]*", "a[", "**.py", "?.py", "d", "build", "[^x]*", "a?", "[a\\]b]", "[c-a]", "[a-]x", "[[:digit:]].py", "\\a", "[[:foo:]]", "x.p[xy]", "***"]
+PARTS = [
+    "a",
+    "b",
+    "ab",
+    "*",
+    "?",
+    "**",
+    "a*",
+    "*b",
+    "*.py",
+    "x.py",
+    "y.py",
+    "[ab]",
+    "[!a]",
+    "[a-c]x.py",
+    "\\*",
+    "\\!a",
+    "[",
+    "[]a]",
+    "[[:alpha:]]*",
+    "a[",
+    "**.py",
+    "?.py",
+    "d",
+    "build",
+    "[^x]*",
+    "a?",
+    "[a\\]b]",
+    "[c-a]",
+    "[a-]x",
+    "[[:digit:]].py",
+    "\\a",
+    "[[:foo:]]",
+    "x.p[xy]",
+    "***",
+]
 NAMES = ["a", "b", "ab", "d", "build", "*", "!a", "a]", "-x", "]a", "[", "a "]
 FILES = ["x.py", "y.py", "ax.py", "bx.py", "1.py", "c.py", "cx.py", "[.py"]
 

@@ -43,7 +43,7 @@ def assert_untouched(path: Path, *others: str) -> None:
     assert sorted(os.listdir(path.parent)) == sorted([path.name, *others])
 
 
-# -- what stays as it was -------------------------------------------------------------------------------------
+# -- what stays as it was --
 
 
 def test_writes(file: Path) -> None:
@@ -111,7 +111,7 @@ def test_a_hard_link_parts_from_the_others(file: Path, tmp_path: Path) -> None:
     assert file.read_bytes() == (tmp_path / "b.py").read_bytes() == NEW
 
 
-# -- what is not written ---------------------------------------------------------------------------------------
+# -- what is not written --
 
 
 @pytest.mark.parametrize("now", [b"old = 3\n", OLD + b"x", OLD[:-1], b""])
@@ -157,9 +157,7 @@ def test_a_read_only_file_is_respected(file: Path, mode: int) -> None:
     file.chmod(mode)
     with pytest.raises(NotWritten) as caught:
         write(str(file), OLD, NEW)
-    assert (
-        caught.value.message == "not written: the file is read-only (chmod u+w it, then run again)"
-    )
+    assert caught.value.message == "not written: the file is read-only (chmod u+w it, then run again)"
     assert_untouched(file)
 
 
@@ -244,7 +242,7 @@ def test_a_real_limit_in_the_middle_of_the_bytes(file: Path) -> None:
     assert_untouched(file)
 
 
-# -- how it is written -------------------------------------------------------------------------------------------
+# -- how it is written --
 
 
 def test_short_writes_are_continued(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -306,7 +304,7 @@ def test_a_folder_that_cannot_be_synced_is_no_failure(file: Path, monkeypatch: p
     assert file.read_bytes() == NEW
 
 
-# -- many files ---------------------------------------------------------------------------------------------------
+# -- many files --
 
 
 def changes(folder: Path, count: int) -> list[Change]:
@@ -361,7 +359,7 @@ def test_two_runs_at_once(tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path)) == sorted(os.path.basename(change.path) for change in some)
 
 
-# -- killed -------------------------------------------------------------------------------------------------------
+# -- killed --
 
 FIRST, SECOND = b"first = 1\n" * 30_000, b"second = 2\n" * 40_000
 WRITES_FOREVER = """
