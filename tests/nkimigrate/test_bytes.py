@@ -13,12 +13,10 @@ from helpers import check_sound, migrate
 from nkimigrate import engine
 from nkimigrate.config import Options
 
-BEFORE = '''\
-"""Köln, café."""
-import nki.language as nl
+CALLS = """\
+\"\"\"Köln, café.\"\"\"
 from nkilib_standalone.nkilib.core.mlp.mlp import mlp_kernel  # ümlaut
 from nkilib_standalone.nkilib.core.qkv.qkv import qkv
-from nkilib_standalone.nkilib.core.subkernels.rmsnorm_tkg import rmsnorm_tkg
 
 NAME = "é"; K = mlp_kernel
 
@@ -27,17 +25,14 @@ def run(x, w, layout, b, g):
 \tif x:
 \t    label = "ñ"; y = qkv(x, w, layout, b, False, None,  # à la carte
 \t        None)
-\t    z = rmsnorm_tkg(x, g)
 
 \treturn mlp_kernel(x, w, g, b), "ß"  \t
 
-'''
-AFTER = '''\
-"""Köln, café."""
-import nki.language as nl
+"""
+CALLS_AFTER = """\
+\"\"\"Köln, café.\"\"\"
 from nkilib.core.mlp.mlp import mlp  # ümlaut
 from nkilib.core.qkv.qkv import qkv
-from nkilib.core.subkernels.rmsnorm_tkg import rmsnorm_tkg
 
 NAME = "é"; K = mlp
 
@@ -46,12 +41,50 @@ def run(x, w, layout, b, g):
 \tif x:
 \t    label = "ñ"; y = qkv(x, w, layout, b, fused_residual_add=False, mlp_prev=None,  # à la carte
 \t        attention_prev=None)
-\t    z_output = nl.ndarray((nl.tile_size.pmax, x.shape[0] * x.shape[1], x.shape[2] // nl.tile_size.pmax), dtype=x.dtype, buffer=nl.shared_hbm)
-\t    z = rmsnorm_tkg(x, g, output=z_output)
 
 \treturn mlp(x, w, g, b), "ß"  \t
 
-'''  # noqa: E501
+"""
+LINES = """\
+\"\"\"Köln, café.\"\"\"
+import nki.language as nl
+from nkilib.core.output_projection.output_projection_cte import P_MAX, output_projection_cte
+from nkilib.core.subkernels.rmsnorm_tkg import rmsnorm_tkg
+
+NAME = "é"; K = P_MAX
+
+
+def run(x, w, layout, b, g):
+\tif x:
+\t    label = "ñ"
+\t    z = rmsnorm_tkg(x, g)  # à la carte
+
+\treturn output_projection_cte(x, w), "ß"  \t
+
+"""
+LINES_AFTER = """\
+\"\"\"Köln, café.\"\"\"
+import nki.language as nl
+from nkilib.core.output_projection.output_projection_cte import output_projection_cte
+from nkilib.core.output_projection.output_projection_cte.output_projection_cte_parameters import P_MAX
+from nkilib.core.subkernels.rmsnorm_tkg import rmsnorm_tkg
+
+NAME = "é"; K = P_MAX
+
+
+def run(x, w, layout, b, g):
+\tif x:
+\t    label = "ñ"
+\t    z_output = nl.ndarray((nl.tile_size.pmax, x.shape[0] * x.shape[1], x.shape[2] // nl.tile_size.pmax), \
+dtype=x.dtype, buffer=nl.shared_hbm)
+\t    z = rmsnorm_tkg(x, g, output=z_output)  # à la carte
+
+\treturn output_projection_cte(x, w), "ß"  \t
+
+"""
+BOTH = pytest.mark.parametrize(
+    ("before", "after"), [(CALLS, CALLS_AFTER), (LINES, LINES_AFTER)], ids=["calls", "new lines"]
+)
 
 
 def cookie(name: str) -> Callable[[str], bytes]:
@@ -86,11 +119,14 @@ WRITTEN: dict[str, Callable[[str], bytes]] = {
 }
 
 
+@BOTH
 @pytest.mark.parametrize("write", WRITTEN.values(), ids=WRITTEN.keys())
-def test_everything_outside_the_edits_stays_byte_for_byte(write: Callable[[str], bytes]) -> None:
-    result = migrate({"app.py": write(BEFORE)})
+def test_everything_outside_the_edits_stays_byte_for_byte(
+    before: str, after: str, write: Callable[[str], bytes]
+) -> None:
+    result = migrate({"app.py": write(before)})
     assert not result.problems
-    assert result.after["app.py"] == write(AFTER)
+    assert result.after["app.py"] == write(after)
     check_sound(result)
 
 
