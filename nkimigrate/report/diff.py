@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 
 from ..terminal import clean_line, painter
+from .lines import Change as Lines
+from .lines import changes
 from .model import Change
 
+_CONTEXT = 3
 _NO_NEWLINE = "\n\\ No newline at end of file\n"
 _COLOURS = (("--- ", "bold"), ("+++ ", "bold"), ("@@", "cyan"), ("-", "red"), ("+", "green"))
 _QUOTED = {ord('"'): '\\"', ord("\\"): "\\\\", ord("\t"): "\\t", ord("\n"): "\\n", ord("\r"): "\\r"}
@@ -29,19 +31,10 @@ def coloured(change: Change) -> Iterator[str]:
 
 def _lines(change: Change) -> Iterator[str]:
     old, new = _split(change.old), _split(change.new)
-    start, end = _same(old, new)
-    # Nearly all lines are the same, and lining up lines is quadratic: compare only from the first to the
-    # last one that differs, with its surroundings.
-    before, after = max(start - 3, 0), max(end - 3, 0)
-    found = difflib.unified_diff(
-        old[before : len(old) - after],
-        new[before : len(new) - after],
-        _header("a", change.path),
-        _header("b", change.path),
-    )
-    for line in found:
-        shifted = _shift(line, before) if line.startswith("@@") else line
-        yield shifted if shifted.endswith("\n") else shifted + _NO_NEWLINE
+    yield f"--- {_header('a', change.path)}\n"
+    yield f"+++ {_header('b', change.path)}\n"
+    for hunk in _hunks(changes(old, new)):
+        yield from _hunk(old, new, hunk)
 
 
 def _split(data: bytes) -> list[str]:
@@ -51,23 +44,40 @@ def _split(data: bytes) -> list[str]:
     return [line + "\n" for line in lines] + ([last] if last else [])
 
 
-def _same(old: list[str], new: list[str]) -> tuple[int, int]:
-    """How many lines are equal at the start, and at the end of what is left."""
-    most = min(len(old), len(new))
-    start = next((i for i in range(most) if old[i] != new[i]), most)
-    left = most - start
-    return start, next((i for i in range(left) if old[-1 - i] != new[-1 - i]), left)
+def _hunks(found: list[Lines]) -> Iterator[list[Lines]]:
+    """Changes whose contexts touch or overlap are shown together."""
+    hunk: list[Lines] = []
+    for change in found:
+        if hunk and change[0] - hunk[-1][1] > 2 * _CONTEXT:
+            yield hunk
+            hunk = []
+        hunk.append(change)
+    if hunk:
+        yield hunk
 
 
-def _shift(line: str, offset: int) -> str:
-    """A hunk's header, as if ``offset`` more lines stood before it."""
-    _, old, new, rest = line.split(" ", 3)
-    return f"@@ {_moved(old, offset)} {_moved(new, offset)} {rest}"
+def _hunk(old: list[str], new: list[str], hunk: list[Lines]) -> Iterator[str]:
+    before = min(hunk[0][0], _CONTEXT)
+    after = min(len(old) - hunk[-1][1], _CONTEXT)
+    start, end = hunk[0][0] - before, hunk[-1][1] + after
+    yield f"@@ -{_range(start, end)} +{_range(hunk[0][2] - before, hunk[-1][3] + after)} @@\n"
+    for old_start, old_end, new_start, new_end in hunk:
+        yield from _marked(" ", old[start:old_start])
+        yield from _marked("-", old[old_start:old_end])
+        yield from _marked("+", new[new_start:new_end])
+        start = old_end
+    yield from _marked(" ", old[start:end])
 
 
-def _moved(range_: str, offset: int) -> str:
-    start, comma, length = range_[1:].partition(",")
-    return f"{range_[0]}{int(start) + offset}{comma}{length}"
+def _range(start: int, end: int) -> str:
+    """Lines are counted from 1; an empty range stands behind its line."""
+    length = end - start
+    return f"{start + (length > 0)}" + ("" if length == 1 else f",{length}")
+
+
+def _marked(mark: str, lines: list[str]) -> Iterator[str]:
+    for line in lines:
+        yield f"{mark}{line}" if line.endswith("\n") else f"{mark}{line}{_NO_NEWLINE}"
 
 
 def _header(side: str, path: str) -> str:

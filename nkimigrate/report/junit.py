@@ -9,7 +9,7 @@ from ..codemods.model import Finding
 from ..terminal import clean
 from .model import Problem
 from .text import position
-from .view import View, by_path, kind
+from .view import View, by_path, kind, label
 
 
 def render(view: View) -> Iterator[str]:
@@ -22,7 +22,7 @@ def render(view: View) -> Iterator[str]:
     errors = len(view.report.problems)
     total = len(view.findings) + errors
     yield '<?xml version="1.0" encoding="utf-8"?>'
-    yield f"<testsuites {_attributes(name='nkimigrate', **_totals(total, failures, errors))}>"
+    yield f"<testsuites {_attributes(name='nkimigrate', **_totals(total or 1, failures, errors))}>"
     for path in sorted({**found, **problems}):
         yield from _suite(view, path, found.get(path, []), problems.get(path, []))
     if not total:  # readers of such files take one without any test for a broken run
@@ -48,7 +48,7 @@ def _finding(view: View, finding: Finding) -> Iterator[str]:
     name = f"{finding.code} {position(finding)}"
     case = _attributes(classname=finding.path, name=name, file=finding.path, line=finding.line, time="0")
     yield f"    <testcase {case}>"
-    text = f"{kind(finding)}: {finding.message}"
+    text = f"{label(kind(finding), view.mode)}: {finding.message}"
     if view.fails(finding):
         yield f"      <failure {_attributes(type=finding.code, message=text)}>{_text(finding.step)}</failure>"
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..terminal import clean, painter
-from .view import KINDS, NEEDS_YOU, NOTED, REWRITTEN, REWRITTEN_NOTED, by_code, by_path, counts, kind
+from .view import KINDS, NEEDS_YOU, NOTED, REWRITTEN, REWRITTEN_NOTED, by_code, by_path, counts, kind, label
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,17 +17,6 @@ if TYPE_CHECKING:
 
 _COLOUR_OF = {REWRITTEN: "green", REWRITTEN_NOTED: "yellow", NOTED: "yellow", NEEDS_YOU: "red"}
 _STEP_OF = {REWRITTEN: "note", REWRITTEN_NOTED: "note", NOTED: "note", NEEDS_YOU: "next"}
-_DONE = {
-    REWRITTEN: ("rewritten", "rewritten"),
-    REWRITTEN_NOTED: ("rewritten with a note", "rewritten with a note"),
-    NOTED: ("noted", "noted"),
-    NEEDS_YOU: ("needs you", "need you"),
-}
-_TO_DO = {
-    **_DONE,
-    REWRITTEN: ("to rewrite", "to rewrite"),
-    REWRITTEN_NOTED: ("to rewrite with a note", "to rewrite with a note"),
-}
 
 
 def render(view: View) -> Iterator[str]:
@@ -135,7 +124,8 @@ def _summary(view: View, paint: Paint) -> Iterator[str]:
     elif not report.problems:
         yield f"Nothing to migrate in {plural(report.files, 'file')}{_suppressed(view)}."
     if report.problems:
-        yield paint("red", f"{plural(len(report.problems), 'file')} could not be handled")
+        failed = len({problem.path for problem in report.problems})
+        yield paint("red", f"{plural(failed, 'file')} could not be handled")
     if view.mode == "check" and any(f.edits for f in findings):
         yield "Run without --check to rewrite, or with --diff to see the changes."
     if view.verbose:
@@ -146,9 +136,8 @@ def _summary(view: View, paint: Paint) -> Iterator[str]:
 
 
 def _parts(findings: Iterable[Finding], mode: str) -> str:
-    words = _DONE if mode == "write" else _TO_DO
     found = counts(findings)
-    return ", ".join(f"{found[k]} {words[k][found[k] != 1]}" for k in KINDS if found[k])
+    return ", ".join(f"{found[k]} {label(k, mode, found[k])}" for k in KINDS if found[k])
 
 
 def _suppressed(view: View) -> str:

@@ -23,6 +23,7 @@ NEEDS_YOU = "needs you"
 KINDS = (REWRITTEN, REWRITTEN_NOTED, NOTED, NEEDS_YOU)
 
 _NOT_WRITTEN = "NKM907"
+_TO_DO = {REWRITTEN: "to rewrite", REWRITTEN_NOTED: "to rewrite with a note"}
 
 
 class View:
@@ -77,6 +78,13 @@ def kind(finding: Finding) -> str:
     if finding.outcome == "rewritten":
         return REWRITTEN
     return REWRITTEN_NOTED if finding.edits else NOTED
+
+
+def label(kind: str, mode: str, number: int = 1) -> str:
+    """What has been done about places of one kind, or what is to be done after a check."""
+    if kind == NEEDS_YOU:
+        return "needs you" if number == 1 else "need you"
+    return kind if mode == "write" else _TO_DO.get(kind, kind)
 
 
 def counts(findings: Iterable[Finding]) -> dict[str, int]:
