@@ -16,6 +16,8 @@ from . import values as v
 from .scopes import Binding, Block, Module, Scope, Use, reaching
 
 _WRAPPERS = {"nki.jit", "neuronxcc.nki.jit", "torch_neuronx.xla_impl.ops.nki_jit", "neuronxcc.nki.trace"}
+# Whoever defines them: what they give is called like the kernel they are given.
+_SEE_THROUGH = {"enable_stack_allocator", "peel_decorations", "skip_middle_end_transformations"}
 _CONTAINERS = {
     "list",
     "tuple",
@@ -395,6 +397,8 @@ class Evaluator:
         return None
 
     def _call(self, value: v.Value, link: ast.Call, use: Use) -> v.Value:
+        if isinstance(value, v.Function | v.Symbol) and value.name.rpartition(".")[2] in _SEE_THROUGH:
+            return self.at(link.args[0], use) if link.args else None
         if isinstance(value, v.Function):
             return value.returns
         if isinstance(value, v.Method):

@@ -1,0 +1,102 @@
+"""Legacy private kernels by name: which entry of the release table a path falls under, and how to say so."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from .analysis import values as v
+from .analysis.context import Call, FileContext
+from .calls import PARTIAL
+from .dotted import prefixes
+from .release import PrivateKernel, Release
+
+
+def home(release: Release, name: str) -> PrivateKernel | None:
+    """The entry for a path; an entry without a home for an unlisted one of a private package; else None."""
+    known = release.private_by_name
+    found = next((known[prefix] for prefix in prefixes(name) if prefix in known), None)
+    if found is not None:
+        return found
+    package = next((p for p in release.private_packages if name == p or name.startswith(p + ".")), "")
+    return _unknown(release, name) if package else None
+
+
+def _unknown(release: Release, name: str) -> PrivateKernel:
+    step = f"No home in {release.product} is known: look for its kind there, or keep it until one comes."
+    return PrivateKernel((name,), "", False, {}, step, "")
+
+
+def is_enumeration(entry: PrivateKernel) -> bool:
+    """Whether an entry stands for a class, by its name."""
+    return entry.new.rpartition(".")[2][:1].isupper()
+
+
+def inside(release: Release, module: str) -> Mapping[str, PrivateKernel]:
+    """Name → entry, of what is listed directly below a module."""
+    start = module + "."
+    below = {name[len(start) :]: e for name, e in release.private_by_name.items() if name.startswith(start)}
+    return {name: entry for name, entry in below.items() if "." not in name}
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateCall:
+    """A call of a private kernel that is called differently now, or is gone."""
+
+    node: ast.Call
+    name: str
+    entry: PrivateKernel
+
+
+def private_calls(ctx: FileContext) -> Iterator[PrivateCall]:
+    """Every call of such a kernel, ``partial`` included; not where the library's own may be called too."""
+    for call in ctx.calls:
+        names = sorted(_names(ctx, call))
+        entries = {id(entry): (name, entry) for name in names if (entry := home(ctx.release, name))}
+        for name, entry in entries.values():
+            if not (entry.exact or entry.helper or entry.new in names):
+                yield PrivateCall(call.node, name, entry)
+
+
+def _names(ctx: FileContext, call: Call) -> set[str]:
+    target = call.callee
+    if target == v.Symbol(PARTIAL) and call.node.args:
+        target = ctx.evaluator.at(call.node.args[0], call.use)
+    return {callee.name for option in v.options(target) for callee in v.callees(option) or ()}
+
+
+def summary(release: Release, name: str, entry: PrivateKernel) -> str:
+    """One sentence on where a kernel went."""
+    short = name.rpartition(".")[2]
+    if not entry.new:
+        return f"`{short}` has no home in {release.product} {release.new}"
+    if entry.exact:
+        return f"`{short}` is `{entry.new}` now"
+    return f"`{short}` is `{entry.new}` now, which is called differently"
+
+
+def step(entry: PrivateKernel, snippet: bool) -> str:
+    """What a person does: a sentence, the parameters, and ready code where it is wanted, line by line."""
+    lines = [entry.step, *_parameters(entry)]
+    if snippet and entry.snippet:
+        lines += ["", *entry.snippet.strip("\n").splitlines()]
+    return "\n".join(lines)
+
+
+def _parameters(entry: PrivateKernel) -> Iterator[str]:
+    renamed = [f"{old} → {new}" for old, new in entry.parameters.items() if new and new != old]
+    gone = [old for old, new in entry.parameters.items() if not new]
+    if renamed:
+        yield f"Parameters: {', '.join(renamed)}."
+    if gone:
+        yield f"No longer parameters: {', '.join(gone)}."
+
+
+def module_summary(release: Release, module: str, names: Mapping[str, PrivateKernel]) -> str:
+    """One sentence on a module whose kernels went to several places."""
+    return f"the kernels of `{module}` live in {release.product} now: {', '.join(f'`{n}`' for n in names)}"
+
+
+def module_step(names: Mapping[str, PrivateKernel]) -> str:
+    return "\n".join(f"{name}: {entry.new or 'no home'}. {entry.step}" for name, entry in names.items())
