@@ -23,7 +23,7 @@ from .scopes import Binding, Module, Text, Use
 if TYPE_CHECKING:
     from ..source import Source
 
-_ALWAYS = frozenset({"getattr", "hasattr", "__import__"})
+_ALWAYS = frozenset({"getattr", "hasattr", "__import__", "super"})
 _LOADERS = frozenset({"importlib", "pkgutil", "typing", "operator"})
 _WORD = re.compile(r"[A-Za-z_]\w*")
 
@@ -195,7 +195,7 @@ class FileContext:
         uses = self.module.uses
         pending = [b for b in self.module.bindings if b.mentions[0] < b.mentions[1] or _text_annotation(b)]
         attributes = [b for group in self.module.attributes.values() for b in group]
-        pending += [b for b in attributes if b.mentions[0] < b.mentions[1]]
+        pending += [b for b in attributes if b.mentions[0] < b.mentions[1] or _text_annotation(b)]
         grown = True
         while grown:
             grown = False
@@ -209,7 +209,7 @@ class FileContext:
                     uses[i].name in names or self._by_attribute(uses[i], names) for i in range(start, end)
                 )
                 if hit or names.intersection(_WORD.findall(_text_annotation(b))):
-                    names.add(key)
+                    names.update(_spellings(b, key))
                     grown = True
                 else:
                     rest.append(b)
@@ -217,9 +217,26 @@ class FileContext:
             grown |= self._spread_returns(names)
 
     def _spread_returns(self, names: set[str]) -> bool:
+        """What functions that return an affected name are called, and names that are tested for being one."""
         before = len(names)
-        names.update(use.scope.name for use in self._returned if use.name in names)
+        for use in self._returned:
+            if use.name in names or self._by_attribute(use, names):
+                names.add(use.scope.name)
+                if use.scope.parent is not None and use.scope.parent.kind == "class":
+                    names.add(f".{use.scope.name}")
+        names.update(name for name, kinds in self._tested if kinds & names)
         return len(names) > before
+
+    @cached_property
+    def _tested(self) -> list[tuple[str, set[str]]]:
+        """Names that are the subject of ``isinstance``, with the names in the tests."""
+        found = []
+        for use in self.module.by_name.get("isinstance", ()):
+            call = use.links[1] if len(use.links) > 1 else None
+            if isinstance(call, ast.Call) and len(call.args) == 2 and isinstance(call.args[0], ast.Name):
+                kinds = {n.id for n in ast.walk(call.args[1]) if isinstance(n, ast.Name)}
+                found.append((call.args[0].id, kinds))
+        return found
 
     @cached_property
     def _returned(self) -> list[Use]:
@@ -339,3 +356,13 @@ _PATH = re.compile(r"[A-Za-z_][\w.:/\-]{0,300}")
 def _text_annotation(binding: Binding) -> str:
     node = binding.annotation
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+def _spellings(binding: Binding, key: str) -> set[str]:
+    """How a bound name may be spelled: also as an attribute of its class, and a class as its methods' first
+    parameter.
+    """
+    found = {key, f".{key}"} if binding.scope.kind == "class" else {key}
+    body = binding.node.body if isinstance(binding.node, ast.ClassDef) else []
+    methods = [m for m in body if isinstance(m, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return found | {a.arg for m in methods for a in (*m.args.posonlyargs, *m.args.args)[:1]}

@@ -12,7 +12,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..release import Release
+from . import containers
 from . import values as v
+from .narrowing import narrowed
 from .scopes import Binding, Block, Module, Scope, Use, reaching
 
 _WRAPPERS = {"nki.jit", "neuronxcc.nki.jit", "torch_neuronx.xla_impl.ops.nki_jit", "neuronxcc.nki.trace"}
@@ -30,10 +32,12 @@ _CONTAINERS = {
     "Iterable",
     "Iterator",
 }
+_MAPPINGS = {"dict", "Dict", "Mapping", "MutableMapping", "OrderedDict", "defaultdict"}
 _LENIENT = {"Optional", "Final", "ClassVar", "Annotated"}
 _MAX_DEPTH = 40
 # Longer displays are tables of data, not collections of kernels.
 _LONG = 64
+_SHORT = 8
 
 
 class Evaluator:
@@ -130,7 +134,13 @@ class Evaluator:
         if owner is None:
             return self._star(use.name) or v.Symbol(f"builtins.{use.name}")
         seen = reaching(owner[1], use, owner[0])
-        return v.one_of([self.binding(b) for b in seen])
+        value = v.one_of([self.binding(b) for b in seen])
+        return (self._checked(use, owner[1]) or value) if None in v.options(value) else value
+
+    def _checked(self, use: Use, bindings: list[Binding]) -> v.Value:
+        """What an ``isinstance`` test around a use says about its name."""
+        kinds = [self.annotation(test, use.scope) for test in narrowed(self.module, use, bindings)]
+        return v.one_of(kinds) if kinds and None not in kinds else None
 
     def _star(self, name: str) -> v.Value:
         """What a name denotes that only a star import can have brought."""
@@ -175,9 +185,9 @@ class Evaluator:
         node, path = _unpacked(binding.value, binding.path if binding.kind == "assign" else ())
         value = self.expression(node, binding)
         if binding.kind == "element":
-            value, path = _element(value), binding.path
+            value, path = containers.element(value), binding.path
         for index in path:
-            value = None if index is None else _element(value)
+            value = None if index is None else containers.item(value, index)
         return value
 
     def _imported(self, binding: Binding) -> v.Value:
@@ -214,8 +224,9 @@ class Evaluator:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.returns is not None:
             declared = self.annotation(node.returns, binding.scope)
             if declared is not None:
-                return v.Function(self.qualified(binding), declared)
-        return v.Function(self.qualified(binding), self._returned(node))
+                return declared if _is_property(node) else v.Function(self.qualified(binding), declared)
+        returned = self._returned(node)
+        return returned if _is_property(node) else v.Function(self.qualified(binding), returned)
 
     def _returned(self, node: ast.AST) -> v.Value:
         """What a function gives when all its returns stand directly in its body's statements."""
@@ -251,14 +262,16 @@ class Evaluator:
             head = _last_name(node.value)
             inner = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
             parts = [self._annotated(p, scope) for p in inner if not _is_ellipsis(p) and not _is_none(p)]
-            if head in _CONTAINERS and parts:
-                return v.Sequence(v.one_of(parts)) if None not in parts else None
+            if head in _CONTAINERS and parts and None not in parts:
+                return v.Sequence(v.one_of(parts))
             if head in _LENIENT and parts:
                 return parts[0]
             if head == "Union":
                 return v.one_of(parts) if None not in parts else None
-            if head in {"dict", "Dict", "Mapping"} and len(parts) == 2 and parts[1] is not None:
-                return v.Sequence(parts[1])
+            if head in _MAPPINGS and len(parts) == 2 and parts[1] is not None:
+                return v.Mapping(((..., parts[1]),))
+            if head in {"tuple", "Tuple"} and len(inner) == len(parts) and any(parts):
+                return v.Row(tuple(parts))
             return None
         value = self._dotted(node, scope)
         return v.Instance(value.name) if isinstance(value, v.Symbol) and self._is_class(value.name) else None
@@ -332,13 +345,17 @@ class Evaluator:
             return value.kernel
         if isinstance(value, v.Partial) and name == "func":
             return value.function
-        if isinstance(value, v.Mapping) and name in {"get", "pop", "setdefault"}:
-            return v.Function("dict.get", v.one_of([item for _, item in value.items]))
-        return None
+        return containers.mapping_method(value, name) if isinstance(value, v.Mapping) else None
+
+    def _member(self, of: str, name: str) -> v.Value:
+        """An attribute of an object of a type that changed."""
+        kind = self.release.types[of]
+        former = kind.attributes.get(name, name) in kind.tuples and name not in kind.static
+        return v.FormerList(own=True) if former else v.Method(of, name)
 
     def _instance_attribute(self, of: str, name: str) -> v.Value:
         if of in self.release.types:
-            return v.Method(of, name)
+            return self._member(of, name)
         found = self._class_attribute(of, name, set())
         if found is None and f"{of}.{name}" in self.outside:
             return self.exported(f"{of}.{name}")
@@ -350,7 +367,7 @@ class Evaluator:
         """A class's attribute: every assignment to it in the class and its methods, else its bases'."""
         node = self._classes.get(of)
         if node is None or of in seen:
-            return v.Method(of, name) if of in self.release.types else self.exported(f"{of}.{name}")
+            return self._member(of, name) if of in self.release.types else self.exported(f"{of}.{name}")
         seen.add(of)
         scope = self.module.scope_of[node]
         own = [self.binding(b) for b in scope.bindings.get(name, ())]
@@ -390,11 +407,13 @@ class Evaluator:
             return (
                 value.get(key.value) if isinstance(key, v.Constant) else v.one_of([i for _, i in value.items])
             )
-        if isinstance(value, v.Sequence):
-            return value if isinstance(link.slice, ast.Slice) else value.element
         if isinstance(value, v.Symbol | v.Jitted | v.Partial):
             return v.Launched(value)
-        return None
+        if isinstance(link.slice, ast.Slice):
+            return containers.sliced(value)
+        key = self.at(link.slice, use) if isinstance(value, v.Row) else None
+        index = key.value if isinstance(key, v.Constant) and isinstance(key.value, int) else None
+        return containers.item(value, index) if index is not None else containers.element(value)
 
     def _call(self, value: v.Value, link: ast.Call, use: Use) -> v.Value:
         if isinstance(value, v.Function | v.Symbol) and value.name.rpartition(".")[2] in _SEE_THROUGH:
@@ -402,13 +421,25 @@ class Evaluator:
         if isinstance(value, v.Function):
             return value.returns
         if isinstance(value, v.Method):
-            chained = self.release.types.get(value.owner)
-            return v.Instance(value.owner) if chained and value.name in chained.chain else None
+            return self._result(value.owner, value.name)
         if isinstance(value, v.Symbol):
             return self._called_symbol(value.name, link, use)
         if isinstance(value, v.Jitted) and value.kernel is None and len(link.args) == 1:
             return v.Jitted(self.at(link.args[0], use))
         return None
+
+    def _result(self, of: str, method: str) -> v.Value:
+        """What a method of a type that changed gives."""
+        kind = self.release.types.get(of)
+        if kind is None:
+            return None
+        return (
+            v.Instance(of)
+            if method in kind.chain
+            else v.FormerList(own=False)
+            if method in kind.tuples
+            else None
+        )
 
     def _called_symbol(self, name: str, link: ast.Call, use: Use) -> v.Value:
         special = _SPECIAL_CALLS.get(name)
@@ -418,7 +449,7 @@ class Evaluator:
             return v.Jitted(self.at(link.args[0], use) if link.args else None)
         owner, _, method = name.rpartition(".")
         if owner in self.release.types:
-            return v.Instance(owner) if method in self.release.types[owner].chain else None
+            return self._result(owner, method)
         if self._is_class(name):
             return v.Instance(name)
         return None
@@ -458,8 +489,37 @@ class Evaluator:
             return self.symbol(full.name.split(".")[0])
         return full
 
-    def _same(self, link: ast.Call, use: Use) -> v.Value:
-        return self.at(link.args[0], use) if link.args else None
+    def _converted(self, link: ast.Call, use: Use) -> v.Value:
+        return containers.converted(self.at(link.args[0], use)) if link.args else None
+
+    def _copied(self, link: ast.Call, use: Use) -> v.Value:
+        return containers.copied(self.at(link.args[0], use)) if link.args else None
+
+    def _enumerate(self, link: ast.Call, use: Use) -> v.Value:
+        return (
+            v.Sequence(v.Row((None, containers.element(self.at(link.args[0], use))))) if link.args else None
+        )
+
+    def _zip(self, link: ast.Call, use: Use) -> v.Value:
+        if any(isinstance(argument, ast.Starred) for argument in link.args):
+            return None
+        return v.Sequence(v.Row(tuple(containers.element(self.at(argument, use)) for argument in link.args)))
+
+    def _dict_call(self, link: ast.Call, use: Use) -> v.Value:
+        """``dict(name=value, …)``."""
+        if link.args or any(keyword.arg is None for keyword in link.keywords):
+            return None
+        return v.Mapping(tuple((keyword.arg, self.at(keyword.value, use)) for keyword in link.keywords))
+
+    def _super(self, _: ast.Call, use: Use) -> v.Value:
+        """The object as its class's only base sees it."""
+        scope: Scope | None = use.scope
+        while scope is not None and scope.kind != "class":
+            scope = scope.parent
+        if scope is None or not isinstance(scope.node, ast.ClassDef) or len(scope.node.bases) != 1:
+            return None
+        base = self._base(scope.node.bases[0], scope)
+        return v.Instance(base) if base else None
 
     def width(self, node: ast.expr, use: Use) -> int | None:
         """How many positional arguments an argument expression stands for; None when unknown."""
@@ -491,10 +551,17 @@ def _bool_op(_: Evaluator, node: ast.BoolOp, value: Recurse) -> v.Value:
     return v.one_of([value(part) for part in node.values])
 
 
+def _tuple(_: Evaluator, node: ast.Tuple, value: Recurse) -> v.Value:
+    if len(node.elts) > _SHORT or any(isinstance(part, ast.Starred) for part in node.elts):
+        return _display(_, node, value)
+    items = tuple(value(part) for part in node.elts)
+    return v.Row(items) if any(i is not None and not isinstance(i, v.Constant) for i in items) else None
+
+
 def _display(_: Evaluator, node: ast.List | ast.Tuple | ast.Set, value: Recurse) -> v.Value:
-    if len(node.elts) > _LONG or any(isinstance(element, ast.Starred | ast.Constant) for element in node.elts):
+    if len(node.elts) > _LONG or any(isinstance(part, ast.Starred | ast.Constant) for part in node.elts):
         return None
-    return v.Sequence(v.one_of([value(element) for element in node.elts]))
+    return v.Sequence(v.one_of([value(part) for part in node.elts]))
 
 
 def _comprehension(self: Evaluator, node: ast.ListComp, _: Recurse) -> v.Value:
@@ -525,8 +592,11 @@ def _joined(_: Evaluator, node: ast.JoinedStr, value: Recurse) -> v.Value:
 
 def _bin_op(_: Evaluator, node: ast.BinOp, value: Recurse) -> v.Value:
     if not isinstance(node.op, ast.Add):
-        return None
+        former = isinstance(node.op, ast.Mult) and containers.is_former(value(node.left))
+        return v.FormerList(own=False) if former else None
     left, right = value(node.left), value(node.right)
+    if containers.is_former(left) or containers.is_former(right):
+        return containers.joined(left, right)
     if not isinstance(left, v.Constant) or not isinstance(right, v.Constant):
         return None
     joined = isinstance(left.value, str) and isinstance(right.value, str)
@@ -547,7 +617,7 @@ _COMPOUND: dict[type, Callable[[Evaluator, Any, Recurse], v.Value]] = {
     ast.IfExp: _if_exp,
     ast.BoolOp: _bool_op,
     ast.List: _display,
-    ast.Tuple: _display,
+    ast.Tuple: _tuple,
     ast.Set: _display,
     ast.ListComp: _comprehension,
     ast.GeneratorExp: _comprehension,
@@ -564,12 +634,16 @@ _SPECIAL_CALLS: dict[str, Callable[[Evaluator, ast.Call, Use], v.Value]] = {
     "builtins.__import__": Evaluator._dunder_import,
     "builtins.getattr": Evaluator._getattr,
     "typing.cast": Evaluator._cast,
-    "builtins.list": Evaluator._same,
-    "builtins.tuple": Evaluator._same,
-    "builtins.reversed": Evaluator._same,
-    "builtins.sorted": Evaluator._same,
-    "copy.copy": Evaluator._same,
-    "copy.deepcopy": Evaluator._same,
+    "builtins.list": Evaluator._converted,
+    "builtins.tuple": Evaluator._converted,
+    "builtins.reversed": Evaluator._converted,
+    "builtins.sorted": Evaluator._converted,
+    "builtins.enumerate": Evaluator._enumerate,
+    "builtins.zip": Evaluator._zip,
+    "builtins.dict": Evaluator._dict_call,
+    "builtins.super": Evaluator._super,
+    "copy.copy": Evaluator._copied,
+    "copy.deepcopy": Evaluator._copied,
 }
 
 
@@ -583,12 +657,6 @@ def _links(node: ast.expr) -> list[ast.expr]:
         links.append(node)
     links.reverse()
     return links
-
-
-def _element(value: v.Value) -> v.Value:
-    if isinstance(value, v.OneOf):
-        return v.one_of([_element(option) for option in value.options])
-    return value.element if isinstance(value, v.Sequence) else None
 
 
 def _unpacked(node: ast.expr, path: tuple[int | None, ...]) -> tuple[ast.expr, tuple[int | None, ...]]:
@@ -611,6 +679,10 @@ def _returns(body: list[ast.stmt]) -> list[ast.Return]:
             for handler in getattr(stmt, "handlers", []):
                 found += _returns(handler.body)
     return found
+
+
+def _is_property(node: ast.AST) -> bool:
+    return any(_last_name(d) in {"property", "cached_property"} for d in getattr(node, "decorator_list", ()))
 
 
 def _last_name(node: ast.expr) -> str:

@@ -62,6 +62,10 @@ def _matters(value: v.Value, context: FileContext) -> bool:
         return context.release.affects(value.of)
     if isinstance(value, v.Sequence):
         return _matters(value.element, context)
+    if isinstance(value, v.FormerList):
+        return True
+    if isinstance(value, v.Row):
+        return any(_matters(item, context) for item in value.items)
     if isinstance(value, v.Mapping):
         return any(_matters(item, context) for _, item in value.items)
     if isinstance(value, v.Function):

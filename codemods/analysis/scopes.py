@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 _TRAILERS = (ast.Attribute, ast.Call, ast.Subscript)
@@ -95,7 +97,8 @@ class Use:
     """A trailer chain: ``links`` runs from its base, nearly always a Name, outwards to the outermost trailer.
 
     ``end``: index behind the last use in the module's list that stands inside this chain's arguments.
-    ``name`` is "" when the base is another expression. ``block`` is None for a use whose place in the control flow is not known: it sees every binding.
+    ``name`` is "" when the base is another expression. ``block`` is None for a use whose place in the
+    control flow is not known: it sees every binding.
     """
 
     __slots__ = ("block", "end", "inside", "links", "name", "order", "scope", "stmt")
@@ -154,6 +157,10 @@ class Module:
         self.scope_of: dict[ast.AST, Scope] = {}
         self.names: set[str] = set()
         _Walker(self).run()
+
+    @cached_property
+    def asserts(self) -> list[ast.Assert]:
+        return [stmt for stmt in self.bodies if isinstance(stmt, ast.Assert)]
 
     def lookup(self, name: str, scope: Scope) -> tuple[Scope, list[Binding]] | None:
         """The scope that owns ``name`` as seen from ``scope``, and all its bindings there; None for
@@ -485,6 +492,9 @@ class _Walker:
             links.append(node)
         links.reverse()
         self.m.parents[top] = parent
+        for inner, outer in pairwise(links):
+            if type(inner) is not ast.Attribute:
+                self.m.parents[inner] = outer
         self.order += 1
         use = Use(links, self.scope, self.block, self.order, self.stmt, parent)
         self.m.uses.append(use)

@@ -53,8 +53,25 @@ class Sequence:
 
 
 @dataclass(frozen=True, slots=True)
+class Row:
+    """A short tuple, item by item."""
+
+    items: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FormerList:
+    """What was a list in the old release and is a tuple in the new one.
+
+    ``own`` tells the object's own attribute, through which the object could be changed, from a copy.
+    """
+
+    own: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Mapping:
-    """A dict display: ``items`` holds what is known by constant key, ``other`` what any key may give."""
+    """A dict: its items by constant key; the key ``...`` stands for any other."""
 
     items: tuple[tuple[object, Value], ...]
 
@@ -102,6 +119,8 @@ Value = (
     | Partial
     | Instance
     | Sequence
+    | Row
+    | FormerList
     | Mapping
     | Constant
     | OneOf

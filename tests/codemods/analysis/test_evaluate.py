@@ -20,7 +20,14 @@ RELEASE = Release.from_dict(
             "root": "lib",
             "legacy_roots": ["oldlib.lib"],
         },
-        "types": {"lib.views.View": {"attributes": {"sizes": "shape"}, "chain": ["slice", "permute"]}},
+        "types": {
+            "lib.views.View": {
+                "attributes": {"sizes": "shape"},
+                "tuples": ["shape", "strides", "trivial"],
+                "chain": ["slice", "permute"],
+                "static": ["trivial"],
+            }
+        },
         "throughs": {"lib.a.passed": "lib.b.passed"},
         "stars": {"lib.ops": ["f", "g"]},
     }
@@ -40,6 +47,7 @@ def probe(code: str, outside: dict[str, v.Value] | None = None, name: str = "app
 
 
 IMPORTS = "from lib.ops import f\n"
+V = "from lib.views import View\n"
 
 SHAPES = {
     "from import": (IMPORTS + "PROBE(f)", F),
@@ -93,6 +101,34 @@ SHAPES = {
     "return annotation": ("from lib.views import View\ndef g() -> View: ...\nPROBE(g())", VIEW),
     "cast": ("from typing import cast\nfrom lib.views import View\nPROBE(cast('View', x))", VIEW),
     "rebound view": ("from lib.views import View\nx = View(t)\nx = x.slice(0, 1)\nPROBE(x)", VIEW),
+    "checked in an if": (V + "def g(x):\n    if isinstance(x, View) and x:\n        PROBE(x)", VIEW),
+    "checked before and": (V + "def g(x):\n    isinstance(x, View) and PROBE(x)", VIEW),
+    "checked in an expression": (V + "def g(x):\n    y = h(PROBE(x)) if isinstance(x, View) else 1", VIEW),
+    "asserted": (V + "def g(x):\n    assert isinstance(x, View), 'no'\n    PROBE(x)", VIEW),
+    "checked elsewhere": (V + "def g(x):\n    if isinstance(x, View):\n        y()\n    PROBE(x)", None),
+    "checked, then bound again": (V + "def g(x):\n    assert isinstance(x, View)\n    x = h()\n    PROBE(x)", None),
+    "checked for something else": (V + "def g(x):\n    if isinstance(y, View):\n        PROBE(x)", None),
+    "enumerate": (V + "def g(xs: list[View]):\n    for i, x in enumerate(xs):\n        PROBE(x)", VIEW),
+    "enumerate's number": (V + "def g(xs: list[View]):\n    for i, x in enumerate(xs):\n        PROBE(i)", None),
+    "zip": (V + "def g(a, xs: list[View]):\n    for y, x in zip(a, xs):\n        PROBE(x)", VIEW),
+    "dict annotation": (V + "def g(xs: dict[str, View]):\n    PROBE(xs['a'])", VIEW),
+    "dict values": (V + "def g(xs: dict[str, View]):\n    for x in xs.values():\n        PROBE(x)", VIEW),
+    "dict items": (V + "def g(xs: dict[str, View]):\n    for k, x in xs.items():\n        PROBE(x)", VIEW),
+    "dict call": (IMPORTS + "t = dict(a=f)\nPROBE(t['a'])", F),
+    "returned pair": (V + "def g():\n    return 1, View(t)\nn, x = g()\nPROBE(x)", VIEW),
+    "the other one of a pair": (V + "def g():\n    return 1, View(t)\nn, x = g()\nPROBE(n)", v.Constant(1)),
+    "pair annotation": (V + "def g() -> tuple[int, View]: ...\nn, x = g()\nPROBE(x)", VIEW),
+    "with": (V + "with View(t) as x:\n    PROBE(x)", VIEW),
+    "property": (V + "class A:\n    @property\n    def x(self):\n        return View(t)\nPROBE(A().x)", VIEW),
+    "super": (V + "class A(View):\n    def g(self):\n        PROBE(super())", VIEW),
+    "method of a base": (V + "class A(View):\n    def g(self):\n        PROBE(self.slice(0, 1))", VIEW),
+    "former list": (V + "PROBE(View(t).sizes)", v.FormerList(True)),
+    "former list by its new name": (V + "PROBE(View(t).shape)", v.FormerList(True)),
+    "former list, sliced": (V + "PROBE(View(t).strides[1:])", v.FormerList(False)),
+    "former list, sum": (V + "x = View(t)\nPROBE(x.sizes + x.strides * 2)", v.FormerList(False)),
+    "former list that a method returns": (V + "PROBE(View.trivial(s))", v.FormerList(False)),
+    "former list, made a list": (V + "PROBE(list(View(t).sizes))", None),
+    "item of a former list": (V + "PROBE(View(t).sizes[0])", None),
     "global": (IMPORTS + "def g():\n    global f\n    f = 1\nPROBE(f)", v.one_of([F, v.Constant(1)])),
 }  # fmt: skip
 
