@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 
@@ -87,7 +87,8 @@ def _check_order(call: ast.Call, written: Sequence[Argument], change: CallChange
     """Python binds positional arguments before keywords, wherever a starred one is written."""
     new = [argument in call.args and index in change.keywords for index, argument in enumerate(written)]
     for index, argument in enumerate(written):
-        if argument in call.args and not new[index] and any(new[:index]):
+        stays = argument in call.args and not new[index] and index not in change.dropped
+        if stays and any(new[:index]):
             raise EditRefused(edit, "a positional or starred argument would follow a new keyword argument")
 
 
@@ -103,10 +104,11 @@ def _check_names(written: Sequence[Argument], change: CallChange, edit: EditCall
             raise EditRefused(edit, f"the call would have the keyword argument {name!r} twice")
 
 
-def without(edits: Sequence[Edit], source: Source, call: ast.Call) -> Iterable[Span]:
-    """The spans of the arguments that the EditCalls drop."""
-    gone = {name for edit in edits if isinstance(edit, EditCall) for name in edit.dropped}
-    return [source.span(argument) for argument in call.keywords if argument.arg in gone]
+def dropped_spans(edit: EditCall, source: Source, call: ast.Call) -> list[Span]:
+    """The spans of the arguments that the EditCall drops."""
+    positional = [argument for index, argument in enumerate(call.args) if index in edit.dropped]
+    named = [argument for argument in call.keywords if argument.arg in edit.dropped]
+    return [source.span(argument) for argument in (*positional, *named)]
 
 
 def renames_again(rename: Rename, edits: Sequence[Edit]) -> bool | None:

@@ -7,14 +7,14 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import partial
 
-from ..model import EditCall, EditImport, Rename, ReplaceStatement, ReplaceString, Wrap
+from ..model import EditCall, EditImport, Rename, ReplaceStatement, ReplaceString, Span, Wrap
 from ..source import Source
 from . import calls, imports, statements
 from .refusal import EditRefused
 from .splices import Splice, splice
 from .strings import replaced
 from .units import Unit
-from .wraps import wrapped
+from .wraps import shares_parentheses, wrapped
 
 _OPENING = re.compile(rb"(?:[\s\\)]|#[^\r\n]*)*\(")
 
@@ -51,16 +51,29 @@ def _call(source: Source, call: ast.Call, edits: Sequence[EditCall], inner: Sequ
     opening = _OPENING.match(source.utf8, source.span(call.func)[1])
     if opening is None:
         raise EditRefused(edits[0], "the call's opening parenthesis is not where it should be")
-    middle = opening.end() - 1
-    text = splice(source.utf8, (middle, end), inner).decode("utf-8")
     change = calls.resolve(call, edits)
-    from .arguments import edit_arguments
-    from .segments import guard
+    from .arguments import Value, edit_arguments
 
-    guard(edits[0], text, *call.args, *call.keywords)
-    return splice(source.utf8, (start, middle), inner) + edit_arguments(text, change, edits[0]).encode(
-        "utf-8"
-    )
+    cut = partial(_text, source, inner)
+    spans = [_value(source, call, argument) for argument in calls.arguments(call)]
+    edges = [opening.end() - 1, *(offset for span, _ in spans for offset in span), end]
+    gaps = [cut(span) for span in zip(edges[::2], edges[1::2], strict=True)]
+    values = [Value(cut(span), alone) for span, alone in spans]
+    head = splice(source.utf8, (start, edges[0]), inner)
+    return head + edit_arguments(gaps, values, change, edits[0]).encode("utf-8")
+
+
+def _text(source: Source, inner: Sequence[Splice], span: Span) -> str:
+    return splice(source.utf8, span, inner).decode("utf-8")
+
+
+def _value(source: Source, call: ast.Call, argument: calls.Argument) -> tuple[Span, bool]:
+    """Where an argument's value stands, and whether it cannot do without parentheses next to others."""
+    node = argument.value if isinstance(argument, ast.keyword | ast.Starred) else argument
+    start, end = source.span(node)
+    if shares_parentheses(call, node):
+        return (start + 1, end - 1), True
+    return (start, end), isinstance(node, ast.NamedExpr)
 
 
 def removed_statements(units: Iterable[Unit]) -> set[ast.stmt]:

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import libcst as cst
 
 from ..model import Edit
 from .refusal import EditRefused
-
-MAX_DEPTH: Final = 100
-"""Levels of nesting handed to libcst, which recurses several frames for each."""
-MAX_CHARACTERS: Final = 200_000
 
 _Node = TypeVar("_Node", bound=cst.CSTNode)
 _NEWLINE = re.compile(r"\r\n?|\n")
@@ -24,18 +19,6 @@ def code(node: cst.CSTNode, text: str) -> str:
     """The node printed; libcst takes the first newline of the ``text`` it parsed for the default."""
     match = _NEWLINE.search(text)
     return cst.Module([], default_newline=match[0] if match else "\n").code_for_node(node)
-
-
-def guard(edit: Edit, text: str, *nodes: ast.AST) -> None:
-    """Refuse what libcst could overflow the C stack on."""
-    if len(text) > MAX_CHARACTERS:
-        raise EditRefused(edit, f"the code is longer than {MAX_CHARACTERS} characters")
-    level: list[ast.AST] = list(nodes)
-    for _ in range(MAX_DEPTH):
-        level = [child for node in level for child in ast.iter_child_nodes(node)]
-        if not level:
-            return
-    raise EditRefused(edit, f"the code is nested deeper than {MAX_DEPTH} levels")
 
 
 def parse_expression(edit: Edit, text: str) -> cst.BaseExpression:

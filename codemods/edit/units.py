@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from ..model import Edit, EditCall, EditImport, Rename, ReplaceStatement, ReplaceString, Span, Wrap
 from ..source import Source
-from .calls import renames_again, without
+from .calls import dropped_spans, renames_again
 from .imports import written
 from .locate import Place
 from .refusal import EditRefused
@@ -92,7 +92,7 @@ def _gone(source: Source, unit: Unit) -> list[tuple[Edit, Span]]:
     gone: list[tuple[Edit, Span]] = [(edit, unit.span) for edit in unit.edits if _replaces(edit)]
     for edit in unit.edits:
         if isinstance(edit, EditCall) and isinstance(unit.node, ast.Call):
-            gone += [(edit, span) for span in without([edit], source, unit.node)]
+            gone += [(edit, span) for span in dropped_spans(edit, source, unit.node)]
         if isinstance(edit, EditImport) and isinstance(unit.node, ast.Import | ast.ImportFrom):
             named = {old for old, _ in edit.names}
             gone += [(edit, source.span(alias)) for alias in unit.node.names if written(alias) in named]

@@ -27,7 +27,7 @@ def wrapped(source: Source, place: Place, node: ast.AST, edit: Wrap, inner: str)
     if not isinstance(node, _CLOSED) and "{}" in edit.template:
         inner = _safe(edit, inner, lambda code: edit.template.replace("{}", code))
     code = edit.template.replace("{}", inner)
-    if _shares_parentheses(place, node):
+    if shares_parentheses(place.path[max(0, place.path.index(node) - 1)], node):
         return f"({code})"
     code = _apart(source.utf8, edit.span, code)
     if _is_closed(template):
@@ -75,9 +75,8 @@ def _surroundings(source: Source, place: Place, span: Span) -> Callable[[str], s
     return lambda code: f"({before}{code}{after})"
 
 
-def _shares_parentheses(place: Place, node: ast.AST) -> bool:
+def shares_parentheses(call: ast.AST, node: ast.AST) -> bool:
     """Whether the node is a generator expression without parentheses but those of the call it is for."""
-    call = place.path[max(0, place.path.index(node) - 1)]
     return (
         isinstance(node, ast.GeneratorExp)
         and isinstance(call, ast.Call)

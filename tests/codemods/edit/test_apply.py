@@ -146,7 +146,7 @@ def parsed(text: str) -> ast.expr:
 
 
 @given(calls(), st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @example(("fn(a)", 1, 1), None)
 def test_keywords_keep_values_order_and_every_other_byte(
     drawn: tuple[str, int, int], data: st.DataObject
@@ -171,7 +171,7 @@ def test_keywords_keep_values_order_and_every_other_byte(
 
 
 @given(calls(), st.sampled_from(["n", "né"]))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_an_added_argument_is_the_last_and_all_comments_stay(drawn: tuple[str, int, int], name: str) -> None:
     text, _, count = drawn
     after = edited(f"«{text}»", lambda span: [EditCall(span, added=((name, "-v"),))]).decode()
@@ -184,7 +184,7 @@ def test_an_added_argument_is_the_last_and_all_comments_stay(drawn: tuple[str, i
 
 
 @given(calls(), st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_a_dropped_argument_takes_no_comment_with_it(
     drawn: tuple[str, int, int], data: st.DataObject
 ) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from marked import KINDS, Edits, edited
 
 from nkimigrate.codemods.edit import EditRefused
-from nkimigrate.codemods.model import Edit, EditCall, Span
+from nkimigrate.codemods.model import Edit, EditCall, Rename, Span
 
 
 def keywords(*wanted: tuple[int, str]) -> Edits:
@@ -158,10 +160,9 @@ REFUSED = {
     "comment in the value": ("«f(a, k=(  # c\n 1))»", dropped("k"), "contains a comment"),
     "comment before the comma": ("«f(a, k=1  # c\n , b=2)»", dropped("k"), "comment stands between"),
     "comment before the comma that goes": ("«f(a  # c\n , k=1)»", dropped("k"), "comment stands between"),
-    "two values": ("«f(a)»", added(("n", "1, 2")), "libcst does not read"),
-    "broken value": ("«f(a)»", added(("n", "1 +")), "libcst does not read"),
-    "too deep": ("«f(" + "-" * 120 + "a)»", keywords((0, "x")), "nested deeper than 100 levels"),
-    "too long": ("«f('" + "a" * 200_000 + "')»", keywords((0, "x")), "longer than 200000"),
+    "two values": ("«f(a)»", added(("n", "1, 2")), "n=1, 2 is no argument"),
+    "broken value": ("«f(a)»", added(("n", "1 +")), "is no argument"),
+    "closed too early": ("«f(a)»", added(("n", "1)(n=2")), "no single argument"),
     "contradictory": (
         "«f(a)»",
         lambda c: [EditCall(c, keywords=((0, "x"),)), EditCall(c, keywords=((0, "y"),))],
@@ -245,6 +246,37 @@ def test_added_where_only_a_comment_is(indent: str) -> None:
 def test_wide_characters_around_and_inside() -> None:
     before, after = "'日本', «f('🎉', '日')» # 本\n", "'日本', f('🎉', 数='日') # 本\n"
     assert edited(before, keywords((1, "数"))).decode() == after
+
+
+@pytest.mark.parametrize(
+    "value", ["-" * 80 + "a", "+".join("a" * 900), "x" + ".a(1)" * 90, f"'{'a' * 300_000}'"]
+)
+def test_values_may_be_large_and_deep(value: str) -> None:
+    before, after = f"«f({value}, b, k=1)»", f"f(x={value}, y=b, n=0)"
+    wanted = ((0, "x"), (1, "y"))
+    edits: Edits = lambda call: [EditCall(call, keywords=wanted, dropped=("k",), added=(("n", "0"),))]  # noqa: E731
+    assert edited(before, edits).decode() == after
+
+
+@pytest.mark.parametrize(
+    ("before", "edit", "after"),
+    [
+        ("«f(a, b, c)»", {"dropped": (1,)}, "f(a, c)"),
+        ("«f(a, b, c)»", {"dropped": (2, 0)}, "f(b)"),
+        ("«f(a, b, c)»", {"dropped": (1,), "keywords": ((2, "z"),)}, "f(a, z=c)"),
+        ("«f(a, b, c)»", {"dropped": (2,), "keywords": ((1, "y"),)}, "f(a, y=b)"),
+    ],
+)
+def test_positional_arguments_go(before: str, edit: dict[str, Any], after: str) -> None:
+    assert edited(before, lambda call: [EditCall(call, **edit)]).decode() == after
+
+
+def test_a_dropped_positional_argument_is_not_edited() -> None:
+    def edits(call: Span, argument: Span) -> list[Edit]:
+        return [EditCall(call, dropped=(1,)), Rename(argument, "b", "c")]
+
+    with pytest.raises(EditRefused, match="contradicts another edit"):
+        edited("«f(a, «b»)»", edits)
 
 
 def test_all_dropped() -> None:
