@@ -34,6 +34,8 @@ def users_folder() -> Iterator[Path]:
             os.chown(folder, NOBODY, -1)
         yield folder
     finally:
-        for parent, _, _ in os.walk(folder):
-            os.chmod(parent, 0o700)
+        os.chmod(folder, 0o700)
+        for parent, folders, _ in os.walk(folder):
+            for name in folders:  # before the walk enters them
+                os.chmod(os.path.join(parent, name), 0o700)
         shutil.rmtree(folder)
