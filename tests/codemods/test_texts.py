@@ -1,0 +1,199 @@
+"""Configuration, packaging and notebooks (NKM110, NKM905): bytes in, findings and bytes out."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nkimigrate.codemods.edit import EditRefused
+from nkimigrate.codemods.model import Finding, Outcome, Rename, ReplaceText
+from nkimigrate.codemods.texts import analyse_text, edit_text, named_paths
+from nkimigrate.releases import load
+
+RELEASE = load("2.27", "2.28")
+ROOT = "nkilib_standalone.nkilib"
+
+
+def found(data: bytes, path: str = "conf.yaml", kind: str = "text") -> list[Finding]:
+    return list(analyse_text(data, path, kind, RELEASE))
+
+
+def migrated(data: bytes, path: str = "conf.yaml") -> bytes:
+    """The text after its edits; a second pass must find nothing more to rewrite."""
+    new = edit_text(data, [edit for finding in found(data, path) for edit in finding.edits])
+    assert not any(finding.edits for finding in found(new, path))
+    return new
+
+
+@pytest.mark.parametrize(
+    ("path", "before", "after"),
+    [
+        ("c.yaml", f"_target_: {ROOT}.core.qkv.qkv.qkv", "_target_: nkilib.core.qkv.qkv.qkv"),
+        ("c.yaml", "- nkilib.core.mlp.mlp:mlp_kernel  # x", "- nkilib.core.mlp.mlp:mlp  # x"),
+        ("c.json", f'{{"k":"{ROOT}.core.mlp.mlp.mlp_kernel"}}', '{"k":"nkilib.core.mlp.mlp.mlp"}'),
+        ("c.json", f'{{"#": 1, "k": "{ROOT}"}}', '{"#": 1, "k": "nkilib"}'),
+        (".env", f"A={ROOT}.core.qkv.qkv_tkg_layernorm", "A=nkilib.core.subkernels.layernorm_tkg"),
+        (
+            "p.toml",
+            "known-first-party = ['app', 'nkilib_standalone']",
+            "known-first-party = ['app', 'nkilib']",
+        ),
+        (
+            "p.toml",
+            'known_third_party = [\n  "nkilib_standalone",\n]',
+            'known_third_party = [\n  "nkilib",\n]',
+        ),
+        (
+            "s.cfg",
+            "known_first_party =\n    app\n    nkilib_standalone",
+            "known_first_party =\n    app\n    nkilib",
+        ),
+        ("m.ini", "[mypy-nkilib_standalone.*]", "[mypy-nkilib.*]"),
+        ("m.ini", "[mypy-nkilib_standalone.nkilib.core.*]", "[mypy-nkilib.core.*]"),
+        ("p.toml", 'module = "nkilib_standalone.*"', 'module = "nkilib.*"'),
+        ("s.cfg", "addopts = --cov=nkilib_standalone", "addopts = --cov=nkilib"),
+        ("s.cfg", "--ignore=src/nkilib_standalone/x", "--ignore=src/nkilib_src/x"),
+        ("Dockerfile", "COPY a/src/nkilib_standalone/ /b", "COPY a/src/nkilib_src/ /b"),
+        (".env", "P=/a/src/nkilib_standalone:/b", "P=/a/src/nkilib_src:/b"),
+        (".env", "P=C:\\a\\src\\nkilib_standalone", "P=C:\\a\\src\\nkilib_src"),
+        ("c.yaml", f'a: "# {ROOT}.core.qkv.qkv"', 'a: "# nkilib.core.qkv.qkv"'),
+    ],
+)
+def test_rewritten(path: str, before: str, after: str) -> None:
+    assert migrated(before.encode(), path) == after.encode()
+    assert {f.outcome for f in found(before.encode(), path)} == {Outcome.REWRITTEN}
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "says"),
+    [
+        ("c.yaml", "kernel: mlp_kernel", "`mlp`"),
+        ("c.json", '{"kernel": "mlp_kernel"}', "`mlp`"),
+        (".env", "KERNEL=mlp_kernel\n", "`mlp`"),
+        ("p.toml", 'packages = ["nkilib_standalone"]', "`nkilib`"),
+        ("c.yaml", "k: nkilib.core.utils.logging.GLOBAL_LOG_LEVEL", "NKILIB_LOG_LEVEL"),
+        ("c.yaml", f"k: {ROOT}.core.no.such.module", "nkilib.core.no.such.module"),
+        (".env", "P=/a/vendor/src/nkilib_standalone", "nkilib_src"),
+        (".env", "P=/opt/nkilib_standalone", "nkilib_src"),
+        ("c.yaml", "u: https://github.com/aws-neuron/nki-library/tree/2.27/src/nkilib_standalone", "2.28"),
+        ("requirements.txt", "nkilib @ git+https://github.com/aws-neuron/nki-library@2.27", "2.28"),
+        ("requirements.txt", "git+https://github.com/aws-neuron/nki-library.git@v2.27#egg=x", "2.28"),
+    ],
+)
+def test_for_a_person(path: str, text: str, says: str) -> None:
+    [finding] = found(text.encode(), path)
+    assert finding.outcome is Outcome.NEEDS_YOU
+    assert not finding.edits
+    assert says in finding.message + finding.step
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("c.yaml", f"# _target_: {ROOT}.core.qkv.qkv.qkv"),
+        ("c.yaml", f"a: 1  # was {ROOT}.core.qkv.qkv.qkv"),
+        ("c.ini", f"; {ROOT}.core.qkv.qkv.qkv"),
+        ("c.yaml", "a: nkilib.core.qkv.qkv.qkv"),
+        ("c.yaml", "a: nkilib.core.of.a.later.release"),
+        ("c.yaml", "a: app.kernels:mlp_kernel"),
+        ("c.yaml", "mlp_kernel: 3"),
+        ("c.toml", "mlp_kernel = 3"),
+        ("c.yaml", "a: app.nkilib.core.mlp.mlp.mlp_kernel"),
+        ("c.yaml", "a: my-nkilib_standalone.nkilib.core"),
+        ("c.yaml", "a: my_nkilib_standalone.nkilib.core"),
+        ("requirements.txt", "nkilib>=1.0\ngit+https://github.com/aws-neuron/nki-library@2.28"),
+        ("p.toml", 'known_first_party = ["nkilib"]'),
+        (".env", "P=/a/src/nkilib_src"),
+    ],
+)
+def test_untouched(path: str, text: str) -> None:
+    assert found(text.encode(), path) == []
+
+
+def test_places_count_characters_and_lines_of_any_kind() -> None:
+    data = "a: 1\r\nb: é\rü: nkilib.core.mlp.mlp.mlp_kernel\n".encode()
+    [finding] = found(data)
+    assert (finding.line, finding.column, finding.end_line, finding.end_column) == (3, 4, 3, 34)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-8", "utf-8-sig", "shift_jis", "cp1252"])
+def test_other_bytes_stay_in_any_encoding(encoding: str) -> None:
+    other = "ア" if encoding == "shift_jis" else "é"
+    text = f"{other}: {ROOT}.core.qkv.qkv.qkv # {other}\r\n\t{other}"
+    assert migrated(text.encode(encoding)) == text.replace(ROOT, "nkilib").encode(encoding)
+
+
+@given(st.binary(max_size=80), st.binary(max_size=80))
+def test_bytes_around_a_path_stay(before: bytes, after: bytes) -> None:
+    path = f"{ROOT}.core.qkv.qkv".encode()
+    data = before + b"\nx: " + path + b"\n" + after
+    new = edit_text(data, [edit for finding in found(data) for edit in finding.edits])
+    assert new.startswith(before + b"\nx: ")
+    assert new.endswith(b"\n" + after)
+
+
+def test_an_edit_that_does_not_fit_is_refused() -> None:
+    with pytest.raises(EditRefused, match="not 'b'"):
+        edit_text(b"abc", [ReplaceText((0, 1), "b", "x")])
+    with pytest.raises(EditRefused, match="not Python"):
+        edit_text(b"abc", [Rename((0, 1), "a", "x")])
+    with pytest.raises(EditRefused, match="overlap"):
+        edit_text(b"abc", [ReplaceText((0, 2), "ab", "x"), ReplaceText((1, 3), "bc", "y")])
+
+
+def test_named_paths() -> None:
+    data = b'own = "app.kernels:mlp_kernel"\nfile = "a/b.py"\n_target_: app.models.Model\nplain: word\n'
+    assert named_paths(data) == {"app.kernels.mlp_kernel", "app.models.Model"}
+
+
+# -- notebooks ----------------------------------------------------------------------------------------------
+
+
+def notebook(*cells: tuple[str, object]) -> bytes:
+    listed = [{"cell_type": kind, "source": source} for kind, source in cells]
+    return json.dumps({"cells": listed, "nbformat": 4}).encode()
+
+
+def test_code_cells_that_mention_the_library_are_counted() -> None:
+    data = notebook(
+        ("code", ["import os\n", "from nkilib.core.qkv.qkv import qkv"]),
+        ("code", f"%time {ROOT}.core.mlp.mlp.mlp_kernel(x)"),
+        ("code", "from neuronxcc.nki._private_kernels.mlp import mlp_isa_kernel"),
+        ("code", "print(1)"),
+        ("markdown", "nkilib"),
+    )
+    [finding] = found(data, "a.ipynb", "notebook")
+    assert (finding.code, finding.outcome, finding.line) == ("NKM905", Outcome.NEEDS_YOU, 1)
+    assert finding.message.startswith("3 code cells")
+    assert not finding.edits
+
+
+def test_a_notebook_of_format_3() -> None:
+    cells = [{"cell_type": "code", "input": ["import nkilib"]}]
+    data = json.dumps({"worksheets": [{"cells": cells}], "nbformat": 3}).encode()
+    assert found(data, "a.ipynb", "notebook")[0].message.startswith("1 code cell ")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        notebook(("markdown", "nkilib")),
+        notebook(("code", "import neuronxcc.nki as nki")),
+        notebook(("code", "x = 'my_nkilib'")),
+        notebook(),
+    ],
+)
+def test_notebooks_about_something_else(data: bytes) -> None:
+    assert found(data, "a.ipynb", "notebook") == []
+
+
+@pytest.mark.parametrize(
+    "data", [b"nkilib", b'["nkilib"]', b'{"nkilib": 1}', b'{"cells": [1]}', b"\xff\xfe", b'{"cells": 3}']
+)
+def test_files_that_are_no_notebook_are_named(data: bytes) -> None:
+    [finding] = found(data, "a.ipynb", "notebook")
+    assert finding.code == "NKM905"
+    assert "not a notebook" in finding.message
