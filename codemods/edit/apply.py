@@ -36,7 +36,13 @@ def apply(source: Source, edits: Iterable[Edit], tree: ast.Module | None = None)
     wanted = tuple(dict.fromkeys(edits))
     if not wanted:
         return source.text
-    tree = tree or _parsed(source, wanted[0])
+    try:
+        return _applied(source, wanted, tree or _parsed(source, wanted[0]))
+    except RecursionError as error:
+        raise EditRefused(wanted[0], "the code is nested too deeply") from error
+
+
+def _applied(source: Source, wanted: Sequence[Edit], tree: ast.Module) -> str:
     placed = [edit for edit in wanted if not isinstance(edit, AddImport)]
     source, tree = _spliced(source, tree, _splices(source, tree, placed))
     imports = [edit for edit in wanted if isinstance(edit, AddImport)]

@@ -53,12 +53,19 @@ def replaced(text: str, edits: Sequence[ReplaceString]) -> str:
 def _replaced(text: str, edit: ReplaceString) -> str:
     found = literal(text)
     if found is None:
-        from .parts import replace_part
-
-        return replace_part(text, edit)
+        return _with_part(text, edit)
     opening, style, body, closing = found
     body = changed([pieces(body, style)], [style], edit)[0]
     return delimited(opening, body, closing, edit)
+
+
+def _with_part(text: str, edit: ReplaceString) -> str:
+    from .parts import replace_part
+
+    try:
+        return replace_part(text, edit)
+    except RecursionError as error:
+        raise EditRefused(edit, "the string has too many parts") from error
 
 
 def literal(text: str) -> tuple[str, Style, str, str] | None:

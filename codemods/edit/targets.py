@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-import keyword
+import keyword as words
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -44,14 +44,20 @@ def target(source: Source, place: Place, edit: Edit) -> Target:
 
 def _rename(source: Source, place: Place, edit: Rename) -> Target:
     start, end = edit.span
-    if not edit.new.isidentifier() or keyword.iskeyword(edit.new):
+    if not edit.new.isidentifier() or words.iskeyword(edit.new):
         raise EditRefused(edit, f"{edit.new!r} is not an identifier")
     if source.utf8[start:end] != edit.old.encode("utf-8"):
         found = source.utf8[start:end].decode("utf-8", "replace")
         raise EditRefused(edit, f"the text there is {found!r}, not {edit.old!r}")
     if not _is_name(source, place.node, edit):
         raise EditRefused(edit, f"{edit.old!r} is not an identifier of its own there")
+    if isinstance(place.node, ast.keyword) and _has_keyword(place.path[-2], edit.new):
+        raise EditRefused(edit, f"there is a keyword argument {edit.new!r} already")
     return edit.span, place.node
+
+
+def _has_keyword(node: ast.AST, name: str) -> bool:
+    return any(keyword.arg == name for keyword in getattr(node, "keywords", ()))
 
 
 def _is_name(source: Source, node: ast.AST, edit: Rename) -> bool:

@@ -49,12 +49,19 @@ def _is_closed(code: str) -> bool:
 def _safe(edit: Wrap, code: str, around: Callable[[str], str]) -> str:
     """``code`` if it means the same as ``(code)`` does in its surroundings, else the latter."""
     parenthesised = f"({code.strip()})"
-    wanted = ast.dump(_expression(edit, around(parenthesised)))
+    wanted = _dump(edit, around(parenthesised))
     try:
-        same = ast.dump(_expression(edit, around(code))) == wanted
+        same = _dump(edit, around(code)) == wanted
     except EditRefused:
         same = False
     return code if same else parenthesised
+
+
+def _dump(edit: Wrap, code: str) -> str:
+    try:
+        return ast.dump(_expression(edit, code))
+    except RecursionError as error:
+        raise EditRefused(edit, "the expression is nested too deeply") from error
 
 
 def _expression(edit: Wrap, code: str) -> ast.expr:

