@@ -76,7 +76,8 @@ def check(ctx: FileContext) -> Iterator[Finding]:
         message = summary(ctx.release, call.name, call.entry)
         yield ctx.needs_you(CODE, call.node, message, step(call.entry, snippet=True))
     for text in ctx.texts:
-        yield from _string(ctx, text, kernels)
+        if not isinstance(text.inside, ast.Expr | ast.JoinedStr):
+            yield from _string(ctx, text, kernels)
 
 
 def _found(ctx: FileContext, place: Import) -> _Found | None:
