@@ -58,10 +58,7 @@ def _silent(_stage: str, _done: int, _total: int) -> None:
 def _candidates(options: Options, report: Report) -> tuple[list[Candidate], list[str]]:
     """Files with a marker (read), and the paths of all other Python files."""
     if options.stdin is not None:
-        from .project import Candidate
-
-        report.files = 1
-        return [Candidate(options.stdin_filename or "<stdin>", "python", options.stdin)], []
+        return _given(options.stdin_filename or "<stdin>", options.stdin, report), []
     clean = (
         CleanFiles.load(options.paths[0], "+".join(m.decode() for m in MARKERS)) if options.cache else None
     )
@@ -95,7 +92,7 @@ def _scan(options: Options, report: Report, clean: CleanFiles | None) -> tuple[l
             _problem(report, "NKM902", found.path, error.message)
         else:
             if data is not None:
-                _add_candidate(candidates, found, data, report)
+                _add_candidate(candidates, found.path, found.kind, data, report)
                 continue
             others.append(found.path)
             if clean is not None:
@@ -103,14 +100,25 @@ def _scan(options: Options, report: Report, clean: CleanFiles | None) -> tuple[l
     return candidates, others
 
 
-def _add_candidate(candidates: list[Candidate], found: discovery.Found, data: bytes, report: Report) -> None:
+def _given(path: str, data: bytes, report: Report) -> list[Candidate]:
+    """The candidate that code from standard input is, if it has a marker."""
+    candidates: list[Candidate] = []
+    report.files = 1
+    if reading.has_marker(data, MARKERS):
+        _add_candidate(candidates, path, discovery.kind_of(os.path.basename(path)) or "python", data, report)
+    return candidates
+
+
+def _add_candidate(
+    candidates: list[Candidate], path: str, kind: discovery.Kind, data: bytes, report: Report
+) -> None:
     from .project import Candidate
 
-    unfit = reading.unfit(data, found.kind)
+    unfit = reading.unfit(data, kind)
     if unfit:
-        _problem(report, "NKM903", found.path, unfit)
+        _problem(report, "NKM903", path, unfit)
     else:
-        candidates.append(Candidate(found.path, found.kind, data))
+        candidates.append(Candidate(path, kind, data))
 
 
 def _problem(report: Report, code: str, path: str, message: str) -> None:
