@@ -13,7 +13,7 @@ from .terminal import clean, wants_colour
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from typing import IO, Any
+    from typing import IO, Any, NoReturn
 
     import click
 
@@ -40,13 +40,11 @@ def main(words: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         _never_fail_to_encode(stream)
     try:
-        code = _main(words)
-        sys.stdout.flush()
-        return code
+        return _main(words)
     except UsageError as error:
         return _say("nkimigrate: " + "\n".join(map(clean, str(error).split("\n"))))
     except BrokenPipeError:
-        return _reader_left()
+        return 0
     except KeyboardInterrupt:
         print(
             "nkimigrate: interrupted; each file is either as it was or completely rewritten", file=sys.stderr
@@ -171,7 +169,7 @@ def _show(settings: Settings, report: Report, stdin: bytes | None) -> int:
             _write(sys.stdout, report.changes[0].new if report.changes else stdin)
         _print_report(settings, view, stream, to_file)
     except BrokenPipeError:
-        _reader_left()
+        pass  # the reader has seen enough; the work is done all the same
     return view.exit_code
 
 
@@ -180,10 +178,9 @@ def _print_diffs(report: Report) -> None:
 
     for change in report.changes:
         if wants_colour(sys.stdout):
-            sys.stdout.writelines(f"{line}\n" for line in coloured(change))
+            _print_lines(sys.stdout, coloured(change))
         else:
             _write(sys.stdout, unified(change))
-    sys.stdout.flush()
 
 
 def _print_report(settings: Settings, view: View, stream: IO[str], to_file: str) -> None:
@@ -220,14 +217,29 @@ def _save(path: str, data: bytes) -> None:
 
 
 def _print_lines(stream: IO[str], lines: Iterable[str]) -> None:
-    stream.write("".join(f"{line}\n" for line in lines))
-    stream.flush()
+    text = "".join(f"{line}\n" for line in lines)
+    try:
+        stream.write(text)
+        stream.flush()
+    except OSError as error:
+        _lost(stream, error)
 
 
 def _write(stream: IO[str], data: bytes) -> None:
-    stream.flush()
-    stream.buffer.write(data)  # type: ignore[attr-defined]
-    stream.buffer.flush()  # type: ignore[attr-defined]
+    try:
+        stream.flush()
+        stream.buffer.write(data)  # type: ignore[attr-defined]
+        stream.buffer.flush()  # type: ignore[attr-defined]
+    except OSError as error:
+        _lost(stream, error)
+
+
+def _lost(stream: IO[str], error: OSError) -> NoReturn:
+    """What cannot be written now must not be tried again when Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    if isinstance(error, BrokenPipeError):
+        raise error
+    raise UsageError(f"cannot write the output: {(error.strerror or str(error)).lower()}") from None
 
 
 # -- about the rules ----------------------------------------------------------------------------------
@@ -263,17 +275,6 @@ def _never_fail_to_encode(stream: object) -> None:
 def _say(message: str) -> int:
     print(message, file=sys.stderr)
     return USAGE
-
-
-def _reader_left() -> int:
-    """The reader of the output has seen enough. Nothing more may be written, not even when Python ends."""
-    null = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except BrokenPipeError:
-            os.dup2(null, stream.fileno())
-    return 0
 
 
 def _internal_error(error: Exception, words: Sequence[str]) -> int:

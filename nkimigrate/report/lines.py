@@ -1,8 +1,8 @@
 """Which lines differ between two versions of a file, in time that grows with the file's length.
 
 The standard library's matcher takes quadratic time for files with many equal lines, or, when it ignores
-frequent lines, calls whole files different. Here lines that occur once in both versions are matched first (the
-"patience" method), and the matcher only sees the few lines between them.
+frequent lines, calls whole files different. Here lines that occur once in both versions are matched first
+(the "patience" method), and the matcher only sees the few lines between them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SMALL = 40_000
 
 def changes(old: Sequence[str], new: Sequence[str]) -> list[Change]:
     """What differs, in order; adjacent changes are not merged."""
-    found = []
+    found: list[Change] = []
     at_old = at_new = 0
     for next_old, next_new in [*_anchors(old, new), (len(old), len(new))]:
         found += _between(old, new, (at_old, next_old, at_new, next_new))

@@ -1,0 +1,488 @@
+"""The command as users meet it: streams, exit codes, and what it says when something is wrong."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from reports import mixed, report
+
+from nkimigrate import __version__, cli, engine
+from nkimigrate.codemods.rules import all_rules
+from nkimigrate.config import Options
+from nkimigrate.problems import all_problems
+from nkimigrate.report.model import Change, Report
+
+OLD = "from nkilib_standalone.nkilib.core.qkv.qkv import qkv\n"
+NEW = "from nkilib.core.qkv.qkv import qkv\n"
+UNPROVEN = OLD + "qkv(*given, 1)\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run the command in this process: exit code, standard output, standard error."""
+
+    def run(*words: str, stdin: bytes = b"") -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        code = cli.main(words)
+        return (code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Options]:
+    """What the engine was asked to do; it reports one finding of each kind."""
+    seen: list[Options] = []
+
+    def fake(options: Options, progress: object = None) -> Report:
+        seen.append(options)
+        return mixed()
+
+    monkeypatch.setattr(engine, "run", fake)
+    return seen
+
+
+def command(*words: str, **how: Any) -> subprocess.CompletedProcess[str]:
+    given = {"capture_output": True, "encoding": "utf-8", **how}
+    return subprocess.run([sys.executable, "-m", "nkimigrate", *words], **given)
+
+
+# -- the main job -------------------------------------------------------------------------------------
+
+
+def test_rewrites_in_place_and_then_has_nothing_to_do(run: Run, folder: Path) -> None:
+    (folder / "model.py").write_text(OLD)
+    code, out, err = run(".")
+    assert (code, err) == (0, "")
+    assert out == "Rewritten\nmodel.py: 1 place (NKM101)\n\n1 place affected in 1 file: 1 rewritten\n"
+    assert (folder / "model.py").read_text() == NEW
+    assert run(".") == (0, "Nothing to migrate in 1 file.\n", "")
+
+
+@pytest.mark.parametrize("mode", ["--check", "--diff"])
+def test_check_and_diff_write_nothing_and_fail(run: Run, folder: Path, mode: str) -> None:
+    (folder / "model.py").write_text(OLD)
+    assert run(mode, "--no-cache", ".")[0] == 1
+    assert run(mode, "--no-cache", ".", "--exit-zero")[0] == 0
+    assert [(path.name, path.read_text()) for path in folder.iterdir()] == [("model.py", OLD)]
+
+
+def test_diff_goes_to_stdout_and_the_report_to_stderr(run: Run, folder: Path) -> None:
+    (folder / "model.py").write_text(OLD)
+    _, out, err = run("--diff", ".")
+    assert out == f"--- a/model.py\n+++ b/model.py\n@@ -1 +1 @@\n-{OLD}+{NEW}"
+    assert err == "1 place affected in 1 file: 1 to rewrite\n"
+
+
+def test_what_needs_a_person_fails_and_is_explained(run: Run, folder: Path) -> None:
+    (folder / "model.py").write_text(UNPROVEN)
+    code, out, _ = run("model.py")
+    assert code == 1
+    assert re.search(r"^model\.py:2:1 NKM201 .*\n    next: .*position 4", out, re.MULTILINE)
+    assert "2 places affected in 1 file: 1 rewritten, 1 needs you" in out
+
+
+def test_a_broken_file_fails_and_the_others_are_migrated(run: Run, folder: Path) -> None:
+    (folder / "broken.py").write_text(OLD + "def (:\n")
+    (folder / "model.py").write_text(OLD)
+    code, out, _ = run(".")
+    assert code == 3
+    assert "broken.py:2:5 NKM901 does not parse" in out
+    assert "1 file could not be handled" in out
+    assert (folder / "model.py").read_text() == NEW
+
+
+def test_select_and_ignore_choose_rules(run: Run, folder: Path) -> None:
+    (folder / "model.py").write_text(UNPROVEN)
+    assert re.findall(r"NKM\d+", run("--check", ".", "--select", "NKM2")[1]) == ["NKM201"]
+    assert re.findall(r"NKM\d+", run("--check", ".", "--ignore", "legacy-import-root")[1]) == ["NKM201"]
+
+
+# -- where things go ----------------------------------------------------------------------------------
+
+
+def test_standard_input_is_migrated_to_standard_output(run: Run) -> None:
+    code, out, err = run("-", "--stdin-filename", "src/model.py", stdin=UNPROVEN.encode())
+    assert (code, out) == (1, NEW + "qkv(*given, 1)\n")
+    assert "src/model.py:2:1 NKM201" in err
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"x = 1\r\n", 0),
+        (b"\xef\xbb\xbfx = '\xff\n", 0),
+        (b"nkilib \0", 3),
+        (b"", 0),
+        (OLD.encode() + b"def (\n", 3),
+    ],
+)
+def test_what_has_nothing_to_migrate_comes_back_byte_for_byte(folder: Path, data: bytes, code: int) -> None:
+    done = command("-", input=data, encoding=None)
+    assert (done.returncode, done.stdout) == (code, data)
+    assert bool(done.stderr) == bool(code)
+
+
+def test_checking_standard_input_reports_on_stdout(run: Run) -> None:
+    code, out, err = run("--check", "-", stdin=OLD.encode())
+    assert (code, err) == (1, "")
+    assert out.startswith("To rewrite\n<stdin>:1:1 NKM101 ")
+
+
+def test_diff_of_standard_input(run: Run) -> None:
+    code, out, err = run("--diff", "-", "--stdin-filename", "m.py", stdin=OLD.encode())
+    assert code == 1
+    assert out.startswith("--- a/m.py\n+++ b/m.py\n")
+    assert "1 to rewrite" in err
+
+
+READERS: dict[str, Callable[[str], Any]] = {
+    "json": json.loads,
+    "sarif": json.loads,
+    "junit": lambda text: ElementTree.fromstring(text.encode()),
+    "github": lambda text: re.fullmatch(r"(::(error|warning|notice) .*::.*\n)+", text)[0],  # type: ignore[index]
+    "text": lambda text: re.search("6 places affected", text)[0],  # type: ignore[index]
+}
+
+
+@pytest.mark.parametrize("format_", READERS)
+def test_every_format_can_be_read_from_stdout_and_from_a_file(
+    run: Run, folder: Path, asked: list[Options], format_: str
+) -> None:
+    code, out, err = run("--check", ".", "--output-format", format_)
+    assert (code, err) == (3, "")
+    READERS[format_](out)
+    code, shown, err = run("--check", ".", "--output-format", format_, "--output", "report")
+    assert (code, err) == (3, "")
+    assert (folder / "report").read_text(encoding="utf-8") == out
+    assert shown.startswith("6 places affected in 2 files: ")
+    assert "model.py:" not in shown
+
+
+def test_the_report_makes_room_for_code_and_diffs(run: Run, folder: Path, asked: list[Options]) -> None:
+    _, out, err = run("-", "--output-format", "json", stdin=b"a\n")
+    assert out == "b\n"
+    json.loads(err)
+    _, out, err = run("--diff", ".", "--output-format", "json")
+    assert out.startswith("--- a/model.py\n")
+    json.loads(err)
+
+
+def test_quiet_with_a_file_says_nothing(run: Run, folder: Path, asked: list[Options]) -> None:
+    assert run(".", "-q", "--output", "report") == (3, "", "")
+
+
+def test_reports_are_utf_8_and_never_fail_to_encode(folder: Path) -> None:
+    (folder / "ä.py").write_text(OLD, encoding="utf-8")
+    done = command("--check", ".", cwd=folder, env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert done.returncode == 1
+    assert done.stdout.startswith("To rewrite\n\\xe4.py:1:1 NKM101")
+
+
+def test_colour_can_be_forced_and_refused(folder: Path) -> None:
+    (folder / "model.py").write_text(OLD)
+    forced = command("--check", ".", cwd=folder, env={**os.environ, "FORCE_COLOR": "1"})
+    assert "\x1b[1mmodel.py\x1b[0m:1:1 \x1b[32mNKM101\x1b[0m" in forced.stdout
+    refused = command("--check", ".", cwd=folder, env={**os.environ, "FORCE_COLOR": "1", "NO_COLOR": "1"})
+    assert "\x1b" not in refused.stdout
+    piped = command("--diff", ".", cwd=folder)
+    assert "\x1b" not in piped.stdout + piped.stderr
+
+
+def test_verbose_names_the_configuration(run: Run, folder: Path) -> None:
+    (folder / "pyproject.toml").write_text("[tool.nkimigrate]\nverbose = true\n")
+    _, out, _ = run(".")
+    assert out.startswith(
+        f"Configuration: {folder / 'pyproject.toml'}\nNothing to migrate in 1 file.\n2.27 to 2.28: "
+    )
+
+
+# -- what the engine is asked -------------------------------------------------------------------------
+
+
+def test_the_file_configures_and_the_command_line_wins(run: Run, folder: Path, asked: list[Options]) -> None:
+    (folder / "pyproject.toml").write_text(
+        '[tool.nkimigrate]\npaths = ["src"]\njobs = 2\noutput-format = "json"\n'
+    )
+    assert json.loads(run()[1])["mode"] == "write"
+    assert run("--jobs", "3", "--output-format", "text", "--check", "lib")[1].startswith("To rewrite")
+    assert [(o.paths, o.jobs, o.mode) for o in asked] == [(("src",), 2, "write"), (("lib",), 3, "check")]
+
+
+@pytest.mark.parametrize("mode", ["--check", "--diff"])
+def test_what_writes_nothing_looks_at_the_current_folder(run: Run, asked: list[Options], mode: str) -> None:
+    run(mode)
+    assert asked[0].paths == (".",)
+
+
+def test_rewriting_wants_a_path(run: Run, asked: list[Options]) -> None:
+    code, out, err = run("--select", "NKM1")
+    assert (code, out, asked) == (2, "", [])
+    assert err.startswith("nkimigrate: no PATH is given; `nkimigrate .` rewrites the current folder")
+
+
+def test_nothing_at_all_explains_the_command(run: Run, asked: list[Options]) -> None:
+    code, out, err = run()
+    assert (code, out, asked) == (2, "", [])
+    for word in ("--diff PATH", "nkimigrate PATH", "--check PATH", "--help"):
+        assert word in err
+
+
+# -- wrong usage --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--chek", "."], "no such option: --chek; did you mean --check?"),
+        (
+            ["--outputformat=json", "."],
+            "no such option: --outputformat; did you mean --output-format or --output?",
+        ),
+        (["-x"], "no such option: -x"),
+        (["--jobs", "many", "."], "invalid value for '--jobs': 'many' is not a valid integer range"),
+        (["--jobs", "-1", "."], "invalid value for '--jobs': -1 is not in the range x>=0"),
+        (["--output-format", "xml", "."], "invalid value for '--output-format': 'xml' is not one of"),
+        (["--select"], "option '--select' requires an argument"),
+        (["gone.py"], "gone.py: no such file or directory"),
+        (["check", "."], "check: no such file or directory; did you mean --check?"),
+        (["\x1b[31m.py"], "\\x1b[31m.py: no such file or directory"),
+        (
+            ["--select", "NKM299", "."],
+            "--select: no rule's code starts with 'NKM299'; did you mean NKM201 or",
+        ),
+        (["--explain", "NKM2"], "no rule has the code 'NKM2'; did you mean NKM201 or"),
+        (
+            ["--explain", "moved-modul"],
+            "no rule has the code 'moved-modul'; did you mean moved-module (NKM102)",
+        ),
+        (["--explain", "zz"], "no rule has the code 'zz' (--list-rules shows all of them)"),
+        (["--output", "no/such/folder", "."], "--output no/such/folder: not a file in an existing folder"),
+        (["--to", "2.99", "."], "no release tables lead from 2.27 to 2.99"),
+        (["--config", "gone.toml", "."], "--config gone.toml: no such file or directory"),
+        (["--check", "--diff", "."], "--check and --diff exclude each other"),
+    ],
+)
+def test_wrong_usage_is_explained(run: Run, words: list[str], message: str) -> None:
+    code, out, err = run(*words)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"nkimigrate: {message}")
+    assert "Traceback" not in err
+
+
+def test_nothing_is_written_when_one_path_is_wrong(run: Run, folder: Path) -> None:
+    (folder / "model.py").write_text(OLD)
+    assert run("model.py", "gone.py")[0] == 2
+    assert (folder / "model.py").read_text() == OLD
+
+
+def test_a_wrong_configuration_is_explained(run: Run, folder: Path) -> None:
+    (folder / "pyproject.toml").write_text("[tool.nkimigrate]\nselct = []\n")
+    message = "pyproject.toml: [tool.nkimigrate] has no key `selct`; did you mean `select`?"
+    assert run(".") == (2, "", f"nkimigrate: {message}\n")
+
+
+# -- about the rules ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", [item.code for item in (*all_rules(), *all_problems())])
+def test_every_code_is_explained(run: Run, code: str) -> None:
+    exit_code, out, err = run("--explain", code.lower())
+    assert (exit_code, err) == (0, "")
+    assert out.startswith(f"{code} ")
+    assert re.search(r"^What it (does|means)\n    \S", out, re.MULTILINE)
+    assert "``" not in out
+
+
+def test_every_rule_is_listed(run: Run) -> None:
+    items = sorted((*all_rules(), *all_problems()), key=lambda item: item.code)
+    lines = run("--list-rules")[1].splitlines()
+    assert [line.split()[:2] for line in lines] == [[item.code, item.name] for item in items]
+    listed = json.loads(run("--list-rules", "--output-format", "json")[1])
+    assert [row["code"] for row in listed] == [item.code for item in items]
+    assert {row["kind"] for row in listed} == {"rule", "problem"}
+
+
+def test_the_list_in_a_terminal_is_a_table(folder: Path) -> None:
+    done = command("--list-rules", env={**os.environ, "FORCE_COLOR": "1", "COLUMNS": "60"})
+    assert "\x1b[36mNKM101\x1b[0m" in done.stdout
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)
+    assert max(map(len, plain.splitlines())) <= 60
+
+
+# -- starting and stopping ----------------------------------------------------------------------------
+
+
+def modules_of(code: str, *words: str) -> set[str]:
+    """The modules that are loaded after some code ran with these words as its command line."""
+    program = (
+        f"import sys; before = set(sys.modules)\n{code}\nprint(*set(sys.modules) - before, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", program, *words], capture_output=True, encoding="utf-8", check=True
+    )
+    return set(done.stderr.split())
+
+
+def test_version_imports_nothing() -> None:
+    code = "from nkimigrate.__main__ import main; assert main() == 0"
+    added = modules_of(code, "--version")
+    assert added - {"__future__"} <= {"nkimigrate", "nkimigrate.__main__"}
+
+
+def test_version_is_that_of_the_package(folder: Path) -> None:
+    for words in (["--version"], ["--version", "--check"]):
+        done = command(*words)
+        assert (done.returncode, done.stdout, done.stderr) == (0, f"nkimigrate {__version__}\n", "")
+
+
+def test_a_tree_without_a_hit_imports_little(folder: Path) -> None:
+    (folder / "other.py").write_text("import os\n")
+    (folder / "pyproject.toml").write_text("[project]\nname = 'x'\n")
+    code = f"from nkimigrate.cli import main; assert main(['--check', {str(folder)!r}]) == 0"
+    added = modules_of(code)
+    assert "nkimigrate.engine" in added
+    heavy = {
+        "libcst",
+        "click",
+        "rich",
+        "packaging",
+        "tomllib",
+        "tomli",
+        "json",
+        "difflib",
+        "dataclasses",
+        "ast",
+    }
+    heavy |= {"concurrent.futures", "nkimigrate.codemods", "nkimigrate.tasks", "numpy", "nkilib", "logging"}
+    assert not heavy & added
+
+
+def test_help_works_without_a_terminal(folder: Path) -> None:
+    done = command("--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("Usage: nkimigrate [OPTIONS] [PATH]...\n")
+
+
+def test_shell_completion_knows_the_options() -> None:
+    environment = {
+        "_NKIMIGRATE_COMPLETE": "bash_complete",
+        "COMP_WORDS": "nkimigrate --che",
+        "COMP_CWORD": "1",
+    }
+    done = command(env={**os.environ, **environment})
+    assert done.stdout.split() == ["plain,--check"]
+
+
+@pytest.mark.parametrize("mode", ["--diff", "--check"])
+def test_a_reader_that_leaves_ends_the_output_quietly(folder: Path, mode: str) -> None:
+    (folder / "model.py").write_text(OLD + "".join(f"x{i} = qkv(*a, 1)\n" for i in range(5000)))
+    with subprocess.Popen(
+        [sys.executable, "-m", "nkimigrate", mode, ".", "-v"],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE if mode == "--check" else subprocess.DEVNULL,
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        err = process.stderr.read() if process.stderr else b""
+        assert process.wait(60) == 1
+    assert err == b""
+
+
+def test_a_full_disk_is_said() -> None:
+    with open("/dev/full", "w") as full:
+        done = command("--list-rules", stdout=full, stderr=subprocess.PIPE, capture_output=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("nkimigrate: cannot write the output: no space left on device")
+
+
+def test_an_interrupt_ends_with_130(folder: Path) -> None:
+    code = (
+        "import sys, time, nkimigrate.engine as engine\n"
+        "def run(options, progress):\n"
+        "    print('started', flush=True); time.sleep(60)\n"
+        "engine.run = run\n"
+        "from nkimigrate.cli import main; sys.exit(main(['.']))"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        cwd=folder,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        err = process.stderr.read()
+        assert process.wait(60) == 130
+    assert err == "nkimigrate: interrupted; each file is either as it was or completely rewritten\n"
+
+
+def test_an_internal_error_asks_for_a_report(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(options: Options, progress: object) -> Report:
+        raise ValueError("this \x1b[31mshould not be")
+
+    monkeypatch.setattr(engine, "run", fail)
+    code, out, err = run(".")
+    assert (code, out) == (2, "")
+    assert err.startswith(
+        "nkimigrate: internal error (ValueError: this \\x1b[31mshould not be)\nThis is a bug"
+    )
+    assert "Traceback" not in err
+    assert "Traceback" in run(".", "-v")[2]
+
+
+# -- the progress bar ---------------------------------------------------------------------------------
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def slow(options: Options, progress: Callable[[str, int, int], None]) -> Report:
+    for done in range(4):
+        progress("analysing", done, 4)
+        time.sleep(0.4)
+    return report(changes=[Change("a.py", b"a\n", b"b\n")])
+
+
+@pytest.mark.parametrize(
+    ("stream", "words", "shown"),
+    [(Terminal, ["."], True), (Terminal, [".", "-q"], False), (io.StringIO, ["."], False)],
+)
+def test_a_bar_is_shown_to_those_who_watch(
+    run: Run, monkeypatch: pytest.MonkeyPatch, stream: type[io.StringIO], words: list[str], shown: bool
+) -> None:
+    screen = stream()
+    monkeypatch.setattr(engine, "run", slow)
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("TERM", "xterm")
+    assert run(*words)[0] == 0
+    assert ("analysing" in screen.getvalue()) is shown
