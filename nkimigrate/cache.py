@@ -17,11 +17,10 @@ import os
 import struct
 import sys
 import time
-from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from nkimigrate.reading import Unreadable, read
 
+TYPE_CHECKING = False  # importing typing would cost more than 1,000 files do
 if TYPE_CHECKING:
     from nkimigrate.discovery import Found
 
@@ -143,8 +142,10 @@ def _prepared_folder(root: str) -> str:
     if os.path.islink(folder):
         raise OSError("a link here could lead our files anywhere")
     for name, text in ((".gitignore", "*\n"), ("CACHEDIR.TAG", _TAG)):
-        with suppress(FileExistsError), open(os.path.join(folder, name), "x", encoding="ascii") as file:
-            file.write(text)
+        path = os.path.join(folder, name)
+        if not os.path.lexists(path):
+            with open(path, "w", encoding="ascii") as file:
+                file.write(text)
     return folder
 
 
@@ -156,6 +157,8 @@ def _replace(folder: str, data: bytes) -> None:
             file.write(data)
         os.replace(temporary, os.path.join(folder, "clean"))
     except BaseException:
+        from contextlib import suppress
+
         with suppress(OSError):
             os.unlink(temporary)
         raise

@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING
 
 from nkimigrate.gitignore import Patterns, Rules, lines_of
 from nkimigrate.reading import Unreadable, read, reason
 
+TYPE_CHECKING = False  # importing typing would cost more than 1,000 files do
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Literal
