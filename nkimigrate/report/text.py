@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..terminal import clean, painter
+from ..terminal import clean, clean_line, painter
 from .view import KINDS, NEEDS_YOU, NOTED, REWRITTEN, REWRITTEN_NOTED, by_code, by_path, counts, kind, label
 
 TYPE_CHECKING = False
@@ -66,11 +66,14 @@ def _file(path: str, findings: list[Finding], paint: Paint) -> str:
 
 
 def _findings(findings: Iterable[Finding], paint: Paint) -> Iterator[str]:
+    """The findings, each with its next step. What is good to know about many places is said at the first."""
+    said = set()
     for finding in findings:
         kind_ = kind(finding)
         code = paint(_COLOUR_OF[kind_], finding.code)
         yield f"{_place(finding, paint)} {code} {clean(finding.message)}"
-        if finding.step:
+        if finding.step.strip() and (kind_ == NEEDS_YOU or finding.step not in said):
+            said.add(finding.step)
             yield from _step(_STEP_OF[kind_], finding.step, paint)
 
 
@@ -79,7 +82,7 @@ def _step(label: str, step: str, paint: Paint) -> Iterator[str]:
     first, *more = step.rstrip().splitlines()
     yield f"    {paint('cyan', label + ':')} {clean(first)}"
     for line in more:
-        yield f"          {clean(line)}".rstrip()
+        yield f"          {clean_line(line)}".rstrip()
 
 
 def _place(finding: Finding, paint: Paint) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import click
@@ -83,6 +84,12 @@ def test_each_option_does_what_its_kind_says(argument: Any) -> None:
             assert plain(words) is None
         else:
             assert parse(words) == plain(words) == {"paths": (), argument.key: expected[argument.kind]}
+
+
+@pytest.mark.parametrize("flag", [*FLAGS, *(a.name for a in ARGUMENTS if a.in_file)])
+def test_the_reference_names_every_option_and_key(repository: Path, flag: str) -> None:
+    page = (repository / "docs" / "command.md").read_text(encoding="utf-8")
+    assert re.search(rf"`{flag}( [A-Z]+)?`", page)
 
 
 def test_help_shows_every_option_once(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -145,6 +146,13 @@ def test_a_named_file_must_be_a_configuration(folder: Path, name: str, text: str
     with pytest.raises(UsageError) as caught:
         named(name)
     assert str(caught.value).startswith(message)
+
+
+def test_the_example_in_the_documentation_is_a_configuration(repository: Path, folder: Path) -> None:
+    page = (repository / "docs" / "command.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    write(folder / "pyproject.toml", example)
+    assert nearest(".").values["paths"] == ("src", "tests")
 
 
 def test_a_folder_called_pyproject_is_none(folder: Path) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 from reports import hostile, mixed, report
 
+from nkimigrate import cli
 from nkimigrate.report.json_ import SCHEMA_VERSION, render
 from nkimigrate.report.model import Report
 from nkimigrate.report.view import View
@@ -89,6 +92,23 @@ def test_a_finding_has_all_that_is_known_about_it() -> None:
         "message": "`qkv` now takes `eps` by keyword",
         "step": "Pass it by keyword.",
     }
+
+
+def test_the_example_in_the_documentation_is_what_is_printed(
+    repository: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    schema: Any,
+) -> None:
+    page = (repository / "docs" / "json.md").read_text(encoding="utf-8")
+    (source,) = re.findall(r"`model.py`:\n\n```python\n(.*?)```", page, re.DOTALL)
+    (printed,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "model.py").write_text(source, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["--check", "--output-format", "json", "model.py"]) == json.loads(printed)["exit_code"]
+    assert capsys.readouterr().out == printed
+    jsonschema.validate(json.loads(printed), schema)
 
 
 def test_reports_of_the_same_findings_are_the_same() -> None:

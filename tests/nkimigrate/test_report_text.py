@@ -47,6 +47,18 @@ def test_write_tells_files_then_notes_then_what_needs_a_person() -> None:
     )
 
 
+def test_a_note_is_said_once_and_a_next_step_at_each_place() -> None:
+    text = shown(
+        report([finding("noted", line=n) for n in (1, 2)] + [finding("needs-you", line=n) for n in (3, 4)])
+    )
+    assert [line.strip()[:4] for line in text.splitlines() if line.startswith("    ")] == [
+        "note",
+        "next",
+        "next",
+    ]
+    assert len(re.findall(r"^model\.py:[1-4]:5 ", text, re.MULTILINE)) == 4
+
+
 def test_check_names_each_place_that_would_change() -> None:
     text = shown(mixed(), "check")
     assert text.startswith(
