@@ -28,7 +28,7 @@ def item(value: v.Value, index: int | None) -> v.Value:
 def sliced(value: v.Value) -> v.Value:
     """What ``value[a:b]`` gives."""
     if isinstance(value, v.FormerList):
-        return v.FormerList(own=False)
+        return copied(value)
     return v.Sequence(element(value)) if isinstance(value, v.Row) else value
 
 
@@ -44,7 +44,7 @@ def mapping_method(value: v.Mapping, name: str) -> v.Value:
 
 def copied(value: v.Value) -> v.Value:
     """A shallow or deep copy."""
-    return v.FormerList(own=False) if isinstance(value, v.FormerList) else value
+    return v.FormerList(False, value.era) if isinstance(value, v.FormerList) else value
 
 
 def converted(value: v.Value) -> v.Value:
@@ -59,4 +59,12 @@ def is_former(value: v.Value) -> bool:
 
 def joined(left: v.Value, right: v.Value) -> v.Value:
     """``left + right`` of two such lists."""
-    return v.FormerList(own=False) if is_former(left) and is_former(right) else None
+    if not is_former(left) or not is_former(right):
+        return None
+    return v.FormerList(False, era(*v.options(left), *v.options(right)))
+
+
+def era(*values: v.Value) -> str:
+    """The release whose code it is, when one of the lists is found in that release alone."""
+    eras = {value.era for value in values if isinstance(value, v.FormerList)} - {"either"}
+    return min(eras) if len(eras) == 1 else "either"

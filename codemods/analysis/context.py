@@ -194,7 +194,8 @@ class FileContext:
         """Add every name whose binding mentions one that is in, until nothing is new."""
         uses = self.module.uses
         pending = [b for b in self.module.bindings if b.mentions[0] < b.mentions[1] or _text_annotation(b)]
-        attributes = [b for group in self.module.attributes.values() for b in group]
+        stored = (*self.module.attributes.values(), *self.module.items.values())
+        attributes = [b for group in stored for b in group]
         pending += [b for b in attributes if b.mentions[0] < b.mentions[1] or _text_annotation(b)]
         grown = True
         while grown:

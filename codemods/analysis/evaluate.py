@@ -135,7 +135,22 @@ class Evaluator:
             return self._star(use.name) or v.Symbol(f"builtins.{use.name}")
         seen = reaching(owner[1], use, owner[0])
         value = v.one_of([self.binding(b) for b in seen])
+        if isinstance(value, v.Mapping) and use.name in self.module.items:
+            return self._filled(value, use.name, owner[0])
         return (self._checked(use, owner[1]) or value) if None in v.options(value) else value
+
+    def _filled(self, value: v.Mapping, name: str, scope: Scope) -> v.Value:
+        """A dict with what is stored in it by ``name[key] = …``."""
+        items = dict(value.items)
+        for stored in self.module.items[name]:
+            owner = self.module.lookup(name, stored.scope)
+            if owner is None or owner[0] is not scope or not isinstance(stored.target, ast.Subscript):
+                continue
+            known = self.expression(stored.target.slice, stored)
+            key = known.value if isinstance(known, v.Constant) else ...
+            item = self.binding(stored)
+            items[key] = v.one_of([items[key], item]) if key in items else item
+        return v.Mapping(tuple(items.items()))
 
     def _checked(self, use: Use, bindings: list[Binding]) -> v.Value:
         """What an ``isinstance`` test around a use says about its name."""
@@ -336,6 +351,8 @@ class Evaluator:
         if isinstance(value, v.OneOf):
             return v.one_of([self.attribute(option, name) for option in value.options])
         if isinstance(value, v.Symbol):
+            if name == "__wrapped__":
+                return v.Launched(value)
             if value.name in self._classes:
                 return self._class_attribute(value.name, name, set()) or v.Symbol(f"{value.name}.{name}")
             return self.symbol(f"{value.name}.{name}")
@@ -351,7 +368,10 @@ class Evaluator:
         """An attribute of an object of a type that changed."""
         kind = self.release.types[of]
         former = kind.attributes.get(name, name) in kind.tuples and name not in kind.static
-        return v.FormerList(own=True) if former else v.Method(of, name)
+        if not former:
+            return v.Method(of, name)
+        era = "old" if name in kind.attributes else "new" if name in kind.attributes.values() else "either"
+        return v.FormerList(True, era)
 
     def _instance_attribute(self, of: str, name: str) -> v.Value:
         if of in self.release.types:
@@ -381,6 +401,19 @@ class Evaluator:
     def _base(self, base: ast.expr, scope: Scope) -> str:
         value = self._expression(base, scope.parent or scope, None, 1 << 60)
         return value.name if isinstance(value, v.Symbol) else ""
+
+    def kind(self, of: str, seen: frozenset[str] = frozenset()) -> str | None:
+        """The changed type that a class is or derives from: "" when there is none, None when unknown."""
+        node = self._classes.get(of)
+        if of in self.release.types or node is None or of in seen:
+            return of if of in self.release.types else ""
+        names = map(self._base_of(node), node.bases)
+        found = [self.kind(name, seen | {of}) if name else None for name in names]
+        return next((kind for kind in found if kind), None if None in found else "")
+
+    def _base_of(self, node: ast.ClassDef) -> Callable[[ast.expr], str]:
+        scope = self.module.scope_of[node]
+        return lambda base: self._base(base, scope)
 
     def bases(self, node: ast.ClassDef) -> list[str]:
         """Qualified names of a class's bases, as far as they are known."""
@@ -592,8 +625,8 @@ def _joined(_: Evaluator, node: ast.JoinedStr, value: Recurse) -> v.Value:
 
 def _bin_op(_: Evaluator, node: ast.BinOp, value: Recurse) -> v.Value:
     if not isinstance(node.op, ast.Add):
-        former = isinstance(node.op, ast.Mult) and containers.is_former(value(node.left))
-        return v.FormerList(own=False) if former else None
+        left = value(node.left) if isinstance(node.op, ast.Mult) else None
+        return containers.copied(left) if isinstance(left, v.FormerList) else None
     left, right = value(node.left), value(node.right)
     if containers.is_former(left) or containers.is_former(right):
         return containers.joined(left, right)

@@ -23,8 +23,9 @@ def _pairs(context: FileContext) -> Iterator[tuple[str, v.Value]]:
         yield name, v.one_of([evaluator.binding(b) for b in bindings])
     for name, bindings in module.top.bindings.items():
         if any(b.kind == "class" for b in bindings):
-            for attribute in _class_names(context):
-                value = evaluator.attribute(v.Instance(f"{context.name}.{name}"), attribute)
+            qualified = f"{context.name}.{name}"
+            for attribute in sorted(_class_names(context) | _inherited(context, qualified)):
+                value = evaluator.attribute(v.Instance(qualified), attribute)
                 if not isinstance(value, v.Method):
                     yield f"{name}.{attribute}", value
     for _, path in context.stars:
@@ -46,6 +47,12 @@ def _class_names(context: FileContext) -> set[str]:
         for b in context.module.bindings
         if b.scope.kind == "class" and b.name in context.affected_names
     }
+
+
+def _inherited(context: FileContext, of: str) -> set[str]:
+    """Renamed attributes of the changed type that a class derives from."""
+    kind = context.evaluator.kind(of)
+    return set(context.release.types[kind].attributes) if kind else set()
 
 
 def _matters(value: v.Value, context: FileContext) -> bool:

@@ -152,6 +152,7 @@ class Module:
         self.imports: list[Binding] = []
         self.stars: list[ast.ImportFrom] = []
         self.attributes: dict[str, list[Binding]] = {}
+        self.items: dict[str, list[Binding]] = {}
         self.parents: dict[ast.AST, ast.AST] = {}
         self.bodies: dict[ast.stmt, Block] = {}
         self.scope_of: dict[ast.AST, Scope] = {}
@@ -434,11 +435,16 @@ class _Walker:
         else:
             self.expr(target, node)
             if isinstance(target, ast.Attribute):
-                self.order += 1
-                binding = Binding(target.attr, kind, node, self.scope, self.block, self.order)
-                binding.stmt = self.stmt
-                self._fill(binding, target, value, mentions, annotation, path)
-                self.m.attributes.setdefault(target.attr, []).append(binding)
+                table, name = self.m.attributes, target.attr
+            elif isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name):
+                table, name = self.m.items, target.value.id
+            else:
+                return
+            self.order += 1
+            binding = Binding(name, kind, node, self.scope, self.block, self.order)
+            binding.stmt = self.stmt
+            self._fill(binding, target, value, mentions, annotation, path)
+            table.setdefault(name, []).append(binding)
 
     @staticmethod
     def _fill(

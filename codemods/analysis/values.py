@@ -14,7 +14,7 @@ class Symbol:
 
 @dataclass(frozen=True, slots=True)
 class Launched:
-    """``kernel[grid]``: calls like the kernel."""
+    """``kernel[grid]`` or ``kernel.__wrapped__``: calls like the kernel."""
 
     kernel: Value
 
@@ -63,10 +63,12 @@ class Row:
 class FormerList:
     """What was a list in the old release and is a tuple in the new one.
 
-    ``own`` tells the object's own attribute, through which the object could be changed, from a copy.
+    ``own`` tells the object's own attribute, through which the object could be changed, from a copy. ``era``
+    says in which release there is such a thing: ``old``, ``new``, or ``either``.
     """
 
     own: bool
+    era: str = "either"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,79 @@
+"""What is known about the object that an attribute is looked up on."""
+
+from __future__ import annotations
+
+import sys
+from enum import Enum
+
+from .analysis import values as v
+from .analysis.context import FileContext
+
+
+class Receiver(Enum):
+    """What is known about the object in front of an attribute's dot."""
+
+    SURE = "of the type"
+    MAYBE = "of the type, or something else"
+    UNKNOWN = "unknown"
+    OTHER = "something else"
+
+
+def receiver(ctx: FileContext, owner: v.Value, type_name: str) -> Receiver:
+    """What is known about an object, with regard to one type."""
+    verdicts = {_single(ctx, option, type_name) for option in v.options(owner)}
+    if verdicts == {Receiver.SURE}:
+        return Receiver.SURE
+    if Receiver.SURE in verdicts:
+        return Receiver.MAYBE
+    return Receiver.UNKNOWN if Receiver.UNKNOWN in verdicts else Receiver.OTHER
+
+
+def _single(ctx: FileContext, value: v.Value, type_name: str) -> Receiver:
+    if isinstance(value, v.Instance):
+        return _of_class(ctx, value.of, type_name)
+    if isinstance(value, v.Method):
+        known = value.owner in ctx.release.types or _elsewhere(value.owner)
+        return Receiver.OTHER if known else Receiver.UNKNOWN
+    return Receiver.UNKNOWN if value is None else Receiver.OTHER
+
+
+def _of_class(ctx: FileContext, of: str, type_name: str) -> Receiver:
+    kind = ctx.evaluator.kind(of)
+    if kind is None:
+        return Receiver.UNKNOWN
+    return Receiver.SURE if kind == type_name or _inherits(ctx, of, type_name) else Receiver.OTHER
+
+
+def _inherits(ctx: FileContext, of: str, type_name: str) -> bool:
+    """Whether another module of the project defines the class with the type's attributes."""
+    changed = ctx.release.types[type_name].attributes
+    return any(isinstance(ctx.evaluator.exported(f"{of}.{name}"), v.FormerList) for name in changed)
+
+
+def _elsewhere(name: str) -> bool:
+    """Whether a class comes with Python, so that nothing of it can hold an object of the library."""
+    return name.partition(".")[0] in sys.stdlib_module_names
+
+
+def uses_type(ctx: FileContext, type_name: str) -> bool:
+    """Whether a file names a type or handles objects of it."""
+    known = ctx.memory.setdefault(f"uses {type_name}", None)
+    if known is None:
+        known = ctx.memory[f"uses {type_name}"] = _uses_type(ctx, type_name)
+    return bool(known)
+
+
+def _uses_type(ctx: FileContext, type_name: str) -> bool:
+    names = {ctx.release.defining(ctx.release.canonical(found.target)) for found in ctx.imports}
+    if type_name in names or any(r.symbol == type_name for r in ctx.references):
+        return True
+    if any(ctx.release.canonical(path) == type_name.rpartition(".")[0] for _, path in ctx.stars):
+        return True
+    owners = [a.owner for a in ctx.attributes] + [c.callee for c in ctx.calls]
+    return any(_is_of(option, type_name) for owner in owners for option in v.options(owner))
+
+
+def _is_of(value: v.Value, type_name: str) -> bool:
+    if isinstance(value, v.Method):
+        return value.owner == type_name
+    return isinstance(value, v.Instance) and value.of == type_name
