@@ -50,12 +50,12 @@ class Joined:
         return text
 
 
-def joined_strings(ctx: FileContext) -> Iterator[Joined]:
-    """Every f-string and sum of strings that starts with a root of the library."""
-    tops = (ctx.release.root, *ctx.release.legacy_tops)
+def joined_strings(ctx: FileContext, tops: tuple[str, ...]) -> Iterator[Joined]:
+    """Every f-string and sum of strings that starts with one of the given packages."""
     for node, text in _tops(ctx).items():
         found = Joined(node, tuple(_pieces(ctx, node, text)))
-        if found.value.startswith(tops) and " " not in found.value:
+        start = f"{found.value}."
+        if " " not in start and any(start.startswith(f"{top}.") for top in tops):
             yield found
 
 

@@ -12,6 +12,8 @@ from .calls import PARTIAL
 from .dotted import prefixes
 from .release import PrivateKernel, Release
 
+_TELLING = 12
+
 
 def home(release: Release, name: str) -> PrivateKernel | None:
     """The entry for a path; an entry without a home for an unlisted one of a private package; else None."""
@@ -42,11 +44,10 @@ def inside(release: Release, module: str) -> Mapping[str, PrivateKernel]:
 
 @dataclass(frozen=True, slots=True)
 class PrivateCall:
-    """A call of a private kernel that is called differently now, or is gone."""
+    """A call of private kernels that are called differently now, or are gone: whichever it may reach."""
 
     node: ast.Call
-    name: str
-    entry: PrivateKernel
+    kernels: tuple[tuple[str, PrivateKernel], ...]
 
 
 def private_calls(ctx: FileContext) -> Iterator[PrivateCall]:
@@ -54,9 +55,13 @@ def private_calls(ctx: FileContext) -> Iterator[PrivateCall]:
     for call in ctx.calls:
         names = sorted(_names(ctx, call))
         entries = {id(entry): (name, entry) for name in names if (entry := home(ctx.release, name))}
-        for name, entry in entries.values():
-            if not (entry.exact or entry.helper or entry.new in names):
-                yield PrivateCall(call.node, name, entry)
+        changed = tuple(
+            (name, entry)
+            for name, entry in entries.values()
+            if not (entry.exact or entry.helper or entry.new in names)
+        )
+        if changed:
+            yield PrivateCall(call.node, changed)
 
 
 def _names(ctx: FileContext, call: Call) -> set[str]:
@@ -69,6 +74,8 @@ def _names(ctx: FileContext, call: Call) -> set[str]:
 def summary(release: Release, name: str, entry: PrivateKernel) -> str:
     """One sentence on where a kernel went."""
     short = name.rpartition(".")[2]
+    if entry.helper:
+        return f"{release.product}'s kernels take no `{short}`"
     if not entry.new:
         return f"`{short}` has no home in {release.product} {release.new}"
     if entry.exact:
@@ -91,6 +98,13 @@ def _parameters(entry: PrivateKernel) -> Iterator[str]:
         yield f"Parameters: {', '.join(renamed)}."
     if gone:
         yield f"No longer parameters: {', '.join(gone)}."
+
+
+def kernel_names(release: Release) -> Mapping[str, tuple[str, PrivateKernel]]:
+    """Last part → path and entry, of kernels whose name alone tells what they are."""
+    changed = [(n, e) for n, e in release.private_by_name.items() if not (e.exact or e.helper)]
+    found = {name.rpartition(".")[2]: (name, entry) for name, entry in changed}
+    return {name: pair for name, pair in found.items() if len(name) >= _TELLING}
 
 
 def module_summary(release: Release, module: str, names: Mapping[str, PrivateKernel]) -> str:

@@ -46,6 +46,7 @@ def check(ctx: FileContext) -> Iterator[Finding]:
             yield from _called(ctx, call, target, calls[target.name])
     yield from _handed_over(ctx, calls)
     yield from _imported(ctx, ctx.release.behaviours_of("import"))
+    yield from _told_apart(ctx, ctx.release.behaviours_of("members"))
     yield from _matched(ctx, ctx.release.behaviours_of("match"))
 
 
@@ -129,6 +130,20 @@ def _imported(ctx: FileContext, table: Table) -> Iterator[Finding]:
 
 def _canonical(ctx: FileContext, target: str) -> str:
     return ctx.release.defining(ctx.release.canonical(target))
+
+
+def _told_apart(ctx: FileContext, table: Table) -> Iterator[Finding]:
+    """Tables and ``match`` statements that list the members of an enumeration, at the first member."""
+    seen: set[tuple[int, str]] = set()
+    for reference in ctx.references:
+        parent = ctx.parent(reference.use.top)
+        key = isinstance(parent, ast.Dict) and reference.use.top in parent.keys
+        place = id(parent) if key else id(reference.use.scope)
+        if key or isinstance(parent, ast.MatchValue):
+            for behaviour in table.get(reference.symbol.rpartition(".")[0], ()):
+                if (place, behaviour.id) not in seen:
+                    seen.add((place, behaviour.id))
+                    yield _finding(ctx, reference.node, behaviour)
 
 
 def _matched(ctx: FileContext, table: Table) -> Iterator[Finding]:

@@ -24,18 +24,22 @@ When it stays silent
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..analysis.context import FileContext, Import
 from ..analysis.scopes import Text
+from ..joined_strings import joined_strings
 from ..ladders import guarding
 from ..model import EditImport, Finding, Outcome, ReplaceString
 from ..naming import chain_edits, import_line, import_module_line, imported, spelled, together
+from ..path_strings import called
 from ..private_kernels import (
     home,
     inside,
     is_enumeration,
+    kernel_names,
     module_step,
     module_summary,
     private_calls,
@@ -45,6 +49,7 @@ from ..private_kernels import (
 from ..release import PrivateKernel
 
 CODE = "NKM401"
+_REGISTRY = re.compile(r"import|load|register|registry|kernel", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,23 +72,22 @@ def check(ctx: FileContext) -> Iterator[Finding]:
     calls = list(private_calls(ctx))
     found = [f for i in ctx.imports if (f := _found(ctx, i))]
     kernels = bool(calls) or any(f.kernel and not f.names and not _is_fallback(ctx, f) for f in found)
-    yield from _imports(ctx, found, kernels, {id(call.entry) for call in calls})
+    yield from _imports(ctx, found, kernels, {id(entry) for call in calls for _, entry in call.kernels})
     for node, path in ctx.stars:
         if home(ctx.release, path):
             names = inside(ctx.release, path)
             yield ctx.needs_you(CODE, node, module_summary(ctx.release, path, names), module_step(names))
     for call in calls:
-        message = summary(ctx.release, call.name, call.entry)
-        yield ctx.needs_you(CODE, call.node, message, step(call.entry, snippet=True))
-    for text in ctx.texts:
-        if not isinstance(text.inside, ast.Expr | ast.JoinedStr):
-            yield from _string(ctx, text, kernels)
+        message = "; ".join(summary(ctx.release, name, entry) for name, entry in call.kernels)
+        advice = "\n\n".join(step(entry, snippet=True) for _, entry in call.kernels)
+        yield ctx.needs_you(CODE, call.node, message, advice)
+    yield from _strings(ctx, kernels)
 
 
 def _found(ctx: FileContext, place: Import) -> _Found | None:
     entry = home(ctx.release, place.target)
     names = {} if place.target in ctx.release.private_by_name else inside(ctx.release, place.target)
-    if entry is None and not names:
+    if all(e.helper for e in names.values()) if names else entry is None:
         return None
     return _Found(place, entry or next(iter(names.values())), dict(names))
 
@@ -91,8 +95,8 @@ def _found(ctx: FileContext, place: Import) -> _Found | None:
 # -- imports ------------------------------------------------------------------------------------------
 
 
-def _imports(ctx: FileContext, found: list[_Found], kernels: bool, called: set[int]) -> Iterator[Finding]:
-    """``kernels``: whether the file uses one that changed; ``called``: entries that are shown at calls."""
+def _imports(ctx: FileContext, found: list[_Found], kernels: bool, shown: set[int]) -> Iterator[Finding]:
+    """``kernels``: whether the file uses one that changed; ``shown``: entries that are shown at calls."""
     same: dict[tuple[ast.AST, str], list[_Found]] = {}
     for f in found:
         if f.entry.helper and not kernels:
@@ -104,7 +108,7 @@ def _imports(ctx: FileContext, found: list[_Found], kernels: bool, called: set[i
         elif f.entry.exact and isinstance(f.place.node, ast.ImportFrom) and _free(f.entry, kernels):
             same.setdefault((f.place.node, f.entry.new.rpartition(".")[0]), []).append(f)
         else:
-            yield _by_hand(ctx, f, kernels, id(f.entry) not in called)
+            yield _by_hand(ctx, f, kernels, id(f.entry) not in shown)
     for names in same.values():
         yield _rewritten(ctx, names)
 
@@ -152,7 +156,10 @@ def _rewritten(ctx: FileContext, found: list[_Found]) -> Finding:
         line = import_line(module, names, names)
         edit = EditImport(span, names=tuple((spelled(alias), "") for alias, _, _ in pairs), also=(line,))
     said = ", ".join(f"`{alias.name}`" for alias, _, _ in pairs)
-    return ctx.finding(CODE, statement, f"{said}: from `{module}` now", edits=[edit])
+    note = next((f.entry.step for f in found if is_enumeration(f.entry)), "")
+    outcome = Outcome.NOTED if note else Outcome.REWRITTEN
+    message = f"{said}: from `{module}` now"
+    return ctx.finding(CODE, statement, message, outcome=outcome, step=note, edits=[edit])
 
 
 # -- modules ------------------------------------------------------------------------------------------
@@ -193,6 +200,27 @@ def _moved_module(ctx: FileContext, place: Import, new: str) -> Iterator[Finding
 
 
 # -- strings ------------------------------------------------------------------------------------------
+
+
+def _strings(ctx: FileContext, kernels: bool) -> Iterator[Finding]:
+    known = kernel_names(ctx.release)
+    for text in ctx.texts:
+        if text.value in known and _registers(text):
+            name, entry = known[text.value]
+            yield ctx.needs_you(
+                CODE, text.node, summary(ctx.release, name, entry), step(entry, snippet=False)
+            )
+        elif not isinstance(text.inside, ast.Expr | ast.JoinedStr | ast.BinOp):
+            yield from _string(ctx, text, kernels)
+    for joined in joined_strings(ctx, ctx.release.private_packages):
+        message = "which private kernel is loaded is decided at run time"
+        advice = f"Look for the kernels that may be meant in {ctx.release.product}, and import them there."
+        yield ctx.needs_you(CODE, joined.node, message, advice)
+
+
+def _registers(text: Text) -> bool:
+    """Whether a kernel's name is handed to something that loads or keeps kernels by name."""
+    return isinstance(text.inside, ast.Call) and bool(_REGISTRY.search(called(text.inside)))
 
 
 def _string(ctx: FileContext, text: Text, kernels: bool) -> Iterator[Finding]:

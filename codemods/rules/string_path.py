@@ -51,7 +51,7 @@ def check(ctx: FileContext) -> Iterator[Finding]:
             yield from _annotation(ctx, text) if part is Part.ANNOTATION else _path(ctx, text, part)
     for text in folder_strings(ctx):
         yield from _folder(ctx, text)
-    for joined in joined_strings(ctx):
+    for joined in joined_strings(ctx, (ctx.release.root, *ctx.release.legacy_tops)):
         yield from _joined(ctx, joined)
 
 

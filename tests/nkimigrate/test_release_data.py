@@ -398,7 +398,7 @@ def test_enumerations() -> None:
 
 # -- behaviours -------------------------------------------------------------------------------------------
 
-KINDS = {"call", "import", "match", "method", "raises", "subclass"}
+KINDS = {"call", "import", "match", "members", "method", "raises", "subclass"}
 WITH_VALUE = {"equals", "not"}
 WITH_PARAMETER = {"passed", "missing", "computed", *WITH_VALUE}
 
@@ -475,7 +475,7 @@ SILENT = [
     ("nkilib.core.subkernels.layernorm_tkg.layernorm_tkg", "import", None),
     ("nkilib.core.utils.allocator.SbufManager", "import", None),
     ("nkilib.core.utils.allocator.SbufManager", "subclass", None),
-    ("nkilib.core.utils.common_types.QuantizationType", "import", None),
+    ("nkilib.core.utils.common_types.QuantizationType", "members", None),
     ("nkilib.core.utils.kernel_helpers.get_max_positive_value_for_dtype", "call", None),
     ("nkilib.core.utils.kernel_helpers.get_nl_act_fn_from_type", "call", None),
     ("nkilib.core.utils.tensor_view.TensorView", "import", None),

@@ -167,6 +167,21 @@ def test_what_concerns_every_use_is_said_once() -> None:
     assert at(text, "SbufManager aligns") == [(4, "noted")]
 
 
+def test_places_that_list_the_members_of_an_enumeration() -> None:
+    text = """\
+    from nkilib.core.utils.common_types import QuantizationType
+    TABLE = {QuantizationType.NONE: 0, QuantizationType.STATIC: 1}
+    OTHER = {"a": QuantizationType.NONE, "b": QuantizationType.STATIC}
+    def f(kind):
+        match kind:
+            case QuantizationType.NONE:
+                return TABLE[kind]
+            case QuantizationType.ROW | QuantizationType.STATIC:
+                return OTHER
+    """
+    assert at(text, "a fourth member") == [(2, "noted"), (6, "noted")]
+
+
 def test_a_file_that_uses_none_of_it() -> None:
     text = """\
     from nkilib.core.utils.common_types import NormType

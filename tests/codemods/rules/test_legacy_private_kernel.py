@@ -188,12 +188,37 @@ def test_for_a_person(text: str, says: str) -> None:
     check_reported(text, "NKM401", 1, says)
 
 
+def test_one_finding_for_a_call_that_may_reach_two() -> None:
+    found = reported(f"""\
+    from {PRIVATE}.mlp import mlp_fused_add_isa_kernel, mlp_isa_kernel
+    kernel = mlp_fused_add_isa_kernel if fused else mlp_isa_kernel
+    kernel[grid](x, ln, g, u, d, out)
+    """)
+    assert found[3].startswith("`mlp_fused_add_isa_kernel` is")
+    assert "; `mlp_isa_kernel` is" in found[3]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (f'def f(name):\n    return load(f"{PRE}.{{name}}")\n', "decided at run time"),
+        (f'def f(name):\n    return load("{PRIVATE}." + name)\n', "decided at run time"),
+        ('NKI = "neuronxcc"\nK = NKIImport("mlp_isa_kernel", module_name="mlp")\n', "hidden_tensor"),
+        ('NKI = "neuronxcc"\nregister(kernel="bwmm_shard_on_block")\n', "moe_cte.bwmm_shard_on_block"),
+    ],
+)
+def test_kernels_that_are_chosen_by_name(text: str, says: str) -> None:
+    check_reported(text, "NKM401", 2, says)
+
+
 def test_launch_helpers_matter_beside_a_kernel_only() -> None:
     helper = "from neuronxcc.nki.language import nc\n"
     check_noop(helper + "own[nc(2)](x)\n")
     found = reported(helper + f"from {PRIVATE}.cumsum import cumsum\ncumsum[nc(2)](x)\n")
     assert set(found) == {1, 2, 3}
     assert "plain int" in found[1]
+    language = "import neuronxcc.nki.language as nl\n"
+    assert set(reported(language + f"from {PRIVATE}.cumsum import cumsum\nX = nl\n")) == {2}
 
 
 @pytest.mark.parametrize(
@@ -202,6 +227,7 @@ def test_launch_helpers_matter_beside_a_kernel_only() -> None:
         "import neuronxcc.nki as nki\nimport neuronxcc.nki.language as nl\nK = nki.jit(nl.load)\n",
         "from neuronxcc.nki.isa import constants\nX = constants\n",
         "from neuronxcc import nki\nX = nki.jit\n",
+        'X = {"mlp_isa_kernel": 1}, log("mlp_isa_kernel"), "neuronxcc"\n',
         f'"""{PRIVATE}.mlp.mlp_isa_kernel"""\nX = "import {PRIVATE}.mlp"\n',
         "from app._private_kernels.mlp import mlp_isa_kernel\nmlp_isa_kernel(neuronxcc)\n",
         "from neuronx_distributed.parallel_layers import layers\nX = layers, 'neuronxcc'\n",
