@@ -32,16 +32,23 @@ def document(view: View) -> dict[str, Any]:
             "files": report.files,
             "parsed_files": report.candidates,
             "affected_files": len(by_path(view.findings)),
-            "changed_files": len(report.changes),
+            "changed_files": len(_changed(view)),
             "problem_files": len({problem.path for problem in report.problems}),
             **_counts(view.findings),
             "suppressed": report.suppressed,
         },
         "rules": [{"code": code, **_counts(found)} for code, found in by_code(view.findings).items()],
         "findings": [_finding(finding) for finding in view.findings],
-        "changed_files": [_text(change.path) for change in report.changes],
+        "changed_files": [_text(path) for path in _changed(view)],
         "problems": [_problem(problem) for problem in report.problems],
     }
+
+
+def _changed(view: View) -> list[str]:
+    """The files that changed, or would: in a check those with something to rewrite."""
+    if view.mode == "check":
+        return sorted({finding.path for finding in view.findings if finding.edits})
+    return [change.path for change in view.report.changes]
 
 
 def _counts(findings: Iterable[Finding]) -> dict[str, int]:

@@ -13,7 +13,8 @@ class Report:
 
     Attributes:
         findings: the affected places, sorted by path and position.
-        changes: the files whose text changed (or would), sorted by path; in write mode only those written.
+        changes: the files whose text changed (or would), sorted by path; in write mode only those written,
+            none in check mode, which does not make the new text.
         problems: the files that could not be handled.
         suppressed: number of findings that comments in the code silenced.
         files: number of files looked at.

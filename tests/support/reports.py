@@ -18,7 +18,7 @@ def finding(outcome: str = "rewritten", **values: Any) -> Finding:
         "path": "model.py",
         "line": 3,
         "column": 5,
-        "end_line": 3,
+        "end_line": values.get("line", 3),
         "end_column": 9,
         "message": "`qkv` now takes `eps` by keyword",
         "step": "" if outcome == "rewritten" else "Pass it by keyword.",
