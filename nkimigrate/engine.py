@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 
-from . import discovery, reading
+from . import __version__, discovery, reading
 from .cache import CleanFiles
 
+TYPE_CHECKING = False  # typing stays unloaded on the path of a tree without a hit
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import Any
+
     from .codemods.analyse import Analysis
     from .config import Options
     from .project import Candidate
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
     from .report.result import Report
     from .tasks import Setting, Task
 
-Progress = Callable[[str, int, int], None]
+    Progress = Callable[[str, int, int], None]
+
 MARKERS = (b"nkilib", b"neuronxcc")
 
 
@@ -39,9 +42,9 @@ def run(options: Options, progress: Progress | None = None) -> Report:
     started = time.perf_counter()
     report = Report(release_from=options.release_from, release_to=options.release_to)
     candidates, others = _candidates(options, report)
-    report.candidates = len(candidates)
     if candidates:
         _migrate(options, candidates, others, report, progress or _silent)
+    report.candidates = len(candidates)
     if options.mode == "write" and options.stdin is None and report.changes:
         _write(report)
     report.seconds = time.perf_counter() - started
@@ -59,13 +62,20 @@ def _candidates(options: Options, report: Report) -> tuple[list[Candidate], list
     """Files with a marker (read), and the paths of all other Python files."""
     if options.stdin is not None:
         return _given(options.stdin_filename or "<stdin>", options.stdin, report), []
-    clean = (
-        CleanFiles.load(options.paths[0], "+".join(m.decode() for m in MARKERS)) if options.cache else None
-    )
+    key = f"{__version__} {b'+'.join(MARKERS).decode()}"
+    clean = CleanFiles.load(_cache_root(options.paths), key) if options.cache else None
     found, others = _scan(options, report, clean)
     if clean is not None:
         clean.save()
     return found, others
+
+
+def _cache_root(paths: Sequence[str]) -> str:
+    """The current folder when it holds all the paths, else the folder that does."""
+    folders = [os.path.abspath(p if os.path.isdir(p) else os.path.dirname(p)) for p in paths]
+    here = os.getcwd()
+    inside = all(folder == here or folder.startswith(here.rstrip(os.sep) + os.sep) for folder in folders)
+    return "." if inside else folders[0]
 
 
 def _scan(options: Options, report: Report, clean: CleanFiles | None) -> tuple[list[Candidate], list[str]]:
@@ -159,11 +169,13 @@ def _migrate(
     """Take the candidates over every step between the two releases, in memory."""
     from .project import analyse_all
     from .releases import path_between
+    from .report.model import Problem
     from .tasks import Setting
 
     roots = tuple(os.path.abspath(p) for p in options.paths)
     before = {c.path: c.data for c in candidates}
-    for step in path_between(options.release_from, options.release_to):
+    steps = path_between(options.release_from, options.release_to)
+    for step in steps:
         setting = Setting(step, options.select, options.ignore, options.all_keywords)
         analyse_all(
             candidates,
@@ -172,7 +184,11 @@ def _migrate(
             lambda exported: _reexporting(_rest(others, candidates), exported),
         )
         before.update({c.path: c.data for c in candidates if c.path not in before})
-        _edit(setting, candidates, options.jobs, report, progress)
+        report.problems += [c.result for c in candidates if isinstance(c.result, Problem)]
+        if options.mode == "check" and step == steps[-1]:
+            _report_only(candidates, report)
+        else:
+            _edit(setting, candidates, options.jobs, report, progress)
     _collect_changes(candidates, before, report)
 
 
@@ -201,11 +217,9 @@ def _edit(
     """Make the edits of all findings; the candidates then hold the new text."""
     from .codemods.analyse import Analysis
     from .pool import spread, worth_it
-    from .report.model import Problem
     from .tasks import Edited, Job, edit_task, lost
 
     analysed = [c for c in candidates if isinstance(c.result, Analysis)]
-    report.problems += [c.result for c in candidates if isinstance(c.result, Problem)]
     jobs_ = [Job(c.task(), c.result.findings) for c in analysed if isinstance(c.result, Analysis)]
     processes = worth_it([len(j.task.data) for j in jobs_ if any(f.edits for f in j.findings)], jobs)
     results = spread(edit_task, setting, jobs_, processes, lambda job, why: lost(job.task, why))
@@ -219,6 +233,16 @@ def _edit(
         else:
             report.problems.append(result)
         candidate.result = None
+
+
+def _report_only(candidates: Iterable[Candidate], report: Report) -> None:
+    """A check ends with the analysis: what would be rewritten is known without the new text."""
+    from .codemods.analyse import Analysis
+
+    for candidate in candidates:
+        if isinstance(candidate.result, Analysis):
+            report.suppressed += candidate.result.suppressed
+            report.findings.extend(candidate.result.findings)
 
 
 def _collect_changes(candidates: Iterable[Candidate], before: Mapping[str, bytes], report: Report) -> None:
