@@ -12,17 +12,16 @@ from .terminal import clean, wants_colour
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from typing import IO, Any, NoReturn
+    from collections.abc import Sequence
+    from typing import Any
 
     import click
 
+    from .config import Options
     from .report.result import Report
-    from .report.view import View
     from .settings import Settings
 
 INTERRUPTED = 130
-_MODULES = {"json": "json_"}
 _NOTHING_TO_DO = """\
 nkimigrate takes code that uses the AWS Neuron NKI Library from one release to the next. Name what to migrate:
 
@@ -92,6 +91,7 @@ def _explained(error: click.ClickException) -> str:
 
 
 def _migrate(given: dict[str, Any]) -> int:
+    from .output import show
     from .settings import Settings, options
 
     settings = Settings(given)
@@ -100,9 +100,11 @@ def _migrate(given: dict[str, Any]) -> int:
             return _no_paths(given)
         settings.values["paths"] = (".",)
     _check_output(settings)
-    stdin = sys.stdin.buffer.read() if settings.stdin else None
-    report = _run(settings, options(settings, given, stdin))
-    return _show(settings, report, stdin)
+    asked = options(settings, given)
+    if settings.stdin:
+        asked.stdin = sys.stdin.buffer.read()
+    report = _run(settings, asked)
+    return show(settings, report, asked.stdin)
 
 
 def _no_paths(given: dict[str, Any]) -> int:
@@ -122,7 +124,7 @@ def _check_output(settings: Settings) -> None:
         raise UsageError(f"--output {path}: not a file in an existing folder")
 
 
-def _run(settings: Settings, options: Any) -> Report:
+def _run(settings: Settings, asked: Options) -> Report:
     from .discovery import PathError
     from .engine import run
     from .progress import Bar
@@ -130,7 +132,7 @@ def _run(settings: Settings, options: Any) -> Report:
     watched = sys.stderr.isatty() and not settings.flag("quiet")
     try:
         with Bar(watched) as bar:
-            return run(options, bar)
+            return run(asked, bar)
     except PathError as error:
         raise UsageError(f"{error}{_mistaken(error.path)}") from None
 
@@ -143,110 +145,12 @@ def _flags() -> list[str]:
     return [flag for argument in arguments.ARGUMENTS for flag in argument.flags]
 
 
-# -- showing ------------------------------------------------------------------------------------------
-
-
-def _show(settings: Settings, report: Report, stdin: bytes | None) -> int:
-    """Print code or diffs if asked for, and the report: on standard error when those take the output."""
-    from .report.view import View
-
-    taken = settings.mode == "diff" or (settings.mode == "write" and stdin is not None)
-    stream = sys.stderr if taken else sys.stdout
-    to_file = settings.text("output")
-    view = View(
-        report,
-        settings.mode,
-        exit_zero=settings.flag("exit_zero"),
-        quiet=settings.flag("quiet"),
-        verbose=settings.flag("verbose"),
-        statistics=settings.flag("statistics"),
-        colour=not to_file and wants_colour(stream),
-    )
-    try:
-        if settings.mode == "diff":
-            _print_diffs(report)
-        elif taken and stdin is not None:
-            _write(sys.stdout, report.changes[0].new if report.changes else stdin)
-        _print_report(settings, view, stream, to_file)
-    except BrokenPipeError:
-        pass  # the reader has seen enough; the work is done all the same
-    return view.exit_code
-
-
-def _print_diffs(report: Report) -> None:
-    from .report.diff import coloured, unified
-
-    for change in report.changes:
-        if wants_colour(sys.stdout):
-            _print_lines(sys.stdout, coloured(change))
-        else:
-            _write(sys.stdout, unified(change))
-
-
-def _print_report(settings: Settings, view: View, stream: IO[str], to_file: str) -> None:
-    from .report import text
-
-    format_ = settings.text("output_format", "text")
-    if to_file:
-        _save(to_file, _rendered(format_, view))
-        if not view.quiet:
-            _print_lines(stream, text.summary(view))
-    elif format_ == "text":
-        if view.verbose and settings.file.path:
-            _print_lines(stream, [f"Configuration: {clean(settings.file.path)}"])
-        if settings.stdin and not (view.findings or view.report.problems or view.verbose):
-            return
-        _print_lines(stream, text.render(view))
-    else:
-        _write(stream, _rendered(format_, view))
-
-
-def _rendered(format_: str, view: View) -> bytes:
-    from importlib import import_module
-
-    module = import_module(f".report.{_MODULES.get(format_, format_)}", __package__)
-    return "".join(f"{line}\n" for line in module.render(view)).encode("utf-8")
-
-
-def _save(path: str, data: bytes) -> None:
-    try:
-        with open(path, "wb") as file:
-            file.write(data)
-    except OSError as error:
-        raise UsageError(f"--output {path}: {(error.strerror or str(error)).lower()}") from None
-
-
-def _print_lines(stream: IO[str], lines: Iterable[str]) -> None:
-    text = "".join(f"{line}\n" for line in lines)
-    try:
-        stream.write(text)
-        stream.flush()
-    except OSError as error:
-        _lost(stream, error)
-
-
-def _write(stream: IO[str], data: bytes) -> None:
-    try:
-        stream.flush()
-        stream.buffer.write(data)  # type: ignore[attr-defined]
-        stream.buffer.flush()  # type: ignore[attr-defined]
-    except OSError as error:
-        _lost(stream, error)
-
-
-def _lost(stream: IO[str], error: OSError) -> NoReturn:
-    """What cannot be written now must not be tried again when Python ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    if isinstance(error, BrokenPipeError):
-        raise error
-    raise UsageError(f"cannot write the output: {(error.strerror or str(error)).lower()}") from None
-
-
 # -- about the rules ----------------------------------------------------------------------------------
 
 
 def _about(given: dict[str, Any]) -> int:
     from . import ruledocs
+    from .output import print_lines
 
     colour = wants_colour(sys.stdout)
     if "explain" in given:
@@ -259,7 +163,7 @@ def _about(given: dict[str, Any]) -> int:
         lines = ruledocs.listing_json()
     else:
         lines = ruledocs.listing(colour)
-    _print_lines(sys.stdout, lines)
+    print_lines(sys.stdout, lines)
     return 0
 
 

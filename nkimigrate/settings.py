@@ -53,11 +53,11 @@ class Settings:
         return STDIN in self.values["paths"]
 
 
-def options(settings: Settings, given: dict[str, Any], stdin: bytes | None) -> Options:
+def options(settings: Settings, given: dict[str, Any]) -> Options:
     """What the engine is asked to do. Raises UsageError for unknown rules and releases."""
     values = settings.values
     chosen: dict[str, Any] = {
-        "paths": (".",) if stdin is not None else values["paths"],
+        "paths": (".",) if settings.stdin else values["paths"],
         "mode": settings.mode,
         **_releases(settings, given),
         **{key: _codes(settings, given, key) for key in _RULES if values.get(key)},
@@ -67,8 +67,8 @@ def options(settings: Settings, given: dict[str, Any], stdin: bytes | None) -> O
         "respect_gitignore": not settings.flag("no_gitignore"),
         "cache": not settings.flag("no_cache"),
     }
-    if stdin is not None:
-        chosen |= {"stdin": stdin, "stdin_filename": values.get("stdin_filename", "<stdin>")}
+    if settings.stdin:
+        chosen["stdin_filename"] = values.get("stdin_filename", "<stdin>")
     return Options(**chosen)
 
 

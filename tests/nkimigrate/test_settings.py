@@ -32,7 +32,7 @@ def settle(*words: str) -> tuple[Settings, Options]:
     given = plain(words)
     assert given is not None
     settings = Settings(given)
-    return settings, options(settings, given, b"" if settings.stdin else None)
+    return settings, options(settings, given)
 
 
 def found(*words: str) -> set[str]:
@@ -194,7 +194,7 @@ def test_releases_are_handed_on(project: Path) -> None:
 def test_standard_input(project: Path, words: list[str], name: str) -> None:
     settings, asked = settle(*words)
     assert settings.stdin
-    assert (asked.stdin, asked.stdin_filename) == (b"", name)
+    assert asked.stdin_filename == name
 
 
 def test_standard_input_is_configured_like_the_file_it_stands_for(project: Path, monkeypatch: Any) -> None:

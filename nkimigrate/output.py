@@ -1,0 +1,119 @@
+"""Where everything goes: code, diffs, reports and summaries; to standard output, standard error, or a file."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from .errors import UsageError
+from .report import text
+from .report.view import View
+from .terminal import clean, wants_colour
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import IO, NoReturn
+
+    from .report.result import Report
+    from .settings import Settings
+
+_MODULES = {"json": "json_"}
+
+
+def show(settings: Settings, report: Report, stdin: bytes | None) -> int:
+    """Print what was asked for, and return the exit code.
+
+    A diff, or migrated standard input, takes the output; the report then goes to standard error.
+    """
+    taken = settings.mode == "diff" or (settings.mode == "write" and stdin is not None)
+    stream = sys.stderr if taken else sys.stdout
+    view = _view(settings, report, stream)
+    if settings.text("output"):
+        _save(settings.text("output"), _rendered(settings, view))
+    try:
+        if settings.mode == "diff":
+            _print_diffs(report)
+        elif taken and stdin is not None:
+            _write(sys.stdout, report.changes[0].new if report.changes else stdin)
+        _print_report(settings, view, stream)
+    except BrokenPipeError:
+        pass  # the reader has seen enough; the work is done all the same
+    return view.exit_code
+
+
+def _view(settings: Settings, report: Report, stream: IO[str]) -> View:
+    return View(
+        report,
+        settings.mode,
+        exit_zero=settings.flag("exit_zero"),
+        quiet=settings.flag("quiet"),
+        verbose=settings.flag("verbose"),
+        statistics=settings.flag("statistics"),
+        colour=not settings.text("output") and wants_colour(stream),
+    )
+
+
+def _print_diffs(report: Report) -> None:
+    from .report.diff import coloured, unified
+
+    for change in report.changes:
+        if wants_colour(sys.stdout):
+            print_lines(sys.stdout, coloured(change))
+        else:
+            _write(sys.stdout, unified(change))
+
+
+def _print_report(settings: Settings, view: View, stream: IO[str]) -> None:
+    if settings.text("output"):
+        if not view.quiet:
+            print_lines(stream, text.summary(view))
+    elif settings.text("output_format", "text") != "text":
+        _write(stream, _rendered(settings, view))
+    elif view.findings or view.report.problems or view.verbose or not settings.stdin:
+        if view.verbose and settings.file.path:
+            print_lines(stream, [f"Configuration: {clean(settings.file.path)}"])
+        print_lines(stream, text.render(view))
+
+
+def _rendered(settings: Settings, view: View) -> bytes:
+    from importlib import import_module
+
+    name = settings.text("output_format", "text")
+    module = import_module(f".report.{_MODULES.get(name, name)}", __package__)
+    return "".join(f"{line}\n" for line in module.render(view)).encode("utf-8")
+
+
+def _save(path: str, data: bytes) -> None:
+    try:
+        with open(path, "wb") as file:
+            file.write(data)
+    except OSError as error:
+        raise UsageError(f"--output {path}: {(error.strerror or str(error)).lower()}") from None
+
+
+def print_lines(stream: IO[str], lines: Iterable[str]) -> None:
+    """Print lines at once. Raises BrokenPipeError if the reader has left, UsageError if the disk is full."""
+    content = "".join(f"{line}\n" for line in lines)
+    try:
+        stream.write(content)
+        stream.flush()
+    except OSError as error:
+        _lost(stream, error)
+
+
+def _write(stream: IO[str], data: bytes) -> None:
+    try:
+        stream.flush()
+        stream.buffer.write(data)  # type: ignore[attr-defined]
+        stream.buffer.flush()  # type: ignore[attr-defined]
+    except OSError as error:
+        _lost(stream, error)
+
+
+def _lost(stream: IO[str], error: OSError) -> NoReturn:
+    """What cannot be written now must not be tried again when Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    if isinstance(error, BrokenPipeError):
+        raise error
+    raise UsageError(f"cannot write the output: {(error.strerror or str(error)).lower()}") from None
