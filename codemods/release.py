@@ -302,6 +302,12 @@ class Release:
         return frozenset(root.partition(".")[0] for root in self.legacy_roots)
 
     @cached_property
+    def gone_tops(self) -> frozenset[str]:
+        """Those of them that the new release does not have; others should only not be mixed with its root."""
+        kept = frozenset(self.folders.values())
+        return self.legacy_tops - kept
+
+    @cached_property
     def roots(self) -> frozenset[str]:
         """First parts of all import paths that can lead to something affected."""
         tops = {self.root, *self.legacy_roots, *self.private_packages, *self.private_by_name}

@@ -81,7 +81,7 @@ class _TextFile:
         word = self._word(match.start())
         if "://" in word[1]:
             urls.add(word[0])
-            legacy = match["top"] in self.release.legacy_tops or pinned(self.release, word[1])
+            legacy = match["top"] in self.release.gone_tops or pinned(self.release, word[1])
             return self._url(word) if legacy else None
         if {
             self.text[match.start() - 1 : match.start()],
@@ -93,7 +93,7 @@ class _TextFile:
     def _dotted(self, match: re.Match[str]) -> Finding | None:
         old = match["path"]
         if old == match["top"]:
-            return self._top(match) if old in self.release.legacy_tops else None
+            return self._top(match) if old in self.release.gone_tops else None
         found = dotted.resolve(self.release, old)
         if found is None:
             return None

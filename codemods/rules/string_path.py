@@ -57,7 +57,7 @@ def check(ctx: FileContext) -> Iterator[Finding]:
 
 def _path(ctx: FileContext, text: Text, part: Part) -> Iterator[Finding]:
     value = text.value.removesuffix(".")
-    if value in ctx.release.legacy_tops:
+    if value in ctx.release.gone_tops:
         yield _top(ctx, text, part)
         return
     found = dotted.resolve(ctx.release, value)

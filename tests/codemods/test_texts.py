@@ -107,6 +107,8 @@ def test_for_a_person(path: str, text: str, says: str) -> None:
         ("requirements.txt", "nkilib>=1.0\ngit+https://github.com/aws-neuron/nki-library@2.28"),
         ("p.toml", 'known_first_party = ["nkilib"]'),
         (".env", "P=/a/src/nkilib_src"),
+        ("p.toml", 'known_first_party = ["nkilib_src"]\npackages = ["nkilib_src"]'),
+        ("c.yaml", "u: https://github.com/aws-neuron/nki-library/tree/2.28/src/nkilib_src"),
     ],
 )
 def test_untouched(path: str, text: str) -> None:

@@ -266,6 +266,9 @@ def test_a_name_kept_in_a_variable_is_for_a_person() -> None:
         pytest.param(
             'X = "nkilib.something.of.a.later.release"\n', id="unknown under the library's own root"
         ),
+        pytest.param(
+            'X = find_spec("nkilib_src"), "nkilib_src" in PATHS\n', id="a package that is still there"
+        ),
         pytest.param('X = "https://example.org/nkilib_standalone/index.html"\n', id="an address"),
         pytest.param(
             'import nkilib.core.qkv.qkv as M\nX = getattr(M, "qkv_cte"), hasattr(M, "qkv")\n', id="valid"
