@@ -1,4 +1,4 @@
-"""Where everything goes: code, diffs, reports and summaries; to standard output, standard error, or a file."""
+"""Where everything goes: code, diffs, reports, summaries; to standard output, standard error, or a file."""
 
 from __future__ import annotations
 
