@@ -14,16 +14,18 @@ from .folders import folder_pattern
 _PATCHERS = {"patch", "setattr", "delattr", "multiple", "stub", "spy"}
 _PROBES = {"find_spec", "importorskip"}
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.\w+)*(?::[A-Za-z_]\w*(?:\.\w+)*)?\.?")
+_TEMPLATE = re.compile(r"(?:[\w.:*-]|\{\w*\}|%s|%\(\w+\)s)+")
 _LENGTH = 400
 
 
 class Part(Enum):
-    """What a string that is a path is there for."""
+    """What a string that is a path is there for; a template is a path with gaps to fill."""
 
     VALUE = "value"
     PROBE = "probe"
     PATCH = "patch"
     ANNOTATION = "annotation"
+    TEMPLATE = "template"
 
 
 def path_strings(ctx: FileContext) -> Iterator[tuple[Text, Part]]:
@@ -36,8 +38,12 @@ def path_strings(ctx: FileContext) -> Iterator[tuple[Text, Part]]:
             continue
         if _is_annotation(text):
             yield text, Part.ANNOTATION
-        elif _DOTTED.fullmatch(text.value) and re.split(r"[.:]", text.value, maxsplit=1)[0] in tops:
+        elif re.split(r"[.:]", text.value, maxsplit=1)[0] not in tops:
+            continue
+        elif _DOTTED.fullmatch(text.value):
             yield text, _part(text)
+        elif _TEMPLATE.fullmatch(text.value):
+            yield text, Part.TEMPLATE
 
 
 def _part(text: Text) -> Part:

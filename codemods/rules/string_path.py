@@ -33,7 +33,7 @@ from ..analysis.scopes import Text
 from ..dunder_import import dunder_imports
 from ..folders import folder_step, pinned, renamed_folders, url_step
 from ..joined_strings import Joined, edit, joined_strings, settled
-from ..model import Finding, Outcome, ReplaceString
+from ..model import Finding, Outcome, ReplaceString, Span
 from ..path_strings import Part, folder_strings, path_strings, taken_apart
 
 CODE = "NKM109"
@@ -48,7 +48,7 @@ def check(ctx: FileContext) -> Iterator[Finding]:
         yield found
     for text, part in path_strings(ctx):
         if text.node not in handled:
-            yield from _annotation(ctx, text) if part is Part.ANNOTATION else _path(ctx, text, part)
+            yield from _SPECIAL.get(part, _path)(ctx, text, part)
     for text in folder_strings(ctx):
         yield from _folder(ctx, text)
     for joined in joined_strings(ctx, (ctx.release.root, *ctx.release.legacy_tops)):
@@ -63,9 +63,11 @@ def _path(ctx: FileContext, text: Text, part: Part) -> Iterator[Finding]:
     found = dotted.resolve(ctx.release, value)
     if found is None:
         return
-    step = found.step or _objection(ctx, text, part, found)
-    if step:
-        yield ctx.needs_you(CODE, text.node, f"`{value}` has no successor that fits here", step)
+    objection = _objection(ctx, text, part, found)
+    if not found.new:
+        yield ctx.needs_you(CODE, text.node, f"`{value}` has no successor", found.step)
+    elif objection:
+        yield ctx.needs_you(CODE, text.node, f"`{value}` is `{found.new}` now", objection)
     else:
         yield _replace(ctx, text, text.value.replace(value, found.new))
 
@@ -73,11 +75,11 @@ def _path(ctx: FileContext, text: Text, part: Part) -> Iterator[Finding]:
 def _objection(ctx: FileContext, text: Text, part: Part, found: dotted.Path) -> str:
     """Why a path is not simply replaced by its successor; "" when it is."""
     if part is Part.PATCH and found.moved:
-        return f"It is `{found.new}` now: patch the module that looks it up there, or drop the patch."
+        return "Patch the module that looks it up in the new release, or drop the patch."
     if _beside_itself(text, found.new):
-        return f"`{found.new}` stands beside it already: drop one of the two."
+        return "The new path stands beside it already: drop one of the two."
     if taken_apart(ctx, text):
-        return f"This string is taken apart further down; write `{found.new}` if that still fits."
+        return "This string is taken apart by other code; write the new path if that still fits."
     return ""
 
 
@@ -105,7 +107,7 @@ def _replace(ctx: FileContext, text: Text, new: str) -> Finding:
     return ctx.finding(CODE, text.node, f"`{text.value}` is `{new}` now", edits=[change])
 
 
-def _annotation(ctx: FileContext, text: Text) -> Iterator[Finding]:
+def _annotation(ctx: FileContext, text: Text, _part: Part) -> Iterator[Finding]:
     """An annotation in quotes may name several things."""
     new = _PATH.sub(lambda match: _successor(ctx, match[0]), text.value)
     if new != text.value:
@@ -134,7 +136,9 @@ def _folder(ctx: FileContext, text: Text) -> Iterator[Finding]:
 
 def _joined(ctx: FileContext, joined: Joined) -> Iterator[Finding]:
     if not joined.known:
-        yield from _template(ctx, joined)
+        first = joined.pieces[0]
+        if first.span and first.value:
+            yield from _root_alone(ctx, joined.node, first.value, first.span)
         return
     found = dotted.resolve(ctx.release, joined.value)
     if found is None or settled(joined, found.new):
@@ -147,13 +151,18 @@ def _joined(ctx: FileContext, joined: Joined) -> Iterator[Finding]:
         yield ctx.needs_you(CODE, joined.node, f"`{joined.value}` is put together from several strings", step)
 
 
-def _template(ctx: FileContext, joined: Joined) -> Iterator[Finding]:
+def _template(ctx: FileContext, text: Text, _part: Part) -> Iterator[Finding]:
+    yield from _root_alone(ctx, text.node, text.value, ctx.source.span(text.node))
+
+
+def _root_alone(ctx: FileContext, node: ast.expr, value: str, span: Span) -> Iterator[Finding]:
     """A path whose end is chosen at run time, with a legacy root at its start."""
-    first = joined.pieces[0]
-    root = ctx.release.legacy_root(joined.value)
-    if not root or first.span is None or first.value is None or not first.value.startswith(root):
-        return
-    change = ReplaceString(first.span, first.value, ctx.release.root + first.value[len(root) :])
-    step = "The rest of the path is chosen at run time: see that it names something of the new release."
-    message = f"`{root}` is `{ctx.release.root}` now"
-    yield ctx.finding(CODE, joined.node, message, outcome=Outcome.NOTED, step=step, edits=[change])
+    root = ctx.release.legacy_root(value)
+    if root:
+        change = ReplaceString(span, value, ctx.release.root + value[len(root) :])
+        step = "The rest of the path is chosen at run time: see that it names something of the new release."
+        message = f"`{root}` is `{ctx.release.root}` now"
+        yield ctx.finding(CODE, node, message, outcome=Outcome.NOTED, step=step, edits=[change])
+
+
+_SPECIAL = {Part.ANNOTATION: _annotation, Part.TEMPLATE: _template}

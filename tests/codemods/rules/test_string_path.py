@@ -108,6 +108,12 @@ def test_the_rest_is_chosen_at_run_time() -> None:
     assert [f.outcome.value for f in result.findings] == ["noted"]
 
 
+@pytest.mark.parametrize("rest", [".core.%s.%s", ".core.{}.{name}", ".core.*", ".%(a)s"])
+def test_templates(rest: str) -> None:
+    result = check_transformed(f"T = '{ROOT}{rest}'\n", f"T = 'nkilib{rest}'\n", code="NKM109")
+    assert [f.outcome.value for f in result.findings] == ["noted"]
+
+
 def test_a_root_that_is_taken_apart() -> None:
     check_reported(
         f'import os\n\nROOT = "{ROOT}"\nPATH = os.path.join(*ROOT.split("."))\n', "NKM109", 3, "taken apart"
@@ -259,6 +265,8 @@ def test_a_name_kept_in_a_variable_is_for_a_person() -> None:
     [
         pytest.param(f'"""{ROOT}.core.qkv.qkv"""\nX = 1\n', id="a docstring"),
         pytest.param(f'X = "import {ROOT}.core.qkv.qkv"\n', id="code in a string"),
+        pytest.param(f'X = "{ROOT}.core.qkv.qkv.qkv(x)"\n', id="code without blanks"),
+        pytest.param('X = "nkilib.core.%s.%s"\n', id="a template under the library's own root"),
         pytest.param(f'X = "see {ROOT}.core.qkv.qkv for more"\n', id="prose"),
         pytest.param('X = "nkilib.core.qkv.qkv.qkv"\n', id="still valid"),
         pytest.param('X = "my_nkilib_standalone.nkilib.core"\n', id="another package"),
@@ -285,7 +293,7 @@ def test_untouched(text: str) -> None:
     [
         pytest.param(f'X = "{ROOT}.core.no.such.module"\n', "No release", id="unknown under a legacy root"),
         pytest.param('import sys\nX = "nkilib_standalone" in sys.modules\n', "nkilib", id="a package alone"),
-        pytest.param(f'X = ["nkilib", "{ROOT}"]\n', "beside it", id="both roots in one list"),
+        pytest.param(f'X = ["nkilib", "{ROOT}"]\n', "stands beside it", id="both roots in one list"),
         pytest.param('X = "nkilib.core.utils.logging.GLOBAL_LOG_LEVEL"\n', "NKILIB_LOG_LEVEL", id="gone"),
         pytest.param('X = "/opt/vendor/src/nkilib_standalone"\n', "nkilib_src", id="a folder of one's own"),
         pytest.param(
