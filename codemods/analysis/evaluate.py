@@ -15,7 +15,7 @@ from ..release import Release
 from . import containers
 from . import values as v
 from .narrowing import narrowed
-from .scopes import Binding, Block, Module, Scope, Use, reaching
+from .scopes import Binding, Block, Module, Scope, Use, reaching, surely_bound
 
 _WRAPPERS = {"nki.jit", "neuronxcc.nki.jit", "torch_neuronx.xla_impl.ops.nki_jit", "neuronxcc.nki.trace"}
 # Whoever defines them: what they give is called like the kernel they are given.
@@ -134,10 +134,28 @@ class Evaluator:
         if owner is None:
             return self._star(use.name) or v.Symbol(f"builtins.{use.name}")
         seen = reaching(owner[1], use, owner[0])
-        value = v.one_of([self.binding(b) for b in seen])
+        value = v.one_of([self.binding(b) for b in seen] + self._around_class(use, *owner))
         if isinstance(value, v.Mapping) and use.name in self.module.items:
             return self._filled(value, use.name, owner[0])
         return (self._checked(use, owner[1]) or value) if None in v.options(value) else value
+
+    def _around_class(self, use: Use, owner: Scope, bindings: list[Binding]) -> list[v.Value]:
+        """What a name in a class body means until the body binds it: what it means outside."""
+        if owner.kind != "class" or use.scope is not owner or surely_bound(bindings, use):
+            return []
+        return [self.name_value(Use(use.links[:1], owner.parent or owner, None, use.order, use.stmt, use.inside))]
+
+    def constructor(self, name: str) -> str:
+        """The class whose constructor a call of the class ``name`` runs: the nearest base that is not the user's."""
+        seen: set[str] = set()
+        while name in self._classes and name not in seen:
+            seen.add(name)
+            node = self._classes[name]
+            bases = self.bases(node)
+            if "__init__" in self.module.scope_of[node].bindings or len(bases) != 1:
+                break
+            name = bases[0]
+        return name
 
     def _filled(self, value: v.Mapping, name: str, scope: Scope) -> v.Value:
         """A dict with what is stored in it by ``name[key] = …``."""

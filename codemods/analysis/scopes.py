@@ -58,6 +58,7 @@ class Binding:
     """A name gets a value.
 
     ``kind``: import, assign, element (of the iterable ``value``), parameter, function, class, other.
+    ``foreign``: made by another scope, through ``global`` or ``nonlocal``.
     ``path``: tuple-unpacking indexes into ``value``. ``mentions``: slice of the module's uses in its value.
     """
 
@@ -65,6 +66,7 @@ class Binding:
         "alias",
         "annotation",
         "block",
+        "foreign",
         "kind",
         "mentions",
         "name",
@@ -89,6 +91,7 @@ class Binding:
         self.path: tuple[int | None, ...] = ()
         self.alias: ast.alias | None = None
         self.mentions = (0, 0)
+        self.foreign = False
         self.stmt: ast.stmt | None = None
         self.target: ast.expr | None = None
 
@@ -201,17 +204,26 @@ def reaching(bindings: Iterable[Binding], use: Use, owner: Scope) -> list[Bindin
     """The bindings whose value ``use`` may see.
 
     In another scope than the owner (a closure, a method) all of them; in the owner's scope the last one
-    that surely ran before, those in branches after that one, and those that a loop carries around.
+    that surely ran before, those in branches after that one, those that a loop carries around, and those that
+    functions make through ``global`` or ``nonlocal``. Empty only for a name that a class body has not bound yet.
     """
-    found = [b for b in bindings if b.kind != "declaration"]
-    if use.scope is not owner or use.block is None or len(found) == 1:
+    found = list(bindings)
+    whole_class = owner.kind == "class"
+    if use.scope is not owner or use.block is None or (len(found) == 1 and not whole_class):
         return found
     before = [b for b in found if b.order < use.order and not exclusive(b.block, use.block)]
     sure = [b for b in before if b.block.encloses(use.block)]
     last = max(sure, key=lambda b: b.order, default=None)
     kept = [b for b in before if last is None or b.order >= last.order]
-    carried = [b for b in found if b.order > use.order and _shares_loop(b.block, use.block)]
-    return kept + carried or found
+    kept += [b for b in found if b.foreign and b not in kept]
+    carried = [b for b in found if b.order > use.order and b not in kept and _shares_loop(b.block, use.block)]
+    return kept + carried or ([] if whole_class else found)
+
+
+def surely_bound(bindings: Iterable[Binding], use: Use) -> bool:
+    """Whether one of the bindings has run whenever control reaches ``use``."""
+    block = use.block
+    return block is None or any(b.order < use.order and b.block.encloses(block) for b in bindings)
 
 
 def _shares_loop(one: Block, two: Block) -> bool:
@@ -408,6 +420,7 @@ class _Walker:
             scope = found[0] if found else scope
         binding = Binding(name, kind, node, scope, self.block, self.order)
         binding.stmt = self.stmt
+        binding.foreign = scope is not self.scope
         scope.bindings.setdefault(name, []).append(binding)
         self.m.bindings.append(binding)
         self.m.names.add(name)

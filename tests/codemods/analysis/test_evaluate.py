@@ -170,3 +170,22 @@ def test_names_that_other_modules_export(line: str) -> None:
 
 def test_relative_imports_beyond_the_top_are_unknown() -> None:
     assert probe("from ....kernels import k\nPROBE(k)", {"app.kernels.k": F}) is None
+
+
+def test_a_class_body_sees_the_outer_name_until_it_binds_its_own() -> None:
+    assert probe(IMPORTS + "class A:\n    PROBE(f)\n    f = 1") == F
+    assert probe(IMPORTS + "class A:\n    f = f\n    PROBE(f)") == F
+    assert probe(IMPORTS + "class A:\n    f = 1\n    PROBE(f)") == v.Constant(1)
+
+
+def test_a_binding_through_global_may_always_be_seen() -> None:
+    code = IMPORTS + "def install():\n    global k\n    k = 1\nk = f\ninstall()\nPROBE(k)"
+    assert probe(code) == v.one_of([F, v.Constant(1)])
+
+
+def test_a_subclass_without_a_constructor_runs_its_base() -> None:
+    code = "from lib.views import View\nclass A(View): ...\nclass B(A):\n    def __init__(self): ...\n"
+    source = Source.decode(code.encode())
+    evaluator = FileContext("t.py", source, ast.parse(code), RELEASE, "app.mod").evaluator
+    assert evaluator.constructor("app.mod.A") == "lib.views.View"
+    assert evaluator.constructor("app.mod.B") == "app.mod.B"
