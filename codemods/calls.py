@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from .analysis import values as v
 from .analysis.context import Call, FileContext
 from .analysis.values import Callee
+from .evidence import fit
 from .model import EditCall
 from .release import CallChange, OldForm
 from .signature import CallForm, Signature, Unbindable, bind, first_break, positional_from, prove
@@ -98,10 +99,20 @@ def _agree(ctx: FileContext, plan: Plan, certain: tuple[Callee, ...], form: Call
 
 
 def _target(ctx: FileContext, call: Call) -> tuple[v.Value, list[ast.expr]]:
-    """The called value and the positional arguments that go to it; a ``partial`` call is seen through."""
+    """The called value and the positional arguments that go to it; a ``partial`` call is seen through, and
+    the object that a method of a class is called with is not counted.
+    """
     if call.callee == v.Symbol(PARTIAL) and call.node.args:
         return ctx.evaluator.at(call.node.args[0], call.use), call.node.args[1:]
+    if isinstance(call.callee, v.Symbol) and _unbound(ctx, call.callee.name):
+        return call.callee, call.node.args[1:]
     return call.callee, call.node.args
+
+
+def _unbound(ctx: FileContext, name: str) -> bool:
+    owner, _, method = name.rpartition(".")
+    static = owner in ctx.release.types and method in ctx.release.types[owner].static
+    return name in ctx.release.forms and owner.rpartition(".")[2][:1].isupper() and not static
 
 
 def changed_callees(
@@ -111,10 +122,10 @@ def changed_callees(
     found = []
     for option in sorted(v.options(target), key=repr):
         for callee in v.callees(option) or ():
-            name = callee.name.removesuffix(".__init__")
+            name = ctx.evaluator.constructor(callee.name)
             pairs = ctx.release.forms.get(name)
             if pairs:
-                found.append((callee, pairs))
+                found.append((replace(callee, name=name), pairs))
     return found
 
 
@@ -139,6 +150,10 @@ def _choose(
     """The plan by the first dialect that the call fits; None when the call is already that of the new
     release.
     """
+    if any(old.template for _, old in pairs):
+        pairs = tuple(p for p in pairs if not p[1].template)
+        if not pairs or template_form(ctx, call, form, callee, arguments) is not None:
+            return None
     for change, old in _fitting(ctx, pairs, form):
         if already_new(change, old, form, arguments):
             return None
@@ -150,6 +165,25 @@ def _choose(
     if form.complete and old.name == change.name and only_new:
         return None
     return _by_form(ctx, call, form, callee, change, old, arguments)
+
+
+def template_form(
+    ctx: FileContext, call: Call, form: CallForm, callee: Callee, arguments: list[ast.expr]
+) -> tuple[CallChange, OldForm] | None:
+    """The form with a rewriting rule of its own that a call was written for, if its arguments suit no other
+    form better.
+    """
+    pairs = _fitting(ctx, ctx.release.forms[callee.name], form)
+    given = [*arguments, *(k.value for k in call.node.keywords)]
+    forms: list[tuple[Signature, tuple[CallChange, OldForm] | None]] = [(p[1].signature, p) for p in pairs]
+    forms += [(change.signature, None) for change, old in pairs[:1] if old.name == change.name]
+    rated = [(fit(ctx, call.use, signature, form, given), pair) for signature, pair in forms]
+    best = max((rate for rate, _ in rated if rate is not None), default=None)
+    if best is None:
+        pair = next((p for p in pairs if p[1].template), None)
+    else:
+        pair = next(pair for rate, pair in rated if rate == best)
+    return pair if pair is not None and pair[1].template else None
 
 
 def chosen_signature(
@@ -166,7 +200,7 @@ def chosen_signature(
 def _fitting(
     ctx: FileContext, pairs: tuple[tuple[CallChange, OldForm], ...], form: CallForm
 ) -> tuple[tuple[CallChange, OldForm], ...]:
-    """The dialects the file may be written in that know all of the call's keywords; else all those dialects."""
+    """The dialects the file may be written in that know all of the call's keywords; else all of them."""
     named = {k for k in form.keywords if k}
     possible = (
         tuple(p for p in pairs if ctx.release.dialect_possible(p[1].dialect, ctx.legacy_roots)) or pairs
@@ -207,7 +241,7 @@ def _default(signature: Signature, name: str) -> str:
 
 
 def _kind(node: ast.expr) -> str:
-    """What an argument evidently is: the enum it comes from, or the type of a literal; "" when not evident."""
+    """What an argument evidently is: the enum it comes from, or the type of a literal; else ""."""
     if isinstance(node, ast.Attribute):
         owner = node.value
         return (
@@ -238,8 +272,6 @@ def _by_form(
     base = Plan(call, callee, change, old, None, "", start)
     if old.rewrite == "human":
         return replace(base, problem=old.step, by_hand=True)
-    if old.rewrite != "keywords":
-        return base
     try:
         edit = _edit(ctx, call, form, change, old, start, arguments)
     except _Missing as error:
