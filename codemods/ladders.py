@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 
 from .analysis.context import FileContext
+from .private_kernels import home, is_free
 
 _FAILURES = {"ImportError", "ModuleNotFoundError", "Exception", "AttributeError", ""}
 
@@ -50,7 +51,7 @@ def _already_new(ctx: FileContext, stmt: ast.stmt, old: ast.stmt) -> bool:
     """Whether ``stmt`` imports, under the same local name, the new spelling of what ``old`` imports."""
     mine, other = _targets(ctx, old), _targets(ctx, stmt)
     return any(
-        local in mine and other[local] != mine[local] and ctx.release.moved(mine[local]) == other[local]
+        local in mine and other[local] != mine[local] and _new(ctx, mine[local]) == other[local]
         for local in other
     )
 
@@ -79,5 +80,11 @@ def _meaning(ctx: FileContext, arm: list[ast.stmt]) -> frozenset[tuple[str, str]
     """
     found = [i for i in ctx.imports if i.node in arm]
     names = sum(len(stmt.names) for stmt in arm if isinstance(stmt, ast.Import | ast.ImportFrom))
-    moved = {(i.local, ctx.release.moved(ctx.release.canonical(i.target))) for i in found}
+    moved = {(i.local, _new(ctx, ctx.release.canonical(i.target))) for i in found}
     return frozenset(moved) if len(found) == names else frozenset()
+
+
+def _new(ctx: FileContext, name: str) -> str:
+    """The new name of an imported thing; a legacy private one counts when its import is rewritten."""
+    private = home(ctx.release, name)
+    return private.new if private and is_free(ctx, private) else ctx.release.moved(name)

@@ -50,8 +50,28 @@ class PrivateCall:
     kernels: tuple[tuple[str, PrivateKernel], ...]
 
 
-def private_calls(ctx: FileContext) -> Iterator[PrivateCall]:
+def private_calls(ctx: FileContext) -> list[PrivateCall]:
     """Every call of such a kernel, ``partial`` included; not where the library's own may be called too."""
+    known: list[PrivateCall] | None = ctx.memory.get("private calls")  # type: ignore[assignment]
+    if known is None:
+        known = list(_calls(ctx))
+        ctx.memory["private calls"] = known
+    return known
+
+
+def uses_private_kernels(ctx: FileContext) -> bool:
+    """Whether the file calls or imports a kernel that is called differently now."""
+    names = (i.target for i in ctx.imports if not inside(ctx.release, i.target))
+    entries = (home(ctx.release, name) for name in names)
+    return bool(private_calls(ctx)) or any(e and not e.exact and not e.helper for e in entries)
+
+
+def is_free(ctx: FileContext, entry: PrivateKernel) -> bool:
+    """Whether an import of it can change alone: enumerations go with the kernels that take their members."""
+    return entry.exact and not (is_enumeration(entry) and uses_private_kernels(ctx))
+
+
+def _calls(ctx: FileContext) -> Iterator[PrivateCall]:
     for call in ctx.calls:
         names = sorted(_names(ctx, call))
         entries = {id(entry): (name, entry) for name in names if (entry := home(ctx.release, name))}

@@ -51,6 +51,29 @@ def test_paths_in_strings() -> None:
     )
 
 
+def test_a_ladder_over_two_homes_of_an_enumeration_collapses() -> None:
+    check_transformed(
+        f"try:\n    from {PRE}.common_types import ActFnType\n"
+        f"except ImportError:\n    from {PRIVATE} import ActFnType\n\nX = ActFnType.SiLU\n",
+        f"from {TYPES} import ActFnType\n\nX = ActFnType.SiLU\n",
+    )
+
+
+def test_a_ladder_that_runs_on_both_releases_stays() -> None:
+    text = (
+        f"try:\n    from {TYPES} import ActFnType\n"
+        f"except ImportError:\n    from {PRE}.common_types import ActFnType\n\nX = ActFnType.SiLU\n"
+    )
+    result = migrate({"app.py": text})
+    assert not result.changed
+    assert {f.outcome.value for f in result.at("app.py")} == {"noted"}
+
+
+@pytest.mark.parametrize("use", ["X = describe(ct)", "X = ct.Unlisted", "X = ct.NormType, ct.ActFnType, ct"])
+def test_a_module_of_which_more_is_used_stays(use: str) -> None:
+    check_reported(f"import {PRE}.common_types as ct\n\n{use}\n", "NKM401", 1, TYPES)
+
+
 def test_enumerations_wait_for_the_kernels_that_take_them() -> None:
     text = f"""\
     from {PRE}.common_types import NormType
