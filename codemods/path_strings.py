@@ -15,6 +15,7 @@ _PATCHERS = {"patch", "setattr", "delattr", "multiple", "stub", "spy"}
 _PROBES = {"find_spec", "importorskip"}
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.\w+)*(?::[A-Za-z_]\w*(?:\.\w+)*)?\.?")
 _TEMPLATE = re.compile(r"(?:[\w.:*-]|\{\w*\}|%s|%\(\w+\)s)+")
+_PLACE = re.compile(r"(?:\S+ ?@ ?)?\S+")
 _LENGTH = 400
 
 
@@ -74,17 +75,21 @@ def _is_annotation(text: Text) -> bool:
 
 
 def folder_strings(ctx: FileContext) -> Iterator[Text]:
-    """String constants without blanks that name a folder of the product's source tree, URLs among them."""
+    """String constants that name a folder of the product's source tree, or its repository; no prose."""
     pattern = folder_pattern(ctx.release)
+    repository = ctx.release.repository or "\0"
+    names = (repository, *ctx.release.folders)
     for text in ctx.module.texts:
-        named = any(folder in text.value for folder in ctx.release.folders)
-        if named and _is_word(text) and pattern.search(text.value):
-            yield text
+        value = text.value
+        if any(name in value for name in names) and _is_place(text):  # noqa: SIM102  # cheapest first
+            if repository in value or pattern.search(value):
+                yield text
 
 
-def _is_word(text: Text) -> bool:
+def _is_place(text: Text) -> bool:
+    """Whether a string is one word, or a requirement such as ``name @ address``."""
     plain = not isinstance(text.inside, ast.Expr | ast.JoinedStr)
-    return plain and len(text.value) <= _LENGTH and not re.search(r"\s", text.value)
+    return plain and len(text.value) <= _LENGTH and bool(_PLACE.fullmatch(text.value))
 
 
 def taken_apart(ctx: FileContext, text: Text) -> bool:

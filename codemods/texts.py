@@ -22,6 +22,7 @@ CODE = "NKM110"
 _NO_COMMENTS = (".json",)
 _IMPORT_NAMES = re.compile(r"known[_-](first|third)[_-]party|\[mypy-|--cov\b|known[_-]local")
 _SPELLED = re.compile(r"(?<![\w./-])[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*[.:][A-Za-z_]\w*", re.ASCII)
+_LONGEST = 1000
 _WORD = re.compile(r"[^\s\"'`,;=\[\]{}()<>|]+")
 
 
@@ -152,11 +153,10 @@ class _TextFile:
 
     def _word(self, offset: int) -> tuple[int, str]:
         """Where the unbroken run of characters around an offset starts, and the run."""
-        line = self._line_start(offset)
-        for match in _WORD.finditer(self.text, line):
-            if match.end() > offset:
-                return match.start(), match[0]
-        return offset, ""
+        before = self.text[max(0, offset - _LONGEST) : offset]
+        start = offset - len(before.rsplit(None, 1)[-1]) if before and not before[-1].isspace() else offset
+        match = next(m for m in _WORD.finditer(self.text, start) if m.end() > offset)
+        return match.start(), match[0]
 
     def _line_start(self, offset: int) -> int:
         return max(self.text.rfind("\n", 0, offset), self.text.rfind("\r", 0, offset)) + 1

@@ -121,11 +121,10 @@ def _successor(ctx: FileContext, path: str) -> str:
 
 def _folder(ctx: FileContext, text: Text) -> Iterator[Finding]:
     value = text.value
+    if pinned(ctx.release, value):
+        message = f"`{value}` refers to {ctx.release.old}"
+        yield ctx.needs_you(CODE, text.node, message, url_step(ctx.release))
     if "://" in value:
-        if pinned(ctx.release, value):
-            yield ctx.needs_you(
-                CODE, text.node, f"`{value}` refers to {ctx.release.old}", url_step(ctx.release)
-            )
         return
     new = renamed_folders(ctx.release, value)
     if new:

@@ -277,6 +277,12 @@ def test_a_name_kept_in_a_variable_is_for_a_person() -> None:
         pytest.param(
             'X = find_spec("nkilib_src"), "nkilib_src" in PATHS\n', id="a package that is still there"
         ),
+        pytest.param(
+            '"nkilib"\nX = "see github.com/aws-neuron/nki-library/tree/2.27 for it"\n', id="prose again"
+        ),
+        pytest.param(
+            '"nkilib"\nX = "https://github.com/aws-neuron/nki-library/tree/2.28"\n', id="the new tag"
+        ),
         pytest.param('X = "https://example.org/nkilib_standalone/index.html"\n', id="an address"),
         pytest.param(
             'import nkilib.core.qkv.qkv as M\nX = getattr(M, "qkv_cte"), hasattr(M, "qkv")\n', id="valid"
@@ -300,6 +306,11 @@ def test_untouched(text: str) -> None:
             'X = "https://github.com/aws-neuron/nki-library/tree/2.27/src/nkilib_standalone"\n',
             "2.27",
             id="a tag",
+        ),
+        pytest.param(
+            'X = "nkilib"\nsetup(r=["nki @ git+https://github.com/aws-neuron/nki-library@2.27"])\n',
+            "2.28",
+            id="a pin",
         ),
     ],
 )
