@@ -13,6 +13,7 @@ from .codemods.rule import Rule
 from .codemods.rules import all_rules
 from .codemods.source import Source
 from .codemods.texts import analyse_text, edit_text, named_paths
+from .garbage import paused
 from .releases import load
 from .report.model import Problem
 
@@ -66,6 +67,11 @@ def _rules(setting: Setting) -> tuple[Rule, ...]:
 
 def analyse_task(setting: Setting, task: Task) -> Analysis | Problem:
     """Analyse one file; whatever is wrong with the file comes back as a problem."""
+    with paused(len(task.data)):
+        return _analysed(setting, task)
+
+
+def _analysed(setting: Setting, task: Task) -> Analysis | Problem:
     release = load(*setting.step)
     try:
         if task.kind == "python":

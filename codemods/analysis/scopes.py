@@ -531,6 +531,12 @@ class _Walker:
                 self.expr(link.slice, link)
         use.end = len(self.m.uses)
 
+    def display(self, node: ast.Tuple | ast.List | ast.Set) -> None:
+        """Tables of plain data are long and hold nothing to look at."""
+        for element in node.elts:
+            if type(element) is not ast.Constant or type(element.value) is str:
+                self.expr(element, node)
+
     def lambda_(self, node: ast.Lambda) -> None:
         self.signature_uses(node.args)
         scope = self.new_scope("function", node, "<lambda>")
@@ -598,4 +604,7 @@ _EXPRESSIONS: dict[type, Callable[[_Walker, Any], None]] = {
     ast.GeneratorExp: _Walker.comprehension,
     ast.DictComp: _Walker.comprehension,
     ast.NamedExpr: _Walker.walrus,
+    ast.Tuple: _Walker.display,
+    ast.List: _Walker.display,
+    ast.Set: _Walker.display,
 }
