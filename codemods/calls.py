@@ -53,7 +53,7 @@ def plans(ctx: FileContext) -> list[Plan]:
 
 
 def _plan(ctx: FileContext, call: Call) -> Iterator[Plan]:
-    target, arguments = _target(ctx, call)
+    target, arguments = target_of(ctx, call)
     found = changed_callees(ctx, target)
     if not found:
         return
@@ -98,7 +98,7 @@ def _agree(ctx: FileContext, plan: Plan, certain: tuple[Callee, ...], form: Call
     return True
 
 
-def _target(ctx: FileContext, call: Call) -> tuple[v.Value, list[ast.expr]]:
+def target_of(ctx: FileContext, call: Call) -> tuple[v.Value, list[ast.expr]]:
     """The called value and the positional arguments that go to it; a ``partial`` call is seen through, and
     the object that a method of a class is called with is not counted.
     """

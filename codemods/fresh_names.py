@@ -1,0 +1,36 @@
+"""Names for variables that a rewrite introduces."""
+
+from __future__ import annotations
+
+from .analysis.context import FileContext
+from .analysis.scopes import Scope
+
+
+def fresh_name(ctx: FileContext, scope: Scope, wanted: str) -> str:
+    """``wanted``, or with a number behind it, so that it means nothing yet in the scope; then taken."""
+    taken = _taken(ctx).setdefault(scope, set())
+    name, number = wanted, 2
+    while name in taken or _known(ctx, scope, name):
+        name, number = f"{wanted}_{number}", number + 1
+    taken.add(name)
+    return name
+
+
+def _taken(ctx: FileContext) -> dict[Scope, set[str]]:
+    return ctx.memory.setdefault("fresh names", {})  # type: ignore[return-value]
+
+
+def _known(ctx: FileContext, scope: Scope, name: str) -> bool:
+    """Whether the scope binds a name, or it or a scope in it uses it."""
+    if name in scope.bindings or name in scope.declared:
+        return True
+    uses = ctx.module.by_name.get(name, ())
+    return any(here is scope for use in uses for here in _chain(use.scope))
+
+
+def _chain(scope: Scope | None) -> list[Scope]:
+    found = []
+    while scope is not None:
+        found.append(scope)
+        scope = scope.parent
+    return found
