@@ -52,11 +52,24 @@ class Joined:
 
 def joined_strings(ctx: FileContext, tops: tuple[str, ...]) -> Iterator[Joined]:
     """Every f-string and sum of strings that starts with one of the given packages."""
+    if not any(text.value.startswith(tops) for text in ctx.module.texts):
+        return
     for node, text in _tops(ctx).items():
+        if not _may_start(node, tops):
+            continue
         found = Joined(node, tuple(_pieces(ctx, node, text)))
         start = f"{found.value}."
         if " " not in start and any(start.startswith(f"{top}.") for top in tops):
             yield found
+
+
+def _may_start(node: ast.expr, tops: tuple[str, ...]) -> bool:
+    """Whether the first piece is not evidently something else: a cheap look before anything is evaluated."""
+    while isinstance(node, ast.BinOp):
+        node = node.left
+    if isinstance(node, ast.JoinedStr) and node.values:
+        node = node.values[0]
+    return not isinstance(node, ast.Constant) or str(node.value).startswith(tops)
 
 
 def _tops(ctx: FileContext) -> dict[ast.expr, Text]:

@@ -18,6 +18,8 @@ _TELLING = 12
 def home(release: Release, name: str) -> PrivateKernel | None:
     """The entry for a path; an entry without a home for an unlisted one of a private package; else None."""
     known = release.private_by_name
+    if name.partition(".")[0] not in release.roots:
+        return None
     found = next((known[prefix] for prefix in prefixes(name) if prefix in known), None)
     if found is not None:
         return found
@@ -38,6 +40,8 @@ def is_enumeration(entry: PrivateKernel) -> bool:
 def inside(release: Release, module: str) -> Mapping[str, PrivateKernel]:
     """Name → entry, of what is listed directly below a module."""
     start = module + "."
+    if module.partition(".")[0] not in release.roots:
+        return {}
     below = {name[len(start) :]: e for name, e in release.private_by_name.items() if name.startswith(start)}
     return {name: entry for name, entry in below.items() if "." not in name}
 

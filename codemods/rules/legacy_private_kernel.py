@@ -88,13 +88,15 @@ def _registers(text: Text) -> bool:
 def _string(ctx: FileContext, text: Text) -> Iterator[Finding]:
     """A path that is imported or patched by its name."""
     path = text.value.replace(":", ".")
-    names = {} if path in ctx.release.private_by_name else inside(ctx.release, path)
     entry = home(ctx.release, path)
-    if names and entry and path not in ctx.release.private_by_name:
+    if entry is None:
+        return
+    names = {} if path in ctx.release.private_by_name else inside(ctx.release, path)
+    if names:
         yield ctx.needs_you(CODE, text.node, module_summary(ctx.release, path, names), module_step(names))
-    elif entry and is_free(ctx, entry):
+    elif is_free(ctx, entry):
         new = entry.new if ":" not in text.value else ":".join(entry.new.rsplit(".", 1))
         edit = ReplaceString(ctx.source.span(text.node), text.value, new)
         yield ctx.finding(CODE, text.node, f"`{text.value}` is `{new}` now", edits=[edit])
-    elif entry and not entry.helper:
+    elif not entry.helper:
         yield ctx.needs_you(CODE, text.node, summary(ctx.release, path, entry), step(entry, snippet=False))
