@@ -209,11 +209,11 @@ class FileContext:
                 hit = any(
                     uses[i].name in names or self._by_attribute(uses[i], names) for i in range(start, end)
                 )
-                if hit or names.intersection(_WORD.findall(_text_annotation(b))):
+                if not hit and not names.intersection(_WORD.findall(_text_annotation(b))):
+                    rest.append(b)
+                elif self.evaluator.binding(b) is not None:
                     names.update(_spellings(b, key))
                     grown = True
-                else:
-                    rest.append(b)
             pending = rest
             grown |= self._spread_returns(names)
 
