@@ -79,7 +79,9 @@ class Source:
         return line, len(self.utf8[start:offset].decode("utf-8", "replace")) + 1
 
     def span(self, node: ast.AST) -> Span:
-        """Where a node with a position stands."""
+        """Where a node stands; one without a position, such as a module, at the start."""
+        if not hasattr(node, "lineno"):
+            return 0, 0
         return (
             self.offset(node.lineno, node.col_offset),  # type: ignore[attr-defined]
             self.offset(node.end_lineno, node.end_col_offset),  # type: ignore[attr-defined]
