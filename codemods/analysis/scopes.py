@@ -493,7 +493,11 @@ class _Walker:
             if type(node.value) is str:  # type: ignore[attr-defined]
                 self.m.texts.append(Text(node, self.scope, self.stmt, parent))  # type: ignore[arg-type]
             return
-        if kind is ast.Name or kind in _TRAILERS:
+        if kind is ast.Name:
+            self.m.parents[node] = parent
+            self.use([node], parent).end = len(self.m.uses)
+            return
+        if kind in _TRAILERS:
             self.chain(node, parent)
             return
         self.m.parents[node] = parent
@@ -514,12 +518,8 @@ class _Walker:
         for inner, outer in pairwise(links):
             if type(inner) is not ast.Attribute:
                 self.m.parents[inner] = outer
-        self.order += 1
-        use = Use(links, self.scope, self.block, self.order, self.stmt, parent)
-        self.m.uses.append(use)
-        if type(node) is ast.Name:
-            self.m.by_name.setdefault(node.id, []).append(use)
-        else:
+        use = self.use(links, parent)
+        if type(node) is not ast.Name:
             self.expr(node, links[1])
         for link in links:
             if type(link) is ast.Call:
@@ -530,6 +530,14 @@ class _Walker:
             elif type(link) is ast.Subscript:
                 self.expr(link.slice, link)
         use.end = len(self.m.uses)
+
+    def use(self, links: list[ast.expr], parent: ast.AST) -> Use:
+        self.order += 1
+        use = Use(links, self.scope, self.block, self.order, self.stmt, parent)
+        self.m.uses.append(use)
+        if use.name:
+            self.m.by_name.setdefault(use.name, []).append(use)
+        return use
 
     def display(self, node: ast.Tuple | ast.List | ast.Set) -> None:
         """Tables of plain data are long and hold nothing to look at."""
