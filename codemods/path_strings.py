@@ -14,6 +14,7 @@ from .folders import folder_pattern
 _PATCHERS = {"patch", "setattr", "delattr", "multiple", "stub", "spy"}
 _PROBES = {"find_spec", "importorskip"}
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.\w+)*(?::[A-Za-z_]\w*(?:\.\w+)*)?\.?")
+_ENTRY = re.compile(r"[\w.-]+ ?= ?[A-Za-z_]\w*(?:\.\w+)+:[A-Za-z_]\w*(?:\.\w+)*")
 _TEMPLATE = re.compile(r"(?:[\w.:*-]|\{\w*\}|%s|%\(\w+\)s)+")
 _PLACE = re.compile(r"(?:\S+ ?@ ?)?\S+")
 _LENGTH = 400
@@ -26,6 +27,7 @@ class Part(Enum):
     PROBE = "probe"
     PATCH = "patch"
     ANNOTATION = "annotation"
+    ENTRY = "entry point"
     TEMPLATE = "template"
 
 
@@ -39,6 +41,8 @@ def path_strings(ctx: FileContext) -> Iterator[tuple[Text, Part]]:
             continue
         if _is_annotation(text):
             yield text, Part.ANNOTATION
+        elif _ENTRY.fullmatch(text.value):
+            yield text, Part.ENTRY
         elif re.split(r"[.:]", text.value, maxsplit=1)[0] not in tops:
             continue
         elif _DOTTED.fullmatch(text.value):

@@ -135,8 +135,8 @@ class FileContext:
     @cached_property
     def named_paths(self) -> frozenset[str]:
         """Dotted paths that strings spell, which may be those of project modules and their names."""
-        paths = (t.value.replace(":", ".") for t in self.module.texts if "." in t.value)
-        return frozenset(path for path in paths if _DOTTED.fullmatch(path))
+        found = (_DOTTED.fullmatch(t.value) for t in self.module.texts if "." in t.value)
+        return frozenset(match["path"].replace(":", ".") for match in found if match)
 
     def target(self, binding: Binding) -> str:
         """The absolute dotted path that an import binding stands for; "" when it is not known."""
@@ -350,7 +350,8 @@ class FileContext:
         return self.source.utf8[start:end].decode("utf-8")
 
 
-_DOTTED = re.compile(r"[A-Za-z_]\w{0,80}(?:\.[A-Za-z_]\w{0,80}){1,20}")
+# A path, also one with a colon before its last parts and a name in front, as entry points are written.
+_DOTTED = re.compile(r"(?:[\w.-]{1,80} ?= ?)?(?P<path>[A-Za-z_]\w{0,80}(?:[.:][A-Za-z_]\w{0,80}){1,20})")
 _PATH = re.compile(r"[A-Za-z_][\w.:/\-]{0,300}")
 
 

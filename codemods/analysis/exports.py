@@ -89,11 +89,11 @@ def pins(context: FileContext) -> frozenset[str]:
         context.evaluator.binding(binding)
     last = {key.rpartition(".")[2]: key for key in context.outside}
     named: set[str] = set(context.evaluator.consulted)
+    for path in context.named_paths:
+        named |= {key for key in context.outside if path == key or path.startswith(key + ".")}
     for text in context.texts:
-        value = text.value.replace(":", ".")
-        named |= {key for key in context.outside if value == key or value.startswith(key + ".")}
-        if value in last:
-            named |= {key for key in context.outside if key.rpartition(".")[2] == value}
+        if text.value in last:
+            named |= {key for key in context.outside if key.rpartition(".")[2] == text.value}
     for _, path in context.stars:
         named |= {key for key in context.outside if key.startswith(path + ".")}
     return frozenset(named)

@@ -37,7 +37,7 @@ from ..model import Finding, Outcome, ReplaceString, Span
 from ..path_strings import Part, folder_strings, path_strings, taken_apart
 
 CODE = "NKM109"
-_PATH = re.compile(r"[A-Za-z_]\w*(?:\.\w+)+")
+_PATH = re.compile(r"[A-Za-z_]\w*(?:\.\w+)+(?::[A-Za-z_]\w*(?:\.\w+)*)?")
 
 
 def check(ctx: FileContext) -> Iterator[Finding]:
@@ -108,7 +108,7 @@ def _replace(ctx: FileContext, text: Text, new: str) -> Finding:
 
 
 def _annotation(ctx: FileContext, text: Text, _part: Part) -> Iterator[Finding]:
-    """An annotation in quotes may name several things."""
+    """An annotation in quotes may name several things, an entry point has its own name in front."""
     new = _PATH.sub(lambda match: _successor(ctx, match[0]), text.value)
     if new != text.value:
         yield _replace(ctx, text, new)
@@ -164,4 +164,4 @@ def _root_alone(ctx: FileContext, node: ast.expr, value: str, span: Span) -> Ite
         yield ctx.finding(CODE, node, message, outcome=Outcome.NOTED, step=step, edits=[change])
 
 
-_SPECIAL = {Part.ANNOTATION: _annotation, Part.TEMPLATE: _template}
+_SPECIAL = {Part.ANNOTATION: _annotation, Part.ENTRY: _annotation, Part.TEMPLATE: _template}

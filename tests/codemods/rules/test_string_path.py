@@ -40,6 +40,9 @@ ROOT = "nkilib_standalone.nkilib"
             '"nkilib.core.utils.tensor_view.TensorView.shape"',
             id="an attribute of a class",
         ),
+        pytest.param(
+            f'"mlp = {ROOT}.core.mlp.mlp:mlp_kernel"', '"mlp = nkilib.core.mlp.mlp:mlp"', id="entry point"
+        ),
         pytest.param(f"r'{ROOT}'", "r'nkilib'", id="the root alone, raw"),
         pytest.param(f'"{ROOT}.core."', '"nkilib.core."', id="a prefix with its dot"),
     ],
@@ -195,6 +198,18 @@ def test_the_users_own_names_stay_valid() -> None:
     )
     assert result.text("tests/test_app.py") == files["tests/test_app.py"]
     check_sound(result)
+
+
+@pytest.mark.parametrize("setup", ["'mlp = app.kernels:mlp_kernel'", "'app.kernels:mlp_kernel'"])
+def test_names_in_entry_points_stay_valid(setup: str) -> None:
+    files = {
+        "app/__init__.py": "",
+        "app/kernels.py": "from nkilib.core.mlp.mlp import mlp_kernel\n",
+        "setup.py": f"from setuptools import setup\n\nsetup(entry_points={{'kernels': [{setup}]}})\n",
+    }
+    result = migrate(files)
+    assert result.text("app/kernels.py") == "from nkilib.core.mlp.mlp import mlp as mlp_kernel\n"
+    assert result.text("setup.py") == files["setup.py"]
 
 
 def test_names_in_configuration_stay_valid_too() -> None:
