@@ -105,6 +105,17 @@ def chain_edits(ctx: FileContext, found: Import, old: str, new: str) -> list[tup
     return edits
 
 
+def loose_uses(ctx: FileContext, found: Import, path: str) -> list[Use]:
+    """Uses of a plain import's top-level name that do not go through the dotted ``path``."""
+    return [
+        use
+        for use in ctx.module.by_name.get(found.local, ())
+        if (owner := ctx.module.lookup(found.local, use.scope))
+        and owner[0] is found.binding.scope
+        and not any(text == path for _, text in dotted_prefixes(use))
+    ]
+
+
 def last_part(ctx: FileContext, node: ast.Attribute | ast.Name) -> tuple[int, int]:
     """The span of a name, or of an attribute's own identifier."""
     end = ctx.source.span(node)[1]

@@ -405,7 +405,9 @@ class _Walker:
 
     def delete(self, node: ast.Delete) -> None:
         for target in node.targets:
-            if not isinstance(target, ast.Name):
+            if isinstance(target, ast.Name):
+                self.bind(target.id, "other", node)
+            else:
                 self.expr(target, node)
 
     # -- bindings -----------------------------------------------------------------------------------

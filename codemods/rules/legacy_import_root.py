@@ -23,10 +23,11 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from ..analysis import values as v
 from ..analysis.context import FileContext, Import
 from ..ladders import kept_for_old_release
 from ..model import EditImport, Finding
-from ..naming import chain_edits, import_line, spelled, together
+from ..naming import chain_edits, import_line, loose_uses, spelled, together
 
 CODE = "NKM101"
 
@@ -76,7 +77,19 @@ def _plain(ctx: FileContext, found: Import) -> Iterator[Finding]:
     target = new if local is None or local == new else f"{new} as {local}"
     edit = EditImport(ctx.source.span(found.node), names=((spelled(found.alias), target),))
     uses = chain_edits(ctx, found, root, ctx.release.root) if local is None else []
-    yield from together(ctx, CODE, found, f"`{root}` is `{ctx.release.root}` now", edit, uses)
+    text = f"`{root}` is `{ctx.release.root}` now"
+    if local is None and (loose_uses(ctx, found, root) or _taken(ctx)):
+        step = f"Import from `{ctx.release.root}` and replace what else the file does with `{found.local}`."
+        yield ctx.needs_you(CODE, found.alias, text, step)
+    else:
+        yield from together(ctx, CODE, found, text, edit, uses)
+
+
+def _taken(ctx: FileContext) -> bool:
+    """Whether the file binds the new root's name to anything else than that package."""
+    top = ctx.release.root.partition(".")[0]
+    bound = (ctx.evaluator.binding(b) for b in ctx.module.bindings if b.name == top)
+    return any(not isinstance(value, v.Symbol) or value.name.partition(".")[0] != top for value in bound)
 
 
 def _parent_root(ctx: FileContext, path: str) -> str:
