@@ -107,3 +107,23 @@ def _allocation(binding: Binding) -> ast.Call | None:
 
 def _called(call: ast.Call) -> str:
     return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+
+
+def may_be_none(ctx: FileContext, use: Use, node: ast.expr) -> bool:
+    """Whether a name may be a parameter that defaults to None."""
+    return any(_defaults_to_none(b.node, b.scope.node) for b in bindings_of(ctx, use, node))
+
+
+def _defaults_to_none(parameter: ast.AST, function: ast.AST) -> bool:
+    arguments = getattr(function, "args", None)
+    if not isinstance(arguments, ast.arguments):
+        return False
+    positional = [*arguments.posonlyargs, *arguments.args]
+    pairs = [*zip(reversed(positional), reversed(arguments.defaults), strict=False)]
+    pairs += [(a, d) for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if d]
+    return any(parameter is argument and is_none(default) for argument, default in pairs)
+
+
+def is_none(node: ast.expr | None) -> bool:
+    """Whether a node is the literal None."""
+    return isinstance(node, ast.Constant) and node.value is None

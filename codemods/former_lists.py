@@ -12,6 +12,7 @@ from .analysis.containers import era, is_former
 from .analysis.context import FileContext
 from .analysis.scopes import Binding, Use, reaching
 from .receivers import uses_type
+from .view_copies import taken_nodes
 
 _IN_PLACE = {"append", "extend", "insert", "pop", "remove", "clear", "sort", "reverse", "__setitem__"}
 _WRITERS = {"dump", "dumps", "safe_dump"}
@@ -56,6 +57,7 @@ def changed_in_place(ctx: FileContext) -> set[ast.expr]:
 def _list_uses(ctx: FileContext) -> Iterator[ListUse]:
     if not any(kind.tuples and uses_type(ctx, name) for name, kind in ctx.release.types.items()):
         return
+    taken = taken_nodes(ctx)
     found: dict[ast.expr, ListUse] = {}
     made: set[int] = set()
     for use in ctx.uses:
@@ -67,7 +69,8 @@ def _list_uses(ctx: FileContext) -> Iterator[ListUse]:
                     assert source.value is not None
                     place = ListUse(source.value, source.value, Need.LIST)
                 found.setdefault(place.node, place)
-    yield from (p for p in found.values() if not _is_list_already(ctx, p.node, made))
+    kept = (p for p in found.values() if p.node not in taken)
+    yield from (p for p in kept if not _is_list_already(ctx, p.node, made))
 
 
 def _former_links(ctx: FileContext, use: Use) -> Iterator[tuple[ast.expr, ast.expr | None, v.FormerList]]:
@@ -237,14 +240,8 @@ def _first(ctx: FileContext, use: Use, link: ast.Name) -> Binding | None:
 
 def _is_list_already(ctx: FileContext, node: ast.expr, made: set[int]) -> bool:
     """Whether the name is bound to a list that is made where it is assigned."""
-    if not isinstance(node, ast.Name):
+    uses = ctx.module.by_name.get(node.id, ()) if isinstance(node, ast.Name) else ()
+    use = next((use for use in uses if use.links[0] is node), None)
+    if use is None or not isinstance(node, ast.Name):
         return False
-    bindings = [
-        b
-        for uses in (ctx.module.by_name.get(node.id, ()),)
-        for u in uses
-        if u.links[0] is node
-        for b in [_sole(ctx, u, node) or _first(ctx, u, node)]
-        if b
-    ]
-    return any(id(binding) in made for binding in bindings)
+    return id(_sole(ctx, use, node) or _first(ctx, use, node)) in made

@@ -10,7 +10,7 @@ from .analysis.context import FileContext
 from .analysis.scopes import Use
 from .calls import PARTIAL
 from .edit.lines import owns_lines
-from .evidence import bindings_of, fit
+from .evidence import fit, may_be_none
 from .signature import first_break
 from .templates import TemplateCall
 
@@ -142,28 +142,13 @@ def _place_problem(ctx: FileContext, norm: Norm) -> str:
         return f"`{HEAP}` is not a literal"
     if not _dotted(norm.manager):
         return f"`{MANAGER}` is not a plain name"
-    if any(
-        _defaults_to_none(binding.node, binding.scope.node)
-        for binding in bindings_of(ctx, norm.use, norm.manager)
-    ):
+    if may_be_none(ctx, norm.use, norm.manager):
         return f"`{ctx.segment(norm.manager)}`, given as `{MANAGER}`, may be None"
     return ""
 
 
 def _literal_flag(node: ast.expr | None) -> bool:
     return node is None or (isinstance(node, ast.Constant) and isinstance(node.value, bool))
-
-
-def _defaults_to_none(parameter: ast.AST, function: ast.AST) -> bool:
-    arguments = getattr(function, "args", None)
-    if not isinstance(arguments, ast.arguments):
-        return False
-    positional = [*arguments.posonlyargs, *arguments.args]
-    pairs = [*zip(reversed(positional), reversed(arguments.defaults), strict=False)]
-    pairs += [
-        (a, d) for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if d is not None
-    ]
-    return any(parameter is argument and _is(default, None) for argument, default in pairs)
 
 
 def _order_problem(norm: Norm) -> str:

@@ -33,6 +33,7 @@ from ..model import Finding, Outcome, Rename, ReplaceString, Wrap
 from ..naming import last_part
 from ..receivers import Receiver, receiver, uses_type
 from ..release import TypeChange
+from ..view_copies import taken_nodes
 
 CODE = "NKM301"
 
@@ -52,7 +53,7 @@ def _mentioned(ctx: FileContext, kind: TypeChange) -> bool:
 
 
 def _accesses(ctx: FileContext, kind: TypeChange, skipped: set[ast.AST]) -> Iterator[Finding]:
-    kept = changed_in_place(ctx) | skipped
+    kept = changed_in_place(ctx) | skipped | taken_nodes(ctx)
     for use in ctx.module.uses:
         for index, link in enumerate(use.links):
             if isinstance(link, ast.Attribute) and link.attr in kind.attributes and link not in kept:
