@@ -70,7 +70,7 @@ def _from(ctx: FileContext, node: ast.ImportFrom) -> Iterator[Finding]:
 def _plain(ctx: FileContext, found: Import) -> Iterator[Finding]:
     path = found.alias.name
     root = ctx.release.legacy_root(path) or _parent_root(ctx, path)
-    if not root:
+    if not root or _moves(ctx, path):
         return
     new = ctx.release.canonical(path) if ctx.release.legacy_root(path) else ctx.release.root
     local = found.alias.asname
