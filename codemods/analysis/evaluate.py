@@ -17,7 +17,7 @@ from . import values as v
 from .narrowing import narrowed
 from .scopes import Binding, Block, Module, Scope, Use, reaching, surely_bound
 
-_WRAPPERS = {"nki.jit", "neuronxcc.nki.jit", "torch_neuronx.xla_impl.ops.nki_jit", "neuronxcc.nki.trace"}
+WRAPPERS = {"nki.jit", "neuronxcc.nki.jit", "torch_neuronx.xla_impl.ops.nki_jit", "neuronxcc.nki.trace"}
 # Whoever defines them: what they give is called like the kernel they are given.
 _SEE_THROUGH = {"enable_stack_allocator", "peel_decorations", "skip_middle_end_transformations"}
 _CONTAINERS = {
@@ -496,7 +496,7 @@ class Evaluator:
         special = _SPECIAL_CALLS.get(name)
         if special is not None:
             return special(self, link, use)
-        if name in _WRAPPERS:
+        if name in WRAPPERS:
             return v.Jitted(self.at(link.args[0], use) if link.args else None)
         owner, _, method = name.rpartition(".")
         if owner in self.release.types:

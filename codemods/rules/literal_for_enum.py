@@ -1,10 +1,12 @@
 """Strings and numbers where a member of an enumeration is required now.
 
 What it does
-    Writes the member.
+    Writes the member that a literal names or is the value of, and imports the enumeration if need be.
+    Literals that come through a variable or a dictionary, and those that are no member, are reported.
 
 Why
-    The new release looks the member up and fails on anything else.
+    The parameter took anything in the old release, which did not look at it; the new one checks that it is
+    a member.
 
 Before
     ``mlp(x, g, u, d, activation_fn="silu")``
@@ -18,25 +20,109 @@ When it stays silent
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import ast
+from collections.abc import Iterator, Mapping
 
 from ..analysis import values as v
-from ..analysis.context import FileContext
-from ..arguments import reached
-from ..model import Finding
+from ..analysis.context import Call, FileContext
+from ..arguments import Reached, reached
+from ..calls import target_of
+from ..model import Edit, Finding, Wrap
+from ..visible import visible_symbol
 
 CODE = "NKM209"
 
 
 def check(ctx: FileContext) -> Iterator[Finding]:
     """One finding for each literal."""
-    enums = {f.name: change.enums for change in ctx.release.calls for f in change.old if change.enums}
-    for call in ctx.calls:
+    enums = _insisting(ctx)
+    seen: set[ast.expr] = set()
+    for call in ctx.calls if enums else ():
         for target in reached(ctx, call, dict.fromkeys(enums)):
             for parameter, enum in enums[target.name].items():
-                given = target.given.get(parameter)
-                known = ctx.evaluator.at(given, call.use) if given is not None else None
-                if given is not None and isinstance(known, v.Constant) and known.value is not None:
-                    short = enum.rpartition(".")[2]
-                    text = f"`{parameter}` takes a member of {short} now"
-                    yield ctx.needs_you(CODE, given, text, f"Pass the member of `{short}` that you mean.")
+                for node in _given(ctx, call, target, parameter):
+                    if node not in seen:
+                        seen.add(node)
+                        yield from _literal(ctx, call, node, parameter, enum)
+
+
+def _insisting(ctx: FileContext) -> dict[str, Mapping[str, str]]:
+    """Old and new names of the callables concerned → parameter → enumeration."""
+    changes = [change for change in ctx.release.calls if change.enums]
+    return {name: c.enums for c in changes for name in (c.name, *(form.name for form in c.old))}
+
+
+def _given(ctx: FileContext, call: Call, target: Reached, parameter: str) -> Iterator[ast.expr]:
+    """The expressions that may be the argument: the arms of a conditional one, and ``**`` that hold it."""
+    if parameter in target.given:
+        yield from _arms(target.given[parameter])
+    for keyword in call.node.keywords:
+        known = ctx.evaluator.at(keyword.value, call.use) if keyword.arg is None else None
+        if isinstance(known, v.Mapping) and parameter in dict(known.items):
+            yield keyword.value
+
+
+def _arms(node: ast.expr) -> Iterator[ast.expr]:
+    if isinstance(node, ast.IfExp):
+        yield from _arms(node.body)
+        yield from _arms(node.orelse)
+    else:
+        yield node
+
+
+def _literal(ctx: FileContext, call: Call, node: ast.expr, parameter: str, enum: str) -> Iterator[Finding]:
+    value = ctx.evaluator.at(node, call.use)
+    if isinstance(value, v.Mapping):
+        value = value.get(parameter)
+    known = [o.value for o in v.options(value) if isinstance(o, v.Constant)]
+    if not known:
+        return
+    member = _member(ctx, enum, known[0]) if len(known) == 1 else ""
+    seen = visible_symbol(ctx, call.use, enum) if member else None
+    if seen is not None and isinstance(node, ast.Constant) and _only_insisting(ctx, call, parameter, enum):
+        new = f"{seen.text}.{member}"
+        edits: list[Edit] = [Wrap(ctx.source.span(node), new), *seen.imports]
+        yield ctx.finding(
+            CODE, node, f"`{parameter}` takes members of `{_short(enum)}` only now: `{new}`", edits=edits
+        )
+    else:
+        yield _reported(ctx, node, parameter, enum, known, member)
+
+
+def _only_insisting(ctx: FileContext, call: Call, parameter: str, enum: str) -> bool:
+    """Whether everything that the call may reach wants the member."""
+    names = v.callees(target_of(ctx, call)[0])
+    enums = _insisting(ctx)
+    wanted = [enums.get(ctx.evaluator.constructor(c.name), {}).get(parameter) for c in names or ()]
+    return bool(wanted) and all(other == enum for other in wanted)
+
+
+def _member(ctx: FileContext, enum: str, value: object) -> str:
+    """The member that a literal means: by its name in whatever case, or by its value; "" for none."""
+    for name, number in ctx.release.enums.get(enum, {}).items():
+        if isinstance(value, str) and value.lower() == name.lower():
+            return name
+        if type(value) is type(number) and value == number:
+            return name
+    return ""
+
+
+def _reported(
+    ctx: FileContext, node: ast.expr, parameter: str, enum: str, known: list[object], member: str
+) -> Finding:
+    short = _short(enum)
+    members = ", ".join(f"{short}.{name}" for name in ctx.release.enums.get(enum, {}))
+    values = " or ".join(sorted(repr(value) for value in known))
+    text = ctx.segment(node)
+    said = f"`{text}`" if isinstance(node, ast.Constant) else f"`{text}`, with {values}"
+    if member:
+        step = f"Pass `{short}.{member}` instead, imported from {enum.rpartition('.')[0]}."
+    else:
+        step = f"Pass the member you mean, imported from {enum.rpartition('.')[0]}: {members}."
+    return ctx.needs_you(
+        CODE, node, f"`{parameter}` takes members of `{short}` only now, and {said} is not one", step
+    )
+
+
+def _short(name: str) -> str:
+    return name.rpartition(".")[2]
