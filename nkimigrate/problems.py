@@ -106,4 +106,18 @@ What to do
     Remove the cause and run nkimigrate again; files that are already migrated stay as they are.
 """,
     ),
+    _kind(
+        "NKM908",
+        "defect",
+        """The file made nkimigrate fail.
+
+What it means
+    A rule met code that it was not written for. Only this file is affected: it was not changed, and all
+    others were handled.
+
+What to do
+    Please report it as a bug, with the piece of code if you can. Until then ``--ignore`` the rule, or
+    exclude the file.
+""",
+    ),
 )

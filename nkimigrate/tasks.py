@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from dataclasses import dataclass, field, replace
 from functools import cache
 
@@ -85,10 +84,22 @@ def _analysed(setting: Setting, task: Task) -> Analysis | Problem:
         return Problem(
             "NKM901", task.place.path, f"does not parse: {error.msg}", max(line, 1), max(column, 1)
         )
-    except (UnicodeError, ValueError) as error:
+    except UnicodeError as error:
         return Problem("NKM901", task.place.path, f"cannot be decoded: {error}")
     except (RecursionError, MemoryError):
         return Problem("NKM904", task.place.path, "is nested too deeply to be analysed")
+    except Exception as error:
+        return _defect(task, error)
+
+
+def _defect(task: Task, error: Exception) -> Problem:
+    """A bug of nkimigrate costs the file that shows it, not the run."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    where = f" ({frame.tb_frame.f_code.co_name}:{frame.tb_lineno})" if frame else ""
+    text = f"made nkimigrate fail, please report it: {type(error).__name__}: {error}{where}"
+    return Problem("NKM908", task.place.path, text)
 
 
 def lost(task: Task, why: str) -> Problem:
@@ -107,18 +118,17 @@ def edit_task(_setting: Setting, job: Job) -> Edited | Problem:
             if task.kind == "python":
                 source = Source.decode(task.data)
                 new = source.encode(_apply(source, edits))
-                ast.parse(new)
             else:
                 new = edit_text(task.data, edits)
             return Edited(findings, new if new != task.data else None)
         except EditRefused as refusal:
             findings = _without(findings, refusal)
-        except (SyntaxError, UnicodeError, ValueError) as error:
-            return Problem(
-                "NKM906", task.place.path, f"would not parse after rewriting, so it was left alone: {error}"
-            )
+        except UnicodeError as error:
+            return Problem("NKM906", task.place.path, f"cannot hold the rewritten text: {error}")
         except (RecursionError, MemoryError):
             return Problem("NKM904", task.place.path, "is nested too deeply to be rewritten")
+        except Exception as error:
+            return _defect(task, error)
 
 
 def _apply(source: Source, edits: list[Edit]) -> str:

@@ -1,4 +1,4 @@
-"""Carrying out edits: :func:`.apply.apply` for Python, :func:`.text.apply_text` for everything else.
+"""Carrying out edits of a Python file: :func:`.apply.apply`.
 
 An edit is located on :mod:`ast`, which also proves that what it expects stands there. What only replaces an
 identifier, a literal or a whole expression is spliced into the text; what changes a *layout* (argument lists,

@@ -15,7 +15,6 @@ from .refusal import EditRefused as EditRefused
 from .render import import_splices, removed_statements, rendered
 from .splices import Splice, ordered, splice
 from .statements import inserted, taken_away
-from .text import apply_text as apply_text
 from .toplevel import additions
 from .tries import collapsed, in_dropped_arm, kept
 from .units import units

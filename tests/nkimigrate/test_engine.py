@@ -168,3 +168,18 @@ def test_problems_of_workers_come_back() -> None:
         pool.spread(tasks.analyse_task, tasks.Setting(("2.27", "2.28")), [task] * 9, 2, tasks.lost)
     )
     assert [type(r) for r in results] == [Problem] * 9
+
+
+def test_a_defect_of_a_rule_costs_its_file_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    analyse = tasks.analyse
+
+    def sometimes(data: bytes, *rest: object) -> object:
+        if b"boom" in data:
+            raise KeyError("boom")
+        return analyse(data, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(tasks, "analyse", sometimes)
+    result = migrate({"a.py": OLD, "b.py": OLD + "boom = 1\n"})
+    assert result.text("a.py") == NEW
+    assert [(p.code, p.path) for p in result.problems] == [("NKM908", "b.py")]
+    assert "KeyError: 'boom'" in result.problems[0].message

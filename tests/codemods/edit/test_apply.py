@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from marked import KINDS, edited, unmarked
 
 from nkimigrate.codemods.edit import EditRefused
-from nkimigrate.codemods.edit.apply import apply, apply_text
-from nkimigrate.codemods.model import AddImport, Edit, EditCall, Rename, ReplaceText, Span, Wrap
+from nkimigrate.codemods.edit.apply import apply
+from nkimigrate.codemods.model import Edit, EditCall, Rename, ReplaceText, Span, Wrap
 from nkimigrate.codemods.source import Source
 
 
@@ -52,31 +52,6 @@ def test_warnings_about_the_user_s_code_are_not_ours() -> None:
 def test_edits_of_the_other_kind_of_file_are_refused() -> None:
     with pytest.raises(EditRefused, match="the file is Python"):
         apply(Source.decode(b"a"), [ReplaceText((0, 1), "a", "b")])
-    with pytest.raises(EditRefused, match="the file is not Python"):
-        apply_text(Source.decode(b"a"), [AddImport("a", "b")])
-
-
-def test_text_edits() -> None:
-    source = Source.decode("é: a.old # a.old\r\nb: a.old\r\n".encode())
-    edits = [ReplaceText((4, 9), "a.old", "x"), ReplaceText((22, 27), "a.old", "日本")]
-    assert apply_text(source, edits[::-1]) == "é: x # a.old\r\nb: 日本\r\n"
-    assert apply_text(source, []) == source.text
-
-
-@pytest.mark.parametrize(
-    ("edits", "reason"),
-    [
-        ([ReplaceText((0, 1), "b", "c")], "the text there is 'a', not 'b'"),
-        (
-            [ReplaceText((0, 2), "ab", "c"), ReplaceText((1, 3), "bc", "d")],
-            "overlaps another edit: ReplaceText",
-        ),
-        ([ReplaceText((2, 9), "c", "d"), ReplaceText((9, 9), "x", "d")], "the text there is '', not 'x'"),
-    ],
-)
-def test_text_edits_refused(edits: list[Edit], reason: str) -> None:
-    with pytest.raises(EditRefused, match=reason):
-        apply_text(Source.decode(b"abc"), edits)
 
 
 def test_libcst_is_imported_for_layouts_only() -> None:
