@@ -154,7 +154,7 @@ def _choose(
         pairs = tuple(p for p in pairs if not p[1].template)
         if not pairs or template_form(ctx, call, form, callee, arguments) is not None:
             return None
-    for change, old in _fitting(ctx, pairs, form):
+    for change, old in fitting(ctx, pairs, form):
         if already_new(change, old, form, arguments):
             return None
         plan = _by_form(ctx, call, form, callee, change, old, arguments)
@@ -173,7 +173,7 @@ def template_form(
     """The form with a rewriting rule of its own that a call was written for, if its arguments suit no other
     form better.
     """
-    pairs = _fitting(ctx, ctx.release.forms[callee.name], form)
+    pairs = fitting(ctx, ctx.release.forms[callee.name], form)
     given = [*arguments, *(k.value for k in call.node.keywords)]
     forms: list[tuple[Signature, tuple[CallChange, OldForm] | None]] = [(p[1].signature, p) for p in pairs]
     forms += [(change.signature, None) for change, old in pairs[:1] if old.name == change.name]
@@ -192,12 +192,12 @@ def chosen_signature(
     """The parameters of a changed callable that a call was written for; None when it did not change."""
     pairs = ctx.release.forms.get(callee.name, ())
     form = call_form(ctx, call, callee, arguments)
-    for change, old in _fitting(ctx, pairs, form):
+    for change, old in fitting(ctx, pairs, form):
         return change.signature if already_new(change, old, form, arguments) else old.signature
     return next((change.signature for change in ctx.release.calls if change.name == callee.name), None)
 
 
-def _fitting(
+def fitting(
     ctx: FileContext, pairs: tuple[tuple[CallChange, OldForm], ...], form: CallForm
 ) -> tuple[tuple[CallChange, OldForm], ...]:
     """The dialects the file may be written in that know all of the call's keywords; else all of them."""

@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..analysis.context import FileContext
-from ..calls import plans
+from ..keyword_dicts import Splat, splats
 from ..model import Finding
 
 CODE = "NKM207"
@@ -32,14 +32,13 @@ CODE = "NKM207"
 
 def check(ctx: FileContext) -> Iterator[Finding]:
     """One finding for each such place."""
-    for plan in plans(ctx):
-        names = sorted({*plan.form.renamed, *plan.form.dropped} - set(plan.change.signature.names))
-        opaque = any(k.arg is None for k in plan.call.node.keywords)
-        if opaque and names and not plan.problem and plan.edit is None:
-            text = ", ".join(f"`{name}`" for name in names)
-            yield ctx.needs_you(
-                CODE,
-                plan.call.node,
-                f"the `**` argument may hold {text}, which `{plan.name}` no longer takes",
-                f"Look for these keys where the mapping is made: `{plan.change.signature.text}`.",
-            )
+    for splat in splats(ctx)[1]:
+        yield _mapping(ctx, splat)
+
+
+def _mapping(ctx: FileContext, splat: Splat) -> Finding:
+    lost = ", ".join(f"`{name}`" for name in splat.lost)
+    renamed = splat.form.renamed
+    todo = (f"rename `{n}` to `{renamed[n]}`" if n in renamed else f"remove `{n}`" for n in splat.lost)
+    message = f"the `**` argument may hold {lost}, which `{splat.name}` does not take any more"
+    return ctx.needs_you(CODE, splat.call.node, message, f"Where the mapping is made, {', '.join(todo)}.")
