@@ -17,6 +17,8 @@ from .view_copies import taken_nodes
 _IN_PLACE = {"append", "extend", "insert", "pop", "remove", "clear", "sort", "reverse", "__setitem__"}
 _WRITERS = {"dump", "dumps", "safe_dump"}
 _EQUALITIES = {"assertEqual", "assertEquals", "assertNotEqual", "assertListEqual", "assert_equal"}
+_TUPLES_WILL_DO = {"extend", "index", "print", "debug", "info", "warning", "error", "format", "isinstance"}
+_LENIENT = {"builtins", "functools", "itertools", "math", "nki", "numpy", "operator"}
 _LISTS = {"list", "sorted"}
 _LIST_METHODS = {"tolist", "copy", "split"}
 
@@ -112,7 +114,7 @@ def _in_context(ctx: FileContext, use: Use, node: ast.expr, value: v.FormerList)
     elif isinstance(parent, ast.Compare):
         need = _in_comparison(ctx, use, outer, parent, value)
     elif isinstance(parent, ast.Call):
-        need = _as_argument(outer, parent)
+        need = _as_argument(outer, parent) or _handed_on(ctx, use, parent, value)
     if need is not None:
         yield ListUse(outer, outer, need)
 
@@ -188,6 +190,17 @@ def _as_argument(node: ast.expr, call: ast.Call) -> Need | None:
         return Need.LIST
     others = [argument for argument in call.args if argument is not node]
     return Need.LIST if name in _EQUALITIES and any(isinstance(o, ast.List) for o in others) else None
+
+
+def _handed_on(ctx: FileContext, use: Use, call: ast.Call, value: v.FormerList) -> Need | None:
+    """A function of somebody else got a list so far; the library, the language and Python take tuples."""
+    name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+    if value.era != "old" or name in _TUPLES_WILL_DO:
+        return None
+    callee = ctx.evaluator.at(call.func, use)
+    names = {o.owner if isinstance(o, v.Method) else getattr(o, "name", "") for o in v.options(callee)}
+    tops = {name.partition(".")[0] for name in names}
+    return None if tops <= {*ctx.release.roots, *_LENIENT} else Need.LIST
 
 
 # -- lists made by the code itself ----------------------------------------------------------------------

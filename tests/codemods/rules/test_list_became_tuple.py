@@ -33,6 +33,8 @@ WRAPPED = {
     "method": ("v.get_trivial_strides(s) == [1]", "list(v.get_trivial_strides(s)) == [1]"),
     "new name": ("v.shape + [1]", "list(v.shape) + [1]"),
     "unittest": ("x.assertEqual(v.strides, [1])", "x.assertEqual(list(v.strides), [1])"),
+    "a function of somebody else": ("x(v.sizes)", "x(list(v.shape))"),
+    "by keyword": ("x.build(dims=v.sizes)", "x.build(dims=list(v.shape))"),
     "serialised": ("x.dumps(v.strides)", "x.dumps(list(v.strides))"),
 }
 
@@ -112,6 +114,21 @@ FINE = {
 @pytest.mark.parametrize("expression", FINE.values(), ids=FINE)
 def test_untouched(expression: str) -> None:
     check_noop(f"{VIEW}    return {expression}\n")
+
+
+RENAMED = [
+    "len(v.sizes)",
+    "sum(v.sizes)",
+    "tuple(v.sizes)",
+    "w.reshape_dim(0, v.sizes)",
+    "TensorView(v.sizes)",
+]
+
+
+@pytest.mark.parametrize("expression", [*RENAMED, "x.extend(v.sizes)", "x(*v.sizes)", "x(v.sizes[0])"])
+def test_a_tuple_will_do_for_the_library_and_for_python(expression: str) -> None:
+    before = f"{VIEW}    return {expression}\n"
+    check_transformed(before, before.replace("sizes", "shape"), code="NKM301")
 
 
 @pytest.mark.parametrize("statement", ["a, b = v.strides", "for d in v.strides: print(d)", "x += v.strides"])
