@@ -46,6 +46,23 @@ def asks_for(ctx: FileContext, names: Collection[str]) -> Iterator[Ask]:
                 yield Ask(call, text, ctx.evaluator.at(call.args[0], use), decides)
 
 
+def named_elsewhere(ctx: FileContext, names: Collection[str]) -> Iterator[tuple[ast.AST, str]]:
+    """``attrgetter("name")`` and ``case Class(name=…)``, whose objects are not known here."""
+    for text in ctx.module.texts:
+        call = text.inside
+        if text.value in names and isinstance(call, ast.Call) and text.node in call.args:
+            name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+            if name == "attrgetter":
+                yield call, text.value
+    if not any(f"{name}=".encode() in ctx.source.utf8 for name in names):
+        return
+    for match in (stmt for stmt in ctx.module.bodies if isinstance(stmt, ast.Match)):
+        patterns = [
+            p for case in match.cases for p in ast.walk(case.pattern) if isinstance(p, ast.MatchClass)
+        ]
+        yield from ((p, name) for p in patterns for name in p.kwd_attrs if name in names)
+
+
 def simplified(ctx: FileContext, ask: Ask, renamed: Mapping[str, str]) -> Simplified | None:
     """``x.old if hasattr(x, "old") else x.new`` and ``getattr(x, "old", x.new)``, which are ``x.new`` now."""
     subject = ask.call.args[0]

@@ -27,7 +27,7 @@ from collections.abc import Iterator
 
 from ..analysis.context import FileContext
 from ..analysis.scopes import Use
-from ..duck_typing import Ask, asks_for, simplified
+from ..duck_typing import Ask, asks_for, named_elsewhere, simplified
 from ..former_lists import changed_in_place
 from ..model import Finding, Outcome, Rename, ReplaceString, Wrap
 from ..naming import last_part
@@ -45,6 +45,7 @@ def check(ctx: FileContext) -> Iterator[Finding]:
             skipped: set[ast.AST] = set()
             yield from _switches(ctx, kind, skipped)
             yield from _accesses(ctx, kind, skipped)
+            yield from _elsewhere(ctx, kind)
 
 
 def _mentioned(ctx: FileContext, kind: TypeChange) -> bool:
@@ -79,6 +80,13 @@ def _access(
             f"`.{old}` of {short} is `.{new}` now, and `{text}` is {sometimes} a {short}",
             f"If `{text}` is a {short}, write `.{new}`; annotate it as {short} to have it rewritten.",
         )
+
+
+def _elsewhere(ctx: FileContext, kind: TypeChange) -> Iterator[Finding]:
+    for node, name in named_elsewhere(ctx, kind.attributes):
+        new, short = kind.attributes[name], kind.name.rpartition(".")[2]
+        message = f"`{name}` of {short} is `{new}` now, and nothing here shows of what it is taken"
+        yield ctx.needs_you(CODE, node, message, f"Write `{new}` if it is taken of a {short}.")
 
 
 # -- hasattr and getattr ---------------------------------------------------------------------------------

@@ -83,6 +83,7 @@ REPORTED = {
     "hasattr": "hasattr(plan, 'sizes')",
     "hasattr of the new name": "hasattr(plan, 'shape')",
     "other switch": "plan.sizes if hasattr(plan, 'dims') else 1",
+    "attrgetter": "sorted(plan, key=__import__('operator').attrgetter('sizes'))",
     "only sometimes": "(TensorView(t) if plan else plan).sizes",
 }
 
@@ -99,6 +100,11 @@ def test_reported(expression: str) -> None:
 
 def test_assignment_is_reported() -> None:
     check_reported(f"{VIEW}def f(v: TensorView):\n    v.sizes = (1, 2)\n", "NKM303", 5, "tuple")
+
+
+def test_a_pattern_is_reported() -> None:
+    text = f"{VIEW}def f(x):\n    match x:\n        case TensorView(sizes=[a, b]):\n            return a, b\n"
+    check_reported(text, "NKM301", 6, "`shape`")
 
 
 UNTOUCHED = {
