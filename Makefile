@@ -5,6 +5,8 @@
 #   make test-slow    run the slow tests
 #   make test-lowest  run the tests with the oldest dependencies that pyproject.toml allows
 #   make docs         write docs/rules.md from the rules' own documentation
+#   make bench        measure speed; HITS="CHECKOUT@REVISION …" adds files with a hit (see benchmarks/)
+#   make public-code  migrate public code bases: CODE="NAME=CHECKOUT@REVISION …"
 #   make clean        remove everything that the other targets made
 # Another interpreter: make test PYTHON=python3.12
 
@@ -18,8 +20,9 @@ BIN := $(VENV)/bin
 # The stamp names the interpreter, so that another PYTHON makes the environment anew.
 STAMP := $(VENV)/.made-with-$(notdir $(PYTHON))
 TYPES := build/types
+MEASURED := build/measured
 
-.PHONY: demo test test-slow test-lowest lint docs clean
+.PHONY: demo test test-slow test-lowest lint docs measured bench public-code clean
 .DEFAULT_GOAL := test
 
 $(STAMP): pyproject.toml constraints-lowest.txt
@@ -53,6 +56,18 @@ lint: $(STAMP)
 docs: $(STAMP)
 	@PYTHONIOENCODING=utf-8 $(BIN)/python docs/generate.py > docs/rules.md.new
 	@mv docs/rules.md.new docs/rules.md
+
+# A regular installation of this tree: an editable one starts more slowly.
+measured:
+	@test -d $(MEASURED) || $(PYTHON) -m venv $(MEASURED)
+	@rm -rf build/lib
+	@$(MEASURED)/bin/python -m pip install -qq --disable-pip-version-check $(PIP_OPTIONS) '.[dev]'
+
+bench: measured
+	@$(MEASURED)/bin/python benchmarks/speed.py --hits $(HITS)
+
+public-code: measured
+	@$(MEASURED)/bin/python benchmarks/public_code.py $(CODE)
 
 clean:
 	@rm -rf .venv .venv-lowest build dist nkimigrate.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
