@@ -69,6 +69,8 @@ def number(ctx: FileContext, use: Use, node: ast.expr, depth: int = 0) -> Number
         return _joined([number(ctx, use, arm, depth + 1) for arm in (node.body, node.orelse)])
     if isinstance(node, ast.UnaryOp) and not isinstance(node.op, ast.Not):
         return number(ctx, use, node.operand, depth + 1)
+    if isinstance(node, ast.NamedExpr):
+        return number(ctx, use, node.value, depth + 1)
     return Number.UNKNOWN
 
 

@@ -25,10 +25,11 @@ from collections.abc import Iterator, Mapping
 
 from ..analysis import values as v
 from ..analysis.context import Call, FileContext
+from ..analysis.scopes import Use
 from ..arguments import Reached, reached
 from ..calls import target_of
 from ..model import Edit, Finding, Wrap
-from ..visible import visible_symbol
+from ..visible import Visible, visible_symbol
 
 CODE = "NKM209"
 
@@ -78,7 +79,7 @@ def _literal(ctx: FileContext, call: Call, node: ast.expr, parameter: str, enum:
     if not known:
         return
     member = _member(ctx, enum, known[0]) if len(known) == 1 else ""
-    seen = visible_symbol(ctx, call.use, enum) if member else None
+    seen = _visible(ctx, call.use, enum) if member else None
     if seen is not None and isinstance(node, ast.Constant) and _only_insisting(ctx, call, parameter, enum):
         new = f"{seen.text}.{member}"
         edits: list[Edit] = [Wrap(ctx.source.span(node), new), *seen.imports]
@@ -87,6 +88,15 @@ def _literal(ctx: FileContext, call: Call, node: ast.expr, parameter: str, enum:
         )
     else:
         yield _reported(ctx, node, parameter, enum, known, member)
+
+
+def _visible(ctx: FileContext, use: Use, enum: str) -> Visible | None:
+    """How to spell the enumeration; a star import may have brought it."""
+    name = _short(enum)
+    starred = ctx.module.lookup(name, use.scope) is None and name in ctx.module.by_name
+    if starred and ctx.evaluator.at(ast.Name(name, ast.Load()), use) == v.Symbol(enum):
+        return Visible(name)
+    return visible_symbol(ctx, use, enum)
 
 
 def _only_insisting(ctx: FileContext, call: Call, parameter: str, enum: str) -> bool:
@@ -114,14 +124,12 @@ def _reported(
     members = ", ".join(f"{short}.{name}" for name in ctx.release.enums.get(enum, {}))
     values = " or ".join(sorted(repr(value) for value in known))
     text = ctx.segment(node)
-    said = f"`{text}`" if isinstance(node, ast.Constant) else f"`{text}`, with {values}"
+    said = f"`{text}` is not one" if isinstance(node, ast.Constant) else f"`{text}` gives {values}"
     if member:
         step = f"Pass `{short}.{member}` instead, imported from {enum.rpartition('.')[0]}."
     else:
         step = f"Pass the member you mean, imported from {enum.rpartition('.')[0]}: {members}."
-    return ctx.needs_you(
-        CODE, node, f"`{parameter}` takes members of `{short}` only now, and {said} is not one", step
-    )
+    return ctx.needs_you(CODE, node, f"`{parameter}` takes members of `{short}` only now, and {said}", step)
 
 
 def _short(name: str) -> str:

@@ -66,8 +66,8 @@ def _jit(ctx: FileContext, call: Call, node: ast.expr) -> Iterator[Finding]:
         return
     text = ctx.segment(node)
     if not isinstance(value, v.Symbol):
-        message = f"`{_short(names)}` is jitted by the library now, and `{text}` may be it"
-        step = f"Jit the others alone, and use `{_short(names)}` as it is or its `__wrapped__`."
+        message = f"`{_short(names)}` is jitted by the library now, and `{text}` stands for it or holds it"
+        step = f"Use `{_short(names)}` without your jit, or give that `{_short(names)}.__wrapped__`."
         yield ctx.needs_you(CODE, call.node, message, step)
     elif _plain(ctx, call, node):
         edit = Wrap(ctx.source.span(call.node), text)
@@ -80,7 +80,7 @@ def _jit(ctx: FileContext, call: Call, node: ast.expr) -> Iterator[Finding]:
             call.node,
             f"`{text}` is jitted by the library now; your jit gets `{text}.__wrapped__`",
             outcome=Outcome.NOTED,
-            step="See whether the jit's options are still needed; without them the kernel is used as it is.",
+            step="The kernel can be used as it is where the options of your jit are not needed.",
             edits=[Wrap(ctx.source.span(node), "{}.__wrapped__")],
         )
 

@@ -374,7 +374,10 @@ def test_known_modules() -> None:
 
 def test_types() -> None:
     view = "nkilib.core.utils.tensor_view.TensorView"
-    assert list(TABLE["types"]) == [view]
+    logger = "nkilib.core.utils.logging.Logger"
+    assert set(TABLE["types"]) == {view, logger}
+    assert TABLE["types"][logger] == {"chain": ["create_child"]}
+    assert OLD.signature(f"{logger}.create_child") and not NEW.signature(f"{logger}.create_child")
     entry = TABLE["types"][view]
     assert entry["attributes"] == {"sizes": "shape"}
     assert entry["tuples"] == ["shape", "strides", "get_trivial_strides"]
