@@ -377,7 +377,8 @@ def test_types() -> None:
     logger = "nkilib.core.utils.logging.Logger"
     assert set(TABLE["types"]) == {view, logger}
     assert TABLE["types"][logger] == {"chain": ["create_child"]}
-    assert OLD.signature(f"{logger}.create_child") and not NEW.signature(f"{logger}.create_child")
+    assert OLD.signature(f"{logger}.create_child")
+    assert not NEW.signature(f"{logger}.create_child")
     entry = TABLE["types"][view]
     assert entry["attributes"] == {"sizes": "shape"}
     assert entry["tuples"] == ["shape", "strides", "get_trivial_strides"]
