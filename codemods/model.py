@@ -46,11 +46,24 @@ class ReplaceString:
 class Wrap:
     """Replace the expression at ``span`` by ``template``, in which ``{}`` stands for the (edited) expression.
 
-    A template without ``{}`` replaces the expression altogether.
+    ``{0}``, ``{1}``, … stand for the (edited) expressions at ``parts``, which lie inside it; what another
+    edit drops may live on there. A template with neither replaces the expression altogether.
     """
 
     span: Span
     template: str
+    parts: tuple[Span, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Bind the (edited) expression at ``span`` to ``name`` in a line of its own before the statement at
+    ``before``, and put the name in its place.
+    """
+
+    span: Span
+    name: str
+    before: Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +161,7 @@ Edit = (
     Rename
     | ReplaceString
     | Wrap
+    | Move
     | EditCall
     | EditImport
     | InsertBefore

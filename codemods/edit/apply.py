@@ -8,16 +8,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import accumulate
 
-from ..model import AddImport, Edit, EditImport, InsertBefore, KeepBody, RemoveStatement, ReplaceText
+from ..model import AddImport, Edit, EditImport, InsertBefore, KeepBody, Move, RemoveStatement, ReplaceText
 from ..source import Source
 from .locate import Place, locate, parse
 from .refusal import EditRefused as EditRefused
-from .render import import_splices, removed_statements, rendered
+from .render import import_splices, removed_statements, rendered, unmoved
 from .splices import Splice, ordered, splice
-from .statements import inserted, taken_away
+from .statements import inserted, moved, taken_away
 from .toplevel import additions
 from .tries import collapsed, in_dropped_arm, kept
-from .units import units
+from .units import Unit, all_inside, units
 
 
 def apply(source: Source, edits: Iterable[Edit], tree: ast.Module | None = None) -> str:
@@ -71,21 +71,28 @@ def _place(source: Source, tree: ast.Module, edit: Edit) -> Place:
 
 
 def _single(source: Source, tree: ast.Module, placed: Sequence[tuple[Edit, Place]]) -> Iterator[Splice]:
-    inside = []
+    apart = (InsertBefore, RemoveStatement, KeepBody)
+    outermost = units(source, [pair for pair in placed if not isinstance(pair[0], apart)])
+    yield from _moved(source, tree, outermost)
     for edit, place in placed:
         if isinstance(edit, InsertBefore):
             yield inserted(source, tree, place, edit)
         elif isinstance(edit, RemoveStatement):
             yield taken_away(source, place, edit)
-        elif not isinstance(edit, KeepBody):
-            inside.append((edit, place))
-    outermost = units(source, inside)
     going = removed_statements(outermost)
     for unit in outermost:
         if any(isinstance(edit, EditImport) for edit in unit.edits):
             yield from import_splices(source, unit, going)
         else:
             yield Splice(unit.span, rendered(source, unit), unit.edits[0])
+
+
+def _moved(source: Source, tree: ast.Module, outermost: Sequence[Unit]) -> Iterator[Splice]:
+    """The lines that moved expressions get, which come before all other new lines."""
+    for unit in (part for outer in outermost for part in (outer, *all_inside(outer))):
+        for edit in unit.edits:
+            if isinstance(edit, Move):
+                yield moved(source, tree, edit, unmoved(source, unit).decode("utf-8"))
 
 
 def _spliced(source: Source, tree: ast.Module, splices: Sequence[Splice]) -> tuple[Source, ast.Module]:

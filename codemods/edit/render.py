@@ -5,28 +5,45 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
-from ..model import EditCall, EditImport, Rename, ReplaceStatement, ReplaceString, Span, Wrap
+from ..model import EditCall, EditImport, Move, Rename, ReplaceStatement, ReplaceString, Span, Wrap
 from ..source import Source
 from . import calls, imports, statements
 from .refusal import EditRefused
 from .splices import Splice, splice
 from .strings import replaced
 from .units import Unit
-from .wraps import shares_parentheses, wrapped
+from .wraps import apart, filled, placeholder, shares_parentheses, wrapped
 
 _OPENING = re.compile(rb"(?:[\s\\)]|#[^\r\n]*)*\(")
 
 
 def rendered(source: Source, unit: Unit) -> bytes:
     """The code that comes in the place of the unit."""
+    moves = [edit for edit in unit.edits if isinstance(edit, Move)]
+    return apart(source.utf8, unit.span, moves[0].name).encode("utf-8") if moves else unmoved(source, unit)
+
+
+def unmoved(source: Source, unit: Unit) -> bytes:
+    """The code of the unit after all edits but Move."""
     inner = [Splice(child.span, rendered(source, child), child.edits[0]) for child in unit.inner]
     code = _changed(source, unit, inner)
     for edit in unit.edits:
         if isinstance(edit, Wrap):
-            code = wrapped(source, unit.place, unit.node, edit, code.decode("utf-8")).encode("utf-8")
+            code = _wrapped(source, unit, edit, code.decode("utf-8"), inner).encode("utf-8")
     return code
+
+
+def _wrapped(source: Source, unit: Unit, edit: Wrap, code: str, inner: Sequence[Splice]) -> str:
+    if not edit.parts:
+        return wrapped(source, unit.place, unit.node, edit, code)
+    template = edit.template
+    for index in range(len(edit.parts)):
+        template = template.replace(f"{{{index}}}", placeholder(index))
+    around = wrapped(source, unit.place, unit.node, replace(edit, template=template), code)
+    return filled(edit, around, [_text(source, inner, part) for part in edit.parts])
 
 
 def _changed(source: Source, unit: Unit, inner: Sequence[Splice]) -> bytes:

@@ -6,10 +6,10 @@ import ast
 import re
 from collections.abc import Collection, Sequence
 
-from ..model import Edit, InsertBefore, RemoveStatement, ReplaceStatement, Span
+from ..model import Edit, InsertBefore, Move, RemoveStatement, ReplaceStatement, Span
 from ..source import Source
 from .lines import indentation, line_end, line_start, newline, next_line, owns_lines, starts_line, tail
-from .locate import Place, first_offset
+from .locate import Place, first_offset, locate, parse
 from .refusal import EditRefused
 from .splices import Splice
 from .targets import target
@@ -31,6 +31,19 @@ def inserted(source: Source, tree: ast.Module, place: Place, edit: InsertBefore)
     at = line_start(source.utf8, start)
     text = _indented(source, start, "\n".join(edit.lines), edit)
     return Splice((at, at), indentation(source.utf8, start) + text + newline(source.utf8), edit)
+
+
+def moved(source: Source, tree: ast.Module, edit: Move, code: str) -> Splice:
+    """The line that binds a moved expression to its name."""
+    line = f"{edit.name} = {code}"
+    try:
+        (statement,) = parse(line).body
+    except (SyntaxError, ValueError):
+        line = f"{edit.name} = ({code})"
+    else:
+        if not isinstance(statement, ast.Assign):
+            line = f"{edit.name} = ({code})"
+    return inserted(source, tree, locate(source, tree, edit.before), InsertBefore(edit.before, (line,)))
 
 
 def replaced(source: Source, node: ast.AST, edit: ReplaceStatement) -> bytes:

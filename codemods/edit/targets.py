@@ -14,6 +14,7 @@ from ..model import (
     EditCall,
     EditImport,
     InsertBefore,
+    Move,
     RemoveStatement,
     Rename,
     ReplaceStatement,
@@ -111,7 +112,7 @@ def _string(source: Source, place: Place, edit: ReplaceString) -> Target:
     return edit.span, node
 
 
-def _expression(source: Source, place: Place, edit: Wrap) -> Target:
+def _expression(source: Source, place: Place, edit: Wrap | Move) -> Target:
     for node in place.expressions:
         if source.span(node) == edit.span:
             return edit.span, node
@@ -147,6 +148,7 @@ _TARGETS: dict[type, Callable[[Source, Place, Any], Target]] = {
     Rename: _rename,
     ReplaceString: _string,
     Wrap: _expression,
+    Move: _expression,
     EditCall: _call,
     EditImport: _import,
     ReplaceStatement: _statement,

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from ..model import Edit, EditCall, EditImport, Rename, ReplaceStatement, ReplaceString, Span, Wrap
+from ..model import Edit, EditCall, EditImport, Move, Rename, ReplaceStatement, ReplaceString, Span, Wrap
 from ..source import Source
 from .calls import dropped_spans, renames_again
 from .imports import written
@@ -58,7 +58,7 @@ def _nested(ordered: Iterable[Unit]) -> list[Unit]:
 
 def _check_one(unit: Unit) -> None:
     """Several edits of a kind only on calls, imports and f-strings; none next to a replacement."""
-    for kind in (Rename, Wrap, ReplaceStatement, ReplaceString):
+    for kind in (Rename, Wrap, Move, ReplaceStatement, ReplaceString):
         same = [edit for edit in unit.edits if isinstance(edit, kind)]
         if len(same) > 1 and not (kind is ReplaceString and isinstance(unit.node, ast.JoinedStr)):
             _refuse(same[1], same[0])
@@ -71,7 +71,10 @@ def _check_one(unit: Unit) -> None:
 def _check_inner(source: Source, unit: Unit) -> None:
     """Nothing inside may be edited in vain."""
     gone = _gone(source, unit)
-    for inner in _all_inside(unit):
+    parts = [part for edit in unit.edits if isinstance(edit, Wrap) for part in edit.parts]
+    for inner in all_inside(unit):
+        if any(start <= inner.span[0] and inner.span[1] <= end for start, end in parts):
+            continue
         for edit, span in gone:
             if span[0] <= inner.span[0] and inner.span[1] <= span[1]:
                 _refuse(inner.edits[0], edit)
@@ -104,10 +107,10 @@ def _replaces(edit: Edit) -> bool:
     return isinstance(edit, ReplaceStatement) or (isinstance(edit, Wrap) and "{}" not in edit.template)
 
 
-def _all_inside(unit: Unit) -> Iterator[Unit]:
+def all_inside(unit: Unit) -> Iterator[Unit]:
     for inner in unit.inner:
         yield inner
-        yield from _all_inside(inner)
+        yield from all_inside(inner)
 
 
 def _refuse(edit: Edit, other: Edit) -> None:

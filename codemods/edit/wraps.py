@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from ..model import Span, Wrap
 from ..source import Source
@@ -29,12 +30,29 @@ def wrapped(source: Source, place: Place, node: ast.AST, edit: Wrap, inner: str)
     code = edit.template.replace("{}", inner)
     if shares_parentheses(place.path[max(0, place.path.index(node) - 1)], node):
         return f"({code})"
-    code = _apart(source.utf8, edit.span, code)
+    code = apart(source.utf8, edit.span, code)
     if _is_closed(template):
         return code
     if issubclass(kind, _NEVER_BARE):
         return f"({code.strip()})"
     return _safe(edit, code, _surroundings(source, place, edit.span))
+
+
+def filled(edit: Wrap, code: str, parts: Sequence[str]) -> str:
+    """Wrapped code in which placeholders stand for the parts, with the parts in it."""
+    for index, part in enumerate(parts):
+        inside = partial(_inside, code, placeholder(index))
+        code = inside(_safe(edit, part, lambda text, inside=inside: f"({inside(text)})"))
+    return code
+
+
+def _inside(code: str, name: str, part: str) -> str:
+    return code.replace(name, part)
+
+
+def placeholder(index: int) -> str:
+    """What stands for a part while the code around it takes shape."""
+    return f"__part_{index}__"
 
 
 def _is_closed(code: str) -> bool:
@@ -92,7 +110,7 @@ def shares_parentheses(call: ast.AST, node: ast.AST) -> bool:
     )
 
 
-def _apart(data: bytes, span: Span, code: str) -> str:
+def apart(data: bytes, span: Span, code: str) -> str:
     """With a space where the code would grow together with a word next to it, as in ``in(a, b)``."""
     before = data[max(0, span[0] - 4) : span[0]].decode("utf-8", "ignore")[-1:]
     after = data[span[1] : span[1] + 4].decode("utf-8", "ignore")[:1]

@@ -1,4 +1,4 @@
-"""Rename, ReplaceString and Wrap, and how they go together."""
+"""Rename, ReplaceString, Wrap and Move, and how they go together."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from marked import KINDS, Edits, edited
 
 from nkimigrate.codemods.edit import EditRefused
 from nkimigrate.codemods.edit.apply import apply
-from nkimigrate.codemods.model import Edit, EditCall, Rename, ReplaceString, Span, Wrap
+from nkimigrate.codemods.model import Edit, EditCall, InsertBefore, Move, Rename, ReplaceString, Span, Wrap
 from nkimigrate.codemods.source import Source
 
 
@@ -335,6 +335,51 @@ TOGETHER = {
         "patch('a.new', n=new)",
     ),
     "equal edits": ("«a»", lambda s: [Rename(s, "a", "b"), Rename(s, "a", "b")], "b"),
+    "dropped argument that lives on": (
+        "y = «V(t, «g(«old»)», k=1)» + 1",
+        lambda call, part, old: [
+            EditCall(call, dropped=(1,)),
+            Wrap(call, "{}.copy(shape=tuple({0}), twice={0})", (part,)),
+            Rename(old, "old", "new"),
+        ],
+        "y = V(t, k=1).copy(shape=tuple(g(new)), twice=g(new)) + 1",
+    ),
+    "one part for the whole": (
+        "f(«jit(«m.«old»»)»)",
+        lambda call, part, old: [Wrap(call, "{0}", (part,)), Rename(old, "old", "new")],
+        "f(m.new)",
+    ),
+    "part that needs parentheses": (
+        "f(«g(«x := 1»)», h)",
+        lambda s, t: [Wrap(s, "{0} + 1", (t,))],
+        "f((x := 1) + 1, h)",
+    ),
+    "parts with braces": (
+        "«f(«{}», «a»)»",
+        lambda s, t, u: [Wrap(s, "[{1}, {0}, {}]", (t, u))],
+        "[a, {}, f({}, a)]",
+    ),
+    "moved to a line before": (
+        "def f():\n    «return «g(«h(«old»)», k=«x»)»»",
+        lambda stmt, call, part, old, x: [
+            Move(part, "y", stmt),
+            InsertBefore(stmt, ("z = y",)),
+            EditCall(call, keywords=((0, "new"),)),
+            Rename(old, "old", "new"),
+            Rename(x, "x", "w"),
+        ],
+        "def f():\n    y = h(new)\n    z = y\n    return g(new=y, k=w)",
+    ),
+    "moved over lines": (
+        "if a:\n    «y = f((\n        «b  # c\n        + 1»\n    ))»\n",
+        lambda stmt, part: [Move(part, "x", stmt)],
+        "if a:\n    x = (b  # c\n            + 1)\n    y = f((\n        x\n    ))\n",
+    ),
+    "moved to a line of its own, with a wrap": (
+        "«f(«a»)»",
+        lambda stmt, part: [Move(part, "x", stmt), Wrap(part, "int({})")],
+        "x = int(a)\nf(x)",
+    ),
     "name in an f-string with a new part": (
         "«f'old {«x»}'»",
         lambda text, x: [ReplaceString(text, "old ", "new "), Rename(x, "x", "y")],
@@ -352,6 +397,11 @@ CONTRADICTIONS = {
         "«f(k=«a»)»",
         lambda s, t: [EditCall(s, dropped=("k",)), Rename(t, "a", "b")],
     ),
+    "edit beside the parts": (
+        "«f(«a», «b»)»",
+        lambda s, t, u: [Wrap(s, "{0}", (t,)), Rename(u, "b", "c")],
+    ),
+    "two moves": ("«f(«a»)»", lambda s, t: [Move(t, "x", s), Move(t, "y", s)]),
     "two names for a keyword": (
         "«f(«k»=1)»",
         lambda s, t: [EditCall(s, renamed=(("k", "l"),)), Rename(t, "k", "m")],
