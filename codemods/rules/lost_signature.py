@@ -21,19 +21,37 @@ When it stays silent
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 
+from ..analysis import values as v
 from ..analysis.context import FileContext
+from ..analysis.scopes import Use
+from ..changed_parameters import changed_value
+from ..handed_over import Hidden, hidden_calls
 from ..keyword_dicts import Splat, splats
-from ..model import Finding
+from ..model import Finding, Outcome
 
 CODE = "NKM207"
+_READERS = {
+    "inspect.signature",
+    "inspect.getfullargspec",
+    "inspect.getcallargs",
+    "unittest.mock.create_autospec",
+    "mock.create_autospec",
+}
+_PLAIN = {"staticmethod", "classmethod", "property", "cached_property"}
+_DETAILS = {"__code__", "__defaults__", "__kwdefaults__", "__signature__"}
 
 
 def check(ctx: FileContext) -> Iterator[Finding]:
     """One finding for each such place."""
     for splat in splats(ctx)[1]:
         yield _mapping(ctx, splat)
+    for hidden in hidden_calls(ctx):
+        yield _hidden(ctx, hidden)
+    yield from _getters(ctx)
+    yield from _inspected(ctx)
 
 
 def _mapping(ctx: FileContext, splat: Splat) -> Finding:
@@ -42,3 +60,58 @@ def _mapping(ctx: FileContext, splat: Splat) -> Finding:
     todo = (f"rename `{n}` to `{renamed[n]}`" if n in renamed else f"remove `{n}`" for n in splat.lost)
     message = f"the `**` argument may hold {lost}, which `{splat.name}` does not take any more"
     return ctx.needs_you(CODE, splat.call.node, message, f"Where the mapping is made, {', '.join(todo)}.")
+
+
+# -- kernels given to other functions -------------------------------------------------------------------
+
+
+def _hidden(ctx: FileContext, hidden: Hidden) -> Finding:
+    name, through = hidden.changed.name, hidden.through
+    message = f"`{through}` hands arguments on to `{name}`, of which {hidden.changed.summary}"
+    step = f"Pass what reaches `{name}` through `{through}` by keyword from there on."
+    return ctx.needs_you(CODE, hidden.node, message, step)
+
+
+def _getters(ctx: FileContext) -> Iterator[Finding]:
+    """Decorated functions that return a kernel: whoever calls their result calls the kernel."""
+    for stmt in ctx.module.bodies:
+        if not isinstance(stmt, ast.FunctionDef) or not any(map(_hiding, stmt.decorator_list)):
+            continue
+        for use in _returning(ctx, stmt):
+            found = changed_value(ctx, ctx.evaluator.use(use))
+            if found is not None and found.start is not None:
+                message = f"`{stmt.name}` returns `{found.name}`, of which {found.summary}"
+                step = f"Where the result of `{stmt.name}` is called, pass these by keyword."
+                yield ctx.finding(CODE, use.top, message, outcome=Outcome.NOTED, step=step)
+
+
+def _hiding(decorator: ast.expr) -> bool:
+    return getattr(decorator, "attr", getattr(decorator, "id", "")) not in _PLAIN
+
+
+def _returning(ctx: FileContext, node: ast.AST) -> Iterator[Use]:
+    scope = ctx.module.scope_of.get(node)
+    for use in ctx.uses:
+        if use.scope is scope and isinstance(use.stmt, ast.Return) and use.stmt.value is use.top:
+            yield use
+
+
+# -- code that looks at a signature -----------------------------------------------------------------------
+
+
+def _inspected(ctx: FileContext) -> Iterator[Finding]:
+    for call in ctx.calls:
+        known = isinstance(call.callee, v.Symbol) and call.callee.name in _READERS
+        if known and call.node.args:
+            yield from _read(ctx, call.node, ctx.evaluator.at(call.node.args[0], call.use))
+    for attribute in ctx.attributes:
+        if attribute.node.attr in _DETAILS:
+            yield from _read(ctx, attribute.node, attribute.owner)
+
+
+def _read(ctx: FileContext, node: ast.expr, value: v.Value) -> Iterator[Finding]:
+    found = changed_value(ctx, value)
+    if found is not None:
+        message = f"`{ctx.segment(node)}` reads the parameters of `{found.name}`, of which {found.summary}"
+        step = f"Compare what relies on it with `{found.change.signature.text}`."
+        yield ctx.needs_you(CODE, node, message, step)
