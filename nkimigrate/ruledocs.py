@@ -12,6 +12,10 @@ from .terminal import painter
 _FEW = 6
 # A line at the margin with indented text below it.
 _HEADING = re.compile(r"^(\S.*)\n(?=    )", re.MULTILINE)
+_MARGIN = re.compile(r"^ {4}", re.MULTILINE)
+# Lines of code inside a section, and the name of the file they are from where the text before names one.
+_CODE = re.compile(r"(?:\.(?P<suffix>\w+)``:\n\n)?(?P<code>^ {4}.*(?:\n+ {4}.*)*)", re.MULTILINE)
+_LANGUAGES = {"ipynb": "json", "yaml": "yaml"}
 
 
 class Documented(Protocol):
@@ -97,7 +101,7 @@ def sections(doc: str) -> Iterator[tuple[str, str]]:
     first, *rest = _HEADING.split(doc)
     yield "", first.strip()
     for heading, body in zip(rest[::2], rest[1::2], strict=True):
-        yield heading, textwrap.dedent(body).strip("\n").rstrip()
+        yield heading, _MARGIN.sub("", body).strip("\n").rstrip()
 
 
 def explanation(item: Documented, colour: bool) -> Iterator[str]:
@@ -114,9 +118,17 @@ def explanation(item: Documented, colour: bool) -> Iterator[str]:
 def as_markdown(item: Documented, level: int = 2) -> str:
     """The documentation in Markdown, without a title; ``level`` is that of its headings."""
     parts = [
-        f"{'#' * level} {heading}\n\n{body}" if heading else body for heading, body in sections(item.doc)
+        f"{'#' * level} {heading}\n\n{_CODE.sub(_fenced, body)}" if heading else body
+        for heading, body in sections(item.doc)
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _fenced(block: re.Match[str]) -> str:
+    """Indented code as Markdown's fenced code, with its language."""
+    before = block[0][: block.start("code") - block.start()]
+    language = _LANGUAGES.get(block["suffix"] or "", "python")
+    return f"{before}```{language}\n{_MARGIN.sub('', block['code'])}\n```"
 
 
 def listing(colour: bool) -> Iterator[str]:

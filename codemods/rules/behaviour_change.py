@@ -9,10 +9,13 @@ Why
     failed passes now, an address moves.
 
 Before
-    ``mlp(x, g, u, d, activation_fn=ActFnType.GELU)``
+        from nkilib.core.mlp.mlp import mlp
+        from nkilib.core.utils.common_types import ActFnType
+
+        mlp(x, gate, up, down, activation_fn=ActFnType.GELU)
 
 After
-    The same call, with the note that 2.27 computed SiLU here and 2.28 computes GELU.
+    Unchanged, with the note that 2.27 computed SiLU here and 2.28 computes GELU.
 
 When it stays silent
     When an argument is proven to have the value for which nothing changed, and where it only may be passed,

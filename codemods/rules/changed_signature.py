@@ -7,10 +7,12 @@ Why
     Parameters were split, merged or moved; what to pass for the new ones does not follow from the call.
 
 Before
-    ``perform_down_projection(…)`` with the scales of 2.27
+        from nkilib.core.mlp.mlp_cte.mlp_cte_projection import perform_down_projection
+
+        perform_down_projection(a, b, c)
 
 After
-    The same call with row and static scales apart, as you decide.
+    Unchanged. Row scales and static scales are apart now, and you decide which is which.
 
 When it stays silent
     When the call fits the new signature and not the old one.

@@ -10,10 +10,14 @@ Why
     Entry points, Hydra targets and dispatch tables import by such a path at run time; the old root is gone.
 
 Before
-    ``_target_: nkilib_standalone.nkilib.core.qkv.qkv.qkv``
+    In ``conf/model.yaml``:
+
+        _target_: nkilib_standalone.nkilib.core.qkv.qkv.qkv
 
 After
-    ``_target_: nkilib.core.qkv.qkv.qkv``
+    In ``conf/model.yaml``:
+
+        _target_: nkilib.core.qkv.qkv.qkv
 
 When it stays silent
     In comments, and for names of your own. A bare name such as ``kernel: mlp_kernel``, a vendored folder and

@@ -7,10 +7,14 @@ Why
     ``Logger(name, level=None)`` meant the global level in 2.27; in 2.28 it fails at the first message.
 
 Before
-    ``Logger("qkv", level=None)``
+        from nkilib.core.utils.logging import Logger
+
+        log = Logger("attention", level=None)
 
 After
-    ``Logger("qkv")``
+        from nkilib.core.utils.logging import Logger
+
+        log = Logger("attention")
 
 When it stays silent
     For any other value of a parameter that still exists.

@@ -9,11 +9,13 @@ Why
     ``nkilib_src`` is broken, so a ladder can hide a broken installation.
 
 Before
-    ``try: from nkilib.core.qkv.qkv import qkv`` beside
-    ``except ImportError: from nkilib_standalone.nkilib.core.qkv.qkv import qkv``
+        try:
+            from nkilib.core.qkv.qkv import qkv
+        except ImportError:
+            from nkilib_standalone.nkilib.core.qkv.qkv import qkv
 
 After
-    ``from nkilib.core.qkv.qkv import qkv``
+        from nkilib.core.qkv.qkv import qkv
 
 When it stays silent
     When an arm does anything else, such as setting a flag or ``mlp_kernel = None``.

@@ -9,10 +9,16 @@ Why
     members of one copy do not compare equal to those of the other: dispatch on them goes wrong in silence.
 
 Before
-    ``from nkilib_standalone.nkilib.core.qkv.qkv import qkv``
+        import nkilib_standalone.nkilib.core.mlp.mlp_parameters
+        from nkilib_standalone.nkilib.core.utils.common_types import NormType
+
+        print(nkilib_standalone.nkilib.core.mlp.mlp_parameters.MLPParameters, NormType)
 
 After
-    ``from nkilib.core.qkv.qkv import qkv``
+        import nkilib.core.mlp.mlp_parameters
+        from nkilib.core.utils.common_types import NormType
+
+        print(nkilib.core.mlp.mlp_parameters.MLPParameters, NormType)
 
 When it stays silent
     In relative imports of a copy of the library that you keep in your own tree.

@@ -10,10 +10,10 @@ Why
     that time mostly calls; they end with the old compiler's NKI.
 
 Before
-    ``from neuronxcc.nki._pre_prod_kernels.common_types import QKVOutputLayout``
+        from neuronxcc.nki._pre_prod_kernels.common_types import QKVOutputLayout
 
 After
-    ``from nkilib.core.utils.common_types import QKVOutputLayout``
+        from nkilib.core.utils.common_types import QKVOutputLayout
 
 When it stays silent
     For ``neuronxcc.nki`` itself, its language and its instructions. Enumerations stay, reported, in a file

@@ -9,10 +9,14 @@ Why
     false.
 
 Before
-    ``dims = view.strides + [1]``
+        from nkilib.core.utils.tensor_view import TensorView
+
+        dims = TensorView(tensor).strides + [1]
 
 After
-    ``dims = list(view.strides) + [1]``
+        from nkilib.core.utils.tensor_view import TensorView
+
+        dims = list(TensorView(tensor).strides) + [1]
 
 When it stays silent
     Where a tuple does as well: indexing, ``len``, iteration, unpacking, slices, arguments of a call.

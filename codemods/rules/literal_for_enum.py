@@ -9,10 +9,15 @@ Why
     a member.
 
 Before
-    ``mlp(x, g, u, d, activation_fn="silu")``
+        from nkilib.core.mlp.mlp import mlp
+
+        mlp(x, gate, up, down, activation_fn="silu")
 
 After
-    ``mlp(x, g, u, d, activation_fn=ActFnType.SiLU)``
+        from nkilib.core.mlp.mlp import mlp
+        from nkilib.core.utils.common_types import ActFnType
+
+        mlp(x, gate, up, down, activation_fn=ActFnType.SiLU)
 
 When it stays silent
     When the argument is a member already, or not known.

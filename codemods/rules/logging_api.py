@@ -8,10 +8,14 @@ Why
     ``log.create_child("cte")`` raises ``AttributeError`` in the new release, where loggers have no parents.
 
 Before
-    ``child = log.create_child("cte", LogLevel.DEBUG)``
+        from nkilib.core.utils.logging import Logger, LogLevel
+
+        log = Logger("q")
+        child = log.create_child("cte", LogLevel.DEBUG)
 
 After
-    ``child = get_logger("q.cte", LogLevel.DEBUG)``, written by you: its name no longer follows its parent's.
+    Unchanged. You write ``child = get_logger("q.cte", LogLevel.DEBUG)``: its name no longer follows its
+    parent's.
 
 When it stays silent
     For a method of that name on an object of another class, and for one that a subclass defines itself.

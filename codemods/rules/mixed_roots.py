@@ -8,11 +8,12 @@ Why
     on them takes the wrong branch in silence. Results may change for the better once there is one root.
 
 Before
-    ``import nkilib_standalone.nkilib as nkilib`` beside
-    ``from nkilib.core.utils.common_types import NormType``
+        from nkilib.core.utils.common_types import NormType
+        from nkilib_src.nkilib.core.qkv.qkv import qkv
 
 After
-    Both import from ``nkilib``.
+        from nkilib.core.utils.common_types import NormType
+        from nkilib.core.qkv.qkv import qkv
 
 When it stays silent
     When the file uses one root only, and in import ladders that try one root after the other.
@@ -39,7 +40,7 @@ def check(ctx: FileContext) -> Iterator[Finding]:
             other.alias,
             f"the file mixed `{_root(ctx, plain[0])}` and `{_root(ctx, other)}`, which are separate copies",
             outcome=Outcome.NOTED,
-            step="The enum classes of the two copies never compared equal; check results that depended on it.",
+            step="Enum classes of the two copies never compared equal: check results that depended on it.",
         )
 
 

@@ -7,10 +7,10 @@ Why
     2.28 removed duplicates of the norm subkernels from the qkv package; importing them fails.
 
 Before
-    ``from nkilib.core.qkv.qkv_tkg_rmsnorm import SHARDING_THRESHOLD``
+        from nkilib.core.qkv.qkv_tkg_rmsnorm import SHARDING_THRESHOLD
 
 After
-    ``from nkilib.core.subkernels.rmsnorm_tkg import SHARDING_THRESHOLD``
+        from nkilib.core.subkernels.rmsnorm_tkg import SHARDING_THRESHOLD
 
 When it stays silent
     In relative imports of a copy of the library that you keep in your own tree.

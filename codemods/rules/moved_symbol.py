@@ -8,10 +8,11 @@ Why
     from there (``Logger`` through the kernels, ``P_MAX`` of the output projection).
 
 Before
-    ``from nkilib.core.qkv.qkv import Logger``
+        from nkilib.core.qkv.qkv import Logger, qkv
 
 After
-    ``from nkilib.core.utils.logging import Logger``
+        from nkilib.core.qkv.qkv import qkv
+        from nkilib.core.utils.logging import Logger
 
 When it stays silent
     When the old path still works. An attribute of a module object (``qkv.Logger``) is reported, because a

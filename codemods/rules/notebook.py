@@ -7,10 +7,20 @@ Why
     Cells hold magics and shell lines beside Python, and outputs that must keep their bytes.
 
 Before
-    ``from nkilib_standalone.nkilib.core.mlp.mlp import mlp_kernel`` in a code cell
+    In ``demo.ipynb``:
+
+        {
+         "cells": [
+          {
+           "cell_type": "code",
+           "source": ["from nkilib_standalone.nkilib.core.qkv.qkv import qkv"]
+          }
+         ],
+         "nbformat": 4
+        }
 
 After
-    The same notebook, and a finding that names it.
+    Unchanged, with a finding that names the notebook.
 
 When it stays silent
     When no code cell mentions the library; text cells and outputs do not count.

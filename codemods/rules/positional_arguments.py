@@ -10,11 +10,16 @@ Why
     five positional arguments, run and silently compute something else.
 
 Before
-    ``qkv(x, w, QKVOutputLayout.BSD, bias, True, mlp_prev, attention_prev)``
+        from nkilib.core.qkv.qkv import qkv
+        from nkilib.core.utils.common_types import QKVOutputLayout
+
+        qkv(x, w, QKVOutputLayout.BSD, bias, True, mlp, attn)
 
 After
-    ``qkv(x, w, QKVOutputLayout.BSD, bias, fused_residual_add=True, mlp_prev=mlp_prev,
-    attention_prev=attention_prev)``
+        from nkilib.core.qkv.qkv import qkv
+        from nkilib.core.utils.common_types import QKVOutputLayout
+
+        qkv(x, w, QKVOutputLayout.BSD, bias, fused_residual_add=True, mlp_prev=mlp, attention_prev=attn)
 
 When it stays silent
     When the positional arguments end before the first changed position, and when the call is evidently

@@ -10,10 +10,16 @@ Why
     calling one jitted kernel from another are not what the compiler is made for.
 
 Before
-    ``cte = nki.jit(attention_cte)``
+        import nki
+        from nkilib.core.attention.attention_cte import attention_cte
+
+        cte = nki.jit(attention_cte)
 
 After
-    ``cte = attention_cte``
+        import nki
+        from nkilib.core.attention.attention_cte import attention_cte
+
+        cte = attention_cte
 
 When it stays silent
     For kernels that were jitted before or are not now, for wrappers other than ``nki.jit``, and for launches

@@ -7,10 +7,10 @@ Why
     The new release has nothing that could be put in their place automatically.
 
 Before
-    ``from nkilib.core.utils.logging import GLOBAL_LOG_LEVEL``
+        from nkilib.core.utils.logging import GLOBAL_LOG_LEVEL
 
 After
-    Set ``NKILIB_LOG_LEVEL`` before the first import, or pass a level to ``get_logger``.
+    Unchanged. Set ``NKILIB_LOG_LEVEL`` before the first import, or pass a level to ``get_logger``.
 
 When it stays silent
     Never for a name it can resolve.

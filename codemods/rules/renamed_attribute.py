@@ -11,10 +11,18 @@ Why
     other branch.
 
 Before
-    ``rows = view.sizes[0]``
+        from nkilib.core.utils.tensor_view import TensorView
+
+
+        def rows(view: TensorView):
+            return view.sizes[0]
 
 After
-    ``rows = view.shape[0]``
+        from nkilib.core.utils.tensor_view import TensorView
+
+
+        def rows(view: TensorView):
+            return view.shape[0]
 
 When it stays silent
     For an attribute of something else, and in files that do not use the type.
@@ -33,7 +41,6 @@ from ..model import Finding, Outcome, Rename, ReplaceString, Wrap
 from ..naming import last_part
 from ..receivers import Receiver, receiver, uses_type
 from ..release import TypeChange
-from ..view_copies import taken_nodes
 
 CODE = "NKM301"
 
@@ -54,7 +61,7 @@ def _mentioned(ctx: FileContext, kind: TypeChange) -> bool:
 
 
 def _accesses(ctx: FileContext, kind: TypeChange, skipped: set[ast.AST]) -> Iterator[Finding]:
-    kept = changed_in_place(ctx) | skipped | taken_nodes(ctx)
+    kept = changed_in_place(ctx) | skipped
     for use in ctx.module.uses:
         for index, link in enumerate(use.links):
             if isinstance(link, ast.Attribute) and link.attr in kind.attributes and link not in kept:

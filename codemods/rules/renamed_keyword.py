@@ -8,10 +8,14 @@ Why
     The old keyword raises ``TypeError`` in the new release.
 
 Before
-    ``view.reshape_dim(dim=2, sizes=[a, b])``
+        from nkilib.core.utils.tensor_view import TensorView
+
+        view = TensorView(tensor).reshape_dim(dim=2, sizes=[a, b])
 
 After
-    ``view.reshape_dim(dim=2, shape=[a, b])``
+        from nkilib.core.utils.tensor_view import TensorView
+
+        view = TensorView(tensor).reshape_dim(dim=2, shape=[a, b])
 
 When it stays silent
     For the same keyword of a function or method that is not the library's, or whose receiver's type cannot

@@ -8,10 +8,14 @@ Why
     2.28 leaves no aliases: ``mlp_kernel`` became ``mlp`` and importing the old name fails.
 
 Before
-    ``from nkilib.core.mlp.mlp import mlp_kernel``
+        from nkilib.core.mlp.mlp import mlp_kernel
+
+        y = mlp_kernel(x, gate, up, down)
 
 After
-    ``from nkilib.core.mlp.mlp import mlp``
+        from nkilib.core.mlp.mlp import mlp
+
+        y = mlp(x, gate, up, down)
 
 When it stays silent
     For a name of your own that merely looks alike, and in the ``except`` arm of an import ladder whose

@@ -9,10 +9,15 @@ Why
     The old keyword raises ``TypeError``, and a ``True`` at the old position is no member of the enumeration.
 
 Before
-    ``output_projection_cte(a, w, b, True, si, sw)``
+        from nkilib.core.output_projection.output_projection_cte import output_projection_cte
+
+        output_projection_cte(a, w, bias, True, input_scales, weight_scales)
 
 After
-    ``output_projection_cte(a, w, b, QuantizationType.STATIC, si, sw)``
+        from nkilib.core.output_projection.output_projection_cte import output_projection_cte
+        from nkilib.core.utils.common_types import QuantizationType
+
+        output_projection_cte(a, w, bias, QuantizationType.STATIC, input_scales, weight_scales)
 
 When it stays silent
     When the call is written for another form, or leaves these parameters alone. A positional argument that

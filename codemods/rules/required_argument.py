@@ -7,10 +7,14 @@ Why
     The call raises ``TypeError`` without it.
 
 Before
-    ``TiledRangeIterator(tile_size, index, start_offset)``
+        from nkilib.core.utils.tiled_range import TiledRangeIterator
+
+        tile = TiledRangeIterator(tile_size, index, start_offset)
 
 After
-    ``TiledRangeIterator(tile_size, index, start_offset, end_offset=start_offset + tile_size)``
+        from nkilib.core.utils.tiled_range import TiledRangeIterator
+
+        tile = TiledRangeIterator(tile_size, index, start_offset, end_offset=start_offset + tile_size)
 
 When it stays silent
     When the argument is there. When an argument would have to be evaluated twice, the call is reported.

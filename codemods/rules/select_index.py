@@ -9,10 +9,18 @@ Why
     stays zero, without an error.
 
 Before
-    ``for i in np.arange(n): view.select(0, i)``
+        import numpy as np
+        from nkilib.core.utils.tensor_view import TensorView
+
+        view = TensorView(tensor)
+        rows = [view.select(0, i) for i in np.arange(4)]
 
 After
-    ``for i in np.arange(n): view.select(0, int(i))``
+        import numpy as np
+        from nkilib.core.utils.tensor_view import TensorView
+
+        view = TensorView(tensor)
+        rows = [view.select(0, int(i)) for i in np.arange(4)]
 
 When it stays silent
     For Python ints, for tensors, and for an index of which nothing is known.

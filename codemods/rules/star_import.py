@@ -8,10 +8,14 @@ Why
     ``get_logger``) may shadow names of yours in silence.
 
 Before
-    ``from nkilib_standalone.nkilib.core.mlp.mlp import *``
+        from nkilib_standalone.nkilib.core.mlp.mlp import *
+
+        y = mlp_kernel(x, gate, up, down)
 
 After
-    ``from nkilib.core.mlp.mlp import mlp``, with ``mlp_kernel`` renamed where it is used
+        from nkilib.core.mlp.mlp import mlp
+
+        y = mlp(x, gate, up, down)
 
 When it stays silent
     When the module's names did not change. In a package's ``__init__.py``, or when nothing of it is used

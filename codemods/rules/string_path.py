@@ -10,10 +10,14 @@ Why
     and functions have other names.
 
 Before
-    ``importlib.import_module("nkilib_standalone.nkilib.core.subkernels.rmsnorm_tkg")``
+        from importlib import import_module
+
+        rmsnorm = import_module("nkilib_standalone.nkilib.core.subkernels.rmsnorm_tkg")
 
 After
-    ``importlib.import_module("nkilib.core.subkernels.rmsnorm_tkg")``
+        from importlib import import_module
+
+        rmsnorm = import_module("nkilib.core.subkernels.rmsnorm_tkg")
 
 When it stays silent
     In docstrings, comments, prose and code held in strings, and for paths of your own modules, whose names

@@ -8,10 +8,12 @@ Why
     old library's. Replace the copy by the new release, or drop it.
 
 Before
-    ``my_project/vendor/nkilib_standalone/nkilib/core/mlp/mlp.py``
+    In ``my_app/nkilib_standalone/nkilib/core/qkv/qkv.py``:
+
+        from nkilib_standalone.nkilib.core.utils.logging import Logger
 
 After
-    The same file left as it was, with a finding that names it.
+    Unchanged, with a finding that names the file.
 
 When it stays silent
     When the file's module path does not lie under one of the library's import roots.
@@ -44,5 +46,5 @@ def check(ctx: FileContext) -> Iterator[Finding]:
                 CODE,
                 binding.node,
                 f"this imports from a copy of {ctx.release.product} in your own tree",
-                f"Upgrade the copy to {ctx.release.new} first, or import the installed {ctx.release.product}.",
+                f"Upgrade the copy to {ctx.release.new}, or import the installed {ctx.release.product}.",
             )

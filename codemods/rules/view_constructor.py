@@ -9,10 +9,14 @@ Why
     noted: ``slice``, ``permute`` and ``reshape_dim`` often say the same.
 
 Before
-    ``TensorView(t, [8, 16], [16, 1], 128)``
+        from nkilib.core.utils.tensor_view import TensorView
+
+        view = TensorView(tensor, [8, 16], [16, 1], 128)
 
 After
-    ``TensorView(t)._copy(shape=(8, 16), strides=(16, 1), offset=128)``
+        from nkilib.core.utils.tensor_view import TensorView
+
+        view = TensorView(tensor)._copy(shape=(8, 16), strides=(16, 1), offset=128)
 
 When it stays silent
     For calls with the base tensor alone. Where an expression would have to be computed twice, the call is
@@ -41,7 +45,8 @@ def _rewritten(ctx: FileContext, copy: ViewCopy) -> Finding:
     span = ctx.source.span(call.node)
     places = {name: call.index(name) for name in copy.rest}
     dropped = tuple(name if place is None else place for name, place in places.items())
-    wrap: list[Edit] = [Wrap(span, copy.template)] if copy.template != "{}" else []
+    parts = tuple(map(ctx.source.span, copy.parts))
+    wrap: list[Edit] = [Wrap(span, copy.template, parts)] if copy.template != "{}" else []
     return ctx.finding(
         CODE,
         call.node,

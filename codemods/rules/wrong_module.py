@@ -7,10 +7,10 @@ Why
     The 2.27 and 2.28 pages print shortened paths; code written from them fails at import.
 
 Before
-    ``from nkilib.core.attention_cte import attention_cte``
+        from nkilib.core.attention_cte import attention_cte
 
 After
-    ``from nkilib.core.attention.attention_cte import attention_cte``
+        from nkilib.core.attention.attention_cte import attention_cte
 
 When it stays silent
     When the path is that of a module of your own project.

@@ -19,10 +19,19 @@ What it does
     Text that
     goes on.
 
+        if wanted:
+
+            code()
+
+        more()
+
+After
         code()
 
 When it stays silent
-    Never.
+    In ``conf.yaml``:
+
+        key: value
 """
 ITEM = ProblemKind("NKM999", "an-example", "One ``sentence``.", DOC)
 
@@ -30,15 +39,19 @@ ITEM = ProblemKind("NKM999", "an-example", "One ``sentence``.", DOC)
 def test_sections_are_told_apart_by_their_headings() -> None:
     assert list(ruledocs.sections(DOC)) == [
         ("", "One ``sentence``.\n\nMore about it."),
-        ("What it does", "Text that\ngoes on.\n\n    code()"),
-        ("When it stays silent", "Never."),
+        ("What it does", "Text that\ngoes on.\n\n    if wanted:\n\n        code()\n\n    more()"),
+        ("After", "    code()"),
+        ("When it stays silent", "In ``conf.yaml``:\n\n    key: value"),
     ]
 
 
 def test_a_documentation_in_a_terminal() -> None:
     assert "\n".join(ruledocs.explanation(ITEM, False)) == (
         "NKM999 an-example\n\nOne `sentence`.\n\nMore about it.\n\n"
-        "What it does\n    Text that\n    goes on.\n\n        code()\n\nWhen it stays silent\n    Never."
+        "What it does\n    Text that\n    goes on.\n\n"
+        "        if wanted:\n\n            code()\n\n        more()\n\n"
+        "After\n        code()\n\n"
+        "When it stays silent\n    In `conf.yaml`:\n\n        key: value"
     )
     assert "\x1b[1mWhat it does\x1b[0m" in list(ruledocs.explanation(ITEM, True))
 
@@ -46,7 +59,10 @@ def test_a_documentation_in_a_terminal() -> None:
 def test_a_documentation_in_markdown() -> None:
     assert ruledocs.as_markdown(ITEM, 3) == (
         "One ``sentence``.\n\nMore about it.\n\n"
-        "### What it does\n\nText that\ngoes on.\n\n    code()\n\n### When it stays silent\n\nNever.\n"
+        "### What it does\n\nText that\ngoes on.\n\n"
+        "```python\nif wanted:\n\n    code()\n\nmore()\n```\n\n"
+        "### After\n\n```python\ncode()\n```\n\n"
+        "### When it stays silent\n\nIn ``conf.yaml``:\n\n```yaml\nkey: value\n```\n"
     )
 
 
