@@ -10,10 +10,15 @@ Why
     What a subclass overrides, and what a fake takes, is decided by its author; no call shows it.
 
 Before
-    ``class Tile(TensorView):`` with ``super().__init__(tensor, sizes=sizes)``
+        from nkilib.core.utils.tensor_view import TensorView
+
+
+        class Tile(TensorView):
+            def __init__(self, tensor, sizes):
+                super().__init__(tensor, sizes=sizes)
 
 After
-    The same class, with what to do: call ``super().__init__(tensor)`` and make other views with the methods.
+    Unchanged. You call ``super().__init__(tensor)`` and make other views with the methods.
 
 When it stays silent
     For subclasses without a body of their own, classes that only hold such an object, and stand-ins that have

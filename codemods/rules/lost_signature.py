@@ -9,10 +9,14 @@ Why
     Nothing at these places shows which arguments are given, so nothing can be rewritten there.
 
 Before
-    ``layernorm(**options)``
+        from nkilib.core.mlp.mlp_tkg.mlp_tkg_utils import input_fused_add
+
+
+        def add(**options):
+            return input_fused_add(**options)
 
 After
-    The same call, with the keywords to look for where ``options`` is made.
+    Unchanged, with the keywords to look for where ``options`` is made.
 
 When it stays silent
     When the callable only got new parameters with defaults and no position changed its meaning, when the keys
