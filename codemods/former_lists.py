@@ -12,7 +12,6 @@ from .analysis.containers import era, is_former
 from .analysis.context import FileContext
 from .analysis.scopes import Binding, Use, reaching
 from .receivers import uses_type
-from .view_copies import taken_nodes
 
 _IN_PLACE = {"append", "extend", "insert", "pop", "remove", "clear", "sort", "reverse", "__setitem__"}
 _WRITERS = {"dump", "dumps", "safe_dump"}
@@ -59,7 +58,6 @@ def changed_in_place(ctx: FileContext) -> set[ast.expr]:
 def _list_uses(ctx: FileContext) -> Iterator[ListUse]:
     if not any(kind.tuples and uses_type(ctx, name) for name, kind in ctx.release.types.items()):
         return
-    taken = taken_nodes(ctx)
     found: dict[ast.expr, ListUse] = {}
     made: set[int] = set()
     for use in ctx.uses:
@@ -71,8 +69,7 @@ def _list_uses(ctx: FileContext) -> Iterator[ListUse]:
                     assert source.value is not None
                     place = ListUse(source.value, source.value, Need.LIST)
                 found.setdefault(place.node, place)
-    kept = (p for p in found.values() if p.node not in taken)
-    yield from (p for p in kept if not _is_list_already(ctx, p.node, made))
+    yield from (p for p in found.values() if not _is_list_already(ctx, p.node, made))
 
 
 def _former_links(ctx: FileContext, use: Use) -> Iterator[tuple[ast.expr, ast.expr | None, v.FormerList]]:

@@ -140,7 +140,7 @@ def _place_problem(ctx: FileContext, norm: Norm) -> str:
         return ""
     if not _literal_flag(heap):
         return f"`{HEAP}` is not a literal"
-    if not _dotted(norm.manager):
+    if not is_plain(norm.manager):
         return f"`{MANAGER}` is not a plain name"
     if may_be_none(ctx, norm.use, norm.manager):
         return f"`{ctx.segment(norm.manager)}`, given as `{MANAGER}`, may be None"
@@ -158,7 +158,7 @@ def _order_problem(norm: Norm) -> str:
         return f"`{norm.source}` is not given"
     arguments = [*norm.call.node.args, *(keyword.value for keyword in norm.call.node.keywords)]
     before = arguments[: arguments.index(source)]
-    if not _dotted(source) and not all(map(_pure, before)):
+    if not is_plain(source) and not all(map(_pure, before)):
         return "an argument before the input would change its order of evaluation"
     others = [argument for argument in arguments if argument is not source]
     if norm.in_sbuf and norm.manager is not None and not all(map(_pure, others)):
@@ -170,10 +170,8 @@ def _pure(node: ast.expr) -> bool:
     return all(isinstance(part, _PURE) for part in ast.walk(node))
 
 
-def _dotted(node: ast.expr) -> bool:
+def is_plain(node: ast.expr) -> bool:
+    """Whether an expression is a name or a dotted name, which may be repeated."""
     while isinstance(node, ast.Attribute):
         node = node.value
     return isinstance(node, ast.Name)
-
-
-is_plain = _dotted

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Sequence
-from functools import partial
 
 from ..model import Span, Wrap
 from ..source import Source
@@ -41,13 +40,13 @@ def wrapped(source: Source, place: Place, node: ast.AST, edit: Wrap, inner: str)
 def filled(edit: Wrap, code: str, parts: Sequence[str]) -> str:
     """Wrapped code in which placeholders stand for the parts, with the parts in it."""
     for index, part in enumerate(parts):
-        inside = partial(_inside, code, placeholder(index))
-        code = inside(_safe(edit, part, lambda text, inside=inside: f"({inside(text)})"))
+        inside, around = _slot(code, placeholder(index)), _slot(f"({code})", placeholder(index))
+        code = inside(_safe(edit, part, around))
     return code
 
 
-def _inside(code: str, name: str, part: str) -> str:
-    return code.replace(name, part)
+def _slot(code: str, name: str) -> Callable[[str], str]:
+    return lambda part: code.replace(name, part)
 
 
 def placeholder(index: int) -> str:

@@ -10,12 +10,19 @@ Why
     2.28 requires ``output`` and has no ``output_in_sbuf``; ``inp`` is ``input``; and it closes its scope.
 
 Before
-    ``y = rmsnorm_tkg(x, g, 1e-6)``
+        import nki.language as nl
+        from nkilib.core.subkernels.rmsnorm_tkg import rmsnorm_tkg
+
+        x = nl.ndarray((128, 8, 64), dtype=nl.bfloat16, buffer=nl.sbuf)
+        y = rmsnorm_tkg(x, gamma, 1e-6)
 
 After
-    ``y_output = nl.ndarray((nl.tile_size.pmax, x.shape[0] * x.shape[1], x.shape[2] // nl.tile_size.pmax),
-    dtype=x.dtype, buffer=nl.shared_hbm)``
-    ``y = rmsnorm_tkg(x, g, eps=1e-6, output=y_output)``
+        import nki.language as nl
+        from nkilib.core.subkernels.rmsnorm_tkg import rmsnorm_tkg
+
+        x = nl.ndarray((128, 8, 64), dtype=nl.bfloat16, buffer=nl.sbuf)
+        y_output = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+        y = rmsnorm_tkg(x, gamma, eps=1e-6, output=y_output)
 
 When it stays silent
     When the call passes ``output`` already. Where no line can be put before the call, or the place of the
@@ -31,7 +38,7 @@ from dataclasses import dataclass
 from ..analysis.context import FileContext
 from ..evidence import in_buffer
 from ..fresh_names import fresh_name
-from ..model import AddImport, EditCall, Finding, InsertBefore, Outcome, RemoveStatement, Wrap
+from ..model import AddImport, EditCall, Finding, InsertBefore, Move, Outcome, RemoveStatement
 from ..norms import Norm, is_plain, problem, targets
 from ..scope_balance import surplus_close
 from ..signature import first_break, positional_from, prove
@@ -44,11 +51,11 @@ _LANGUAGE = ("nki.language", "neuronxcc.nki.language")
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """The statement that allocates the output, with what else comes before the call."""
+    """The statement that allocates the output, and what it takes."""
 
     name: str
-    lines: tuple[str, ...]
-    inner: tuple[Wrap, ...]
+    code: str
+    moves: tuple[Move, ...]
     imports: tuple[AddImport, ...]
 
 
@@ -97,7 +104,7 @@ def _rewritten(ctx: FileContext, norm: Norm, edit: EditCall, calls: list[Norm]) 
         f"`{norm.call.name}` takes its {norm.output} from the caller now: `{line.name}`",
         outcome=Outcome.NOTED,
         step=_note(ctx, norm, close.note),
-        edits=[InsertBefore(span, line.lines), change, *line.inner, *line.imports],
+        edits=[*line.moves, InsertBefore(span, (line.code,)), change, *line.imports],
         group=group,
     )
     if close.statement is not None:
@@ -114,27 +121,31 @@ def _rewritten(ctx: FileContext, norm: Norm, edit: EditCall, calls: list[Norm]) 
 
 def _allocation(ctx: FileContext, norm: Norm) -> _Line:
     language = visible_module(ctx, norm.use, _LANGUAGE, "nl")
-    source, bound, inner = _source(ctx, norm)
+    source, moves = _source(ctx, norm)
     shape = _shape(ctx, norm, source, language.text)
     buffer = "sbuf" if norm.in_sbuf else "shared_hbm"
     maker = f"{language.text}.ndarray"
     if norm.in_sbuf and norm.manager is not None:
         maker = f"{ctx.segment(norm.manager)}.{'alloc_heap' if norm.on_heap else 'alloc_stack'}"
     name = fresh_name(ctx, norm.use.scope, f"{_base(norm)}_output")
-    line = f"{name} = {maker}({shape}, dtype={source}.dtype, buffer={language.text}.{buffer})"
-    return _Line(name, (*bound, line), inner, language.imports)
+    code = f"{name} = {maker}({shape}, dtype={source}.dtype, buffer={language.text}.{buffer})"
+    return _Line(name, code, moves, language.imports)
 
 
-def _source(ctx: FileContext, norm: Norm) -> tuple[str, tuple[str, ...], tuple[Wrap, ...]]:
-    """The input as it may be repeated; the line that binds it, when it is not a plain name."""
+def _source(ctx: FileContext, norm: Norm) -> tuple[str, tuple[Move, ...]]:
+    """The input as it may be repeated, and how it gets a name when it has none."""
     node = norm.call.given[norm.source]
     text = ctx.segment(node)
-    if is_plain(node) and "\n" not in text:
-        return text, (), ()
+    if is_plain(node) and "\n" not in text and not _renamed(ctx, node):
+        return text, ()
     name = fresh_name(ctx, norm.use.scope, f"{_base(norm)}_input")
-    if "\n" in text:
-        text = f"({text})"
-    return name, (f"{name} = {text}",), (Wrap(ctx.source.span(node), name),)
+    return name, (Move(ctx.source.span(node), name, ctx.source.span(norm.use.stmt)),)
+
+
+def _renamed(ctx: FileContext, node: ast.expr) -> bool:
+    """Whether the input is an attribute that another rule may rename."""
+    names = {name for kind in ctx.release.types.values() for name in kind.attributes}
+    return any(isinstance(part, ast.Attribute) and part.attr in names for part in ast.walk(node))
 
 
 def _shape(ctx: FileContext, norm: Norm, source: str, language: str) -> str:

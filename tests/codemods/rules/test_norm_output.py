@@ -96,6 +96,16 @@ def test_rewritten(old: str, new: str) -> None:
     check_transformed(function(old), function(new), code="NKM205")
 
 
+def test_an_input_that_changes_too() -> None:
+    imports = NL + RMS + "from nkilib.core.utils.tensor_view import TensorView\n"
+    new = (
+        f"norm_input = b(list(TensorView(x).shape))\n{hbm('norm_output', 'norm_input')}"
+        "return rmsnorm_tkg(norm_input, g, output=norm_output)"
+    )
+    before = function("return rmsnorm_tkg(b(TensorView(x).sizes), g)", imports)
+    check_transformed(before, function(new, imports), code="NKM205")
+
+
 LANGUAGES = {
     "import nki.language": ("import nki.language\n", "nki.language"),
     "from": ("from nki import language\n", "language"),
