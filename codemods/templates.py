@@ -47,23 +47,26 @@ class TemplateCall:
 
 def template_calls(ctx: FileContext, template: str) -> Iterator[TemplateCall]:
     """The calls whose old form has the given template."""
-    if not any(old.template == template for change in ctx.release.calls for old in change.old):
-        return
-    for call in ctx.calls:
-        found = _template_call(ctx, call, template)
-        if found is not None:
-            yield found
+    return (call for call in _template_calls(ctx) if call.form.template == template)
 
 
-def _template_call(ctx: FileContext, call: Call, template: str) -> TemplateCall | None:
+def _template_calls(ctx: FileContext) -> list[TemplateCall]:
+    """The calls whose old form has any template (computed once for a file)."""
+    known: list[TemplateCall] | None = ctx.memory.get("template calls")  # type: ignore[assignment]
+    if known is None:
+        found = (_template_call(ctx, call) for call in ctx.calls)
+        known = ctx.memory["template calls"] = [call for call in found if call is not None]
+    return known
+
+
+def _template_call(ctx: FileContext, call: Call) -> TemplateCall | None:
     target, arguments = target_of(ctx, call)
-    found = changed_callees(ctx, target)
-    for callee, pairs in found:
-        if not any(old.template == template for _, old in pairs):
+    for callee, pairs in changed_callees(ctx, target):
+        if not any(old.template for _, old in pairs):
             continue
         shape = call_form(ctx, call, callee, arguments)
         pair = template_form(ctx, call, shape, callee, arguments)
-        if pair is None or pair[1].template != template:
+        if pair is None:
             continue
         change, form = pair
         given, problem = _bound(call, form, shape, arguments)
