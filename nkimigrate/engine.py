@@ -198,9 +198,11 @@ def _analyse(
     setting: Setting, tasks: Sequence[Task], jobs: int, progress: Progress
 ) -> list[Analysis | Problem]:
     from .pool import spread, worth_it
-    from .tasks import analyse_task, lost
+    from .tasks import analyse_task, lost, prepare
 
     processes = worth_it([len(t.data) for t in tasks], jobs)
+    if processes > 1:
+        prepare(setting)
     results: list[Analysis | Problem] = []
     for result in spread(analyse_task, setting, tasks, processes, lost):
         results.append(result)

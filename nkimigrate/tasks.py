@@ -64,6 +64,12 @@ def _rules(setting: Setting) -> tuple[Rule, ...]:
     return tuple(rule for rule in all_rules() if setting.wants(rule.code))
 
 
+def prepare(setting: Setting) -> None:
+    """Load what every file needs once, before a pool's processes are forked."""
+    load(*setting.step)
+    _rules(setting)
+
+
 def analyse_task(setting: Setting, task: Task) -> Analysis | Problem:
     """Analyse one file; whatever is wrong with the file comes back as a problem."""
     with paused(len(task.data)):
