@@ -13,7 +13,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 Setting = TypeVar("Setting")
 
-# About a second of work. A pool costs 0.15 s of processor time, and saves next to nothing below a third of this.
+# About a second of work. A pool costs 0.15 s of processor time, and saves little below a third of this.
 WORTHWHILE_BYTES = 2_500_000
 SECONDS_PER_FILE = 60.0
 _BATCH = 8
