@@ -37,7 +37,7 @@ def spread(
     processes: int,
     lost: Callable[[Item, str], Result],
 ) -> Iterator[Result]:
-    """Results in the order of ``items``; ``lost`` makes the result of an item whose worker crashed or hung."""
+    """Results in the order of ``items``; ``lost`` makes that of an item whose worker crashed or hung."""
     if processes <= 1:
         for item in items:
             yield function(setting, item)
