@@ -78,10 +78,11 @@ def _meaning(ctx: FileContext, arm: list[ast.stmt]) -> frozenset[tuple[str, str]
     """``(local name, new qualified name)`` of an arm's imports; empty when one of them is not the
     library's.
     """
-    found = [i for i in ctx.imports if i.node in arm]
+    pairs = [(i.local, i.target) for i in ctx.imports if i.node in arm]
+    pairs += [("*", path) for node, path in ctx.stars if node in arm]
     names = sum(len(stmt.names) for stmt in arm if isinstance(stmt, ast.Import | ast.ImportFrom))
-    moved = {(i.local, _new(ctx, ctx.release.canonical(i.target))) for i in found}
-    return frozenset(moved) if len(found) == names else frozenset()
+    moved = {(local, _new(ctx, ctx.release.canonical(target))) for local, target in pairs}
+    return frozenset(moved) if len(pairs) == names else frozenset()
 
 
 def _new(ctx: FileContext, name: str) -> str:
