@@ -41,10 +41,11 @@ def no_hits(folder: Path) -> Path:
     tree = folder / "no-hits"
     if not tree.exists():
         wheels = folder / "wheels"
-        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:"]
+        command = [sys.executable, "-m", "pip", "download", "-qq", "--no-deps", "--only-binary=:all:"]
         subprocess.run([*command, "-d", str(wheels), *WHEELS], check=True)
         for wheel in sorted(wheels.glob("*.whl")):
             _unpack(wheel, tree)
+        shutil.rmtree(wheels)
     return tree
 
 
