@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from .analysis import values as v
 from .analysis.context import FileContext, Import
+from .ladders import kept_for_old_release
 from .model import EditImport, Finding
 from .naming import chain_edits, dotted_prefixes, import_module_line, loose_uses, spelled, together
 from .relocations import new_home
@@ -17,6 +18,8 @@ def moves(ctx: FileContext, code: str, table: Mapping[str, str], message: str) -
     seen: set[ast.AST] = set()
     covered: set[ast.AST] = set()
     for found in ctx.imports:
+        if kept_for_old_release(ctx, found.node):
+            continue
         if isinstance(found.node, ast.Import):
             yield from _plain(ctx, code, table, message, found, covered)
             continue
