@@ -253,11 +253,11 @@ class Release:
     def dialect_possible(self, dialect: str, roots: frozenset[str]) -> bool:
         """Whether code that imports from the given legacy roots may be written in a dialect.
 
-        A dialect of other roots than the release's own is possible only where one of them is used.
+        Code that spells none of these roots may be written in those of the release's own.
         """
         tied = [root for root, dialects in self.root_dialects.items() if dialect in dialects]
         own = next(iter(self.root_dialects), "")
-        return not tied or own in tied or not roots.isdisjoint(tied)
+        return not tied or not (roots or {own}).isdisjoint(tied)
 
     def real(self, qualified: str) -> str:
         """The path that is meant by one that only documents printed; any other path itself."""

@@ -10,7 +10,7 @@ from .ladders import kept_for_old_release
 
 def relocated(ctx: FileContext, target: str) -> str:
     """The new qualified name of a symbol that left its module; "" for all others."""
-    canonical = ctx.release.canonical(target)
+    canonical = ctx.release.real(ctx.release.canonical(target))
     new = ctx.release.new_symbol.get(canonical, "")
     if not new or ctx.release.defining(canonical) != canonical:
         return ""

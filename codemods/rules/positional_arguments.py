@@ -2,7 +2,7 @@
 
 What it does
     Gives such arguments their keywords, from the first position that changed its meaning on, never
-    earlier (unless ``--all-keywords``). The call is bound to the old and to the new signature, and both
+    earlier (unless ``--all-keywords``), or from where only the old import root told what was meant. The call is bound to the old and to the new signature, and both
     must give every parameter the same expression in the same order.
 
 Why
