@@ -1,4 +1,4 @@
-"""Which dialect of the old release a call was written in, by the file's import roots and by the call itself."""
+"""Which dialect of the old release a call was written in: what its file's import roots and itself say."""
 
 from __future__ import annotations
 
