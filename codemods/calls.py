@@ -125,6 +125,8 @@ def changed_callees(
     for option in sorted(v.options(target), key=repr):
         for callee in v.callees(option) or ():
             name = ctx.evaluator.constructor(callee.name)
+            # a name that this path has no more is called as what it moved to
+            name = name if name in ctx.release.forms else ctx.release.new_symbol.get(name, name)
             pairs = ctx.release.forms.get(name)
             if pairs:
                 found.append((replace(callee, name=name), pairs))
@@ -260,7 +262,7 @@ def _edit(
     added = _added(ctx, call, form, old, arguments)
     if not (keywords or renamed or dropped or added):
         return None
-    shifted = tuple((index + shift, name) for index, name in keywords)
+    shifted = tuple((i + shift, name) for i, name in keywords if i + shift not in dropped)
     return EditCall(ctx.source.span(call.node), shifted, renamed, dropped, added)
 
 
@@ -278,7 +280,8 @@ def _dropped(
 
 
 def _parenthesised(node: ast.expr, text: str) -> str:
-    return text if isinstance(node, ast.Name | ast.Constant | ast.Attribute) else f"({text})"
+    simple = isinstance(node, ast.Name | ast.Constant | ast.Attribute) and "\n" not in text
+    return text if simple else f"({text})"
 
 
 def _added(
@@ -316,8 +319,10 @@ def _filled(ctx: FileContext, name: str, template: str, values: dict[str, ast.ex
     except KeyError as missing:
         raise _Missing(name, f"{missing.args[0]} is not given") from None
     bare = template.format(**plain)
+    if "\n" in bare:
+        return safe
     same = ast.dump(ast.parse(bare, mode="eval")) == ast.dump(ast.parse(safe, mode="eval"))
-    return bare if same and "\n" not in bare else safe
+    return bare if same else safe
 
 
 _PURE = (
