@@ -148,7 +148,7 @@ class Evaluator:
         ]
 
     def constructor(self, name: str) -> str:
-        """The class whose constructor a call of the class ``name`` runs: the nearest base that is not the user's."""
+        """The class whose constructor a call of ``name`` runs: its nearest base that is not the user's."""
         seen: set[str] = set()
         while name in self._classes and name not in seen:
             seen.add(name)
