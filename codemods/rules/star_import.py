@@ -48,7 +48,7 @@ def check(ctx: FileContext) -> Iterator[Finding]:
         homes = {name: _home(ctx, f"{module}.{name}") for name in needed}
         lost = [name for name, home in homes.items() if not home and (needed[name] or name in ctx.pinned)]
         if lost or not any(homes.values()) or ctx.package or looks_names_up(ctx):
-            yield _undecided(ctx, node, module, lost or _gone(ctx, module))
+            yield _undecided(ctx, node, module, lost)
         else:
             yield from _expanded(ctx, node, module, {n: h for n, h in homes.items() if h}, needed)
 
@@ -59,15 +59,13 @@ def _home(ctx: FileContext, name: str) -> str:
     return "" if gone else successor(ctx.release, name) or ""
 
 
-def _gone(ctx: FileContext, module: str) -> list[str]:
-    left = ctx.release.new_stars.get(ctx.release.moved(module), ())
-    return sorted(set(ctx.release.stars[module]) - set(left))
-
-
-def _undecided(ctx: FileContext, node: ast.ImportFrom, module: str, gone: Collection[str]) -> Finding:
-    names = ", ".join(f"`{name}`" for name in gone) or "the same names"
-    step = f"Import the names you need one by one; most are in `{ctx.release.moved(module)}`."
-    return ctx.needs_you(CODE, node, f"`*` no longer brings {names} from `{module}`", step)
+def _undecided(ctx: FileContext, node: ast.ImportFrom, module: str, lost: Collection[str]) -> Finding:
+    new = ctx.release.moved(module)
+    before, after = set(ctx.release.stars[module]), set(ctx.release.new_stars.get(new, ()))
+    gone = lost or sorted(before - after)
+    names = ", ".join(f"`{name}`" for name in gone or sorted(after - before))
+    message = f"`*` {'no longer' if gone else 'also'} brings {names} from `{module}`"
+    return ctx.needs_you(CODE, node, message, f"Import the names you need one by one; most are in `{new}`.")
 
 
 def _needed(ctx: FileContext, names: Collection[str]) -> dict[str, list[Use]]:
