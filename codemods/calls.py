@@ -231,7 +231,9 @@ def _by_form(
     except Unbindable as error:
         return _with_problem(base, str(error))
     if edit is None:
-        return base
+        unproven = form.complete and binds(old.signature, form) and not binds(change.signature, form)
+        reason = prove(old.signature, change.signature, form, EditCall((0, 0)), old.renamed)
+        return _with_problem(base, reason) if unproven and reason else base
     relative = _relative(edit, len(call.node.args) - len(arguments))
     reason = prove(old.signature, change.signature, form, relative, old.renamed)
     return Plan(call, callee, change, old, None if reason else edit, reason or "", start)
