@@ -86,8 +86,10 @@ def _noted(ctx: FileContext, code: str, found: _Found) -> Finding:
 def _by_hand(ctx: FileContext, code: str, found: _Found, snippet: bool) -> Finding:
     message = summary(ctx.release, found.place.target, found.entry)
     advice = step(found.entry, snippet and not found.entry.exact)
-    if found.entry.exact:
+    if is_enumeration(found.entry) and found.entry.exact:
         advice = f"Import it from there together with the kernels that take it. {advice}"
+    elif found.entry.exact:
+        advice = f"It moves with the kernels that call it, when they are written with `nki`. {advice}"
     return ctx.needs_you(code, found.place.alias, message, advice)
 
 

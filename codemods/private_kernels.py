@@ -71,8 +71,22 @@ def uses_private_kernels(ctx: FileContext) -> bool:
 
 
 def is_free(ctx: FileContext, entry: PrivateKernel) -> bool:
-    """Whether an import of it can change alone: enumerations go with the kernels that take their members."""
-    return entry.exact and not (is_enumeration(entry) and uses_private_kernels(ctx))
+    """Whether an import of it can change alone.
+
+    Enumerations go with the kernels that take their members, functions with the language of their callers.
+    """
+    if is_enumeration(entry):
+        return entry.exact and not uses_private_kernels(ctx)
+    return entry.exact and not _old_language(ctx)
+
+
+def _old_language(ctx: FileContext) -> bool:
+    """Whether the file imports the old compiler's NKI: its kernels cannot call the library's functions."""
+    packages = {name.rpartition(".")[0] for name in ctx.release.private_packages}
+    targets = (ctx.target(binding) for binding in ctx.module.imports)
+    return any(
+        home(ctx.release, target) is None and not packages.isdisjoint(prefixes(target)) for target in targets
+    )
 
 
 def _calls(ctx: FileContext) -> Iterator[PrivateCall]:

@@ -17,8 +17,9 @@ After
 
 When it stays silent
     For ``neuronxcc.nki`` itself, its language and its instructions. Enumerations stay, reported, in a file
-    that still calls private kernels, since those kernels do not recognise the library's members. A fallback
-    for older releases beside an import from the library is only noted.
+    that still calls private kernels, since those kernels do not recognise the library's members; so do
+    helpers in a file that imports ``neuronxcc.nki``, whose kernels cannot call the library's functions. A
+    fallback for older releases beside an import from the library is only noted.
 """
 
 from __future__ import annotations
