@@ -186,7 +186,7 @@ class FileContext:
         return frozenset(names)
 
     def _star_names(self, path: str) -> Iterable[str]:
-        listed = self.release.stars.get(self.release.canonical(path), ())
+        listed = self.release.stars.get(self.release.real(self.release.canonical(path)), ())
         prefix = path + "."
         return (*listed, *(k[len(prefix) :] for k in self.outside if k.startswith(prefix)))
 

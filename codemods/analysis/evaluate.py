@@ -181,9 +181,8 @@ class Evaluator:
         """What a name denotes that only a star import can have brought."""
         for node in self.module.stars:
             path = self.absolute(node)
-            if f"{path}.{name}" in self.outside or name in self.release.stars.get(
-                self.release.canonical(path), ()
-            ):
+            listed = self.release.stars.get(self.release.real(self.release.canonical(path)), ())
+            if f"{path}.{name}" in self.outside or name in listed:
                 return self.symbol(f"{path}.{name}")
         return None
 

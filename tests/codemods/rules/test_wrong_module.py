@@ -39,6 +39,10 @@ FORMS = {
         "from nkilib.core.attention_cte import *\nattention_cte(q, k, v)\n",
         "from nkilib.core.attention.attention_cte import attention_cte\nattention_cte(q, k, v)\n",
     ),
+    "what the star brings changed too": (
+        "import nki\nfrom nkilib.core.attention_cte import *\n\ncte = nki.jit(attention_cte)\n",
+        "import nki\nfrom nkilib.core.attention.attention_cte import attention_cte\n\ncte = attention_cte\n",
+    ),
     "what it names changed too": (
         "import nki\nfrom nkilib.core.attention_cte import attention_cte\n\ncte = nki.jit(attention_cte)\n",
         "import nki\nfrom nkilib.core.attention.attention_cte import attention_cte\n\ncte = attention_cte\n",
