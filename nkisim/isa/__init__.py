@@ -1,0 +1,13 @@
+from .constants import dge_mode as dge_mode
+from .constants import dma_engine as dma_engine
+from .constants import engine as engine
+from .constants import get_nc_version as get_nc_version
+from .constants import gpsimd_engine as gpsimd_engine
+from .constants import matmul_perf_mode as matmul_perf_mode
+from .constants import nc_version as nc_version
+from .constants import oob_mode as oob_mode
+from .constants import reduce_cmd as reduce_cmd
+from .constants import scalar_engine as scalar_engine
+from .constants import tensor_engine as tensor_engine
+from .constants import unknown_engine as unknown_engine
+from .constants import vector_engine as vector_engine
