@@ -1,6 +1,8 @@
-"""Functions of one float32 array, as exact as float32 allows; the hardware's are piecewise polynomials near them."""
+"""Functions of one float32 array, as exact as float32 allows; the hardware has polynomials near them."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
@@ -36,7 +38,7 @@ _ERF_Q = (
 )
 
 
-def _polynomial(coefficients: tuple[float, ...], x: Array) -> Array:
+def _polynomial(coefficients: tuple[float, ...], x: Array) -> Any:
     total = np.full(x.shape, coefficients[0])
     for coefficient in coefficients[1:]:
         total *= x
@@ -44,97 +46,97 @@ def _polynomial(coefficients: tuple[float, ...], x: Array) -> Array:
     return total
 
 
-def _erf(x: Array) -> Array:
+def _erf(x: Array) -> Any:
     x = np.clip(x, -_ERF_LIMIT, _ERF_LIMIT)
     square = x * x
     return x * _polynomial(_ERF_P, square) / _polynomial(_ERF_Q, square)
 
 
-def erf(x: Array) -> Array:
+def erf(x: Array) -> Any:
     return _erf(x.astype(np.float64)).astype(F32)
 
 
-def erf_dx(x: Array) -> Array:
+def erf_dx(x: Array) -> Any:
     return _ERF_SLOPE * np.exp(-x * x)
 
 
-def gelu(x: Array) -> Array:
+def gelu(x: Array) -> Any:
     """x Φ(x) with the normal distribution Φ."""
     wide = x.astype(np.float64)
     return (0.5 * wide * (1.0 + _erf(wide * _SQRT_HALF))).astype(F32)
 
 
-def gelu_dx(x: Array) -> Array:
+def gelu_dx(x: Array) -> Any:
     wide = np.clip(x.astype(np.float64), -1e3, 1e3)
     density = _PDF * np.exp(-0.5 * wide * wide)
     return (0.5 * (1.0 + _erf(wide * _SQRT_HALF)) + wide * density).astype(F32)
 
 
-def gelu_apprx_tanh(x: Array) -> Array:
+def gelu_apprx_tanh(x: Array) -> Any:
     return _HALF * x * (_ONE + np.tanh(_TANH_SCALE * (x + F32(0.044715) * x * x * x)))
 
 
-def gelu_apprx_sigmoid(x: Array) -> Array:
+def gelu_apprx_sigmoid(x: Array) -> Any:
     return x * sigmoid(_SIGMOID_SCALE * x)
 
 
-def gelu_apprx_sigmoid_dx(x: Array) -> Array:
+def gelu_apprx_sigmoid_dx(x: Array) -> Any:
     gate = sigmoid(_SIGMOID_SCALE * x)
     return gate * (_ONE + _SIGMOID_SCALE * x * (_ONE - gate))
 
 
-def sigmoid(x: Array) -> Array:
+def sigmoid(x: Array) -> Any:
     return _ONE / (_ONE + np.exp(-x))
 
 
-def silu(x: Array) -> Array:
+def silu(x: Array) -> Any:
     return x * sigmoid(x)
 
 
-def silu_dx(x: Array) -> Array:
+def silu_dx(x: Array) -> Any:
     gate = sigmoid(x)
     return gate * (_ONE + x * (_ONE - gate))
 
 
-def softplus(x: Array) -> Array:
+def softplus(x: Array) -> Any:
     return np.maximum(x, F32(0)) + np.log1p(np.exp(-np.abs(x)))
 
 
-def mish(x: Array) -> Array:
+def mish(x: Array) -> Any:
     return x * np.tanh(softplus(x))
 
 
-def relu(x: Array) -> Array:
+def relu(x: Array) -> Any:
     return np.maximum(x, F32(0))
 
 
-def rsqrt(x: Array) -> Array:
+def rsqrt(x: Array) -> Any:
     return _ONE / np.sqrt(x)
 
 
-def reciprocal(x: Array) -> Array:
+def reciprocal(x: Array) -> Any:
     return _ONE / x
 
 
-def copy(x: Array) -> Array:
+def copy(x: Array) -> Any:
     return x
 
 
-def logical_not(x: Array) -> Array:
+def logical_not(x: Array) -> Any:
     return np.equal(x, F32(0)).astype(F32)
 
 
-def left_shift(x: Array, by: Array) -> Array:
+def left_shift(x: Array, by: Array) -> Any:
     """Zeros come in from the right; shifting by the width or more gives zero."""
     bits = _unsigned(x)
     return np.left_shift(bits, _unsigned(by)).view(x.dtype)
 
 
-def right_shift(x: Array, by: Array) -> Array:
+def right_shift(x: Array, by: Array) -> Any:
     """A logical shift: zeros come in from the left, for signed types too."""
     return np.right_shift(_unsigned(x), _unsigned(by)).view(x.dtype)
 
 
-def _unsigned(x: Array) -> Array:
+def _unsigned(x: Array) -> Any:
     x = np.asarray(x)
     return x.view(f"u{x.dtype.itemsize}")

@@ -1,4 +1,4 @@
-"""The operator tokens of ``nki.language`` (``nl.add``, ``nl.exp`` …): what instructions apply element by element."""
+"""The operator tokens of ``nki.language`` (``nl.add``, ``nl.exp`` …): what instructions apply to elements."""
 
 from __future__ import annotations
 
