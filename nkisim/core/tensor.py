@@ -13,7 +13,7 @@ import numpy as np
 
 from .access import Dynamic, Pattern, scalar_value, static_view
 from .context import state
-from .dtypes import Array, DType, dtype_of, store, up
+from .dtypes import FLOAT, Array, DType, dtype_of, float32, store, up
 from .errors import SimulationError, fail, location
 from .memory import HBM, OFF_CHIP, PSUM, SBUF, SHARED_HBM, Allocation, Storage, off_chip, on_chip
 from .registers import Register
@@ -243,18 +243,27 @@ class Tensor:
 
     def read(self) -> Array:
         """The elements as float32, with the partition dimension first."""
+        if self.dtype is float32 and self.partitioned and self.dynamic is None and not self.storage.fresh:
+            return self.array
         return up(self.read_raw(), self.dtype)
 
     def write(self, values: Array) -> None:
         """Store float32 (or raw) values; their shape may be another factorisation of the same rows."""
-        if isinstance(self.dynamic, SimulationError):
-            raise self.dynamic
         if self.dynamic is not None:
+            if isinstance(self.dynamic, SimulationError):
+                raise self.dynamic
             self.dynamic.put(values)
             return
-        self.before_write()
+        storage = self.storage
+        if storage.fresh or storage.written is not None:
+            self.before_write()
         into = self.array if self.partitioned else self.array[None]
-        store(into, values if values.shape == into.shape else values.reshape(into.shape), self.dtype)
+        if values.shape != into.shape:
+            values = values.reshape(into.shape)
+        if self.dtype.kind is FLOAT:
+            into[...] = values
+        else:
+            store(into, values, self.dtype)
 
     def before_write(self) -> None:
         """Poison what a partial first write leaves, and note the write for PSUM accumulation."""

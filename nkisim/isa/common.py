@@ -85,7 +85,10 @@ def matched(first: Array, second: Array, instruction_name: str, names: tuple[str
 
 def put(dst: Tensor, values: Array, instruction_name: str, what: str = "dst") -> None:
     """Write a result; it must have the destination's partitions and elements. A column may fill the first rows."""
-    target = dst.shape if dst.partitioned else (1, *dst.shape)
+    if dst.partitioned and dst.dynamic is None:
+        target = dst.array.shape
+    else:
+        target = dst.shape if dst.partitioned else (1, *dst.shape)
     if values.shape != target:
         rows, size = target[0], int(np.prod(target, dtype=np.int64))
         if values.shape[0] < rows and values.size == values.shape[0] and size == rows:
