@@ -11,3 +11,4 @@ from .constants import scalar_engine as scalar_engine
 from .constants import tensor_engine as tensor_engine
 from .constants import unknown_engine as unknown_engine
 from .constants import vector_engine as vector_engine
+from .matmul import nc_matmul as nc_matmul
