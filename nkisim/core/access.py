@@ -1,14 +1,15 @@
 """Access patterns: ``tensor.ap(...)`` as a view, or as an address computed when an instruction runs.
 
-A pattern is ``[[step, count], …]``, outermost first, in elements of the flattened base tensor. In HBM the steps
-are free. On chip the flat index is ``partition * F + f`` with ``F`` elements in a partition, so the first step
-moves over partitions. A pattern that does not fit is an error only when an instruction uses it.
+A pattern is ``[[step, count], …]``, outermost first, in elements of the flattened base tensor. In HBM the
+steps are free. On chip the flat index is ``partition * F + f`` with ``F`` elements in a partition, so the
+first step moves over partitions. A pattern that does not fit is an error only when an instruction uses it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,56 +19,81 @@ from .errors import fail
 from .registers import Register
 
 if TYPE_CHECKING:
+    from .errors import SimulationError
     from .tensor import Tensor
 
 Pattern = Sequence[Sequence[int]]
 
 
-def static_view(tensor: Tensor, pattern: Pattern, offset: int, dtype: DType) -> Array:
-    """The bytes of ``tensor`` that a pattern names, without copying. Raises SimulationError out of bounds."""
+def static_view(tensor: Tensor, pattern: Pattern, offset: int, dtype: DType) -> tuple[Array, int]:
+    """The bytes of ``tensor`` that a pattern names, without copying, and where in the storage they start.
+
+    Raises SimulationError out of bounds.
+    """
     storage = tensor.storage
-    shape = tuple(int(count) for _, count in pattern)
-    first = tensor.start_byte()
+    size = dtype.itemsize
     if storage.pitch is None:
-        strides = [int(step) * dtype.itemsize for step, _ in pattern]
-        start = first + offset * dtype.itemsize
+        strides = [step * size for step, _ in pattern]
+        start = tensor.start_byte() + offset * size
     else:
-        strides, start = _on_chip(tensor, pattern, offset, dtype, first)
+        strides, start = _on_chip(tensor, pattern, offset, size)
     try:
-        return np.ndarray(shape, dtype.numpy, buffer=storage.raw, offset=start, strides=strides)
-    except (TypeError, ValueError) as error:
-        raise fail(
-            f"access pattern {list(map(list, pattern))} with offset {offset} runs out of {tensor!r}"
-        ) from error
+        shape = [count for _, count in pattern]
+        return np.ndarray(shape, dtype.numpy, buffer=storage.raw, offset=start, strides=strides), start
+    except (TypeError, ValueError):
+        raise _runs_out(tensor, pattern, offset) from None
 
 
-def _on_chip(
-    tensor: Tensor, pattern: Pattern, offset: int, dtype: DType, first: int
-) -> tuple[list[int], int]:
-    pitch = tensor.storage.pitch
+def _runs_out(tensor: Tensor, pattern: Pattern, offset: int) -> SimulationError:
+    return fail(
+        f"access pattern {[list(pair) for pair in pattern]} with offset {offset} runs out of {tensor!r}"
+    )
+
+
+def _on_chip(tensor: Tensor, pattern: Pattern, offset: int, size: int) -> tuple[list[int], int]:
+    """Strides in bytes and the first byte; an inner step of whole partitions moves over partitions too."""
+    storage = tensor.storage
+    pitch = storage.pitch
     assert pitch is not None
-    row = tensor.row_elements() * tensor.dtype.itemsize // dtype.itemsize
+    row = tensor.row_elements() * tensor.dtype.itemsize // size or 1
+    start_row, start = divmod(tensor.start_byte() - storage.base, pitch)
     partition, element = divmod(offset, row)
+    first = low = high = start + element * size
+    rows = start_row + partition + 1
     strides = []
-    for index, (step, count) in enumerate(pattern):
-        over, rest = divmod(int(step), row)
-        moves = index == 0 or (step >= row > 1 and rest == 0)
-        if index == 0 and count > 1 and rest:
-            raise fail(
-                f"access pattern on {tensor!r}: the first step is {step}, and must be a multiple of the {row} "
-                "elements of a partition"
-            )
-        strides.append((over or 1) * pitch if moves else int(step) * dtype.itemsize)
-    if pattern and pattern[0][0] == 0 and pattern[0][1] > 1:
-        strides[0] = 0
-    return strides, first + partition * pitch + element * dtype.itemsize
+    leading = True
+    for step, count in pattern:
+        if (leading and (step == 0 or step % row == 0)) or (step >= row > 1 and step % row == 0):
+            strides.append(step // row * pitch)
+            rows += (count - 1) * (step // row)
+        elif leading and count == 1:
+            strides.append(pitch)
+        elif leading:
+            raise _uneven(tensor, pattern, row)
+        else:
+            strides.append(step * size)
+            if step < 0:
+                low += (count - 1) * step * size
+            else:
+                high += (count - 1) * step * size
+        leading = False
+    if low < 0 or high + size > storage.size or rows > storage.rows:
+        raise _runs_out(tensor, pattern, offset)
+    return strides, storage.base + (start_row + partition) * pitch + first
+
+
+def _uneven(tensor: Tensor, pattern: Pattern, row: int) -> SimulationError:
+    return fail(
+        f"access pattern {[list(pair) for pair in pattern]} on {tensor!r}: the first step is {pattern[0][0]} and "
+        f"must be a multiple of the {row} elements of a partition"
+    )
 
 
 @dataclass(slots=True)
 class Dynamic:
     """An access whose address is known when an instruction runs; see :meth:`get` and :meth:`put`.
 
-    ``scalar`` and ``vector`` are the offsets as given; ``axis`` is the dimension of the base tensor they index.
+    ``scalar`` and ``vector`` are the offsets as given; ``axis`` is the dimension of the base that they index.
     """
 
     tensor: Tensor
@@ -83,42 +109,55 @@ class Dynamic:
         return tuple(int(count) for _, count in self.pattern)
 
     def get(self, skip: bool = False) -> tuple[Array, Array | None]:
-        """The values, and which rows are valid (None: all). Raises SimulationError out of range unless ``skip``."""
+        """The values, and which rows are valid (None: all).
+
+        Raises SimulationError out of range unless ``skip``.
+        """
         if self.vector is None:
             view = self._scalar_view(skip)
             if view is None:
-                empty = np.zeros(self.shape, self.dtype.numpy)
-                return empty, np.zeros(self.shape[0], np.bool_)
+                return np.zeros(self.shape, self.dtype.numpy), np.zeros(self.shape[0], np.bool_)
             return view, None
-        where, valid = self._addresses(skip)
-        values = self._flat()[where]
-        return values, None if valid.all() else valid
+        index, valid = self._index(skip)
+        if valid.all():
+            return self._rows()[index], None
+        values = np.zeros(self.shape, self.dtype.numpy)
+        if valid.any():
+            values[valid] = self._rows()[index[valid]]
+        return values, valid
 
     def put(self, values: Array, skip: bool = False, accumulate: bool = False) -> None:
-        """Write ``values``; rows out of range are dropped when ``skip``, an error otherwise."""
+        """Write ``values``; rows out of range are dropped when ``skip``, an error otherwise.
+
+        With ``accumulate`` they are added in float32, repeated rows one after the other.
+        """
+        values = values.reshape(self.shape)
         if self.vector is None:
             view = self._scalar_view(skip)
             if view is not None:
-                _write(view, values.reshape(view.shape), self.dtype, accumulate)
+                self.tensor.like(view, dtype=self.dtype).before_write()
+                _write(view, values, self.dtype, accumulate)
             return
-        where, valid = self._addresses(skip)
-        values = values.reshape(self.shape)[valid]
-        flat = self._flat()
-        if not accumulate:
-            converted = np.empty(values.shape, self.dtype.numpy)
-            store(converted, values, self.dtype)
-            flat[where[valid]] = converted
+        index, valid = self._index(skip)
+        index, values = index[valid], values[valid]
+        if self.tensor.storage.fresh:
+            self.tensor.storage.poison()
+        if not index.size:
             return
-        for row, value in zip(where[valid], values, strict=True):
-            target = flat[row]
-            _write(target, value, self.dtype, True)
-            flat[row] = target
-
-    def _flat(self) -> Array:
-        return self.tensor.array.reshape(-1)
+        rows = self._rows()
+        if accumulate and len(set(index.tolist())) < index.size:
+            for row, value in zip(index, values, strict=True):
+                _write(rows[row : row + 1], value[None], self.dtype, True)
+            return
+        converted = rows[index] if accumulate else np.empty(values.shape, self.dtype.numpy)
+        _write(converted, values, self.dtype, accumulate)
+        rows[index] = converted
 
     def _step(self) -> int:
-        return int(np.prod(self.tensor.array.shape[self.axis + 1 :], dtype=np.int64))
+        """Elements of the access's type from one index to the next."""
+        base = self.tensor
+        inner: int = prod(base.array.shape[self.axis + 1 :])
+        return inner * base.dtype.itemsize // self.dtype.itemsize
 
     def _scalar_view(self, skip: bool) -> Array | None:
         value = scalar_value(self.scalar)
@@ -129,39 +168,42 @@ class Dynamic:
             raise fail(
                 f"dynamic offset {value} is outside 0..{limit - 1}, dimension {self.axis} of {self.tensor!r}"
             )
-        return static_view(self.tensor, self.pattern, self.offset + value * self._step(), self.dtype)
+        return static_view(self.tensor, self.pattern, self.offset + value * self._step(), self.dtype)[0]
 
-    def _addresses(self, skip: bool) -> tuple[Array, Array]:
-        """Flat element numbers ``[row, …]`` and which rows are in range (those of the others are 0)."""
+    def _limit(self) -> int:
+        """How many indices reach only elements that the tensor has."""
+        base = self.tensor
+        last = self.offset + sum((count - 1) * max(step, 0) for step, count in self.pattern[1:])
+        size = base.array.size * base.dtype.itemsize // self.dtype.itemsize
+        return max(0, min(base.array.shape[0], (size - 1 - last) // max(self._step(), 1) + 1))
+
+    def _rows(self) -> Array:
+        """What each index stands for: ``[indices, *shape of a row]``, a view."""
+        pattern = [[self._step(), self._limit()], *self.pattern[1:]]
+        return static_view(self.tensor, pattern, self.offset, self.dtype)[0]
+
+    def _index(self, skip: bool) -> tuple[Array, Array]:
+        """The indices, and which of them are in range."""
         rows = self.shape[0]
-        index = np.asarray(self.vector.read_raw()).reshape(-1).astype(np.int64)
+        index = np.asarray(self.vector.read_raw()).reshape(-1)
         if index.size < rows:
             raise fail(f"vector_offset has {index.size} indices, the pattern asks for {rows}")
-        index = index[:rows]
-        limit = self.tensor.array.shape[self.axis]
-        inner = self._inner()
-        ends = index * self._step() + (int(inner.max()) if inner.size else 0)
-        valid = (index >= 0) & (index < limit) & (ends < self.tensor.array.size)
-        if not valid.all() and not skip:
+        index = index[:rows].astype(np.int64)
+        limit = self._limit()
+        valid: Array = (index >= 0) & (index < limit)
+        if not skip and not valid.all():
             raise fail(f"vector offset {int(index[~valid][0])} is outside 0..{limit - 1} of {self.tensor!r}")
-        start = np.where(valid, index, 0) * self._step()
-        where = start.reshape(-1, *(1,) * inner.ndim) + inner[None]
-        return np.where(valid.reshape(-1, *(1,) * inner.ndim), where, 0), valid
-
-    def _inner(self) -> Array:
-        """Element numbers of one row relative to its start."""
-        steps = [np.arange(count) * int(step) for step, count in self.pattern[1:]]
-        total = np.zeros(tuple(len(s) for s in steps), np.int64)
-        for axis, offsets in enumerate(steps):
-            total = total + offsets.reshape([-1 if i == axis else 1 for i in range(len(steps))])
-        return total + self.offset
+        return index, valid
 
 
 def scalar_value(source: Any) -> int:
     """The integer in a register, a one-element tensor, or given as it is."""
-    if isinstance(source, Register | int | np.integer):
+    if isinstance(source, int | Register | np.integer):
         return int(source)
-    return int(np.asarray(source.read_raw()).reshape(-1)[0])
+    found = np.asarray(source.read_raw())
+    if found.size != 1:
+        raise fail(f"an offset must have one element; {source!r} has {found.size}")
+    return int(found.reshape(-1)[0])
 
 
 def _write(into: Array, values: Array, dtype: DType, accumulate: bool) -> None:

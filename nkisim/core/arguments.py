@@ -9,6 +9,8 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from enum import Enum
+from logging import Logger
+from types import ModuleType
 from typing import Any
 
 import ml_dtypes
@@ -18,7 +20,7 @@ from .dtypes import Array, DType
 from .memory import HBM, SHARED_HBM
 from .tensor import Tensor, argument
 
-_PLAIN = (bool, int, float, str, DType, Tensor, Enum, type, np.generic, np.dtype)
+_PLAIN = (bool, int, float, str, bytes, DType, Tensor, Enum, type, np.generic, np.dtype, ModuleType, Logger)
 _NARROWED = {np.dtype(np.float64): np.float32, np.dtype(np.int64): np.int32, np.dtype(np.uint64): np.uint32}
 
 
@@ -36,6 +38,15 @@ class Arguments:
 
     def wrap(self, value: Any) -> Any:
         """The value as a kernel sees it."""
+        return self._wrap(value, {})
+
+    def call(self, args: Any, kwargs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        """The arguments of one core: objects are its own copies, one for each original."""
+        copies: dict[int, Any] = {}
+        wrapped = [self._wrap(value, copies) for value in args]
+        return wrapped, {name: self._wrap(value, copies) for name, value in kwargs.items()}
+
+    def _wrap(self, value: Any, copies: dict[int, Any]) -> Any:
         if value is None or isinstance(value, _PLAIN):
             return value
         if id(value) in self._known:
@@ -45,18 +56,21 @@ class Arguments:
             tensor = argument(array, self.buffer)
             self._known[id(value)] = (value, tensor)
             return tensor
-        return self._container(value)
+        if id(value) not in copies:
+            copies[id(value)] = value
+            copies[id(value)] = self._container(value, copies)
+        return copies[id(value)]
 
-    def _container(self, value: Any) -> Any:
-        if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
-            return type(value)(self.wrap(item) for item in value)
+    def _container(self, value: Any, copies: dict[int, Any]) -> Any:
+        if isinstance(value, list | tuple):
+            return _rebuilt(value, [self._wrap(item, copies) for item in value])
         if isinstance(value, dict):
-            return {key: self.wrap(item) for key, item in value.items()}
+            return {key: self._wrap(item, copies) for key, item in value.items()}
         if callable(value) or not hasattr(value, "__dict__"):
             return value
-        twin = copy.copy(value)
+        twin = copies[id(value)] = copy.copy(value)
         for name, item in vars(value).items():
-            object.__setattr__(twin, name, self.wrap(item))
+            object.__setattr__(twin, name, self._wrap(item, copies))
         return twin
 
     def _array(self, value: Any) -> Array | None:
@@ -89,7 +103,7 @@ class Arguments:
         if isinstance(value, Tensor):
             return self._owned(np.array(value.read_raw() if value.partitioned else value.array))
         if isinstance(value, list | tuple):
-            return type(value)(self._unwrap(item) for item in value)
+            return _rebuilt(value, [self._unwrap(item) for item in value])
         if isinstance(value, dict):
             return {key: self._unwrap(item) for key, item in value.items()}
         return value
@@ -104,9 +118,13 @@ class Arguments:
         return array
 
 
+def _rebuilt(value: Any, items: list[Any]) -> Any:
+    return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+
+
 def _copy_back(into: Array, new: Array, before: Array) -> None:
-    if not np.array_equal(new.view(np.uint8), before.view(np.uint8)):
-        into[...] = new
+    if not np.array_equal(new.reshape(-1).view(np.uint8), before.reshape(-1).view(np.uint8)):
+        into[...] = new.reshape(into.shape)
 
 
 def _torch_types() -> dict[Any, tuple[Any, Any]]:

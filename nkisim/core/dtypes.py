@@ -161,8 +161,13 @@ def up(array: Array, dtype: DType) -> Array:
 
 def store(into: Array, values: Array, dtype: DType) -> None:
     """Write ``values`` (float32, or already of the stored type) into ``into``, converted to ``dtype``."""
-    if values.dtype == into.dtype or dtype.kind == FLOAT:
+    if values.dtype == into.dtype:
         into[...] = values
+        return
+    if values.dtype.kind not in "fiub":
+        values = values.astype(np.float32)
+    if dtype.kind == FLOAT:
+        into[...] = values if values.dtype.kind == "f" else values.astype(np.float32)
     elif dtype.kind == FLOAT8 and dtype is not float8_e8m0fnu:
         into[...] = _narrow(values, dtype)
     elif dtype.kind == INTEGER and values.dtype.kind == "f" and dtype is not bool_:
@@ -178,6 +183,11 @@ def _narrow(values: Array, dtype: DType) -> Array:
 
 
 def _to_integer(values: Array, dtype: DType) -> Array:
+    """Nearest integer, ties to even, saturated; NaN gives 0. Only 64-bit limits are not exact as floats."""
     low, high = dtype.limits
     rounded = np.rint(values.astype(np.float64))
-    return np.clip(np.nan_to_num(rounded, nan=0.0, posinf=high, neginf=low), low, high).astype(dtype.numpy)
+    rounded[np.isnan(rounded)] = 0.0
+    converted: Array = np.clip(rounded, low, high).astype(dtype.numpy)
+    if dtype.itemsize == 8:
+        converted[rounded >= high] = high
+    return converted

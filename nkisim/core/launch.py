@@ -87,7 +87,9 @@ class Launch:
             self._baton.notify_all()
 
 
-def run(function: Callable[..., Any], grid: tuple[int, ...], args: Any, kwargs: Any, platform: str = "") -> Any:
+def run(
+    function: Callable[..., Any], grid: tuple[int, ...], args: Any, kwargs: Any, platform: str = ""
+) -> Any:
     """Run a kernel and return its results as the caller's kind of arrays.
 
     A call from inside a running kernel runs inline, on the same core.
@@ -105,6 +107,7 @@ def run(function: Callable[..., Any], grid: tuple[int, ...], args: Any, kwargs: 
             return arguments.finish(merged(results))
     finally:
         state.core = state.launch = None
+        state.shared = {}
 
 
 def _run_cores(
@@ -112,7 +115,8 @@ def _run_cores(
 ) -> list[Any]:
     if len(cores) == 1:
         state.core = cores[0]
-        return [function(*map(arguments.wrap, args), **{k: arguments.wrap(v) for k, v in kwargs.items()})]
+        own, named = arguments.call(args, kwargs)
+        return [function(*own, **named)]
     launch = state.launch = Launch(cores)
     results: list[Any] = [None] * len(cores)
 
@@ -121,8 +125,8 @@ def _run_cores(
         try:
             if launch.begin(core):
                 with np.errstate(all="ignore"):
-                    own = {k: arguments.wrap(v) for k, v in kwargs.items()}
-                    results[core.index] = function(*map(arguments.wrap, args), **own)
+                    own, named = arguments.call(args, kwargs)
+                    results[core.index] = function(*own, **named)
         except _Stopped:
             pass
         except BaseException as caught:
@@ -154,4 +158,6 @@ def merged(results: list[Any]) -> Any:
 def _tensors(value: Any) -> list[Tensor]:
     if isinstance(value, Tensor):
         return [value]
+    if isinstance(value, dict):
+        value = list(value.values())
     return [t for item in value for t in _tensors(item)] if isinstance(value, list | tuple) else []

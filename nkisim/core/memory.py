@@ -1,14 +1,16 @@
 """Allocations in HBM, SBUF and PSUM.
 
-On-chip tensors are laid out as rows of bytes, one for each partition. A tensor with an address is a window into
-the core's one physical SBUF or PSUM, so that overlapping addresses really share bytes; one without gets bytes of
-its own. New on-chip memory reads as NaN (floats) or 0x5A bytes until it is written; the poison is filled in only
-when something reads, or writes a part, before the whole was written. HBM reads as zero, as kernels rely on.
+On-chip tensors are laid out as rows of bytes, one for each partition. A tensor with an address is a window
+into the core's one physical SBUF or PSUM, so that overlapping addresses really share bytes; one without gets
+bytes of its own. New on-chip memory reads as NaN (floats) or 0x5A bytes until it is written (0xFF bytes, also
+NaN, where it has an address); the poison is filled in only when something reads, or writes a part, before the
+whole was written. HBM reads as zero, as kernels rely on.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -31,13 +33,14 @@ class Storage:
 
     Attributes:
         raw: all bytes. pitch: bytes from one partition to the next, None for HBM. base: first byte of the
-            allocation in ``raw``. size: bytes of one partition's row (of everything, for HBM).
+            allocation in ``raw``. rows, size: partitions, and bytes of one of them (1 and all, for HBM).
         fresh: nothing was written or read yet, so that the bytes are not even poisoned.
         written: for PSUM a flag for each byte that an instruction wrote, made when first needed;
-        regions: the PSUM regions that a matmul has written as a whole.
+        regions: the PSUM regions that a matmul has written as a whole. watch: goes when the storage goes.
     """
 
     __slots__ = (
+        "_pointer",
         "base",
         "buffer",
         "dtype",
@@ -48,6 +51,7 @@ class Storage:
         "regions",
         "rows",
         "size",
+        "watch",
         "written",
     )
 
@@ -73,6 +77,15 @@ class Storage:
         self.fresh = False
         self.written: Array | None = None
         self.regions: set[Any] = set()
+        self.watch: Any = None
+        self._pointer: int | None = None
+
+    @property
+    def pointer(self) -> int:
+        """The address of ``raw``."""
+        if self._pointer is None:
+            self._pointer = int(self.raw.__array_interface__["data"][0])
+        return self._pointer
 
     def poison(self) -> None:
         """Fill in what unwritten memory reads as."""
@@ -81,7 +94,7 @@ class Storage:
         if self.dtype.kind == FLOAT:
             window[...] = np.nan
         else:
-            window.view(np.uint8)[...] = 0x7F if self.dtype.kind == FLOAT8 else 0x5A
+            window.view(np.uint8)[...] = 0xFF if self.dtype.kind == FLOAT8 else 0x5A
 
     def _window(self) -> Array:
         if self.pitch is None:
@@ -105,7 +118,7 @@ class Allocation:
 
 def off_chip(shape: tuple[int, ...], dtype: DType, buffer: str, name: str) -> Allocation:
     """A zeroed HBM tensor."""
-    count = int(np.prod(shape, dtype=np.int64))
+    count = prod(shape)
     raw = np.zeros(count * dtype.itemsize, np.uint8)
     storage = Storage(raw, None, raw.size, 1, buffer, name, dtype)
     return Allocation(storage, np.ndarray(shape, dtype.numpy, buffer=raw))
@@ -125,7 +138,7 @@ def on_chip(
     Raises SimulationError when it has too many partitions, is larger than a partition, or runs past the end.
     """
     capacity = PSUM_BYTES if buffer == PSUM else SBUF_BYTES[generation]
-    rows, row = shape[0], int(np.prod(shape[1:], dtype=np.int64)) * dtype.itemsize
+    rows, row = shape[0], prod(shape[1:]) * dtype.itemsize
     what = f"{buffer} tensor {name!r} of shape {list(shape)} {dtype}"
     if rows > PARTITIONS:
         raise fail(f"{what}: {rows} partitions; the hardware has {PARTITIONS}. Dimension 0 is the partition.")
@@ -153,9 +166,13 @@ def _addressed(
 ) -> Allocation:
     partition, start = int(address[0]), int(address[1])
     if partition < 0 or start < 0 or partition + rows > PARTITIONS or start + row > capacity:
-        raise fail(f"{what} at address {address} runs past the end of {buffer} ({capacity} bytes a partition)")
+        raise fail(
+            f"{what} at address {address} runs past the end of {buffer} ({capacity} bytes a partition)"
+        )
     if buffer == PSUM and start % PSUM_BANK_BYTES:
-        raise fail(f"{what} at byte {start}: a PSUM address must start a bank, a multiple of {PSUM_BANK_BYTES}")
+        raise fail(
+            f"{what} at byte {start}: a PSUM address must start a bank, a multiple of {PSUM_BANK_BYTES}"
+        )
     if buffer not in physical:
         physical[buffer] = np.full(PARTITIONS * capacity, 0xFF, np.uint8)
     base = partition * capacity + start

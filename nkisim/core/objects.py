@@ -1,18 +1,21 @@
 """``nl.NKIObject``: user classes as the NKI compiler makes them.
 
 Every class-level name is a field, annotated or not; constructor arguments that are missing are None; mutable
-defaults are copied for each object; ``__post_init__`` is called. A class's own ``__init__`` is respected.
+defaults are copied for each object; ``__post_init__`` is called. All of this holds under ``@dataclass`` too.
+A class's own ``__init__`` is respected.
 """
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import inspect
 from typing import Any
 
 
 class _Meta(type):
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        if any("__init__" in base.__dict__ and _is_user(base) for base in cls.__mro__):
+        if _has_own_init(cls):
             return super().__call__(*args, **kwargs)
         made = cls.__new__(cls)
         for name, value in _bound(cls, args, kwargs).items():
@@ -34,13 +37,26 @@ def fields_of(cls: type) -> dict[str, Any]:
         if not _is_user(base):
             continue
         own = base.__dict__
-        for name in (*own.get("__annotations__", ()), *(n for n, v in own.items() if _is_field(n, v))):
-            found[name] = own.get(name, found.get(name, dataclasses.MISSING))
+        declared = own.get("__dataclass_fields__", {})
+        for name in (*inspect.get_annotations(base), *(n for n, v in own.items() if _is_field(n, v))):
+            default = own.get(name, found.get(name, dataclasses.MISSING))
+            found[name] = declared.get(name, default)
     return found
 
 
 def _is_user(base: type) -> bool:
-    return isinstance(base, _Meta) and base.__name__ != "NKIObject"
+    return isinstance(base, _Meta) and base is not NKIObject
+
+
+def _has_own_init(cls: type) -> bool:
+    """Whether the class, or a base, wrote an ``__init__``; one made by ``@dataclass`` does not count."""
+    inits = (base.__dict__.get("__init__") for base in cls.__mro__ if _is_user(base))
+    return any(init is not None and _written(init) for init in inits)
+
+
+def _written(init: Any) -> bool:
+    code = getattr(init, "__code__", None)
+    return code is None or code.co_filename != "<string>"
 
 
 def _is_field(name: str, value: Any) -> bool:
@@ -69,4 +85,4 @@ def _default(value: Any) -> Any:
         value = value.default
     if value is dataclasses.MISSING:
         return None
-    return type(value)(value) if isinstance(value, list | dict | set) else value
+    return copy.copy(value) if isinstance(value, list | dict | set) else value

@@ -7,6 +7,7 @@ Views never copy. Instructions read and write through :meth:`Tensor.read`, :meth
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,18 @@ class Tensor:
         partitioned: whether dimension 0 is (still) the partition.
     """
 
-    __slots__ = ("__dict__", "address", "array", "buffer", "dtype", "dynamic", "name", "partitioned", "storage")
+    __slots__ = (
+        "__dict__",
+        "_start",
+        "address",
+        "array",
+        "buffer",
+        "dtype",
+        "dynamic",
+        "name",
+        "partitioned",
+        "storage",
+    )
 
     array: Array
     storage: Storage
@@ -57,6 +69,7 @@ class Tensor:
     address: tuple[int, int] | None
     dynamic: Dynamic | SimulationError | None
     partitioned: bool
+    _start: int | None
 
     def __new__(
         cls,
@@ -74,6 +87,9 @@ class Tensor:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        return self.array.shape if self.dynamic is None else self._dynamic_shape()
+
+    def _dynamic_shape(self) -> tuple[int, ...]:
         return self.dynamic.shape if isinstance(self.dynamic, Dynamic) else self.array.shape
 
     @property
@@ -82,33 +98,49 @@ class Tensor:
 
     @property
     def size(self) -> int:
-        return int(np.prod(self.shape, dtype=np.int64))
+        return prod(self.shape)
 
     @property
     def offset(self) -> int:
-        """First element of the view, counted from the start of the allocation."""
-        return (self.start_byte() - self.storage.base) // self.dtype.itemsize
+        """First element of the view, counted from the start of the allocation, partition after partition."""
+        storage, size = self.storage, self.dtype.itemsize
+        first = self.start_byte() - storage.base
+        if storage.pitch is not None:
+            row, byte = divmod(first, storage.pitch)
+            first = row * storage.size + byte
+        return first // size
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Steps of the dimensions in elements of the allocation, as if its partitions followed each other."""
+        storage, size = self.storage, self.dtype.itemsize
+        pitch = storage.pitch
+        if pitch is None or pitch == storage.size:
+            return tuple(stride // size for stride in self.array.strides)
+        return tuple(
+            (stride // pitch * storage.size + stride % pitch) // size if stride >= pitch else stride // size
+            for stride in self.array.strides
+        )
 
     @property
     def pattern(self) -> list[list[int]]:
         """``[[step, count], …]`` in elements."""
-        steps = (stride // self.dtype.itemsize for stride in self.array.strides)
-        return [[step, count] for step, count in zip(steps, self.array.shape, strict=True)]
+        return [[step, count] for step, count in zip(self.strides, self.array.shape, strict=True)]
 
     def get_pattern(self) -> list[list[int]]:
         return self.pattern
 
-    @property
-    def strides(self) -> tuple[int, ...]:
-        return tuple(stride // self.dtype.itemsize for stride in self.array.strides)
-
     def start_byte(self) -> int:
         """Offset of the view's first byte in the storage's bytes."""
-        return int(self.array.ctypes.data - self.storage.raw.ctypes.data)
+        start = self._start
+        if start is None:
+            first: int = self.array.__array_interface__["data"][0]
+            start = self._start = first - self.storage.pointer
+        return start
 
     def row_elements(self) -> int:
         """Elements in one partition."""
-        return int(np.prod(self.array.shape[1:], dtype=np.int64))
+        return prod(self.array.shape[1:] if self.partitioned else self.array.shape)
 
     def __repr__(self) -> str:
         name = f" {self.name!r}" if self.name else ""
@@ -133,22 +165,39 @@ class Tensor:
     def like(self, array: Array, *, dtype: DType | None = None, partitioned: bool | None = None) -> Tensor:
         """Another view of the same allocation."""
         view = object.__new__(Tensor)
-        view.array, view.storage, view.buffer = array, self.storage, self.buffer
+        view.array = array
+        view.storage = self.storage
+        view.buffer = self.buffer
         view.dtype = dtype or self.dtype
-        view.name, view.address, view.dynamic = self.name, self.address, None
+        view.name = self.name
+        view.address = self.address
+        view.dynamic = None
         view.partitioned = self.partitioned if partitioned is None else partitioned
+        view._start = None
         return view
 
     def __getitem__(self, key: Any) -> Tensor:
-        keys = key if isinstance(key, tuple) else (key,)
-        plain = tuple(_plain(k) for k in keys)
-        self._check(plain)
-        drops = bool(plain) and isinstance(plain[0], int | np.integer)
-        found = self.array[plain]
-        if found.ndim == 0 or not isinstance(found, np.ndarray):
-            found = self.array[tuple(slice(k, k + 1 or None) if isinstance(k, int | np.integer) else k for k in plain)]
-            return self.like(found.reshape(1), partitioned=False)
-        return self.like(found, partitioned=self.partitioned and not drops)
+        keys = key if type(key) is tuple else (key,)
+        array = self.array
+        if self.dynamic is not None:
+            raise self._not_indexable()
+        if not _fits(keys, array.shape):
+            keys = tuple([_plain(k) for k in keys])
+            self._check(keys)
+        found = array[keys]
+        if not isinstance(found, np.ndarray) or found.ndim == 0:
+            return self._element(keys)
+        return self.like(found, partitioned=self.partitioned and not (keys and isinstance(keys[0], int)))
+
+    def _element(self, keys: tuple[Any, ...]) -> Tensor:
+        """One element as a view; NumPy would copy it."""
+        found = self.array[tuple([k if k is Ellipsis else slice(k, k + 1 or None) for k in keys])]
+        return self.like(found.reshape(1), partitioned=False)
+
+    def _not_indexable(self) -> SimulationError:
+        if isinstance(self.dynamic, SimulationError):
+            return self.dynamic
+        return fail(f"{self!r} has a dynamic address and cannot be indexed or viewed; index the base tensor")
 
     def _check(self, keys: tuple[Any, ...]) -> None:
         """Indexes must lie in the tensor: NumPy would clip a slice in silence."""
@@ -158,41 +207,57 @@ class Tensor:
             if key is Ellipsis:
                 axis = len(dims) - (len(keys) - position - 1)
                 continue
-            if key is None:
-                raise fail(f"None is no index in NKI; reshape {self!r} instead")
+            if not isinstance(key, int | slice):
+                raise fail(f"{key!r} is no index in NKI (integers, slices, nl.ds, registers and ...)")
             if axis >= len(dims):
-                raise fail(f"too many indexes for {self!r}")
-            low, high = (key.start, key.stop) if isinstance(key, slice) else (key, key)
-            limit = dims[axis] if isinstance(key, slice) else dims[axis] - 1
-            for bound in (low, high):
-                if bound is not None and not (-1 if bound == -1 and low == high else 0) <= bound <= limit:
-                    raise fail(f"index {key} is out of bounds: dimension {axis} of {self!r} has {dims[axis]}")
+                raise fail(f"too many indexes for {self!r}: {len(keys)}")
+            if not _within(key, dims[axis]):
+                raise fail(
+                    f"index {_spelled(key)} is out of bounds: dimension {axis} of {self!r} has {dims[axis]}"
+                )
             axis += 1
 
     def reshape(self, shape: int | Sequence[int], *more: int) -> Tensor:
-        """Another factorisation of the same elements; the view must be contiguous."""
-        dims = (shape, *more) if isinstance(shape, int) else tuple(shape)
-        dims = tuple(int(n) for n in dims)
-        count = int(np.prod([n for n in dims if n != -1], dtype=np.int64))
+        """Another factorisation of the same elements (or, on chip, of the first ones of each partition).
+
+        Raises SimulationError for more elements, and for a view that is not contiguous.
+        """
+        if self.dynamic is not None:
+            raise self._not_indexable()
+        dims = tuple(int(n) for n in ((shape, *more) if isinstance(shape, int) else shape))
         array = self.array
-        if -1 not in dims and count != array.size:
-            if count > array.size or self.buffer in OFF_CHIP:
-                raise fail(f"{self!r} cannot be reshaped to {list(dims)}: other number of elements")
-            array = array.reshape(array.shape[0], -1)[: dims[0], : count // dims[0]]
+        if -1 not in dims and prod(dims) != array.size:
+            array = self._first_elements(dims)
+        return self.like(self._reshaped(array, dims))
+
+    def _first_elements(self, dims: tuple[int, ...]) -> Array:
+        array, count = self.array, prod(dims)
+        per_row = count // dims[0] if dims[0] else 0
+        fits = dims[0] <= array.shape[0] and per_row <= self.row_elements()
+        if self.buffer in OFF_CHIP or not fits:
+            raise fail(f"{self!r} cannot be reshaped to {list(dims)}: other number of elements")
+        return self._reshaped(array, (array.shape[0], -1))[: dims[0], :per_row]
+
+    def _reshaped(self, array: Array, dims: tuple[int, ...]) -> Array:
         try:
-            view = array.view()
-            view.shape = dims
-        except AttributeError:
-            raise fail(f"{self!r} is not contiguous and cannot be reshaped to {list(dims)}") from None
-        return self.like(view)
+            found = array.reshape(dims)
+        except ValueError:
+            raise fail(f"{self!r} cannot be reshaped to {list(dims)}: other number of elements") from None
+        if array.size and not np.may_share_memory(found, array):
+            raise fail(f"{self!r} is not contiguous and cannot be reshaped to {list(dims)}")
+        return found
 
     def view(self, dtype: Any, shape: Sequence[int] | None = None) -> Tensor:
-        """The same bytes read as another element type."""
+        """The same bytes read as another element type; the last dimension takes the change of size."""
+        if self.dynamic is not None:
+            raise self._not_indexable()
         kind = dtype_of(dtype)
-        array = self.array.view(kind.numpy)
-        if shape is not None:
-            array = array.reshape(tuple(shape))
-        return self.like(array, dtype=kind)
+        try:
+            array = self.array.view(kind.numpy)
+        except ValueError as error:
+            raise fail(f"{self!r} cannot be viewed as {kind}: {error}") from None
+        view = self.like(array, dtype=kind)
+        return view if shape is None else view.reshape(tuple(shape))
 
     def broadcast_to(self, shape: Sequence[int]) -> Tensor:
         return self.like(np.broadcast_to(self.array, tuple(shape)))
@@ -214,19 +279,34 @@ class Tensor:
     ) -> Tensor:
         """The elements an access pattern names; see :mod:`.access`."""
         kind = self.dtype if dtype is None else dtype_of(dtype)
-        start = scalar_value(offset) if offset is not None else 0
+        start = offset if type(offset) is int else scalar_value(offset or 0)
+        if self.dynamic is not None:
+            raise self._not_indexable()
         if scalar_offset is not None or vector_offset is not None:
-            if vector_offset is not None and indirect_dim != 0:
-                raise fail("vector_offset works on dimension 0 only")
-            view = self.like(self.array, dtype=kind, partitioned=True)
-            view.dynamic = Dynamic(self, pattern, start, kind, scalar_offset, vector_offset, indirect_dim)
-            return view
+            return self._dynamic_ap(pattern, start, kind, scalar_offset, vector_offset, indirect_dim)
         try:
-            return self.like(static_view(self, pattern, start, kind), dtype=kind, partitioned=True)
+            array, first = static_view(self, pattern, start, kind)
         except SimulationError as error:
-            view = self.like(np.zeros(tuple(int(n) for _, n in pattern), kind.numpy), dtype=kind, partitioned=True)
+            shape = tuple(int(count) for _, count in pattern)
+            view = self.like(np.broadcast_to(np.zeros((), kind.numpy), shape), dtype=kind, partitioned=True)
             view.dynamic = error
             return view
+        view = self.like(array, dtype=kind, partitioned=True)
+        view._start = first
+        return view
+
+    def _dynamic_ap(
+        self, pattern: Pattern, offset: int, dtype: DType, scalar: Any, vector: Any, axis: int
+    ) -> Tensor:
+        if scalar is not None and vector is not None:
+            raise fail("an access pattern takes scalar_offset or vector_offset, not both")
+        if vector is not None and axis != 0:
+            raise fail(f"vector_offset works on dimension 0 only, indirect_dim is {axis}")
+        if not 0 <= axis < self.array.ndim:
+            raise fail(f"indirect_dim {axis} is no dimension of {self!r}")
+        view = self.like(self.array, dtype=dtype, partitioned=True)
+        view.dynamic = Dynamic(self, pattern, offset, dtype, scalar, vector, axis)
+        return view
 
     # -- bytes --------------------------------------------------------------------------------------
 
@@ -239,7 +319,7 @@ class Tensor:
             if isinstance(self.dynamic, SimulationError):
                 raise self.dynamic
             array, _ = self.dynamic.get()
-        return array if self.partitioned else array[None]
+        return array if self.partitioned else array[None]  # type: ignore[no-any-return]
 
     def read(self) -> Array:
         """The elements as float32, with the partition dimension first."""
@@ -269,7 +349,7 @@ class Tensor:
         """Poison what a partial first write leaves, and note the write for PSUM accumulation."""
         storage = self.storage
         if storage.fresh:
-            if self.array.nbytes == storage.raw.nbytes:
+            if self.array.nbytes == storage.raw.nbytes and 0 not in self.array.strides:
                 storage.fresh = False
             else:
                 storage.poison()
@@ -292,9 +372,47 @@ class Tensor:
 
 def _plain(key: Any) -> Any:
     """An index as NumPy takes it; registers and one-element tensors give their present value."""
+    if isinstance(key, slice):
+        if all(bound is None or type(bound) is int for bound in (key.start, key.stop, key.step)):
+            return key
+        bounds = (key.start, key.stop, key.step)
+        return slice(*(bound if bound is None else scalar_value(bound) for bound in bounds))
     if isinstance(key, Slice):
         return key.resolve()
-    return scalar_value(key) if isinstance(key, Register | Tensor) else key
+    return scalar_value(key) if isinstance(key, Register | Tensor | np.integer) else key
+
+
+def _fits(keys: tuple[Any, ...], dims: tuple[int, ...]) -> bool:
+    """Whether these are plain integers and forward slices in the tensor; the usual case, found quickly."""
+    if len(keys) > len(dims):
+        return False
+    for key, size in zip(keys, dims, strict=False):
+        if type(key) is slice:
+            start, stop = key.start, key.stop
+            if start is not None and (type(start) is not int or not 0 <= start <= size):
+                return False
+            if stop is not None and (type(stop) is not int or not 0 <= stop <= size):
+                return False
+            if key.step is not None and (type(key.step) is not int or key.step < 1):
+                return False
+        elif type(key) is not int or not 0 <= key < size:
+            return False
+    return True
+
+
+def _within(key: Any, size: int) -> bool:
+    """Whether an index lies in a dimension; an integer may count from the end, bounds of slices may not."""
+    if isinstance(key, int):
+        return -size <= key < size
+    bounds = (key.start, key.stop)
+    return all(bound is None or 0 <= bound <= size for bound in bounds)
+
+
+def _spelled(key: Any) -> str:
+    if isinstance(key, int):
+        return str(key)
+    parts = (key.start, key.stop) if key.step is None else (key.start, key.stop, key.step)
+    return ":".join("" if part is None else str(part) for part in parts)
 
 
 def from_storage(allocation: Allocation, dtype: DType, buffer: str, name: str = "") -> Tensor:
@@ -303,6 +421,7 @@ def from_storage(allocation: Allocation, dtype: DType, buffer: str, name: str = 
     tensor.array, tensor.storage = allocation.array, allocation.storage
     tensor.dtype, tensor.buffer, tensor.name = dtype, buffer, name
     tensor.address, tensor.dynamic, tensor.partitioned = None, None, True
+    tensor._start = allocation.storage.base
     return tensor
 
 
@@ -311,7 +430,9 @@ def allocate(
 ) -> Tensor:
     """A new tensor; shared HBM of one name (or one call site) is the same bytes on all cores."""
     if buffer in OFF_CHIP:
-        allocation = _shared(shape, dtype, name) if buffer == SHARED_HBM else off_chip(shape, dtype, buffer, name)
+        allocation = (
+            _shared(shape, dtype, name) if buffer == SHARED_HBM else off_chip(shape, dtype, buffer, name)
+        )
     elif buffer in (SBUF, PSUM):
         core = state.running()
         allocation = on_chip(shape, dtype, buffer, name, address, core.physical, state.generation)
