@@ -11,4 +11,8 @@ from .constants import scalar_engine as scalar_engine
 from .constants import tensor_engine as tensor_engine
 from .constants import unknown_engine as unknown_engine
 from .constants import vector_engine as vector_engine
+from .cores import core_barrier as core_barrier
+from .cores import sendrecv as sendrecv
+from .dma import dma_compute as dma_compute
+from .dma import dma_copy as dma_copy
 from .matmul import nc_matmul as nc_matmul
