@@ -16,3 +16,14 @@ from .cores import sendrecv as sendrecv
 from .dma import dma_compute as dma_compute
 from .dma import dma_copy as dma_copy
 from .matmul import nc_matmul as nc_matmul
+from .mx import nc_matmul_mx as nc_matmul_mx
+from .mx import quantize_mx as quantize_mx
+from .registers import register_alloc as register_alloc
+from .registers import register_load as register_load
+from .registers import register_move as register_move
+from .registers import register_store as register_store
+from .shuffle import local_gather as local_gather
+from .shuffle import nc_n_gather as nc_n_gather
+from .shuffle import nc_stream_shuffle as nc_stream_shuffle
+from .transpose import dma_transpose as dma_transpose
+from .transpose import nc_transpose as nc_transpose

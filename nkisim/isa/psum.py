@@ -26,7 +26,7 @@ def multiply_into(dst: Tensor, left: Array, right: Array, name: str) -> None:
 
     Raises SimulationError when ``dst`` has another size.
     """
-    dst = _resolved(dst)
+    dst = resolved(dst)
     into = dst.array if dst.partitioned else dst.array[None]
     rows, columns = left.shape[1], right.shape[1]
     if into.shape[0] != rows or into.size != rows * columns:
@@ -44,7 +44,7 @@ def multiply_into(dst: Tensor, left: Array, right: Array, name: str) -> None:
     _accumulate(into, result, seen, dst)
 
 
-def _resolved(dst: Tensor) -> Tensor:
+def resolved(dst: Tensor) -> Tensor:
     """The destination with a dynamic address looked up."""
     if isinstance(dst.dynamic, SimulationError):
         raise dst.dynamic
