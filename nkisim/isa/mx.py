@@ -3,7 +3,7 @@
 A packed element holds four values, the first in the lowest bits. One scale, a byte s that stands for
 ``2 ** (s - 127)``, belongs to 8 partitions × 4 values. Scales of a tile of up to 32 partitions lie dense, in
 partitions 0 … P/8 - 1. Those of a larger tile lie in partitions 0..3 of each quadrant of 32, counted from the
-scale tile's first partition, which may be 0, 4, 8 or 12 of a quadrant: so four tiles can share one allocation.
+scale tile's first partition, which may be 0, 4, 8 or 12 of a quadrant: four tiles can share an allocation.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ PACKED = (*BYTES, dtypes.float4_e2m1fn_x4)
 NIBBLES = np.arange(16, dtype=np.uint8).view(ml_dtypes.float4_e2m1fn).astype(np.float32)
 MOVING_LIMIT = {dtypes.float32: 512, dtypes.bfloat16: 1024}
 scale_shift = 0
-"""Added to the scales that ``quantize_mx`` picks: 0 as kernels of this release expect, 1 as of release 2.32."""
+"""Added to the scales that ``quantize_mx`` picks: 0 as kernels of 2.28 expect, 1 as 2.32 has it."""
 
 
 @instruction
@@ -55,9 +55,10 @@ def nc_matmul_mx(
 
     Args:
         dst: PSUM, float32 or bfloat16 (added in float32).
-        stationary, moving: SBUF, float8_e4m3fn_x4, float8_e5m2_x4 or float4_e2m1fn_x4, which may differ; 32, 64,
-            96 or 128 partitions; up to 128 elements, an even number, and 512 (1024 for a bfloat16 ``dst``).
-        stationary_scale, moving_scale: SBUF, uint8; as the module says; columns beyond the operand's are unused.
+        stationary, moving: SBUF, float8_e4m3fn_x4, float8_e5m2_x4 or float4_e2m1fn_x4, which may differ; 32,
+            64, 96 or 128 partitions; an even number of up to 128 elements, and up to 512 (1024 for a bfloat16
+            ``dst``).
+        stationary_scale, moving_scale: SBUF, uint8, as the module says; further columns are unused.
         tile_position, tile_size: rows of the array of processing elements, as (row, 0) and (rows, 128).
 
     Raises SimulationError on other generations, and when types, sizes, buffers or scales do not fit.
@@ -70,7 +71,8 @@ def nc_matmul_mx(
     rows, columns = left.shape[0] // 4, left.shape[1]
     if left.shape[0] != right.shape[0]:
         raise fail(
-            f"nisa.nc_matmul_mx: stationary is a {stationary!r}, moving a {moving!r}; their partitions must match"
+            f"nisa.nc_matmul_mx: stationary is a {stationary!r}, moving a {moving!r}; their partitions "
+            "must match"
         )
     check_tile("nc_matmul_mx", tile_position, tile_size, rows, columns)
     if tile_size and int(tile_size[1]) != 128:
@@ -143,7 +145,8 @@ def unpack(raw: Array, dtype: DType) -> Array:
     data = np.ascontiguousarray(raw).reshape(raw.shape[0], -1).view(np.uint8)
     if dtype is dtypes.float4_e2m1fn_x4:
         halves = np.stack((data & 15, data >> 4), axis=-1)
-        return NIBBLES.take(halves).reshape(raw.shape[0], -1, 4)
+        values: Array = NIBBLES.take(halves)
+        return values.reshape(raw.shape[0], -1, 4)
     narrow = BYTES[dtype]
     return dtypes.up(data.view(narrow.numpy), narrow).reshape(raw.shape[0], -1, 4)
 
@@ -162,7 +165,8 @@ def _scaled(tensor: Tensor, scale: Tensor, what: str) -> Array:
     if scales.shape[1] < columns:
         raise fail(f"nisa.nc_matmul_mx: {what}_scale is a {scale!r}; {what} has {columns} columns")
     values *= np.repeat(_factors(scales), GROUP, axis=0)[:, :, None]
-    return values.transpose(0, 2, 1).reshape(rows * 4, columns)
+    flat: Array = values.transpose(0, 2, 1).reshape(rows * 4, columns)
+    return flat
 
 
 def _factors(scales: Array) -> Array:
@@ -174,8 +178,8 @@ def _choose(values: Array, dtype: DType) -> Array:
     """A scale for each group, ``[P / 8, F / 4]``."""
     bits = np.ascontiguousarray(values, dtype=np.float32).view(np.uint32)
     exponents = (bits >> 23 & 255).astype(np.int32).reshape(len(values) // GROUP, GROUP, -1, 4)
-    top: Array = exponents.max(axis=(1, 3)) - LARGEST[dtype][0] + scale_shift
-    return np.maximum(top, 0).astype(np.uint8)
+    scales: Array = np.maximum(exponents.max(axis=(1, 3)) - LARGEST[dtype][0] + scale_shift, 0)
+    return scales.astype(np.uint8)
 
 
 def _encode(values: Array, scales: Array, dtype: DType) -> Array:
@@ -183,7 +187,8 @@ def _encode(values: Array, scales: Array, dtype: DType) -> Array:
     largest = np.float32(LARGEST[dtype][1])
     codes = np.empty(values.shape, BYTES[dtype].numpy)
     dtypes.store(codes, np.clip(np.ldexp(values, shift), -largest, largest), BYTES[dtype])
-    return codes.view(np.uint8).view(dtype.numpy)
+    packed: Array = codes.view(np.uint8).view(dtype.numpy)
+    return packed
 
 
 # -- scales -------------------------------------------------------------------------------------------
@@ -209,22 +214,23 @@ def scale_places(scale: Tensor, rows: int, name: str, what: str) -> Array:
     quadrants, each = (1, rows // GROUP) if rows <= 32 else (rows // 32, 4)
     if first + (quadrants - 1) * 32 + each > storage.rows:
         raise fail(
-            f"nisa.{name}: {what} is a {scale!r} of an allocation with {storage.rows} partitions; scales of {rows} "
-            f"partitions end at partition {first + (quadrants - 1) * 32 + each}"
+            f"nisa.{name}: {what} is a {scale!r} of an allocation with {storage.rows} partitions; scales of "
+            f"{rows} partitions end at partition {first + (quadrants - 1) * 32 + each}"
         )
-    return np.ndarray(
+    places: Array = np.ndarray(
         (quadrants, each, *array.shape[1:]),
         np.uint8,
         buffer=storage.raw,
         offset=scale.start_byte(),
         strides=(32 * storage.pitch, storage.pitch, *array.strides[1:]),
     )
+    return places
 
 
 def _write_scales(dst_scale: Tensor, scales: Array, rows: int) -> None:
     places = scale_places(dst_scale, rows, "quantize_mx", "dst_scale")
     if places.size != scales.size:
         raise fail(
-            f"nisa.quantize_mx: dst_scale is a {dst_scale!r}; there are {scales.shape[1]} scales for a partition"
+            f"nisa.quantize_mx: dst_scale is a {dst_scale!r}; a partition has {scales.shape[1]} scales"
         )
     places[...] = scales.reshape(places.shape)

@@ -69,7 +69,7 @@ def _mask(given: Sequence[int]) -> Array:
     mask = np.array([int(entry) for entry in given])
     if mask.shape != (QUADRANT,) or not (((mask >= 0) & (mask < QUADRANT)) | (mask == KEEP)).all():
         raise fail(
-            f"nisa.nc_stream_shuffle: shuffle_mask is {list(given)}; it has 32 entries, 0..31 or {KEEP} (keep)"
+            f"nisa.nc_stream_shuffle: shuffle_mask is {list(given)}; it has 32 entries, 0..31 or {KEEP}"
         )
     return mask
 
@@ -172,7 +172,7 @@ def _check_gather(dst: Tensor, source: Tensor, index: Tensor, count: int, each: 
     rows = _partitions(source)
     if rows != _partitions(index) or rows % CORE_ROWS:
         raise fail(
-            f"nisa.local_gather: src_buffer is a {source!r}, index a {index!r}; their partitions must match and "
+            f"nisa.local_gather: src_buffer is a {source!r}, index a {index!r}; partitions must match and "
             f"be a multiple of {CORE_ROWS}"
         )
     if index.dtype is not dtypes.uint16:
@@ -181,9 +181,7 @@ def _check_gather(dst: Tensor, source: Tensor, index: Tensor, count: int, each: 
         raise fail(f"nisa.local_gather: num_elem_per_idx is {each}; it is one of {GATHER_SIZES}")
     most = min(index.size // rows * CORE_ROWS, 4096)
     if not 0 < count <= most:
-        raise fail(
-            f"nisa.local_gather: {count} indices for a group of {CORE_ROWS} partitions, the most is {most}"
-        )
+        raise fail(f"nisa.local_gather: {count} indices for {CORE_ROWS} partitions, the most is {most}")
     if dst.dtype is not source.dtype:
         raise fail(
             f"nisa.local_gather: src_buffer is {source.dtype}, dst is {dst.dtype}; they must be the same"
