@@ -84,7 +84,7 @@ def _on_chip(tensor: Tensor, pattern: Pattern, offset: int, size: int) -> tuple[
 
 def _uneven(tensor: Tensor, pattern: Pattern, row: int) -> SimulationError:
     return fail(
-        f"access pattern {[list(pair) for pair in pattern]} on {tensor!r}: the first step is {pattern[0][0]} and "
+        f"access pattern {[list(pair) for pair in pattern]} on {tensor!r}: its first step, {pattern[0][0]}, "
         f"must be a multiple of the {row} elements of a partition"
     )
 

@@ -98,7 +98,7 @@ def run(
         return function(*args, **kwargs)
     count = int(np.prod(grid, dtype=np.int64)) if grid else 1
     arguments = Arguments(count)
-    state.generation = target_generation(platform)
+    before, state.generation = state.generation, target_generation(platform)
     state.shared = {}
     cores = [Core(index, count, grid) for index in range(count)]
     try:
@@ -107,7 +107,7 @@ def run(
             return arguments.finish(merged(results))
     finally:
         state.core = state.launch = None
-        state.shared = {}
+        state.shared, state.generation = {}, before
 
 
 def _run_cores(
