@@ -59,7 +59,12 @@ def vector(value: Any, like: Array, instruction_name: str, what: str) -> Any:
     if isinstance(value, Register):
         return F32(value.value)
     if not isinstance(value, Tensor):
-        return F32(value)
+        scalar = F32(value)
+        if type(scalar) is not F32:
+            raise fail(
+                f"nisa.{instruction_name}: {what} must be a number or a tensor, it is a {type(value).__name__}"
+            )
+        return scalar
     read = value.read()
     rows = like.shape[0]
     if read.size != read.shape[0] or read.shape[0] < rows:
