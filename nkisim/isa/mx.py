@@ -195,7 +195,7 @@ def _encode(values: Array, scales: Array, dtype: DType) -> Array:
 
 
 def scale_places(scale: Tensor, rows: int, name: str, what: str) -> Array:
-    """The bytes ``[rows / 8, …]`` that hold the scales of a tile of so many partitions, without copying if dense.
+    """The bytes ``[rows / 8, …]`` that hold the scales of a tile of so many partitions, as a view.
 
     They are looked up in the allocation, as the scale tile may be a slice of four of its partitions.
     Raises SimulationError for another type or first partition, or when the allocation ends too early.
@@ -208,9 +208,7 @@ def scale_places(scale: Tensor, rows: int, name: str, what: str) -> Array:
         storage.poison()
     first = (scale.start_byte() - storage.base) // storage.pitch
     if first % 32 not in (0, 4, 8, 12):
-        raise fail(
-            f"nisa.{name}: {what}, a {scale!r}, starts at partition {first}; allowed: 0, 4, 8, 12 of 32"
-        )
+        raise fail(f"nisa.{name}: {what}, a {scale!r}, starts at partition {first}, not at 0, 4, 8, 12 of 32")
     quadrants, each = (1, rows // GROUP) if rows <= 32 else (rows // 32, 4)
     if first + (quadrants - 1) * 32 + each > storage.rows:
         raise fail(
