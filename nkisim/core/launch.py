@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .arguments import Arguments
+from .blas import one_thread
 from .context import Core, state, target_generation
 from .errors import SimulationError, location
 from .tensor import Tensor
@@ -102,7 +103,7 @@ def run(
     state.shared = {}
     cores = [Core(index, count, grid) for index in range(count)]
     try:
-        with np.errstate(all="ignore"):
+        with one_thread(), np.errstate(all="ignore"):
             results = _run_cores(function, cores, arguments, args, kwargs)
             return arguments.finish(merged(results))
     finally:
