@@ -9,7 +9,7 @@ import numpy as np
 from ..core.context import state
 from ..core.dtypes import Array, DType
 from ..core.errors import SimulationError, fail, location
-from ..core.memory import SBUF, SHARED_HBM
+from ..core.memory import OFF_CHIP, SBUF
 from ..core.tensor import Tensor
 from .common import instruction, operand
 from .constants import engine as engines
@@ -107,7 +107,8 @@ def core_barrier(data: Any, cores: Any, engine: Any = engines.unknown, name: str
     """Wait until all of ``cores`` are here. With one core it does nothing.
 
     Args:
-        data: the shared HBM that the cores wrote. cores: ``(0, 1)``, or the core itself. engine: no effect.
+        data: what the cores wrote; documented as shared HBM, SBUF is taken too, as kernels in use pass it.
+        cores: ``(0, 1)``, or the core itself. engine: no effect.
 
     Raises SimulationError for other cores than the launch's, for another buffer, before gen3 with two cores,
     and when a core never comes (a deadlock).
@@ -116,7 +117,7 @@ def core_barrier(data: Any, cores: Any, engine: Any = engines.unknown, name: str
     group = tuple(sorted({int(rank) for rank in np.atleast_1d(cores)}))
     if launch is None or core is None:
         return
-    operand(data, "core_barrier", "data", (SHARED_HBM,))
+    operand(data, "core_barrier", "data", (*OFF_CHIP, SBUF))
     count = len(launch.cores)
     if not group or core.index not in group or group[-1] >= count or group[0] < 0:
         raise fail(f"nisa.core_barrier: cores are {group}, on core {core.index} of a launch with {count}")
