@@ -86,7 +86,7 @@ def test_bitvec_works_on_bits(op: Any, function: Any) -> None:
 
 
 @pytest.mark.parametrize(("make", "message"), [
-    (lambda: (sbuf((4, 4)), tile(np.ones((4, 4)), "float32"), np.ones((4, 4)), nl.add), "data2 must be a tensor"),
+    (lambda: (sbuf((4, 4)), sbuf((4, 4)), np.ones((4, 4)), nl.add), "data2 must be a tensor"),
     (lambda: (sbuf((4, 4)), hbm(np.ones((4, 4)), "float32"), sbuf((4, 4)), nl.add), "data1 is a hbm tensor"),
     (lambda: (sbuf((4, 4)), sbuf((4, 4)), sbuf((4, 5)), nl.add), "both must match"),
     (lambda: (sbuf((4, 4)), sbuf((4, 4)), sbuf((3, 4)), nl.add), "both must match"),
@@ -139,10 +139,9 @@ def test_tensor_scalar_comparison_into_integers() -> None:
 
 def test_tensor_scalar_bits() -> None:
     a = RANDOM.integers(0, 2**32, (4, 5), np.uint32)
+    masks = tile([[3], [5], [7], [255]], "int32")
     dst = sbuf((4, 5), "uint32")
-    nisa.tensor_scalar(
-        dst, tile(a), nl.right_shift, 7, op1=nl.bitwise_and, operand1=tile([[3], [5], [7], [255]], "int32")
-    )
+    nisa.tensor_scalar(dst, tile(a), nl.right_shift, 7, op1=nl.bitwise_and, operand1=masks)
     np.testing.assert_array_equal(raw(dst), (a >> 7) & np.uint32([[3], [5], [7], [255]]))
     nisa.tensor_scalar(dst, tile(a), nl.invert, None)
     np.testing.assert_array_equal(raw(dst), ~a)
@@ -186,7 +185,7 @@ def test_scalar_tensor_tensor(reverse: bool) -> None:
 def test_scalar_tensor_tensor_checks() -> None:
     with pytest.raises(SimulationError, match="data and operand1 are both in PSUM"):
         nisa.scalar_tensor_tensor(sbuf((4, 4)), psum((4, 4)), nl.add, 1.0, nl.add, psum((4, 4)))
-    with pytest.raises(SimulationError, match="op0 is nl.bitwise_or"):
+    with pytest.raises(SimulationError, match=r"op0 is nl\.bitwise_or"):
         nisa.scalar_tensor_tensor(sbuf((4, 4)), sbuf((4, 4)), nl.bitwise_or, 1, nl.add, sbuf((4, 4)))
     with pytest.raises(SimulationError, match="operand1 must be a tensor"):
         nisa.scalar_tensor_tensor(sbuf((4, 4)), sbuf((4, 4)), nl.add, 1, nl.add, 2.0)
