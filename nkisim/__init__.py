@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from .core.errors import SimulationError as SimulationError
     from .kernel import jit as jit
     from .kernel import simulate as simulate
+    from .core.trace import trace as trace
 
-_LATER = {"SimulationError": "core.errors", "jit": "kernel", "simulate": "kernel"}
+_LATER = {"SimulationError": "core.errors", "jit": "kernel", "simulate": "kernel", "trace": "core.trace"}
 
 
 def __getattr__(name: str) -> object:

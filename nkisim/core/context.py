@@ -29,7 +29,7 @@ class Core:
         index, count: which of how many. grid: the launch grid; ndim is 0 without one.
         activation_accumulators, vector_accumulators: float32 ``[128, 1]``, they live across instructions.
         physical: the memories that addressed tensors share. sites: allocations so far by call site.
-        random: the core's random numbers.
+        random: the core's random numbers. busy: inside an instruction that listeners were told of.
     """
 
     def __init__(self, index: int, count: int, grid: tuple[int, ...]) -> None:
@@ -41,20 +41,26 @@ class Core:
         self.physical: dict[str, Array] = {}
         self.sites: dict[Any, int] = {}
         self.random = np.random.default_rng(index)
+        self.busy = False
         self.done = False
         self.waits_for: Callable[[], bool] | None = None
         self.waits_at = ""
 
 
 class State:
-    """What is global to a simulation: the running core, the target's generation, and who listens."""
+    """What is global to a simulation: the running core, the target's generation, and who listens.
+
+    ``listeners`` are told of each instruction before it runs (function, positional, keyword arguments), and
+    ``allocations`` of each new on-chip storage with its address.
+    """
 
     def __init__(self) -> None:
         self.core: Core | None = None
         self.launch: Any = None
         self.shared: dict[Any, Any] = {}
         self.generation = 3
-        self.listeners: list[Callable[[str, dict[str, Any]], None]] = []
+        self.listeners: list[Callable[[Callable[..., Any], Any, dict[str, Any]], None]] = []
+        self.allocations: list[Callable[[Any, tuple[int, int] | None], None]] = []
         self._standby = Core(0, 1, ())
 
     def running(self) -> Core:

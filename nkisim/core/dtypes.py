@@ -186,8 +186,6 @@ def _to_integer(values: Array, dtype: DType) -> Array:
     """Nearest integer, ties to even, saturated; NaN gives 0. Only 64-bit limits are not exact as floats."""
     low, high = dtype.limits
     rounded = np.rint(values.astype(np.float64))
-    rounded[np.isnan(rounded)] = 0.0
-    converted: Array = np.clip(rounded, low, high).astype(dtype.numpy)
-    if dtype.itemsize == 8:
-        converted[rounded >= high] = high
-    return converted
+    rounded = np.where(np.isnan(rounded), 0.0, rounded)
+    converted = np.clip(rounded, low, high).astype(dtype.numpy)
+    return np.where(rounded >= high, dtype.numpy.type(high), converted) if dtype.itemsize == 8 else converted

@@ -36,7 +36,7 @@ class Storage:
             allocation in ``raw``. rows, size: partitions, and bytes of one of them (1 and all, for HBM).
         fresh: nothing was written or read yet, so that the bytes are not even poisoned.
         written: for PSUM a flag for each byte that an instruction wrote, made when first needed;
-        regions: the PSUM regions that a matmul has written as a whole. watch: goes when the storage goes.
+        regions: the PSUM regions that a matmul has written as a whole. watch, mark: a trace's.
     """
 
     __slots__ = (
@@ -45,6 +45,7 @@ class Storage:
         "buffer",
         "dtype",
         "fresh",
+        "mark",
         "name",
         "pitch",
         "raw",
@@ -78,6 +79,7 @@ class Storage:
         self.written: Array | None = None
         self.regions: set[Any] = set()
         self.watch: Any = None
+        self.mark: Any = None
         self._pointer: int | None = None
 
     @property

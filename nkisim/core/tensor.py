@@ -440,6 +440,9 @@ def allocate(
         raise fail(f"unknown buffer {buffer!r}; there are {', '.join((SBUF, PSUM, *OFF_CHIP))}")
     tensor = from_storage(allocation, dtype, buffer, name)
     tensor.address = address
+    if state.allocations and buffer not in OFF_CHIP:
+        for listener in state.allocations:
+            listener(allocation.storage, address)
     return tensor
 
 

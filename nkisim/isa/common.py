@@ -29,10 +29,9 @@ def instruction(function: Function) -> Function:
 
     @functools.wraps(function)
     def issue(*args: Any, **kwargs: Any) -> Any:
-        if state.listeners:
-            for listener in state.listeners:
-                listener(name, {"args": args, **kwargs})
         try:
+            if state.listeners:
+                return _told(function, args, kwargs)
             return function(*args, **kwargs)
         except SimulationError:
             raise
@@ -40,6 +39,20 @@ def instruction(function: Function) -> Function:
             raise fail(f"nisa.{name}: {error}") from error
 
     return issue  # type: ignore[return-value]
+
+
+def _told(function: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
+    """Run it with listeners; instructions that it is made of are not told."""
+    core = state.running()
+    if core.busy:
+        return function(*args, **kwargs)
+    core.busy = True
+    try:
+        for listener in state.listeners:
+            listener(function, args, kwargs)
+        return function(*args, **kwargs)
+    finally:
+        core.busy = False
 
 
 def operand(tensor: Any, instruction_name: str, what: str, buffers: tuple[str, ...] = ON_CHIP) -> Tensor:

@@ -121,7 +121,7 @@ def test_a_core_that_returned_leaves_the_other_waiting():
         if state.core.index == 0:
             meet("message", lambda: False)
 
-    with pytest.raises(SimulationError, match="core 0 waits for message at .*; core 1 has returned"):
+    with pytest.raises(SimulationError, match=r"core 0 waits for message at .*; core 1 has returned"):
         run(kernel, (2,), [], {})
 
 

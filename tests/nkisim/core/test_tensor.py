@@ -409,7 +409,7 @@ def test_tensors_are_true_and_equal_only_themselves():
     tensor = Tensor((2, 2), "float32")
     assert tensor
     assert tensor != None  # noqa: E711 - kernels write this
-    assert tensor == tensor  # noqa: PLR0124
+    assert tensor == tensor
     assert tensor != tensor[:]
     assert len({tensor, tensor}) == 1
 
