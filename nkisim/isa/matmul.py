@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 
 from ..core import dtypes
 from ..core.context import state
-from ..core.dtypes import Array, DType
+from ..core.dtypes import Array
 from ..core.errors import fail
 from ..core.memory import PSUM, SBUF
 from ..core.tensor import Tensor
@@ -16,10 +17,11 @@ from .common import instruction, operand
 from .constants import matmul_perf_mode
 from .psum import multiply_into
 
-FLOAT8S = (dtypes.float8_e4m3, dtypes.float8_e5m2)
-WIDE = (dtypes.float32, dtypes.tfloat32)
-INPUTS = (*FLOAT8S, dtypes.float8_e4m3fn, dtypes.bfloat16, dtypes.float16, *WIDE)
-MOVING_LIMIT = {dtypes.float32: 4096, dtypes.bfloat16: 8192}
+# Types by name: looking up a string is much faster than comparing element types.
+FLOAT8S = dict.fromkeys(("float8_e4m3", "float8_e5m2"))
+WIDE = dict.fromkeys(("float32", "tfloat32"))
+INPUTS = dict.fromkeys((*FLOAT8S, "float8_e4m3fn", "bfloat16", "float16", *WIDE))
+MOVING_LIMIT = {"float32": 4096, "bfloat16": 8192}
 """Largest free size of ``moving`` on gen4, by the destination's type; before, it is 512."""
 
 
@@ -54,7 +56,7 @@ def nc_matmul(
 
     Raises SimulationError when a limit is exceeded, sizes differ, or buffers or types are not allowed.
     """
-    mode = matmul_perf_mode(perf_mode)
+    mode = perf_mode if isinstance(perf_mode, matmul_perf_mode) else matmul_perf_mode(perf_mode)
     _check_types(dst, stationary, moving, mode)
     left, right = _matrix(stationary, mode, "stationary"), _matrix(moving, mode, "moving")
     if left.shape[0] != right.shape[0]:
@@ -79,7 +81,7 @@ def _check_types(dst: Tensor, stationary: Tensor, moving: Tensor, mode: matmul_p
     for tensor, what in ((stationary, "stationary"), (moving, "moving")):
         operand(tensor, "nc_matmul", what, (SBUF,))
         _allowed(tensor, what, FLOAT8S if doubled else INPUTS, " with double_row" if doubled else "")
-    first, second = stationary.dtype, moving.dtype
+    first, second = stationary.dtype.name, moving.dtype.name
     if (first in WIDE) != (second in WIDE):
         raise fail(
             f"nisa.nc_matmul: stationary is {first}, moving is {second}; float32 and tfloat32 mix with each "
@@ -89,10 +91,9 @@ def _check_types(dst: Tensor, stationary: Tensor, moving: Tensor, mode: matmul_p
         raise fail("nisa.nc_matmul: perf_mode double_row needs NeuronCore-v3 or newer")
 
 
-def _allowed(tensor: Tensor, what: str, types: tuple[DType, ...], when: str) -> None:
-    if tensor.dtype not in types:
-        names = ", ".join(dtype.name for dtype in types)
-        raise fail(f"nisa.nc_matmul: {what} is a {tensor!r}; allowed types{when}: {names}")
+def _allowed(tensor: Tensor, what: str, types: Collection[str], when: str) -> None:
+    if tensor.dtype.name not in types:
+        raise fail(f"nisa.nc_matmul: {what} is a {tensor!r}; allowed types{when}: {', '.join(types)}")
 
 
 def _matrix(tensor: Tensor, mode: matmul_perf_mode, what: str) -> Array:
@@ -107,9 +108,9 @@ def _matrix(tensor: Tensor, mode: matmul_perf_mode, what: str) -> Array:
 
 def _check_dst(dst: Tensor, columns: int) -> None:
     newest = state.generation >= 4
-    types = tuple(MOVING_LIMIT) if newest else (dtypes.float32,)
-    _allowed(dst, "dst", types, f" on gen{state.generation}")
-    limit = MOVING_LIMIT[dst.dtype] if newest else 512
+    if newest or dst.dtype is not dtypes.float32:
+        _allowed(dst, "dst", MOVING_LIMIT if newest else ("float32",), f" on gen{state.generation}")
+    limit = MOVING_LIMIT[dst.dtype.name] if newest else 512
     if columns > limit:
         raise fail(f"nisa.nc_matmul: moving has {columns} elements in a partition, the most is {limit}")
 
@@ -120,6 +121,8 @@ def check_tile(name: str, position: Any, size: Any, rows: int, columns: int) -> 
     A part is 32 (from gen3 on), 64 or 128 wide; sizes between take the next of these.
     Raises SimulationError when it does not fit.
     """
+    if not position and not size and columns <= 128:
+        return
     if bool(position) != bool(size):
         raise fail(f"nisa.{name}: tile_position and tile_size must be given together")
     starts, sizes = (position, size) if size else ((0, 0), (128, 128))

@@ -64,8 +64,10 @@ def _seen(dst: Tensor, into: Array) -> bool | Array:
     """Whether a matmul has written these elements: all, none, or a flag for each; from now on it has."""
     storage = dst.storage
     regions = storage.regions
+    if WHOLE in regions:
+        return True
     region = (dst.start_byte(), into.shape, into.strides, into.itemsize)
-    if WHOLE in regions or region in regions:
+    if region in regions:
         return True
     fresh = not regions
     if fresh and into.nbytes == storage.rows * storage.size:
