@@ -204,3 +204,10 @@ def test_dma_transpose_checks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(state, "generation", 2)
     with pytest.raises(SimulationError, match=r"hwdge needs NeuronCore-v3"):
         nisa.dma_transpose(dst, src, dge_mode=nisa.dge_mode.hwdge)
+
+
+def test_vector_engine_in_place() -> None:
+    values = RNG.standard_normal((32, 32)).astype(np.float32)
+    both = tile(values)
+    nisa.nc_transpose(both, both, engine=nisa.vector_engine)
+    np.testing.assert_array_equal(got(both), values.T)
