@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -38,22 +39,52 @@ _ERF_Q = (
 )
 
 
+# Elements worked on at a time in float64: what the processor's cache holds.
+_BLOCK = 8192
+
+
 def _polynomial(coefficients: tuple[float, ...], x: Array) -> Any:
-    total = np.full(x.shape, coefficients[0])
-    for coefficient in coefficients[1:]:
+    total = x * coefficients[0]
+    total += coefficients[1]
+    for coefficient in coefficients[2:]:
         total *= x
         total += coefficient
     return total
 
 
 def _erf(x: Array) -> Any:
-    x = np.clip(x, -_ERF_LIMIT, _ERF_LIMIT)
-    square = x * x
-    return x * _polynomial(_ERF_P, square) / _polynomial(_ERF_Q, square)
+    limited = np.minimum(x, _ERF_LIMIT)
+    np.maximum(limited, -_ERF_LIMIT, out=limited)
+    square = limited * limited
+    limited *= _polynomial(_ERF_P, square)
+    limited /= _polynomial(_ERF_Q, square)
+    return limited
+
+
+def _in_blocks(function: Callable[[Array], Array], x: Array) -> Any:
+    """A function of float64 numbers, on float32 ones."""
+    flat = x.reshape(-1)
+    result = np.empty(flat.shape, F32)
+    for start in range(0, flat.size, _BLOCK):
+        result[start : start + _BLOCK] = function(flat[start : start + _BLOCK].astype(np.float64))
+    return result.reshape(x.shape)
+
+
+def _gelu(x: Array) -> Any:
+    total = _erf(x * _SQRT_HALF)
+    total += 1.0
+    total *= x
+    total *= 0.5
+    return total
+
+
+def _gelu_dx(x: Array) -> Any:
+    x = np.clip(x, -1e3, 1e3)
+    return 0.5 * (1.0 + _erf(x * _SQRT_HALF)) + x * (_PDF * np.exp(-0.5 * x * x))
 
 
 def erf(x: Array) -> Any:
-    return _erf(x.astype(np.float64)).astype(F32)
+    return _in_blocks(_erf, x)
 
 
 def erf_dx(x: Array) -> Any:
@@ -62,14 +93,12 @@ def erf_dx(x: Array) -> Any:
 
 def gelu(x: Array) -> Any:
     """x Φ(x) with the normal distribution Φ."""
-    wide = x.astype(np.float64)
-    return (0.5 * wide * (1.0 + _erf(wide * _SQRT_HALF))).astype(F32)
+    return _in_blocks(_gelu, x)
 
 
 def gelu_dx(x: Array) -> Any:
-    wide = np.clip(x.astype(np.float64), -1e3, 1e3)
-    density = _PDF * np.exp(-0.5 * wide * wide)
-    return (0.5 * (1.0 + _erf(wide * _SQRT_HALF)) + wide * density).astype(F32)
+    """Φ(x) + x Φ'(x)."""
+    return _in_blocks(_gelu_dx, x)
 
 
 def gelu_apprx_tanh(x: Array) -> Any:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from .dtypes import FLOAT, FLOAT8, Array, DType
-from .errors import fail
+from .errors import SimulationError, fail
 
 PARTITIONS = 128
 SBUF, PSUM, HBM, SHARED_HBM, PRIVATE_HBM = "sbuf", "psum", "hbm", "shared_hbm", "private_hbm"
@@ -141,17 +141,34 @@ def on_chip(
     """
     capacity = PSUM_BYTES if buffer == PSUM else SBUF_BYTES[generation]
     rows, row = shape[0], prod(shape[1:]) * dtype.itemsize
-    what = f"{buffer} tensor {name!r} of shape {list(shape)} {dtype}"
-    if rows > PARTITIONS:
-        raise fail(f"{what}: {rows} partitions; the hardware has {PARTITIONS}. Dimension 0 is the partition.")
-    if row > capacity:
-        raise fail(f"{what}: {row} bytes in a partition; {buffer} has {capacity}")
+    if rows > PARTITIONS or row > capacity:
+        raise _too_large(_described(shape, dtype, buffer, name), buffer, rows, row, capacity)
     if address is None:
         raw = np.empty(rows * row, np.uint8)
         storage = Storage(raw, row, row, rows, buffer, name, dtype)
         storage.fresh = True
         return Allocation(storage, np.ndarray(shape, dtype.numpy, buffer=raw))
-    return _addressed(shape, dtype, buffer, name, address, physical, capacity, rows, row, what)
+    return _addressed(shape, dtype, buffer, name, address, physical, capacity, rows, row)
+
+
+def _described(shape: tuple[int, ...], dtype: DType, buffer: str, name: str) -> str:
+    return f"{buffer} tensor {name!r} of shape {list(shape)} {dtype}"
+
+
+def _too_large(what: str, buffer: str, rows: int, row: int, capacity: int) -> SimulationError:
+    if rows > PARTITIONS:
+        return fail(
+            f"{what}: {rows} partitions; the hardware has {PARTITIONS}. Dimension 0 is the partition."
+        )
+    return fail(f"{what}: {row} bytes in a partition; {buffer} has {capacity}")
+
+
+def _misplaced(what: str, buffer: str, address: tuple[int, int], capacity: int) -> SimulationError:
+    if buffer == PSUM and address[1] % PSUM_BANK_BYTES:
+        return fail(
+            f"{what} at byte {address[1]}: a PSUM address must start a bank, a multiple of {PSUM_BANK_BYTES}"
+        )
+    return fail(f"{what} at address {address} runs past the end of {buffer} ({capacity} bytes a partition)")
 
 
 def _addressed(
@@ -164,17 +181,11 @@ def _addressed(
     capacity: int,
     rows: int,
     row: int,
-    what: str,
 ) -> Allocation:
     partition, start = int(address[0]), int(address[1])
-    if partition < 0 or start < 0 or partition + rows > PARTITIONS or start + row > capacity:
-        raise fail(
-            f"{what} at address {address} runs past the end of {buffer} ({capacity} bytes a partition)"
-        )
-    if buffer == PSUM and start % PSUM_BANK_BYTES:
-        raise fail(
-            f"{what} at byte {start}: a PSUM address must start a bank, a multiple of {PSUM_BANK_BYTES}"
-        )
+    outside = partition < 0 or start < 0 or partition + rows > PARTITIONS or start + row > capacity
+    if outside or (buffer == PSUM and start % PSUM_BANK_BYTES):
+        raise _misplaced(_described(shape, dtype, buffer, name), buffer, (partition, start), capacity)
     if buffer not in physical:
         physical[buffer] = np.full(PARTITIONS * capacity, 0xFF, np.uint8)
     base = partition * capacity + start

@@ -20,9 +20,10 @@ class Operator:
         arity: 1 or 2. reduction: the ufunc that reduces with it, or None. identity: its neutral element.
         alu: Vector and GpSimd Engine have it (tensor_scalar, tensor_tensor …).
         activation: Scalar Engine has it as an activation function.
+        test: of a comparison, the ufunc that gives booleans.
     """
 
-    __slots__ = ("activation", "alu", "arity", "bitwise", "function", "identity", "name", "reduction")
+    __slots__ = ("activation", "alu", "arity", "bitwise", "function", "identity", "name", "reduction", "test")
 
     def __init__(
         self,
@@ -35,6 +36,7 @@ class Operator:
         identity: float | None = None,
         alu: bool = True,
         activation: bool = False,
+        test: Any = None,
     ) -> None:
         self.name = name
         self.function = function
@@ -44,6 +46,7 @@ class Operator:
         self.identity = identity
         self.alu = alu
         self.activation = activation
+        self.test = test
 
     def __repr__(self) -> str:
         return f"nl.{self.name}"
@@ -78,7 +81,8 @@ def _truth(name: str, ufunc: Any, identity: float | None = None) -> Operator:
         result: Array = ufunc(x, y).astype(F32)
         return result
 
-    return Operator(name, function, 2, reduction=None if identity is None else ufunc, identity=identity)
+    reduction = None if identity is None else ufunc
+    return Operator(name, function, 2, reduction=reduction, identity=identity, test=ufunc)
 
 
 def _bits(name: str, function: Any, arity: int = 2, *, reduces: bool = False) -> Operator:
