@@ -53,6 +53,9 @@ def dma_copy(
     """
     operand(src, "dma_copy", "src", REACHED)
     operand(dst, "dma_copy", "dst", REACHED)
+    if _plain(dst, src) and dst_rmw_op is None and dge_mode is dge.unknown:
+        dst.write(src.read_raw())
+        return
     _check_copy(dst, src, dst_rmw_op, oob_mode, dge_mode)
     skip = oob_mode is oob.skip
     values, valid = fetched(src, skip)
@@ -61,6 +64,16 @@ def dma_copy(
     if valid is not None:
         values = _kept(dst, values, valid)
     put_down(dst, values, skip, dst_rmw_op is not None)
+
+
+def _plain(dst: Tensor, src: Tensor) -> bool:
+    """The usual case, for which there is nothing to check."""
+    return (
+        src.dtype is dst.dtype
+        and src.dynamic is None
+        and dst.dynamic is None
+        and src.array.shape == dst.array.shape
+    )
 
 
 def _check_copy(dst: Tensor, src: Tensor, rmw: Any, oob_mode: oob, dge_mode: dge) -> None:

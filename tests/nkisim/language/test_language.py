@@ -19,15 +19,14 @@ from nkisim.core.registers import Register
 from nkisim.kernel import jit
 
 DOCUMENTED = """
-NKIObject bool_ int8 int16 int32 uint8 uint16 uint32 float16 float32 bfloat16 tfloat32 float8_e4m3 float8_e5m2
-float8_e4m3fn float8_e5m2_x4 float8_e4m3fn_x4 float4_e2m1fn_x4 ndarray zeros shared_constant
-shared_identity_matrix affine_range
-ds sequential_range static_range tile_size abs add bitwise_and bitwise_or bitwise_xor divide equal
-gelu_apprx_sigmoid gelu_apprx_sigmoid_dx greater greater_equal invert left_shift less less_equal logical_and
-logical_not logical_or logical_xor maximum minimum multiply not_equal power reciprocal right_shift rsqrt
-subtract sbuf psum hbm shared_hbm private_hbm device_print num_programs program_id program_ndim arctan copy erf erf_dx exp
-gelu gelu_apprx_tanh gelu_dx log mish relu sigmoid sign silu silu_dx sin softplus sqrt square tanh dynamic_range
-no_reorder par_dim nc unique_name
+NKIObject bool_ int8 int16 int32 uint8 uint16 uint32 float16 float32 bfloat16 tfloat32 float8_e4m3
+float8_e5m2 float8_e4m3fn float8_e5m2_x4 float8_e4m3fn_x4 float4_e2m1fn_x4 ndarray zeros shared_constant
+shared_identity_matrix affine_range ds sequential_range static_range tile_size abs add bitwise_and
+bitwise_or bitwise_xor divide equal gelu_apprx_sigmoid gelu_apprx_sigmoid_dx greater greater_equal invert
+left_shift less less_equal logical_and logical_not logical_or logical_xor maximum minimum multiply not_equal
+power reciprocal right_shift rsqrt subtract sbuf psum hbm shared_hbm private_hbm device_print num_programs
+program_id program_ndim arctan copy erf erf_dx exp gelu gelu_apprx_tanh gelu_dx log mish relu sigmoid sign
+silu silu_dx sin softplus sqrt square tanh dynamic_range no_reorder par_dim nc unique_name
 """
 
 
