@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -145,7 +146,12 @@ def _slots() -> tuple[int, ...]:
 
 def _is_identity(matrix: Array) -> bool:
     rows, columns = matrix.shape
-    return rows == columns and np.array_equal(matrix, np.eye(rows, dtype=matrix.dtype))
+    return rows == columns and np.array_equal(matrix, _identity(rows))
+
+
+@lru_cache(maxsize=8)
+def _identity(size: int) -> Array:
+    return np.eye(size, dtype=np.float32)
 
 
 def _transpose(dst: Tensor, stationary: Tensor) -> None:

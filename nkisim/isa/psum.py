@@ -1,7 +1,8 @@
 """What TensorE does to PSUM: the first matmul at a location overwrites it, later ones add to it.
 
 An allocation starts unwritten, so a new ``nl.ndarray(..., buffer=nl.psum)`` starts a new accumulation group.
-Writes of other engines do not count as the first one: a zeroed tile and an untouched one give the same.
+Writes of other engines do not count as the first one: a zeroed tile and an untouched one give the same. (Once
+matmuls have overlapped in an allocation, flags tell what was written, and such writes set them too.)
 """
 
 from __future__ import annotations
