@@ -14,7 +14,7 @@ from ..core.operators import Operator
 from ..core.registers import Register
 from ..core.tensor import Tensor
 from . import rules
-from .common import F32, instruction, operand, operand_limit, put, vector
+from .common import instruction, operand, operand_limit, put, vector
 from .constants import reduce_cmd
 
 _IDLE, _RESET, _REDUCE = reduce_cmd.idle, reduce_cmd.reset, reduce_cmd.reduce
@@ -80,16 +80,18 @@ def _activate(
 
 
 def _scaled(name: str, values: Array, scale: Any, bias: Any) -> Array:
+    scaled = values
     if isinstance(scale, Tensor | Register) or scale != 1.0:
-        values = values * vector(scale, values, name, "scale")
+        scaled = values * vector(scale, values, name, "scale")
     if bias is None:
-        return values
+        return scaled
     operand_limit(
         isinstance(bias, Tensor) or state.generation > 2,
         name,
-        f"bias is {bias!r}; on gen2 it must be a [P, 1] tile",
+        "bias is a number; on gen2 it must be a [P, 1] tile",
     )
-    shifted: Array = values + vector(bias, values, name, "bias")
+    shift = vector(bias, values, name, "bias")
+    shifted: Array = np.add(scaled, shift, out=None if scaled is values else scaled)
     return shifted
 
 
@@ -102,7 +104,7 @@ def _accumulate(name: str, result: Array, reduce_op: Any, into: Any, command: re
     if command is _RESET or command is _RESET_REDUCE:
         sums[...] = 0
     if command is _REDUCE or command is _RESET_REDUCE:
-        sums[:rows, 0] += result.reshape(rows, -1).sum(axis=1, dtype=F32)
+        sums[:rows, 0] += np.add.reduce(result.reshape(rows, -1), axis=1)
     if into is not None:
         put(operand(into, name, "reduce_res"), sums[:rows], name, "reduce_res")
 
@@ -142,7 +144,7 @@ def exponential(
     elif reduce_cmd is _LOAD_REDUCE:
         sums[:rows] = vector(reduce_init, sums[:rows], "exponential", "reduce_init")
     if reduce_cmd is not _IDLE:
-        sums[:rows, 0] += result.reshape(rows, -1).sum(axis=1, dtype=F32)
+        sums[:rows, 0] += np.add.reduce(result.reshape(rows, -1), axis=1)
     put(dst, result, "exponential")
     if reduce_res is not None:
         put(operand(reduce_res, "exponential", "reduce_res"), sums[:rows], "exponential", "reduce_res")

@@ -75,15 +75,17 @@ def vector(value: Any, like: Array, instruction_name: str, what: str) -> Any:
         scalar = F32(value)
         if type(scalar) is not F32:
             raise fail(
-                f"nisa.{instruction_name}: {what} must be a number or a tensor, it is a {type(value).__name__}"
+                f"nisa.{instruction_name}: {what} must be a number or a tensor, not {type(value).__name__}"
             )
         return scalar
     read = value.read()
     rows = like.shape[0]
+    if read.shape == (rows, 1) and like.ndim == 2:
+        return read
     if read.size != read.shape[0] or read.shape[0] < rows:
         raise fail(
-            f"nisa.{instruction_name}: {what} is a {value!r}; it must be a scalar or have one element in each of "
-            f"the data's {rows} partitions"
+            f"nisa.{instruction_name}: {what} is a {value!r}; it must be a scalar or have one element in "
+            f"each of the data's {rows} partitions"
         )
     return read.reshape(-1)[:rows].reshape((rows,) + (1,) * (like.ndim - 1))
 
@@ -93,16 +95,17 @@ def matched(first: Array, second: Array, instruction_name: str, names: tuple[str
     if first.shape == second.shape:
         return second
     if first.shape[0] == second.shape[0] and first.size == second.size:
-        return second.reshape(first.shape)
+        reshaped: Array = second.reshape(first.shape)
+        return reshaped
     raise fail(
-        f"nisa.{instruction_name}: {names[0]} has {first.shape[0]} partitions of {first.size // first.shape[0]} "
-        f"elements, {names[1]} has {second.shape[0]} of {second.size // second.shape[0]}; both must match "
-        "(broadcast with .ap and a step of 0)"
+        f"nisa.{instruction_name}: {names[0]} has {first.shape[0]} partitions of "
+        f"{first.size // first.shape[0]} elements, {names[1]} has {second.shape[0]} of "
+        f"{second.size // second.shape[0]}; both must match (broadcast with .ap and a step of 0)"
     )
 
 
 def put(dst: Tensor, values: Array, instruction_name: str, what: str = "dst") -> None:
-    """Write a result; it must have the destination's partitions and elements. A column may fill the first rows."""
+    """Write a result with the destination's partitions and elements; a column may fill the first rows."""
     if dst.partitioned and dst.dynamic is None:
         target = dst.array.shape
     else:
@@ -113,8 +116,8 @@ def put(dst: Tensor, values: Array, instruction_name: str, what: str = "dst") ->
             dst = dst[: values.shape[0]]
         elif values.size != size or values.shape[0] != rows:
             raise fail(
-                f"nisa.{instruction_name}: the result is {list(values.shape)}, {what} is a {dst!r}; partitions and "
-                "elements in each must match"
+                f"nisa.{instruction_name}: the result is {list(values.shape)}, {what} is a {dst!r}; "
+                "partitions and elements in each must match"
             )
     dst.write(values)
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..core import operators as nl
-from ..core.dtypes import INTEGER, PACKED, Array, bool_, uint8, uint16, uint32
+from ..core.dtypes import INTEGER, PACKED, Array, bool_, float32, uint8, uint16, uint32
 from ..core.operators import Operator
 from ..core.registers import Register
 from ..core.tensor import Tensor
@@ -201,8 +201,8 @@ def tensor_copy_predicated(
         rules.dtype_in("tensor_copy_predicated", src, "src", (dst.dtype,))
         new = matched(old, src.read_raw(), "tensor_copy_predicated", ("dst", "src"))
     else:
-        new = _constant(src, dst)
-    put(dst, np.where(chosen, new, old), "tensor_copy_predicated")
+        new = constant(src, dst)
+    put(dst, selected(chosen, new, old), "tensor_copy_predicated")
 
 
 @instruction
@@ -214,15 +214,24 @@ def memset(dst: Any, value: Any, engine: engine = _UNKNOWN, name: Any = None) ->
     operand(dst, "memset", "dst")
     if engine is not _UNKNOWN:
         rules.check_engine("memset", engine, dst)
-    put(
-        dst,
-        np.broadcast_to(_constant(value, dst), dst.shape if dst.partitioned else (1, *dst.shape)),
-        "memset",
-    )
+    if dst.dynamic is None:
+        dst.before_write()
+        dst.array[...] = constant(value, dst)
+    else:
+        put(dst, np.broadcast_to(constant(value, dst), dst.shape), "memset")
 
 
-def _constant(value: Any, dst: Tensor) -> Array:
+def selected(holds: Array, stored: Any, otherwise: Any) -> Any:
+    """``np.where`` on stored values, by their bits: NumPy is slow on the types of ml_dtypes."""
+    first, second = np.asarray(stored), np.asarray(otherwise)
+    bits = f"u{first.dtype.itemsize}"
+    return np.where(holds, first.view(bits), second.view(bits)).view(first.dtype)
+
+
+def constant(value: Any, dst: Tensor) -> Any:
     """A number as one stored element of ``dst``."""
+    if dst.dtype is float32:
+        return F32(value)
     made = np.empty(1, dst.dtype.numpy)
     if dst.dtype.kind == PACKED:
         made.view(np.uint8)[...] = int(value)

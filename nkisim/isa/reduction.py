@@ -51,6 +51,8 @@ def tensor_reduce(
 
 
 def _reduced_dimensions(axis: Any, ndim: int) -> int:
+    if type(axis) is int and axis != 0 and ndim > 1:
+        return 1
     axes = [int(a) for a in axis] if isinstance(axis, list | tuple) else [int(axis)]
     operand_limit(
         0 not in axes, "tensor_reduce", f"axis is {axis}; 0 is the partition, which it cannot reduce"

@@ -12,7 +12,6 @@ from ..core.context import state
 from ..core.dtypes import (
     FLOAT,
     FLOAT8,
-    INTEGER,
     Array,
     bool_,
     float32,
@@ -29,6 +28,7 @@ from ..core.tensor import Tensor
 from . import rules
 from .common import F32, instruction, matched, operand, operand_limit, put, vector
 from .constants import reduce_cmd
+from .elementwise import constant, selected
 
 _LOWEST = F32(np.finfo(np.float32).min)
 _COMPARISONS = (nl.equal, nl.not_equal, nl.less, nl.less_equal, nl.greater, nl.greater_equal)
@@ -106,11 +106,14 @@ def affine_select(
     free = _free_pattern(pattern, "affine_select")
     rows = _fits(on_true_tile, free, "affine_select", "on_true_tile")
     limit = -_channels(rows, offset, channel_multiplier)
-    holds = cmp_op.function(free, limit) != 0
-    whole = on_true_tile.dtype is dst.dtype and dst.dtype.kind == INTEGER
-    values = on_true_tile.read_raw() if whole else on_true_tile.read()
-    otherwise = np.asarray(on_false_value).astype(values.dtype)
-    put(dst, np.where(holds.reshape(values.shape), values, otherwise), "affine_select")
+    holds = cmp_op.test(free, limit)
+    if on_true_tile.dtype is dst.dtype:
+        values = on_true_tile.read_raw()
+        result = selected(holds.reshape(values.shape), values, constant(on_false_value, dst))
+    else:
+        values = on_true_tile.read()
+        result = np.where(holds.reshape(values.shape), values, F32(on_false_value))
+    put(dst, result, "affine_select")
 
 
 @instruction
@@ -152,8 +155,8 @@ def range_select(
     values = on_true_tile.read()
     flat = values.reshape(values.shape[0], -1)
     index = F32(range_start) + np.arange(flat.shape[1], dtype=F32)
-    inside = comp_op0.function(index, vector(bound0, flat, "range_select", "bound0")) != 0
-    inside &= comp_op1.function(index, vector(bound1, flat, "range_select", "bound1")) != 0
+    inside = comp_op0.test(index, vector(bound0, flat, "range_select", "bound0"))
+    inside &= comp_op1.test(index, vector(bound1, flat, "range_select", "bound1"))
     result = np.where(inside, flat, _LOWEST)
     _reduce_maximum("range_select", result, _RESET_REDUCE, reduce_res)
     put(dst, result.reshape(values.shape), "range_select")

@@ -126,8 +126,8 @@ def test_calling_a_token_explains() -> None:
 NAMES = """
     abs add arctan bitwise_and bitwise_or bitwise_xor copy divide equal erf erf_dx exp gelu gelu_apprx_sigmoid
     gelu_apprx_sigmoid_dx gelu_apprx_tanh gelu_dx greater greater_equal invert left_shift less less_equal log
-    logical_and logical_not logical_or logical_xor maximum minimum mish multiply not_equal power reciprocal relu
-    right_shift rsqrt sigmoid sign silu silu_dx sin softplus sqrt square subtract tanh
+    logical_and logical_not logical_or logical_xor maximum minimum mish multiply not_equal power reciprocal
+    relu right_shift rsqrt sigmoid sign silu silu_dx sin softplus sqrt square subtract tanh
 """
 
 

@@ -100,7 +100,7 @@ def test_activation_reduce_starts_from_zero_and_fills_the_first_rows() -> None:
     ({"data": hbm(np.ones((4, 4), np.float32))}, "data is a hbm tensor"),
     ({"reduce_op": nl.maximum, "reduce_cmd": reduce_cmd.reduce}, "allowed: nl.add"),
     ({"reduce_cmd": reduce_cmd.load_reduce}, "load_reduce is not for Scalar Engine"),
-    ({"bias": sbuf((4, 4))}, "one element in each"),
+    ({"bias": sbuf((4, 4))}, "one element in"),
     ({"scale": sbuf((2, 1))}, "data's 4 partitions"),
 ])  # fmt: skip
 def test_checks(change: dict[str, Any], message: str) -> None:

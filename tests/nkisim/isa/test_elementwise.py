@@ -11,6 +11,7 @@ from tiles import got, hbm, psum, raw, sbuf, tile
 
 from nkisim.core import operators as nl
 from nkisim.core.errors import SimulationError
+from nkisim.core.registers import Register
 from nkisim.isa import elementwise as nisa
 from nkisim.isa.constants import engine
 
@@ -151,7 +152,7 @@ def test_tensor_scalar_bits() -> None:
     ({"op1": nl.bitwise_and, "operand1": 1}, "must be an arithmetic operator"),
     ({"op0": nl.bitwise_and, "operand0": 1}, "needs integers"),
     ({"operand0": np.ones(4)}, "must be a number or a tensor"),
-    ({"operand0": "vector"}, "one element in each"),
+    ({"operand0": "vector"}, "one element in"),
     ({"engine": engine.scalar, "op0": nl.maximum}, "multiply then add"),
     ({"engine": engine.tensor}, "these do"),
     ({"op0": nl.gelu}, "nisa.activation"),
@@ -284,3 +285,23 @@ def test_poison_shows_in_the_result() -> None:
     dst = sbuf((4, 4))
     nisa.tensor_scalar(dst, sbuf((4, 4)), nl.add, 1.0)
     assert np.isnan(got(dst)).all()
+
+
+def test_operands_whose_place_a_register_gives() -> None:
+    a = values(4, 12)
+    src, dst = tile(a), tile(np.zeros((4, 12), np.float32))
+    window = [[12, 4], [1, 3]]
+    nisa.tensor_copy(dst.ap(window, scalar_offset=Register(5), indirect_dim=1), src[:, 0:3])
+    nisa.tensor_scalar(
+        dst[:, 0:3], src.ap(window, scalar_offset=Register(7), indirect_dim=1), nl.multiply, -1.0
+    )
+    np.testing.assert_array_equal(got(dst)[:, 5:8], a[:, :3])
+    np.testing.assert_array_equal(got(dst)[:, :3], -a[:, 7:10])
+    assert (got(dst)[:, 8:] == 0).all()
+
+
+def test_the_error_names_the_kernels_line() -> None:
+    with pytest.raises(
+        SimulationError, match=r"test_elementwise\.py:\d+: nisa\.memset: dst must be a tensor"
+    ):
+        nisa.memset(3, 0.0)
