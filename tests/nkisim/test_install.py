@@ -148,6 +148,12 @@ def test_python_m(tmp_path: Path) -> None:
     assert (done.stdout, done.returncode) == (f"{DOUBLED}\n['--flag', 'x'] __main__ 7\n", 5)
 
 
+def test_python_m_of_a_module(tmp_path: Path) -> None:
+    (tmp_path / "module.py").write_text(KERNEL + "import sys\nprint(sys.argv[1:])\n")
+    done = run("-m", "nkisim", "-m", "module", "x", path=tmp_path)
+    assert done.stdout == f"{DOUBLED}\n['x']\n"
+
+
 def test_python_m_goes_before_a_real_one(real: Path, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(KERNEL)

@@ -254,6 +254,35 @@ def test_scatter_adds_repeated_rows_one_after_the_other() -> None:
     assert np.array_equal(got(dst), expected)
 
 
+def test_gather_and_scatter_in_one_copy() -> None:
+    source, dst = np.arange(20, dtype=np.float32).reshape(5, 4), np.full((6, 4), -1, np.float32)
+    rows, places = [4, 9, 0], [5, 1, 8]
+    into = hbm(dst)
+    nisa.dma_copy(rows_of(into, places), rows_of(hbm(source), rows), oob_mode=SKIP)
+    for row, place in zip(rows, places, strict=True):
+        if row < 5 and place < 6:
+            dst[place] = source[row]
+    assert np.array_equal(got(into), dst)
+
+
+@pytest.mark.parametrize(("first", "second"), [(0, 1), (1, 0), (2, 2)])
+def test_copy_within_a_tensor(first: int, second: int) -> None:
+    values = np.arange(15, dtype=np.float32).reshape(5, 3)
+    both = tile(values)
+    nisa.dma_copy(both[second : second + 3], both[first : first + 3])
+    expected = values.tolist()
+    expected[second : second + 3] = values.tolist()[first : first + 3]
+    assert got(both).tolist() == expected
+
+
+def test_view_of_other_memory_order() -> None:
+    """An access pattern that transposes, as both source and destination."""
+    values = np.arange(12, dtype=np.float32).reshape(3, 4)
+    dst = hbm(np.zeros((3, 4), np.float32))
+    nisa.dma_copy(dst.ap([[1, 4], [4, 3]]), hbm(values).ap([[1, 4], [4, 3]]))
+    assert np.array_equal(got(dst), values)
+
+
 def test_sum_into_low_precision_rounds_once() -> None:
     dst = hbm(np.array([1.0, 256.0]), "bfloat16")
     nisa.dma_copy(dst, tile(np.array([[0.00390625 * 1.5, 1.0]], np.float32)), dst_rmw_op=nl.add)
