@@ -112,10 +112,10 @@ def _overlap(storage: Storage, one: Region, other: Region) -> bool:
 def _box(storage: Storage, region: Region) -> tuple[tuple[int, int], tuple[int, int]]:
     start, shape, strides, size = region
     pitch = storage.pitch or 1
-    row, byte = divmod(start - storage.base, pitch)
-    length = size + sum((n - 1) * stride for n, stride in zip(shape[1:], strides[1:], strict=True))
-    rows = 1 + (shape[0] - 1) * max(strides[0] // pitch, 1)
-    if byte + length > pitch:
+    spans = [(n - 1) * stride for n, stride in zip(shape, strides, strict=True)]
+    row, byte = divmod(start + sum(min(span, 0) for span in spans) - storage.base, pitch)
+    rows, length = 1 + abs(spans[0]) // pitch, size + sum(map(abs, spans[1:]))
+    if byte + length > pitch:  # free dimensions that move over partitions
         return (0, storage.rows), (0, pitch)
     return (row, row + rows), (byte, byte + length)
 

@@ -174,6 +174,23 @@ def test_interleaved_regions_do_not_mix() -> None:
     assert got(dst)[1].tolist() == [4, 4, 4, 4, 4, 4]
 
 
+def test_reversed_regions() -> None:
+    dst = psum((4, 6))
+    ones_times(1, dst[:, ::-1][:, 0:3])
+    ones_times(2, dst[::-1, ::-1][0:2, 1:5])
+    ones_times(4, dst[0:3, 0:3])
+    assert got(dst)[3].astype(str).tolist() == ["nan", "4.0", "4.0", "6.0", "6.0", "2.0"]
+    assert got(dst)[2].tolist() == [8, 12, 12, 6, 6, 2]
+
+
+def test_free_dimensions_that_move_over_partitions() -> None:
+    dst = psum((8, 4))
+    ones_times(1, dst[6:7])
+    ones_times(2, dst.ap([[4, 1], [8, 4], [1, 4]]))
+    np.testing.assert_array_equal(got(dst)[::2, 0], [4, 4, 4, 6])
+    assert np.isnan(got(dst)[1::2]).all()
+
+
 def test_random_regions_against_a_mask() -> None:
     rng = np.random.default_rng(3)
     for _ in range(20):
@@ -242,6 +259,13 @@ def test_transpose_is_bit_exact(kind: str) -> None:
     stationary, dst = tile(values, kind), psum((64, 48), kind)
     nisa.nc_matmul(dst, stationary, tile(np.eye(48), kind), is_transpose=True)
     assert raw(dst).tobytes() == np.ascontiguousarray(raw(stationary).T).tobytes()
+
+
+def test_transpose_with_a_permutation_moves_columns() -> None:
+    values, order = RNG.standard_normal((8, 5)).astype(np.float32), RNG.permutation(8)
+    dst = psum((5, 8))
+    nisa.nc_matmul(dst, tile(values), tile(np.eye(8, dtype=np.float32)[:, order]), is_transpose=True)
+    np.testing.assert_array_equal(got(dst), values[order].T)
 
 
 def test_transpose_into_float32() -> None:
