@@ -1,9 +1,10 @@
-"""Run a checkout's own integration tests of kernels on nkisim: ``conformance.py CHECKOUT [--sample N] [--seed S]``.
+"""Run a checkout's integration tests of kernels on nkisim: ``conformance.py CHECKOUT [--sample N]``.
 
-The checkout is a release of a kernel library whose tests know a simulation mode (``--test-mode simulation``). A
-random sample of the cases of each test function runs in a process of its own, with the checkout's kernels and
-goldens as they are. Prints how many passed by family, and the reason of every case that did not. Nothing of the
-checkout is copied or changed. Needs torch and pytest-html beside nkisim.
+The checkout is a release of a kernel library whose tests know a simulation mode (``--test-mode simulation``).
+A random sample of the cases of each test function runs in a process of its own, with the checkout's kernels
+and goldens as they are. Prints how many passed by family, and the reason of every case that did not. Nothing
+of the checkout is copied or changed. Beside nkisim it needs what those tests import: torch, scipy, attrs,
+pytest-html, pytest-metadata, pytest-xdist, allpairspy, filelock.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ NOT_OURS = ("skipped", "late", "memory")
 
 def arguments() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("checkout", type=Path)
     parser.add_argument("paths", nargs="*", default=["test/integration"], help="below the checkout")
     parser.add_argument("--sample", type=int, default=1, help="cases of each test function")
@@ -44,7 +47,9 @@ def environment(options: argparse.Namespace, results: Path) -> dict[str, str]:
     paths = [HERE, HERE.parent, checkout, checkout / "src", checkout / "src" / "nkilib_src"]
     found = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join([*map(str, paths), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep),
+        "PYTHONPATH": os.pathsep.join([*map(str, paths), os.environ.get("PYTHONPATH", "")]).rstrip(
+            os.pathsep
+        ),
         "PYTHONDONTWRITEBYTECODE": "1",
         "CONFORMANCE_SAMPLE": str(options.sample),
         "CONFORMANCE_SEED": options.seed,
@@ -60,7 +65,14 @@ def environment(options: argparse.Namespace, results: Path) -> dict[str, str]:
 def run(options: argparse.Namespace, results: Path) -> int:
     """Run pytest in the checkout; its exit code."""
     command = [sys.executable, "-m", "pytest", "-p", "conformance_plugin", "--test-mode", "simulation"]
-    command += ["-q", "-p", "no:cacheprovider", "--continue-on-collection-errors", "--tb=short", "--no-header"]
+    command += [
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--continue-on-collection-errors",
+        "--tb=short",
+        "--no-header",
+    ]
     command += ["-k", options.keyword] if options.keyword else []
     command += [str(options.checkout.resolve() / path) for path in options.paths]
     with tempfile.TemporaryDirectory() as elsewhere:
@@ -89,7 +101,9 @@ def summary(found: list[dict[str, Any]]) -> float:
         print(f"{name:40s} " + ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items())))
     for result in found:
         if result["outcome"] not in ("passed", "skipped"):
-            print(f"\n{result['outcome']} {result['case']} ({result['seconds']} s)\n    {result['error'][:400]}")
+            print(
+                f"\n{result['outcome']} {result['case']} ({result['seconds']} s)\n    {result['error'][:400]}"
+            )
     passed = sum(result["outcome"] == "passed" for result in found)
     counted = sum(result["outcome"] not in NOT_OURS for result in found)
     print(f"\n{passed} of {counted} passed; {len(found) - counted} were skipped, late or out of memory")

@@ -1,8 +1,8 @@
 """Pytest plugin: a test tree written for a simulator package of another name runs on nkisim.
 
-It serves that package and the few names of the compiler that the tests import, replaces reporting libraries that
-are not installed, keeps a random sample of the cases of each test function, limits the time of each, and writes a
-line of JSON for each result. Options come as environment variables, which workers inherit.
+It serves that package and the few names of the compiler that the tests import, replaces reporting libraries
+that are not installed, keeps a random sample of the cases of each test function, limits the time of each, and
+writes a line of JSON for each result. Options come as environment variables, which workers inherit.
 """
 
 from __future__ import annotations
@@ -44,13 +44,21 @@ SIMULATOR = {
     "neuronxcc.nki.language": "nkisim.language",
     "neuronxcc.nki.typing": "nkisim.typing",
 }
-REPORTING = ("aws_embedded_metrics", "boto3", "botocore", "fabric2", "paramiko", "plotext", "neuronxcc.nki_standalone")
+REPORTING = (
+    "aws_embedded_metrics",
+    "boto3",
+    "botocore",
+    "fabric2",
+    "paramiko",
+    "plotext",
+    "neuronxcc.nki_standalone",
+)
 
 
 class Anything(ModuleType):
     """A module with every name, for imports whose use is not part of a simulation."""
 
-    __path__: list[str] = []
+    __path__ = ()  # type: ignore[assignment]
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -100,7 +108,13 @@ def _package(name: str, **members: Any) -> ModuleType:
 
 
 def _serve() -> None:
-    for name in ("neuronxcc", "neuronxcc.nki", "neuronxcc.starfish", "neuronxcc.starfish.support", "nki_cpu_simulator"):
+    for name in (
+        "neuronxcc",
+        "neuronxcc.nki",
+        "neuronxcc.starfish",
+        "neuronxcc.starfish.support",
+        "nki_cpu_simulator",
+    ):
         _package(name)
     sys.modules["neuronxcc.starfish.support.dtype"] = _dtype_helpers()
     for served, own in SIMULATOR.items():
@@ -130,7 +144,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     kept: list[pytest.Item] = []
     for name, group in sorted(groups.items()):
         kept += random.Random(f"{SEED} {name}").sample(group, min(SAMPLE, len(group)))
-    config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
+    chosen = set(kept)
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
     items[:] = kept
 
 
