@@ -39,6 +39,16 @@ class DType:
         self.itemsize = self.numpy.itemsize
         self.aliases = frozenset((name, *aliases))
 
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """How NumPy finds out what this is: ``array.astype(nl.bfloat16)`` works."""
+        return self.numpy
+
+    @property
+    def type(self) -> Any:
+        """NumPy's class of scalars."""
+        return self.numpy.type
+
     def __repr__(self) -> str:
         return self.name
 

@@ -155,3 +155,11 @@ def test_no_element_type():
 def test_sizes():
     sizes = {"float32": 4, "bfloat16": 2, "float8_e4m3": 1, "float8_e4m3fn_x4": 4, "float4_e2m1fn_x4": 2}
     assert {name: dtypes.dtype_of(name).itemsize for name in sizes} == sizes
+
+
+@pytest.mark.parametrize(("dtype", "numpy"), FLOATS, ids=str)
+def test_numpy_takes_element_types(dtype, numpy):
+    assert np.ones(3, np.float64).astype(dtype).dtype == np.dtype(numpy)
+    assert np.zeros(2, dtype=dtype).dtype == np.dtype(numpy)
+    assert np.dtype(dtype) == np.dtype(numpy)
+    assert issubclass(dtype.type, np.generic)
