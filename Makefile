@@ -58,10 +58,11 @@ docs: $(STAMP)
 	@PYTHONIOENCODING=utf-8 $(BIN)/python docs/generate.py > docs/rules.md.new
 	@mv docs/rules.md.new docs/rules.md
 
-# A regular installation of this tree: an editable one starts more slowly.
+# A regular installation of this tree, by a current pip: editable ones and the commands of old pips start more slowly.
 measured:
 	@test -d $(MEASURED) || $(PYTHON) -m venv $(MEASURED)
 	@rm -rf build/lib
+	@$(MEASURED)/bin/python -m pip install -qq --disable-pip-version-check --upgrade pip
 	@$(MEASURED)/bin/python -m pip install -qq --disable-pip-version-check $(PIP_OPTIONS) '.[dev]'
 
 bench: measured

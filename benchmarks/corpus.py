@@ -32,6 +32,8 @@ WHEELS = (
     "networkx==3.5",
 )
 MARKERS = (b"nkilib", b"neuronxcc")
+# Clones may lack their largest files; none that matters here is a picture.
+PICTURES = (":(exclude)*.gif", ":(exclude)*.mp4", ":(exclude)*.png", ":(exclude)*.jpg")
 
 
 def no_hits(folder: Path) -> Path:
@@ -39,10 +41,11 @@ def no_hits(folder: Path) -> Path:
     tree = folder / "no-hits"
     if not tree.exists():
         wheels = folder / "wheels"
-        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:"]
+        command = [sys.executable, "-m", "pip", "download", "-qq", "--no-deps", "--only-binary=:all:"]
         subprocess.run([*command, "-d", str(wheels), *WHEELS], check=True)
         for wheel in sorted(wheels.glob("*.whl")):
             _unpack(wheel, tree)
+        shutil.rmtree(wheels)
     return tree
 
 
@@ -70,7 +73,7 @@ def checkout(repository: Path, revision: str, folder: Path) -> Path:
     """The files of a revision of a local clone, laid out in ``folder``."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    command = ["git", "-C", str(repository), "archive", revision]
+    command = ["git", "-C", str(repository), "archive", revision, "--", ".", *PICTURES]
     archive = subprocess.run(command, check=True, capture_output=True).stdout
     with tarfile.open(fileobj=io.BytesIO(archive)) as files:
         files.extractall(folder, filter="data")

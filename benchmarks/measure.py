@@ -34,14 +34,25 @@ def cost(
     )
 
 
+# A process counts the memory of the one that started it, so a small one has to stand between.
+_LAUNCHER = """
+import os, subprocess, sys
+null = subprocess.DEVNULL
+process = subprocess.Popen(sys.argv[1:], stdin=null, stdout=null, stderr=null)
+_, status, usage = os.wait4(process.pid, 0)
+process.returncode = os.waitstatus_to_exitcode(status)
+print(usage.ru_utime + usage.ru_stime, usage.ru_maxrss, process.returncode)
+"""
+
+
 def _once(command: Sequence[str], cwd: str | None) -> Cost:
-    process = subprocess.Popen(
-        command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+    launched = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", _LAUNCHER, *command],
+        cwd=cwd, stdout=subprocess.PIPE, text=True, check=True,
+    )  # fmt: skip
+    seconds, memory, code = launched.stdout.split()
     unit = 1024 * 1024 if sys.platform == "darwin" else 1024
-    return Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / unit, process.returncode)
+    return Cost(float(seconds), int(memory) / unit, int(code))
 
 
 def tool(name: str) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from .analysis import values as v
 from .analysis.context import Call, FileContext
 from .analysis.values import Callee
+from .dialects import already_new, binds, fitting, likely, same_as_new, unclear_from
 from .evidence import fit
 from .model import EditCall
 from .release import CallChange, OldForm
@@ -90,9 +91,10 @@ def _agree(ctx: FileContext, plan: Plan, certain: tuple[Callee, ...], form: Call
     """Whether every function the call may reach takes the new keywords."""
     names = [name for _, name in plan.edit.keywords] if plan.edit else []
     for callee in certain:
-        pairs = ctx.release.forms.get(callee.name, ())
+        name = ctx.evaluator.constructor(callee.name)
+        pairs = ctx.release.forms.get(name, ())
         new = {n for change, _ in pairs for n in change.signature.names}
-        by_new_name = {n for c in ctx.release.calls if c.name == callee.name for n in c.signature.names}
+        by_new_name = {n for c in ctx.release.calls if c.name == name for n in c.signature.names}
         if not set(names) <= new | by_new_name:
             return False
     return True
@@ -123,6 +125,8 @@ def changed_callees(
     for option in sorted(v.options(target), key=repr):
         for callee in v.callees(option) or ():
             name = ctx.evaluator.constructor(callee.name)
+            # a name that this path has no more is called as what it moved to
+            name = name if name in ctx.release.forms else ctx.release.new_symbol.get(name, name)
             pairs = ctx.release.forms.get(name)
             if pairs:
                 found.append((replace(callee, name=name), pairs))
@@ -150,21 +154,26 @@ def _choose(
     """The plan by the first dialect that the call fits; None when the call is already that of the new
     release.
     """
+    unclear = unclear_from(ctx, pairs, form, arguments)
     if any(old.template for _, old in pairs):
         pairs = tuple(p for p in pairs if not p[1].template)
         if not pairs or template_form(ctx, call, form, callee, arguments) is not None:
             return None
-    for change, old in fitting(ctx, pairs, form):
+    forms = likely(ctx, pairs, form, arguments)
+    if not forms:
+        unchanged = same_as_new(*pairs[0])
+        return None if unclear is None else _by_form(ctx, call, form, callee, *unchanged, arguments, unclear)
+    for change, old in forms:
         if already_new(change, old, form, arguments):
             return None
-        plan = _by_form(ctx, call, form, callee, change, old, arguments)
+        plan = _by_form(ctx, call, form, callee, change, old, arguments, unclear)
         if not plan.problem:
             return plan
-    change, old = pairs[0]
-    only_new = _binds(change.signature, form) and not any(_binds(o.signature, form) for _, o in pairs)
+    change, old = forms[0]
+    only_new = binds(change.signature, form) and not any(binds(o.signature, form) for _, o in pairs)
     if form.complete and old.name == change.name and only_new:
         return None
-    return _by_form(ctx, call, form, callee, change, old, arguments)
+    return _by_form(ctx, call, form, callee, change, old, arguments, unclear)
 
 
 def template_form(
@@ -173,14 +182,16 @@ def template_form(
     """The form with a rewriting rule of its own that a call was written for, if its arguments suit no other
     form better.
     """
-    pairs = fitting(ctx, ctx.release.forms[callee.name], form)
+    pairs = likely(ctx, ctx.release.forms[callee.name], form, arguments)
+    if not pairs:
+        return None
     given = [*arguments, *(k.value for k in call.node.keywords)]
     forms: list[tuple[Signature, tuple[CallChange, OldForm] | None]] = [(p[1].signature, p) for p in pairs]
     forms += [(change.signature, None) for change, old in pairs[:1] if old.name == change.name]
     rated = [(fit(ctx, call.use, signature, form, given), pair) for signature, pair in forms]
     best = max((rate for rate, _ in rated if rate is not None), default=None)
     if best is None:
-        pair = next((p for p in pairs if p[1].template), None)
+        pair = next((p for p in ctx.release.forms[callee.name] if p[1].template), None)
     else:
         pair = next(pair for rate, pair in rated if rate == best)
     return pair if pair is not None and pair[1].template else None
@@ -197,68 +208,6 @@ def chosen_signature(
     return next((change.signature for change in ctx.release.calls if change.name == callee.name), None)
 
 
-def fitting(
-    ctx: FileContext, pairs: tuple[tuple[CallChange, OldForm], ...], form: CallForm
-) -> tuple[tuple[CallChange, OldForm], ...]:
-    """The dialects the file may be written in that know all of the call's keywords; else all of them."""
-    named = {k for k in form.keywords if k}
-    possible = (
-        tuple(p for p in pairs if ctx.release.dialect_possible(p[1].dialect, ctx.legacy_roots)) or pairs
-    )
-    return tuple(p for p in possible if named <= set(p[1].signature.names)) or possible
-
-
-def _binds(signature: Signature, form: CallForm) -> bool:
-    try:
-        bind(signature, form)
-    except Unbindable:
-        return False
-    return True
-
-
-def already_new(change: CallChange, old: OldForm, form: CallForm, arguments: list[ast.expr]) -> bool:
-    """Whether the call is surely written for the new signature: by a new keyword, or by what stands at the
-    break.
-    """
-    if old.name != change.name:
-        return False
-    only_new = set(change.signature.names) - set(old.signature.names)
-    if any(k in only_new for k in form.keywords):
-        return True
-    start = first_break(old.signature, change.signature, old.renamed)
-    place = None if start is None else start - form.first
-    if start is None or place is None or not 0 <= place < len(arguments) or form.reach() <= start:
-        return False
-    kind = _kind(arguments[place])
-    new_name = change.signature.positional[start] if start < len(change.signature.positional) else ""
-    old_name = old.signature.positional[start]
-    return bool(kind) and kind == _default(change.signature, new_name) != _default(old.signature, old_name)
-
-
-def _default(signature: Signature, name: str) -> str:
-    text = signature.defaults.get(name)
-    return _kind(ast.parse(text, mode="eval").body) if text else ""
-
-
-def _kind(node: ast.expr) -> str:
-    """What an argument evidently is: the enum it comes from, or the type of a literal; else ""."""
-    if isinstance(node, ast.Attribute):
-        owner = node.value
-        return (
-            owner.attr
-            if isinstance(owner, ast.Attribute)
-            else owner.id
-            if isinstance(owner, ast.Name)
-            else ""
-        )
-    if isinstance(node, ast.UnaryOp):
-        return _kind(node.operand)
-    if isinstance(node, ast.Constant) and node.value is not None:
-        number = isinstance(node.value, int | float) and not isinstance(node.value, bool)
-        return "number" if number else type(node.value).__name__
-    return ""
-
-
 def _by_form(
     ctx: FileContext,
     call: Call,
@@ -267,8 +216,11 @@ def _by_form(
     change: CallChange,
     old: OldForm,
     arguments: list[ast.expr],
+    unclear: int | None,
 ) -> Plan:
-    start = first_break(old.signature, change.signature, old.renamed)
+    """``unclear``: a position from which on keywords are needed although it did not change its meaning."""
+    starts = (first_break(old.signature, change.signature, old.renamed), unclear)
+    start = min((s for s in starts if s is not None), default=None)
     base = Plan(call, callee, change, old, None, "", start)
     if old.rewrite == "human":
         return replace(base, problem=old.step, by_hand=True)
@@ -279,7 +231,9 @@ def _by_form(
     except Unbindable as error:
         return _with_problem(base, str(error))
     if edit is None:
-        return base
+        unproven = form.complete and binds(old.signature, form) and not binds(change.signature, form)
+        reason = prove(old.signature, change.signature, form, EditCall((0, 0)), old.renamed)
+        return _with_problem(base, reason) if unproven and reason else base
     relative = _relative(edit, len(call.node.args) - len(arguments))
     reason = prove(old.signature, change.signature, form, relative, old.renamed)
     return Plan(call, callee, change, old, None if reason else edit, reason or "", start)
@@ -310,7 +264,7 @@ def _edit(
     added = _added(ctx, call, form, old, arguments)
     if not (keywords or renamed or dropped or added):
         return None
-    shifted = tuple((index + shift, name) for index, name in keywords)
+    shifted = tuple((i + shift, name) for i, name in keywords if i + shift not in dropped)
     return EditCall(ctx.source.span(call.node), shifted, renamed, dropped, added)
 
 
@@ -328,7 +282,8 @@ def _dropped(
 
 
 def _parenthesised(node: ast.expr, text: str) -> str:
-    return text if isinstance(node, ast.Name | ast.Constant | ast.Attribute) else f"({text})"
+    simple = isinstance(node, ast.Name | ast.Constant | ast.Attribute) and "\n" not in text
+    return text if simple else f"({text})"
 
 
 def _added(
@@ -366,8 +321,10 @@ def _filled(ctx: FileContext, name: str, template: str, values: dict[str, ast.ex
     except KeyError as missing:
         raise _Missing(name, f"{missing.args[0]} is not given") from None
     bare = template.format(**plain)
+    if "\n" in bare:
+        return safe
     same = ast.dump(ast.parse(bare, mode="eval")) == ast.dump(ast.parse(safe, mode="eval"))
-    return bare if same and "\n" not in bare else safe
+    return bare if same else safe
 
 
 _PURE = (

@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from .analysis.context import Call, FileContext
 from .analysis.scopes import Binding, Use
 from .analysis.values import callees
-from .calls import call_form, changed_callees, fitting, plans, target_of
+from .calls import call_form, changed_callees, plans, target_of
+from .dialects import fitting
 from .model import Edit, EditCall, ReplaceString
 from .release import CallChange, OldForm
 from .signature import CallForm, Unbindable, bind, first_break, positional_from, prove

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
-from .analysis.context import FileContext
+from .analysis.context import FileContext, Import
+from .naming import loose_uses
 from .private_kernels import home, is_free
 
 _FAILURES = {"ImportError", "ModuleNotFoundError", "Exception", "AttributeError", ""}
@@ -32,14 +34,15 @@ def _name(node: ast.expr | None) -> str:
 
 
 def kept_for_old_release(ctx: FileContext, node: ast.stmt) -> bool:
-    """Whether an import in an ``except`` arm serves the old release beside an arm that is already new.
+    """Whether an import stands in an ``except`` arm that serves the old release beside an arm that is new.
 
     Such a ladder makes the file run on both releases and stays as it is.
     """
     found = guarding(ctx, node)
     if found is None or not found[1].startswith("handler"):
         return False
-    return any(_already_new(ctx, stmt, node) for stmt in found[0].body)
+    handler = next(h for h in found[0].handlers if node in h.body)
+    return any(_already_new(ctx, new, old) for old in handler.body for new in found[0].body)
 
 
 def runs_on_both(ctx: FileContext, node: ast.Try) -> bool:
@@ -68,20 +71,39 @@ def collapsible(ctx: FileContext, node: ast.Try) -> bool:
     if runs_on_both(ctx, node):
         return False
     arms = [node.body, *(handler.body for handler in node.handlers)]
-    if not all(isinstance(stmt, ast.Import | ast.ImportFrom) for arm in arms for stmt in arm):
-        return False
     meanings = [_meaning(ctx, arm) for arm in arms]
     return all(meanings) and all(meaning == meanings[0] for meaning in meanings)
 
 
 def _meaning(ctx: FileContext, arm: list[ast.stmt]) -> frozenset[tuple[str, str]]:
-    """``(local name, new qualified name)`` of an arm's imports; empty when one of them is not the
-    library's.
+    """``(local name, new qualified name)`` of an arm's imports; empty when it holds anything else than
+    imports of the library and ladders of them.
     """
-    found = [i for i in ctx.imports if i.node in arm]
-    names = sum(len(stmt.names) for stmt in arm if isinstance(stmt, ast.Import | ast.ImportFrom))
-    moved = {(i.local, _new(ctx, ctx.release.canonical(i.target))) for i in found}
-    return frozenset(moved) if len(found) == names else frozenset()
+    statements: list[ast.Import | ast.ImportFrom] = []
+    for stmt in _flat(ctx, arm):
+        if not isinstance(stmt, ast.Import | ast.ImportFrom):
+            return frozenset()
+        statements.append(stmt)
+    pairs = [(_local(ctx, i), i.target) for i in ctx.imports if i.node in statements]
+    pairs += [("*", path) for node, path in ctx.stars if node in statements]
+    moved = {(local, _new(ctx, ctx.release.canonical(target))) for local, target in pairs}
+    return frozenset(moved) if len(pairs) == sum(len(stmt.names) for stmt in statements) else frozenset()
+
+
+def _flat(ctx: FileContext, arm: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements of an arm, with the first arm in the place of a ladder."""
+    for stmt in arm:
+        if isinstance(stmt, ast.Try) and collapsible(ctx, stmt):
+            yield from _flat(ctx, stmt.body)
+        else:
+            yield stmt
+
+
+def _local(ctx: FileContext, found: Import) -> str:
+    """The name that an import binds in the end: a plain import of a legacy root gets another one."""
+    root = ctx.release.legacy_root(found.target)
+    plain = isinstance(found.node, ast.Import) and found.alias.asname is None
+    return ctx.release.root if root and plain and not loose_uses(ctx, found, root) else found.local
 
 
 def _new(ctx: FileContext, name: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
+import warnings
 from collections.abc import Iterator
 
 from .analysis.context import FileContext, Import
@@ -43,24 +45,48 @@ def rename_uses(ctx: FileContext, found: Import, new: str) -> list[tuple[ast.exp
     old = found.local
     if new == old:
         return []
-    if _must_stay(ctx, found, old) or new in ctx.module.names or new in ctx.module.by_name:
+    if _must_stay(ctx, found, old) or not is_free(ctx, new):
         return None
     edits: list[tuple[ast.expr, Edit]] = []
     for use in ctx.module.by_name.get(old, ()):
         owner = ctx.module.lookup(old, use.scope)
         if owner is None or owner[0] is not found.binding.scope:
             continue
-        span = ctx.source.span(use.links[0])
-        if ctx.source.utf8[span[0] : span[1]] != old.encode():
+        if not certain(ctx, use):
             return None
-        edits.append((use.links[0], Rename(span, old, new)))
+        edits.append((use.links[0], Rename(ctx.source.span(use.links[0]), old, new)))
     return edits
 
 
+def is_free(ctx: FileContext, name: str) -> bool:
+    """Whether a name means nothing in the file, and no other star import may give it a meaning."""
+    if name in ctx.module.names or name in ctx.module.by_name:
+        return False
+    own = f"{ctx.release.root}."
+    return all(
+        ctx.release.canonical(ctx.evaluator.absolute(node)).startswith(own) for node in ctx.module.stars
+    )
+
+
+def certain(ctx: FileContext, use: Use) -> bool:
+    """Whether it is known where a use's name stands: before Python 3.12 not always inside an f-string."""
+    name = use.links[0]
+    start, end = ctx.source.span(name)
+    if ctx.source.utf8[start:end] != use.name.encode():
+        return False
+    strings = (s for s in ast.walk(use.stmt) if isinstance(s, ast.JoinedStr)) if _EARLIER else ()
+    repeating = (s for s in strings if ctx.segment(s).count(use.name) > 1)
+    return not any(part is name for string in repeating for part in ast.walk(string))
+
+
+_EARLIER = sys.version_info < (3, 12)
+
+
 def _must_stay(ctx: FileContext, found: Import, name: str) -> bool:
-    if found.binding.scope is ctx.module.top and (ctx.package or name in ctx.pinned):
+    scope = found.binding.scope
+    if scope.kind == "class" or (scope is ctx.module.top and (ctx.package or name in ctx.pinned)):
         return True
-    if any(_names(t.value, name) for t in ctx.module.texts):
+    if is_mentioned(ctx, name) or looks_names_up(ctx):
         return True
     symbol = ctx.evaluator.binding(found.binding)
     same = found.binding.scope.bindings[name]
@@ -69,14 +95,36 @@ def _must_stay(ctx: FileContext, found: Import, name: str) -> bool:
     return any(name in scope.declared for scope in ctx.module.scope_of.values())
 
 
+def is_mentioned(ctx: FileContext, name: str) -> bool:
+    """Whether a string that is a path, an annotation or other code mentions a name; prose does not count."""
+    return any(name in text.value and _names(text.value, name) for text in ctx.module.texts)
+
+
 def _names(text: str, name: str) -> bool:
-    """Whether a dotted string or a string annotation mentions a local name."""
-    return (
-        name in text
-        and len(text) < 300
-        and "\n" not in text
-        and bool(re.search(rf"\b{re.escape(name)}\b", text))
-    )
+    if len(text) >= 300 or "\n" in text or not re.search(rf"\b{re.escape(name)}\b", text):
+        return False
+    return not any(map(str.isspace, text)) or _is_code(text.strip())
+
+
+def _is_code(text: str) -> bool:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
+
+
+def looks_names_up(ctx: FileContext) -> bool:
+    """Whether the file may find its own names by text that is only known at run time."""
+    table = ctx.module.by_name
+    if any(name in table for name in ("globals", "locals", "eval", "exec")):
+        return True
+    if any(isinstance(use.inside, ast.Subscript) for use in table.get("__name__", ())):
+        return True
+    calls = (use.links[1] for use in table.get("vars", ()) if len(use.links) > 1)
+    return any(isinstance(call, ast.Call) and not call.args for call in calls)
 
 
 def dotted_prefixes(use: Use) -> Iterator[tuple[ast.expr, str]]:

@@ -253,15 +253,23 @@ class Release:
     def dialect_possible(self, dialect: str, roots: frozenset[str]) -> bool:
         """Whether code that imports from the given legacy roots may be written in a dialect.
 
-        A dialect that belongs to other roots than the release's own is possible only where one of them is used.
+        Code that spells none of these roots may be written in those of the release's own.
         """
         tied = [root for root, dialects in self.root_dialects.items() if dialect in dialects]
         own = next(iter(self.root_dialects), "")
-        return not tied or own in tied or not roots.isdisjoint(tied)
+        return not tied or not (roots or {own}).isdisjoint(tied)
+
+    def real(self, qualified: str) -> str:
+        """The path that is meant by one that only documents printed; any other path itself."""
+        for wrong, right in self.wrong_modules.items():
+            if qualified.startswith(wrong) and qualified[len(wrong) :][:1] in ("", "."):
+                return right + qualified[len(wrong) :]
+        return qualified
 
     def defining(self, qualified: str) -> str:
-        """Where a symbol that is imported *through* another module is defined."""
-        return self.throughs.get(qualified, qualified)
+        """Where a symbol that is imported *through* another module, or by a wrong path, is defined."""
+        real = self.real(qualified)
+        return self.throughs.get(real, real)
 
     @cached_property
     def forms(self) -> Mapping[str, tuple[tuple[CallChange, OldForm], ...]]:

@@ -111,10 +111,17 @@ def _keywords(
         yield f"{new}={_part(node, parts)}"
         return
     sequence = _sequence(node, parts)
-    tuple_already = isinstance(node, ast.List | ast.Tuple) or is_former(ctx.evaluator.at(node, call.call.use))
-    yield f"{new}={sequence if tuple_already else f'tuple({sequence})'}"
+    yield f"{new}={sequence if _is_tuple(ctx, call, node) else f'tuple({sequence})'}"
     if name == size and _needs_strides(call, call.given):
         yield f"{strides}={_part(call.node.func, parts)}.{_STRIDES}({sequence})"
+
+
+def _is_tuple(ctx: FileContext, call: TemplateCall, node: ast.expr) -> bool:
+    """Whether what stands for an argument is a tuple: a display, or a view's own attribute or part of it."""
+    if isinstance(node, ast.List | ast.Tuple):
+        return True
+    inner = node.value if isinstance(node, ast.Subscript) else node
+    return isinstance(inner, ast.Attribute) and is_former(ctx.evaluator.at(node, call.call.use))
 
 
 def _sequence(node: ast.expr, parts: list[ast.expr]) -> str:

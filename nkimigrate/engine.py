@@ -139,13 +139,10 @@ def _problem(report: Report, code: str, path: str, message: str) -> None:
 
 def _reexporting(others: Iterable[str], exported: Mapping[str, Any]) -> list[Candidate]:
     """Files without a marker that name a module which exports something affected, and one of its exports."""
+    from .mentions import Mentions
     from .project import Candidate
 
-    words = {key.rpartition(".")[0].rpartition(".")[2]: set[bytes]() for key in exported}
-    for key in exported:
-        module, _, name = key.rpartition(".")
-        words[module.rpartition(".")[2]].add(os.fsencode(name))
-    modules = [(os.fsencode(tail), names | {b"*"}) for tail, names in words.items()]
+    mentions = Mentions(exported)
     found = []
     for path in others:
         kind = discovery.kind_of(os.path.basename(path))
@@ -155,7 +152,7 @@ def _reexporting(others: Iterable[str], exported: Mapping[str, Any]) -> list[Can
             data = reading.read(path, reading.LIMITS[kind])
         except reading.Unreadable:
             continue
-        if any(tail in data and any(name in data for name in names) for tail, names in modules):
+        if mentions.within(data):
             found.append(Candidate(path, kind, data))
     return found
 
@@ -201,9 +198,11 @@ def _analyse(
     setting: Setting, tasks: Sequence[Task], jobs: int, progress: Progress
 ) -> list[Analysis | Problem]:
     from .pool import spread, worth_it
-    from .tasks import analyse_task, lost
+    from .tasks import analyse_task, lost, prepare
 
     processes = worth_it([len(t.data) for t in tasks], jobs)
+    if processes > 1:
+        prepare(setting)
     results: list[Analysis | Problem] = []
     for result in spread(analyse_task, setting, tasks, processes, lost):
         results.append(result)

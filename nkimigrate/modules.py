@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from functools import cache
 
+_FOLDERS = 8  # how many of them are looked at: more than anybody's packages have
+
 
 @cache
 def _is_package(folder: str) -> bool:
@@ -37,3 +39,18 @@ def _below(folder: str, roots: tuple[str, ...]) -> list[str]:
     relative = os.path.relpath(folder, max(holding, key=len))
     names = [] if relative == os.curdir else relative.split(os.sep)
     return names[1:] if names[:1] == ["src"] else names
+
+
+def prefixes(path: str, module: str, package: bool) -> tuple[str, ...]:
+    """What may stand before a module's name where it is imported: nothing, or the folders around its package.
+
+    A folder without ``__init__.py`` is a package, too, when something above it is on the path.
+    """
+    folder = os.path.dirname(os.path.abspath(path))
+    for _ in range(module.count(".") + package):
+        folder = os.path.dirname(folder)
+    found = [""]
+    while module and len(found) <= _FOLDERS and os.path.basename(folder).isidentifier():
+        folder, name = os.path.split(folder)
+        found.append(f"{name}.{found[-1]}")
+    return tuple(found)

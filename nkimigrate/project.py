@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from .codemods.analyse import Analysis, Place, World
 from .codemods.analysis.values import Value
-from .modules import module_name
+from .modules import module_name, prefixes
 from .report.model import Problem
 from .tasks import Task
 
@@ -46,9 +46,10 @@ def analyse_all(
         for candidate, result in zip(pending, analyse([c.task() for c in pending]), strict=True):
             candidate.result = result
         exported = _exports(candidates)
-        if not exported.keys() <= known:
-            known |= exported.keys()
-            candidates.extend(_placed(c, roots) for c in more(exported))
+        new = {name: value for name, value in exported.items() if name not in known}
+        if new:
+            known.update(new)
+            candidates.extend(_placed(c, roots) for c in more(new))
         pending = _outdated(candidates, exported)
         if not pending:
             return
@@ -71,10 +72,11 @@ def _exports(candidates: Iterable[Candidate]) -> dict[str, Value]:
 def _outdated(candidates: Iterable[Candidate], exported: Mapping[str, Value]) -> list[Candidate]:
     """Candidates that must be analysed (again), with the world they are to be analysed in."""
     pinned = _pinned(candidates)
-    below = _below(exported)
+    spellings = _spellings(candidates)
+    below = _below(spellings)
     found = []
     for candidate in candidates:
-        outside = {key: exported[real] for key, real in _seen(candidate, exported, below)}
+        outside = {key: exported[real] for key, real in _seen(candidate, spellings, below)}
         world = World(outside, pinned.get(candidate.place.module, frozenset()))
         if candidate.result is None or (isinstance(candidate.result, Analysis) and world != candidate.world):
             candidate.world = world
@@ -82,32 +84,42 @@ def _outdated(candidates: Iterable[Candidate], exported: Mapping[str, Value]) ->
     return found
 
 
-def _below(exported: Mapping[str, Value]) -> dict[str, list[str]]:
-    """Every dotted prefix of an exported name → the names under it (itself included)."""
+def _spellings(candidates: Iterable[Candidate]) -> dict[str, str]:
+    """Every name under which something exported can be imported → its exported name."""
+    found: dict[str, str] = {}
+    for candidate in candidates:
+        if isinstance(candidate.result, Analysis) and candidate.result.exports:
+            for prefix in prefixes(candidate.path, candidate.place.module, candidate.place.package):
+                found.update((prefix + name, name) for name in candidate.result.exports)
+    return {**found, **{name: name for name in found.values()}}
+
+
+def _below(spellings: Iterable[str]) -> dict[str, list[str]]:
+    """Every dotted prefix of a name → the names under it (itself included)."""
     found: dict[str, list[str]] = {}
-    for key in exported:
-        parts = key.split(".")
+    for name in spellings:
+        parts = name.split(".")
         for length in range(1, len(parts) + 1):
-            found.setdefault(".".join(parts[:length]), []).append(key)
+            found.setdefault(".".join(parts[:length]), []).append(name)
     return found
 
 
 def _seen(
-    candidate: Candidate, exported: Mapping[str, Value], below: Mapping[str, list[str]]
+    candidate: Candidate, spellings: Mapping[str, str], below: Mapping[str, list[str]]
 ) -> Iterator[tuple[str, str]]:
-    """``(name as the file spells it, exported name)`` of all exports but its own that a file's imports can see."""
+    """``(name as spelled, exported name)`` of everything that others export and a file's imports can see."""
     if not isinstance(candidate.result, Analysis):
         return
     own = candidate.result.exports
     for path in candidate.result.imports:
         for spelled in (path, _sibling(candidate, path)):
-            for key in below.get(spelled, ()):
-                if key not in own:
-                    yield path + key[len(spelled) :], key
+            for name in below.get(spelled, ()):
+                if spellings[name] not in own:
+                    yield path + name[len(spelled) :], spellings[name]
             parent = spelled.rpartition(".")[0]
             while parent:
-                if parent in exported and parent not in own:
-                    yield parent, parent
+                if spellings.get(parent, parent) not in own and parent in spellings:
+                    yield parent, spellings[parent]
                 parent = parent.rpartition(".")[0]
 
 
@@ -120,13 +132,23 @@ def _sibling(candidate: Candidate, path: str) -> str:
 def _pinned(candidates: Iterable[Candidate]) -> dict[str, frozenset[str]]:
     """Module → its names that other files rely on."""
     found: dict[str, set[str]] = {}
-    modules = {c.place.module for c in candidates}
+    modules = _modules(candidates)
     for candidate in candidates:
         if not isinstance(candidate.result, Analysis):
             continue
         for pin in candidate.result.pins:
             for spelled in (pin, _sibling(candidate, pin)):
-                module, _, name = spelled.rpartition(".")
-                if module in modules and module != candidate.place.module:
+                path, _, name = spelled.rpartition(".")
+                module = modules.get(path, candidate.place.module)
+                if module != candidate.place.module:
                     found.setdefault(module, set()).add(name)
     return {module: frozenset(names) for module, names in found.items()}
+
+
+def _modules(candidates: Iterable[Candidate]) -> dict[str, str]:
+    """Every name under which a file can be imported → its module name."""
+    return {
+        prefix + c.place.module: c.place.module
+        for c in candidates
+        for prefix in prefixes(c.path, c.place.module, c.place.package)
+    }

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import cache
 
-from .codemods.analyse import Analysis, Place, World, analyse
+from .codemods.analyse import Analysis, Place, World, analyse, parse
 from .codemods.edit import EditRefused
 from .codemods.model import Edit, Finding, Outcome
 from .codemods.rule import Rule
 from .codemods.rules import all_rules
+from .codemods.skim import Signs, named
 from .codemods.source import Source
 from .codemods.texts import analyse_text, edit_text, named_paths
 from .garbage import paused
@@ -60,8 +61,19 @@ class Edited:
 
 
 @cache
+def _signs(step: tuple[str, str]) -> Signs:
+    return Signs(load(*step))
+
+
+@cache
 def _rules(setting: Setting) -> tuple[Rule, ...]:
     return tuple(rule for rule in all_rules() if setting.wants(rule.code))
+
+
+def prepare(setting: Setting) -> None:
+    """Load what every file needs once, before a pool's processes are forked."""
+    _signs(setting.step)
+    _rules(setting)
 
 
 def analyse_task(setting: Setting, task: Task) -> Analysis | Problem:
@@ -74,6 +86,8 @@ def _analysed(setting: Setting, task: Task) -> Analysis | Problem:
     release = load(*setting.step)
     try:
         if task.kind == "python":
+            if not _may_be_affected(setting, task):
+                return _skimmed(task)
             return analyse(task.data, task.place, release, _rules(setting), task.world, setting.all_keywords)
         texts = analyse_text(task.data, task.place.path, task.kind, release)
         found = tuple(finding for finding in texts if setting.wants(finding.code))
@@ -90,6 +104,18 @@ def _analysed(setting: Setting, task: Task) -> Analysis | Problem:
         return Problem("NKM904", task.place.path, "is nested too deeply to be analysed")
     except Exception as error:
         return _defect(task, error)
+
+
+def _may_be_affected(setting: Setting, task: Task) -> bool:
+    """Whether a Python file may hold a finding: by what others export, by what it spells, or as a copy."""
+    signs = _signs(setting.step)
+    return bool(task.world.outside) or signs.within(task.data) or signs.within(task.place.module.encode())
+
+
+def _skimmed(task: Task) -> Analysis:
+    source = Source.decode(task.data)
+    names = named(parse(source), source.text, task.place.module, task.place.package)
+    return Analysis((), 0, {}, names, frozenset())
 
 
 def _defect(task: Task, error: Exception) -> Problem:

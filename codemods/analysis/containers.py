@@ -44,12 +44,18 @@ def mapping_method(value: v.Mapping, name: str) -> v.Value:
 
 def copied(value: v.Value) -> v.Value:
     """A shallow or deep copy."""
+    if isinstance(value, v.OneOf):
+        return v.one_of([copied(option) for option in value.options])
     return v.FormerList(False, value.era) if isinstance(value, v.FormerList) else value
 
 
 def converted(value: v.Value) -> v.Value:
     """What ``list``, ``tuple`` and their like make of an iterable."""
-    return v.Sequence(element(value)) if isinstance(value, v.Row) else value if not is_former(value) else None
+    if isinstance(value, v.OneOf):
+        return v.one_of([converted(option) for option in value.options])
+    if isinstance(value, v.FormerList):
+        return None
+    return v.Sequence(element(value)) if isinstance(value, v.Row) else value
 
 
 def is_former(value: v.Value) -> bool:

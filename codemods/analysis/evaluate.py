@@ -143,10 +143,12 @@ class Evaluator:
         """What a name in a class body means until the body binds it: what it means outside."""
         if owner.kind != "class" or use.scope is not owner or surely_bound(bindings, use):
             return []
-        return [self.name_value(Use(use.links[:1], owner.parent or owner, None, use.order, use.stmt, use.inside))]
+        return [
+            self.name_value(Use(use.links[:1], owner.parent or owner, None, use.order, use.stmt, use.inside))
+        ]
 
     def constructor(self, name: str) -> str:
-        """The class whose constructor a call of the class ``name`` runs: the nearest base that is not the user's."""
+        """The class whose constructor a call of ``name`` runs: its nearest base that is not the user's."""
         seen: set[str] = set()
         while name in self._classes and name not in seen:
             seen.add(name)
@@ -184,6 +186,10 @@ class Evaluator:
             ):
                 return self.symbol(f"{path}.{name}")
         return None
+
+    def assume(self, known: Mapping[int, v.Value]) -> None:
+        """Start anew, with values for bindings (by ``id``) that are known otherwise."""
+        self._memory = dict(known)
 
     def binding(self, binding: Binding) -> v.Value:
         """What one binding gives its name."""
@@ -644,7 +650,7 @@ def _joined(_: Evaluator, node: ast.JoinedStr, value: Recurse) -> v.Value:
 def _bin_op(_: Evaluator, node: ast.BinOp, value: Recurse) -> v.Value:
     if not isinstance(node.op, ast.Add):
         left = value(node.left) if isinstance(node.op, ast.Mult) else None
-        return containers.copied(left) if isinstance(left, v.FormerList) else None
+        return containers.copied(left) if containers.is_former(left) else None
     left, right = value(node.left), value(node.right)
     if containers.is_former(left) or containers.is_former(right):
         return containers.joined(left, right)

@@ -204,8 +204,9 @@ def reaching(bindings: Iterable[Binding], use: Use, owner: Scope) -> list[Bindin
     """The bindings whose value ``use`` may see.
 
     In another scope than the owner (a closure, a method) all of them; in the owner's scope the last one
-    that surely ran before, those in branches after that one, those that a loop carries around, and those that
-    functions make through ``global`` or ``nonlocal``. Empty only for a name that a class body has not bound yet.
+    that surely ran before, those in branches after that one, those that a loop carries around, and those
+    that functions make through ``global`` or ``nonlocal``. Empty only for a name that a class body has not
+    bound yet.
     """
     found = list(bindings)
     whole_class = owner.kind == "class"

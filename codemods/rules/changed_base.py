@@ -32,8 +32,9 @@ from collections.abc import Iterator
 
 from ..analysis import values as v
 from ..analysis.context import Call, FileContext
-from ..calls import already_new, call_form, fitting
+from ..calls import call_form
 from ..changed_parameters import changed
+from ..dialects import already_new, fitting
 from ..model import Finding, Outcome
 from ..release import CallChange
 from ..signature import Unbindable, bind

@@ -36,8 +36,8 @@ CODE = "NKM107"
 def check(ctx: FileContext) -> Iterator[Finding]:
     """One finding for each ladder."""
     seen: set[ast.AST] = set()
-    for found in ctx.imports:
-        block = ctx.module.bodies.get(found.node)
+    for node in (*(found.node for found in ctx.imports), *(star for star, _ in ctx.stars)):
+        block = ctx.module.bodies.get(node)
         if block is None or not isinstance(block.owner, ast.Try) or block.owner in seen:
             continue
         if runs_on_both(ctx, block.owner):

@@ -34,6 +34,7 @@ from ..analysis.context import FileContext, Import
 from ..ladders import kept_for_old_release
 from ..model import EditImport, Finding
 from ..naming import chain_edits, import_line, loose_uses, spelled, together
+from ..relocations import new_home
 
 CODE = "NKM101"
 
@@ -42,7 +43,7 @@ def check(ctx: FileContext) -> Iterator[Finding]:
     """One finding for each statement (``from``) or imported name (``import``) under a legacy root."""
     seen: set[ast.AST] = set()
     for found in ctx.imports:
-        if kept_for_old_release(ctx, found.node):
+        if kept_for_old_release(ctx, found.node) or new_home(ctx, found.node):
             continue
         if isinstance(found.node, ast.Import):
             yield from _plain(ctx, found)

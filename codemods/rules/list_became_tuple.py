@@ -27,7 +27,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..analysis.context import FileContext
-from ..former_lists import ListUse, Need, list_uses
+from ..former_lists import ListUse, list_uses
+from ..list_needs import Need
 from ..model import Finding, Wrap
 
 CODE = "NKM303"

@@ -21,9 +21,10 @@ When it stays silent
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 
-from ..analysis.context import FileContext, Import
+from ..analysis.context import FileContext
 from ..ladders import guarding
 from ..model import Finding, Outcome
 
@@ -32,21 +33,29 @@ CODE = "NKM111"
 
 def check(ctx: FileContext) -> Iterator[Finding]:
     """One finding at the first import that uses another root than the file's first one."""
-    plain = [i for i in ctx.imports if not guarding(ctx, i.node) and _root(ctx, i)]
-    other = next((i for i in plain if _root(ctx, i) != _root(ctx, plain[0])), None)
+    roots = _roots(ctx)
+    other = next((pair for pair in roots if pair[1] != roots[0][1]), None)
     if other is not None:
         yield ctx.finding(
             CODE,
-            other.alias,
-            f"the file mixed `{_root(ctx, plain[0])}` and `{_root(ctx, other)}`, which are separate copies",
+            other[0],
+            f"the file mixed `{roots[0][1]}` and `{other[1]}`, which are separate copies",
             outcome=Outcome.NOTED,
             step="Enum classes of the two copies never compared equal: check results that depended on it.",
         )
 
 
-def _root(ctx: FileContext, found: Import) -> str:
-    legacy = ctx.release.legacy_root(found.target)
+def _roots(ctx: FileContext) -> list[tuple[ast.alias, str]]:
+    """What the file imports outside of ladders, in order, with the root it is imported from."""
+    found = [(i.node, i.alias, i.target) for i in ctx.imports]
+    found += [(node, node.names[0], path) for node, path in ctx.stars]
+    pairs = [(alias, _root(ctx, target)) for node, alias, target in found if not guarding(ctx, node)]
+    return sorted((p for p in pairs if p[1]), key=lambda p: (p[0].lineno, p[0].col_offset))
+
+
+def _root(ctx: FileContext, target: str) -> str:
+    legacy = ctx.release.legacy_root(target)
     if legacy:
         return legacy
-    own = found.target == ctx.release.root or found.target.startswith(ctx.release.root + ".")
+    own = target == ctx.release.root or target.startswith(ctx.release.root + ".")
     return ctx.release.root if own else ""

@@ -27,23 +27,26 @@ from collections.abc import Iterator
 from ..analysis import values as v
 from ..analysis.context import FileContext, Import
 from ..attribute_strings import attribute_strings
-from ..ladders import kept_for_old_release
 from ..model import EditImport, Finding
-from ..naming import import_line, spelled
+from ..naming import imported, spelled
+from ..relocations import new_home, relocated, relocations
 
 CODE = "NKM104"
 
 
 def check(ctx: FileContext) -> Iterator[Finding]:
-    """One finding for each imported name and each attribute whose home changed."""
-    for found in ctx.imports:
-        new = _moved(ctx, found.target)
-        if new and isinstance(found.node, ast.ImportFrom) and not kept_for_old_release(ctx, found.node):
-            yield _import(ctx, found, new)
+    """One finding for each new home of what an import names, and for each attribute whose home changed."""
+    for node, moved in relocations(ctx).items():
+        modules: dict[str, list[tuple[Import, str]]] = {}
+        for found, new in moved:
+            module, _, name = new.rpartition(".")
+            modules.setdefault(module, []).append((found, name))
+        for module, names in modules.items():
+            yield _import(ctx, node, module, names)
     for reference in ctx.references:
         owner = reference.owner
         if isinstance(reference.node, ast.Attribute) and isinstance(owner, v.Symbol):
-            new = _moved(ctx, f"{owner.name}.{reference.node.attr}")
+            new = relocated(ctx, f"{owner.name}.{reference.node.attr}")
             if new:
                 module, _, name = new.rpartition(".")
                 yield ctx.needs_you(
@@ -58,19 +61,17 @@ def check(ctx: FileContext) -> Iterator[Finding]:
             yield ctx.needs_you(CODE, place.node, message, f"Look up `{place.found.new}` instead.")
 
 
-def _moved(ctx: FileContext, target: str) -> str:
-    """The new qualified name of a symbol whose module changed otherwise than by a module move; ""
-    otherwise.
-    """
-    canonical = ctx.release.canonical(target)
-    new = ctx.release.new_symbol.get(canonical, "")
-    if not new or ctx.release.defining(canonical) != canonical:
-        return ""
-    return new if new.rpartition(".")[0] != ctx.release.moved(canonical.rpartition(".")[0]) else ""
-
-
-def _import(ctx: FileContext, found: Import, new: str) -> Finding:
-    module, _, name = new.rpartition(".")
-    line = import_line(module, name, found.local)
-    edit = EditImport(ctx.source.span(found.node), names=((spelled(found.alias), ""),), also=(line,))
-    return ctx.finding(CODE, found.alias, f"`{found.alias.name}` is in `{module}` now", edits=[edit])
+def _import(ctx: FileContext, node: ast.ImportFrom, module: str, names: list[tuple[Import, str]]) -> Finding:
+    """The statement itself, where all that it imports has one new home; else a new one behind it."""
+    span = ctx.source.span(node)
+    new = {spelled(found.alias): imported(name, found.local) for found, name in names}
+    if new_home(ctx, node):
+        kept = tuple((old, name) for old, name in new.items() if old != name)
+        edit = EditImport(span, module=(node.module or "", module), names=kept)
+    else:
+        line = f"from {module} import {', '.join(sorted(set(new.values())))}"
+        edit = EditImport(span, names=tuple((old, "") for old in new), also=(line,))
+    text = ", ".join(f"`{found.alias.name}`" for found, _ in names)
+    verb = "is" if len(names) == 1 else "are"
+    place = names[0][0].alias if len(names) == 1 < len(node.names) else node
+    return ctx.finding(CODE, place, f"{text} {verb} in `{module}` now", edits=[edit])

@@ -1,9 +1,10 @@
 """Positional arguments whose position means another parameter in the new release.
 
 What it does
-    Gives such arguments their keywords, from the first position that changed its meaning on, never
-    earlier (unless ``--all-keywords``). The call is bound to the old and to the new signature, and both
-    must give every parameter the same expression in the same order.
+    Gives such arguments their keywords, from the first position that changed its meaning on, or from where
+    only the old import root told what was meant; never earlier (unless ``--all-keywords``). The call is
+    bound to the old and to the new signature, and both must give every parameter the same expression in the
+    same order.
 
 Why
     2.28 inserted parameters in the middle of signatures. Some calls fail; others, such as ``qkv`` with

@@ -24,6 +24,7 @@ from collections.abc import Iterator
 from ..analysis import values as v
 from ..analysis.context import FileContext
 from ..attribute_strings import attribute_strings
+from ..ladders import kept_for_old_release
 from ..model import Finding
 
 CODE = "NKM105"
@@ -33,7 +34,7 @@ def check(ctx: FileContext) -> Iterator[Finding]:
     """One finding for each import of a removed name, and each attribute of a module that is one."""
     for found in ctx.imports:
         name = ctx.release.canonical(found.target)
-        if name in ctx.release.removed:
+        if name in ctx.release.removed and not kept_for_old_release(ctx, found.node):
             yield _gone(ctx, found.alias, name)
     for reference in ctx.references:
         if not isinstance(reference.node, ast.Attribute) or not isinstance(reference.owner, v.Symbol):

@@ -52,7 +52,7 @@ def check(ctx: FileContext) -> Iterator[Finding]:
 
 def _renamed(ctx: FileContext, target: str) -> str:
     """The new last part of a symbol that keeps its module; "" otherwise."""
-    canonical = ctx.release.canonical(target)
+    canonical = ctx.release.real(ctx.release.canonical(target))
     new = ctx.release.new_symbol.get(canonical) or ctx.release.new_symbol.get(
         ctx.release.defining(canonical), ""
     )

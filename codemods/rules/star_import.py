@@ -25,12 +25,13 @@ When it stays silent
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 from ..analysis.context import FileContext
 from ..analysis.scopes import Use
+from ..dotted import successor
 from ..model import EditImport, Finding, Rename
-from ..naming import imported
+from ..naming import certain, imported, is_free, is_mentioned, looks_names_up
 
 CODE = "NKM106"
 RENAMED = "NKM103"
@@ -39,26 +40,43 @@ RENAMED = "NKM103"
 def check(ctx: FileContext) -> Iterator[Finding]:
     """One finding for each star import of a module whose public names changed, and for each renamed use."""
     for node, path in ctx.stars:
-        canonical = ctx.release.canonical(path)
-        old = ctx.release.stars.get(canonical)
-        if old is None or set(old) == set(ctx.release.new_stars.get(ctx.release.moved(canonical), ())):
+        module = ctx.release.real(ctx.release.canonical(path))
+        old = ctx.release.stars.get(module)
+        if old is None or set(old) == set(ctx.release.new_stars.get(ctx.release.moved(module), ())):
             continue
-        used = {name: uses for name in sorted(old) if (uses := _uses(ctx, name))}
-        if used and not ctx.package:
-            yield from _expanded(ctx, node, path, used)
+        needed = _needed(ctx, old)
+        homes = {name: _home(ctx, f"{module}.{name}") for name in needed}
+        lost = [name for name, home in homes.items() if not home and (needed[name] or name in ctx.pinned)]
+        if lost or not any(homes.values()) or ctx.package or looks_names_up(ctx):
+            yield _undecided(ctx, node, module, lost)
         else:
-            yield _undecided(ctx, node, canonical, old)
+            yield from _expanded(ctx, node, module, {n: h for n, h in homes.items() if h}, needed)
 
 
-def _undecided(ctx: FileContext, node: ast.ImportFrom, module: str, old: Iterable[str]) -> Finding:
+def _home(ctx: FileContext, name: str) -> str:
+    """The new qualified name of what a star brought; "" when it is gone."""
+    gone = name in ctx.release.removed
+    return "" if gone else successor(ctx.release, name) or ""
+
+
+def _undecided(ctx: FileContext, node: ast.ImportFrom, module: str, lost: Collection[str]) -> Finding:
     new = ctx.release.moved(module)
-    gone = sorted(set(old) - set(ctx.release.new_stars.get(new, ())))
-    return ctx.needs_you(
-        CODE,
-        node,
-        f"`*` no longer brings {', '.join(f'`{name}`' for name in gone) or 'the same names'} from `{module}`",
-        f"Import the names you need one by one from `{new}`.",
-    )
+    before, after = set(ctx.release.stars[module]), set(ctx.release.new_stars.get(new, ()))
+    gone = lost or sorted(before - after)
+    names = ", ".join(f"`{name}`" for name in gone or sorted(after - before))
+    message = f"`*` {'no longer' if gone else 'also'} brings {names} from `{module}`"
+    return ctx.needs_you(CODE, node, message, f"Import the names you need one by one; most are in `{new}`.")
+
+
+def _needed(ctx: FileContext, names: Collection[str]) -> dict[str, list[Use]]:
+    """The names that this file uses or mentions in strings, or that others rely on, with their uses here."""
+    found: dict[str, list[Use]] = {}
+    for name in sorted(names):
+        uses = _uses(ctx, name)
+        own = name in ctx.module.top.bindings
+        if uses or (not own and (name in ctx.pinned or is_mentioned(ctx, name))):
+            found[name] = uses
+    return found
 
 
 def _uses(ctx: FileContext, name: str) -> list[Use]:
@@ -67,22 +85,31 @@ def _uses(ctx: FileContext, name: str) -> list[Use]:
 
 
 def _expanded(
-    ctx: FileContext, node: ast.ImportFrom, path: str, used: dict[str, list[Use]]
+    ctx: FileContext,
+    node: ast.ImportFrom,
+    path: str,
+    homes: Mapping[str, str],
+    uses: Mapping[str, list[Use]],
 ) -> Iterator[Finding]:
-    homes: dict[str, list[str]] = {}
-    renamed: list[tuple[str, str, list[Use]]] = []
-    for name, uses in used.items():
-        module, _, new = ctx.release.moved(ctx.release.canonical(f"{path}.{name}")).rpartition(".")
-        free = new not in ctx.module.names and new not in ctx.module.by_name and name not in ctx.pinned
-        homes.setdefault(module, []).append(imported(new, new if free else name))
-        if free and new != name:
-            renamed.append((name, new, uses))
-    lines = tuple(f"from {module} import {', '.join(sorted(names))}" for module, names in homes.items())
+    modules: dict[str, list[str]] = {}
+    renamed: dict[str, str] = {}
+    for name, home in homes.items():
+        module, _, new = home.rpartition(".")
+        if new != name and _renamable(ctx, name, new, uses[name]):
+            renamed[name] = new
+        modules.setdefault(module, []).append(imported(new, renamed.get(name, name)))
+    lines = tuple(f"from {module} import {', '.join(sorted(names))}" for module, names in modules.items())
     edit = EditImport(ctx.source.span(node), names=(("*", ""),), also=lines)
     group = f"{CODE}:{path}" if renamed else ""
-    text = ", ".join(f"`{name}`" for names in homes.values() for name in sorted(names))
+    text = ", ".join(f"`{name}`" for names in modules.values() for name in sorted(names))
     yield ctx.finding(CODE, node, f"what is used of `*` is {text}", edits=[edit], group=group)
-    for name, new, uses in renamed:
-        for use in uses:
+    for name, new in renamed.items():
+        for use in uses[name]:
             change = Rename(ctx.source.span(use.links[0]), name, new)
             yield ctx.finding(RENAMED, use.links[0], f"`{name}` is `{new}` now", edits=[change], group=group)
+
+
+def _renamable(ctx: FileContext, name: str, new: str, uses: Collection[Use]) -> bool:
+    """Whether the new name can take the old one's place wherever that is used."""
+    relied_on = name in ctx.pinned or is_mentioned(ctx, name)
+    return not relied_on and is_free(ctx, new) and all(certain(ctx, use) for use in uses)

@@ -13,7 +13,7 @@ After
         from nkilib.core.attention.attention_cte import attention_cte
 
 When it stays silent
-    When the path is that of a module of your own project.
+    For such a path below a package of your own, and in relative imports.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ RELEASE = Release.from_dict(
         ("lib.gone", "lib.new", False),
         ("lib.gone.other", "lib.new.other", False),
         ("lib.gone:h", "lib.new:i", False),
-        ("lib.c.f", "lib.b.c.f", False),
+        ("lib.c.f", "lib.b.c.g", False),
         ("lib.b.c.f", "lib.b.c.g", False),
         ("lib.a.View.sizes", "lib.a.View.shape", False),
         ("old.lib.a:View.strides", "lib.a:View.strides", False),

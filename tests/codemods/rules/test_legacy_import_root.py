@@ -10,7 +10,10 @@ FORMS = {
         "from nkilib_standalone.nkilib.core.qkv.qkv import qkv\n",
         "from nkilib.core.qkv.qkv import qkv\n",
     ),
-    "wheel root": ("from nkilib_src.nkilib.core.qkv.qkv import qkv\n", "from nkilib.core.qkv.qkv import qkv\n"),
+    "wheel root": (
+        "from nkilib_src.nkilib.core.qkv.qkv import qkv\n",
+        "from nkilib.core.qkv.qkv import qkv\n",
+    ),
     "module alias": (
         "import nkilib_standalone.nkilib.core.qkv.qkv as q\nq.qkv(x, w)\n",
         "import nkilib.core.qkv.qkv as q\nq.qkv(x, w)\n",
@@ -50,7 +53,9 @@ def test_forms(name: str) -> None:
 
 
 def test_the_old_name_used_otherwise_needs_a_person() -> None:
-    check_reported("import nkilib_standalone.nkilib\nprint(nkilib_standalone.__path__)\n", "NKM101", 1, "nkilib")
+    check_reported(
+        "import nkilib_standalone.nkilib\nprint(nkilib_standalone.__path__)\n", "NKM101", 1, "nkilib"
+    )
 
 
 def test_the_new_name_bound_otherwise_needs_a_person() -> None:

@@ -1,4 +1,4 @@
-"""NKM202 and NKM207: keywords that reach a call in a dict."""
+"""NKM202: renamed keywords; with NKM207, those that reach a call in a dict."""
 
 from __future__ import annotations
 
@@ -99,3 +99,47 @@ def test_a_variable_of_the_module_that_other_files_may_use_is_reported() -> None
 def test_a_private_variable_of_the_module() -> None:
     before = MODULE.replace("NAME", "_KW")
     check_transformed(before, before.replace("input_hbm", "input"), code="NKM202")
+
+
+VIEW = "from nkilib.core.utils.tensor_view import TensorView\n\n\ndef run(x, n, view: TensorView):\n    "
+
+IN_THE_CALL = {
+    "annotated": "return view.reshape_dim(dim=2, sizes=[n])\n",
+    "constructed": "return TensorView(x).reshape_dim(2, sizes=[n])\n",
+    "chain": "return view.reshape_dim(2, sizes=[n]).slice(0, 1, 2).reshape_dim(sizes=[n], dim=1)\n",
+    "subclass": "class Tile(TensorView):\n        pass\n\n    return Tile(x).reshape_dim(2, sizes=[n])\n",
+    "static": "return TensorView.get_trivial_strides(sizes=n)\n",
+    "static on an object": "return view.get_trivial_strides(sizes=n)\n",
+    "unbound": "return TensorView.reshape_dim(view, 2, sizes=[n])\n",
+    "method taken from the object": "reshape = view.reshape_dim\n    return reshape(2, sizes=[n])\n",
+    "layout": "return view.reshape_dim(\n        dim=2,\n        sizes = [  # two\n            n,\n        ],\n    )\n",
+    "f-string": "return f'{view.reshape_dim(2, sizes=[n])}'\n",
+}
+
+
+@pytest.mark.parametrize("body", IN_THE_CALL.values(), ids=IN_THE_CALL)
+def test_keywords_are_renamed(body: str) -> None:
+    check_transformed(VIEW + body, VIEW + body.replace("sizes", "shape"), code="NKM202")
+
+
+def test_a_keyword_of_one_dialect() -> None:
+    before = f"{DIALECT}    return MLPParameters(h, g, u, d, shard_on_k=kw)\n"
+    after = before.replace("nkilib_src.", "").replace("shard_on_k", "shard_on_h_disabled")
+    check_transformed(before, after, code="NKM202")
+
+
+OTHERS = {
+    "positional": "return view.reshape_dim(2, [n])\n",
+    "new": "return view.reshape_dim(dim=2, shape=[n])\n",
+    "another object's method": "return x.reshape_dim(dim=2, sizes=[n])\n",
+    "another method": "return view.slice(dim=0, start=n, end=2)\n",
+    "bound to something else": "view = n(view)\n    return view.reshape_dim(dim=2, sizes=[n])\n",
+    "own class": (
+        "class Mine:\n        def reshape_dim(self, dim, sizes): ...\n\n    return Mine().reshape_dim(0, sizes=[n])\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("body", OTHERS.values(), ids=OTHERS)
+def test_other_keywords_stay(body: str) -> None:
+    check_noop(VIEW + body)

@@ -1,0 +1,77 @@
+"""A quick look at files that nothing can be found in.
+
+The compiler's package is in the code of every kernel, while only some of its modules have a home in the
+library. A file that names none of those, and not the library, is affected only through what other files
+export. It is parsed, so that a broken file is reported, and asked for its imports, but its names are not
+resolved.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Iterator
+
+from .release import Release
+
+# A whole string, or a part of a formatted one.
+_TEXT = re.compile(r"""['"}](?:[\w.-]{1,80} ?= ?)?([A-Za-z_]\w*(?:[.:][A-Za-z_]\w*)+)['"{]""")
+_PARTS = ("body", "orelse", "finalbody", "handlers", "cases")
+
+
+class Signs:
+    """What a file must spell to be affected on its own."""
+
+    def __init__(self, release: Release) -> None:
+        kernels = [name for entry in release.private if not entry.helper for name in entry.old]
+        homes = {name.rpartition(".")[0] for name in kernels} | {*release.private_packages}
+        words = {home.rpartition(".")[2] for home in homes if not _inside(home, homes)}
+        names = {name.rpartition(".")[2] for name in kernels}
+        self._roots = [root.encode() for root in (release.root, *release.legacy_roots)]
+        self._pattern = re.compile(rb"\b(?:%s)\b|['\"](?:%s)['\"]" % (_any(words), _any(names)))
+
+    def within(self, data: bytes) -> bool:
+        """Whether ``data`` spells the library, a package of private kernels, or one's name as a string."""
+        return any(root in data for root in self._roots) or self._pattern.search(data) is not None
+
+
+def _inside(name: str, homes: Iterable[str]) -> bool:
+    return any(name.startswith(f"{home}.") for home in homes)
+
+
+def _any(words: Iterable[str]) -> bytes:
+    return b"|".join(re.escape(word).encode() for word in sorted(words))
+
+
+def named(tree: ast.Module, text: str, module: str, package: bool) -> frozenset[str]:
+    """Absolute dotted paths that a file imports (star imports as their module) or spells in strings."""
+    found = {path.replace(":", ".") for path in _TEXT.findall(text)}
+    for node in _imports(tree):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+            continue
+        base = _absolute(node, module, package)
+        if base:
+            found.update(base if alias.name == "*" else f"{base}.{alias.name}" for alias in node.names)
+    return frozenset(found)
+
+
+def _imports(tree: ast.Module) -> Iterator[ast.Import | ast.ImportFrom]:
+    """The import statements, wherever they stand; expressions are not looked into."""
+    pending: list[ast.AST] = [tree]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield node
+        else:
+            for part in _PARTS:
+                pending += getattr(node, part, ())
+
+
+def _absolute(node: ast.ImportFrom, module: str, package: bool) -> str:
+    """The module that is imported from; "" when a relative import leaves the known packages."""
+    if not node.level:
+        return node.module or ""
+    parts = module.split(".") if module else []
+    kept = len(parts) - node.level + package
+    return ".".join([*parts[:kept], *filter(None, [node.module])]) if parts and kept >= 0 else ""

@@ -1,0 +1,58 @@
+"""Which files may use what other modules export, told from their bytes alone.
+
+A file without a marker is parsed only when it spells an exported name, as a whole word, and the module it
+comes from: by the last part of the module's name, or as a relative import that leaves it out.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+
+# No word boundary in front: patterns that begin with a literal are searched ten times as fast.
+_RELATIVE = re.compile(rb"from\s*\.+\s*import\b")
+_STAR = re.compile(rb"import\s*\\?\s*\*")
+
+
+class Mentions:
+    """Looks for exported qualified names in the bytes of files."""
+
+    def __init__(self, exported: Iterable[str]) -> None:
+        self._modules: dict[bytes, set[bytes]] = {}
+        for qualified in exported:
+            module, _, name = qualified.rpartition(".")
+            tail = os.fsencode(module.rpartition(".")[2])
+            self._modules.setdefault(tail, set()).add(os.fsencode(name))
+        self._names = frozenset().union(*self._modules.values())
+        self._tails = re.compile(b"|".join(map(re.escape, sorted(self._modules))))
+
+    def within(self, data: bytes) -> bool:
+        """Whether the text may import, or name in a string, anything that is exported."""
+        if not self._modules:
+            return False
+        star = _STAR.search(data) is not None
+        if self._tails.search(data) and any(
+            tail in data and (star or _has_word(data, names)) for tail, names in self._modules.items()
+        ):
+            return True
+        return _RELATIVE.search(data) is not None and (star or _has_word(data, self._names))
+
+
+def _has_word(data: bytes, words: Iterable[bytes]) -> bool:
+    return any(word in data and _stands_alone(data, word) for word in words)
+
+
+def _stands_alone(data: bytes, word: bytes) -> bool:
+    """Whether ``word`` occurs other than as a part of a longer word."""
+    at = data.find(word)
+    while at >= 0:
+        end = at + len(word)
+        if not _in_word(data[at - 1 : at]) and not _in_word(data[end : end + 1]):
+            return True
+        at = data.find(word, at + 1)
+    return False
+
+
+def _in_word(byte: bytes) -> bool:
+    return byte.isalnum() or byte == b"_"

@@ -1,0 +1,56 @@
+"""Kernels that reach a file through other modules of the project."""
+
+from __future__ import annotations
+
+import pytest
+from helpers import migrate
+
+from nkimigrate.modules import prefixes
+
+EXPORT = "from nkilib.core.qkv.qkv import qkv\n"
+USE = "{}\n\n\ndef f(x, w, layout, b, m, a):\n    return qkv(x, w, layout, b, True, m, a)\n"
+NEW = "qkv(x, w, layout, b, fused_residual_add=True, mlp_prev=m, attention_prev=a)"
+
+
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        ("app/model.py", "from . import qkv"),
+        ("app/sub/model.py", "from .. import qkv"),
+        ("app/model.py", "from app import qkv"),
+        ("model.py", "from app import *"),
+    ],
+)
+def test_through_a_package(path: str, line: str) -> None:
+    files = {"app/__init__.py": EXPORT, "app/sub/__init__.py": "", path: USE.format(line)}
+    assert NEW in migrate(files).text(path)
+
+
+@pytest.mark.parametrize("packages", [(), ("org",), ("org", "org/app"), ("org/app",)])
+@pytest.mark.parametrize("module", ["kernels.py", "kernels/__init__.py"])
+def test_through_folders_without_init(packages: tuple[str, ...], module: str) -> None:
+    files = {f"src/{package}/__init__.py": "" for package in packages}
+    files[f"src/org/app/{module}"] = EXPORT
+    files["src/org/app/model.py"] = USE.format("from org.app.kernels import qkv")
+    files["tests/test_kernels.py"] = USE.format("from org.app.kernels import qkv")
+    result = migrate(files)
+    assert result.changed == {"src/org/app/model.py", "tests/test_kernels.py"}
+
+
+def test_a_name_others_use_stays() -> None:
+    old = "from nkilib.core.mlp.mlp import mlp_kernel\n"
+    files = {"src/org/kernels/__init__.py": old, "main.py": "from org.kernels import mlp_kernel\n"}
+    result = migrate(files)
+    assert result.text("src/org/kernels/__init__.py") == "from nkilib.core.mlp.mlp import mlp as mlp_kernel\n"
+    assert result.changed == {"src/org/kernels/__init__.py"}
+
+
+def test_the_same_name_elsewhere_is_somebody_elses() -> None:
+    files = {"org/kernels.py": EXPORT, "main.py": USE.format("from other.kernels import qkv")}
+    assert not migrate(files).changed
+
+
+def test_prefixes_are_the_folders_around_the_package() -> None:
+    assert prefixes("/a b/src/org/kernels/__init__.py", "kernels", True) == ("", "org.", "src.org.")
+    assert prefixes("/a b/src/org/kernels.py", "org.kernels", False) == ("", "src.")
+    assert prefixes("/a b/kernels.py", "kernels", False) == ("",)
