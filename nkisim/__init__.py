@@ -12,9 +12,9 @@ from .install import uninstall as uninstall
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .core.errors import SimulationError as SimulationError
+    from .core.trace import trace as trace
     from .kernel import jit as jit
     from .kernel import simulate as simulate
-    from .core.trace import trace as trace
 
 _LATER = {"SimulationError": "core.errors", "jit": "kernel", "simulate": "kernel", "trace": "core.trace"}
 

@@ -17,7 +17,7 @@ class _Meta(type):
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         if _has_own_init(cls):
             return super().__call__(*args, **kwargs)
-        made = cls.__new__(cls)
+        made: Any = cls.__new__(cls)  # type: ignore[call-overload]
         for name, value in _bound(cls, args, kwargs).items():
             object.__setattr__(made, name, value)
         after = getattr(made, "__post_init__", None)

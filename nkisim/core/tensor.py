@@ -319,7 +319,7 @@ class Tensor:
             if isinstance(self.dynamic, SimulationError):
                 raise self.dynamic
             array, _ = self.dynamic.get()
-        return array if self.partitioned else array[None]  # type: ignore[no-any-return]
+        return array if self.partitioned else array[None]
 
     def read(self) -> Array:
         """The elements as float32, with the partition dimension first."""
