@@ -7,6 +7,7 @@
 #   make docs         write docs/rules.md from the rules' own documentation
 #   make bench        measure speed; HITS="CHECKOUT@REVISION …" adds files with a hit (see benchmarks/)
 #   make public-code  migrate public code bases: CODE="NAME=CHECKOUT@REVISION …"
+#   make conformance  run integration tests of UPSTREAM=CHECKOUT on the simulator; OPTIONS="--seed 1 --sample 2"
 #   make clean        remove everything that the other targets made
 # Another interpreter: make test PYTHON=python3.12
 
@@ -22,7 +23,7 @@ STAMP := $(VENV)/.made-with-$(notdir $(PYTHON))
 TYPES := build/types
 MEASURED := build/measured
 
-.PHONY: demo test test-slow test-lowest lint docs measured bench public-code clean
+.PHONY: demo test test-slow test-lowest lint docs measured bench public-code conformance clean
 .DEFAULT_GOAL := test
 
 $(STAMP): pyproject.toml constraints-lowest.txt
@@ -69,6 +70,12 @@ bench: measured
 
 public-code: measured
 	@$(MEASURED)/bin/python benchmarks/public_code.py $(CODE)
+
+# Beside the simulator, the checkout's tests import these.
+conformance: measured
+	@$(MEASURED)/bin/python -m pip install -qq --disable-pip-version-check $(PIP_OPTIONS) torch scipy attrs \
+	    filelock allpairspy pytest-html pytest-metadata pytest-xdist
+	@$(MEASURED)/bin/python benchmarks/conformance.py $(UPSTREAM) $(OPTIONS)
 
 clean:
 	@rm -rf .venv .venv-lowest build dist nkimigrate.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -1,5 +1,28 @@
-"""Reserved for the NKI programming model on NumPy; there is nothing in it yet.
+"""The NKI programming model on NumPy: kernels for Trainium and Inferentia run on any machine.
 
-A later milestone brings memories, tensors, the ``nki.isa`` instructions and launch grids, so that kernels run
-on any machine. Nothing runs today.
+``nkisim.install()`` makes ``import nki`` give this simulator where there is no real ``nki``;
+``python -m nkisim script.py`` runs a script with it; :func:`simulate` runs one kernel.
 """
+
+from .install import InstallError as InstallError
+from .install import install as install
+from .install import installed as installed
+from .install import uninstall as uninstall
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .core.errors import SimulationError as SimulationError
+    from .core.trace import trace as trace
+    from .kernel import jit as jit
+    from .kernel import simulate as simulate
+
+_LATER = {"SimulationError": "core.errors", "jit": "kernel", "simulate": "kernel", "trace": "core.trace"}
+
+
+def __getattr__(name: str) -> object:
+    """What needs NumPy is imported when asked for."""
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(f".{_LATER[name]}", __name__), name)

@@ -1,0 +1,1 @@
+"""What every instruction stands on: element types, memories, tensors, launches."""

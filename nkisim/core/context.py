@@ -1,0 +1,82 @@
+"""The core that is running, and what belongs to it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .dtypes import Array
+
+GENERATIONS = {
+    "trn1": 2,
+    "inf2": 2,
+    "gen2": 2,
+    "trn2": 3,
+    "gen3": 3,
+    "trn3": 4,
+    "trn3_a0": 4,
+    "gen4": 4,
+}
+
+
+class Core:
+    """One NeuronCore while it runs a kernel.
+
+    Attributes:
+        index, count: which of how many. grid: the launch grid; ndim is 0 without one.
+        activation_accumulators, vector_accumulators: float32 ``[128, 1]``, they live across instructions.
+        physical: the memories that addressed tensors share. sites: allocations so far by call site.
+        random: the core's random numbers. busy: inside an instruction that listeners were told of.
+    """
+
+    def __init__(self, index: int, count: int, grid: tuple[int, ...]) -> None:
+        self.index = index
+        self.count = count
+        self.grid = grid
+        self.activation_accumulators = np.zeros((128, 1), np.float32)
+        self.vector_accumulators = np.zeros((128, 1), np.float32)
+        self.physical: dict[str, Array] = {}
+        self.sites: dict[Any, int] = {}
+        self.random = np.random.default_rng(index)
+        self.busy = False
+        self.done = False
+        self.waits_for: Callable[[], bool] | None = None
+        self.waits_at = ""
+
+
+class State:
+    """What is global to a simulation: the running core, the target's generation, and who listens.
+
+    ``listeners`` are told of each instruction before it runs (function, positional, keyword arguments), and
+    ``allocations`` of each new on-chip storage with its address.
+    """
+
+    def __init__(self) -> None:
+        self.core: Core | None = None
+        self.launch: Any = None
+        self.shared: dict[Any, Any] = {}
+        self.generation = 3
+        self.listeners: list[Callable[[Callable[..., Any], Any, dict[str, Any]], None]] = []
+        self.allocations: list[Callable[[Any, tuple[int, int] | None], None]] = []
+        self._standby = Core(0, 1, ())
+
+    def running(self) -> Core:
+        """The running core; one that stands by when code makes tensors outside a kernel."""
+        return self.core or self._standby
+
+
+state = State()
+
+
+def target_generation(platform: str = "") -> int:
+    """Generation of a platform name, else of ``NEURON_PLATFORM_TARGET_OVERRIDE``, else trn2's.
+
+    Raises ValueError for a name nobody knows.
+    """
+    name = (platform or os.environ.get("NEURON_PLATFORM_TARGET_OVERRIDE", "") or "trn2").lower()
+    if name not in GENERATIONS:
+        raise ValueError(f"unknown platform target {name!r}; known: {', '.join(sorted(GENERATIONS))}")
+    return GENERATIONS[name]

@@ -1,0 +1,164 @@
+"""Running a kernel on one or several cores, deterministically.
+
+Exactly one core runs at a time: a baton passes on only where a core waits (``core_barrier``, ``sendrecv``) or
+returns. When no core can run, the launch is deadlocked, and the error names where each of them waits.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .arguments import Arguments
+from .blas import one_thread
+from .context import Core, state, target_generation
+from .errors import SimulationError, location
+from .tensor import Tensor
+
+
+class _Stopped(BaseException):
+    """Unwinds a core when another one has failed."""
+
+
+class Launch:
+    """The cores of one launch, who has the baton, and the mail between them."""
+
+    def __init__(self, cores: list[Core]) -> None:
+        self.cores = cores
+        self.turn = 0
+        self.error: BaseException | None = None
+        self.mail: dict[Any, list[Any]] = {}
+        self.meetings: dict[Any, set[int]] = {}
+        self._baton = threading.Condition()
+
+    def wait(self, core: Core, ready: Callable[[], bool], what: str) -> None:
+        """Let other cores run until ``ready``; raises SimulationError when none can."""
+        core.waits_at = f"{what} at {':'.join(map(str, location()))}"
+        while not ready():
+            follower = self._next(core)
+            if follower is None:
+                raise SimulationError(f"deadlock: {self._waiting(core)}")
+            core.waits_for = ready
+            self._pass_to(follower, core)
+            core.waits_for = None
+        core.waits_at = ""
+
+    def _next(self, core: Core) -> Core | None:
+        count = len(self.cores)
+        others = (self.cores[(core.index + step) % count] for step in range(1, count))
+        return next((c for c in others if not c.done and (c.waits_for is None or c.waits_for())), None)
+
+    def _waiting(self, core: Core) -> str:
+        states = (
+            f"core {c.index} {'has returned' if c.done else f'waits for {c.waits_at}'}" for c in self.cores
+        )
+        return "; ".join(states)
+
+    def _pass_to(self, follower: Core, core: Core) -> None:
+        with self._baton:
+            self.turn = follower.index
+            self._baton.notify_all()
+            while self.turn != core.index and self.error is None:
+                self._baton.wait()
+        if self.error is not None:
+            raise _Stopped
+        state.core = core
+
+    def begin(self, core: Core) -> bool:
+        """Wait for the first turn; False when the launch has failed meanwhile."""
+        with self._baton:
+            while self.turn != core.index and self.error is None:
+                self._baton.wait()
+        state.core = core
+        return self.error is None
+
+    def end(self, core: Core, error: BaseException | None) -> None:
+        core.done = True
+        with self._baton:
+            if error is not None and self.error is None:
+                self.error = error
+            follower = self._next(core)
+            if follower is not None:
+                self.turn = follower.index
+            elif self.error is None and not all(c.done for c in self.cores):
+                self.error = SimulationError(f"deadlock: {self._waiting(core)}")
+            self._baton.notify_all()
+
+
+def run(
+    function: Callable[..., Any], grid: tuple[int, ...], args: Any, kwargs: Any, platform: str = ""
+) -> Any:
+    """Run a kernel and return its results as the caller's kind of arrays.
+
+    A call from inside a running kernel runs inline, on the same core.
+    """
+    if state.core is not None:
+        return function(*args, **kwargs)
+    count = int(np.prod(grid, dtype=np.int64)) if grid else 1
+    arguments = Arguments(count)
+    before, state.generation = state.generation, target_generation(platform)
+    state.shared = {}
+    cores = [Core(index, count, grid) for index in range(count)]
+    try:
+        with one_thread(), np.errstate(all="ignore"):
+            results = _run_cores(function, cores, arguments, args, kwargs)
+            return arguments.finish(merged(results))
+    finally:
+        state.core = state.launch = None
+        state.shared, state.generation = {}, before
+
+
+def _run_cores(
+    function: Callable[..., Any], cores: list[Core], arguments: Arguments, args: Any, kwargs: Any
+) -> list[Any]:
+    if len(cores) == 1:
+        state.core = cores[0]
+        own, named = arguments.call(args, kwargs)
+        return [function(*own, **named)]
+    launch = state.launch = Launch(cores)
+    results: list[Any] = [None] * len(cores)
+
+    def body(core: Core) -> None:
+        error: BaseException | None = None
+        try:
+            if launch.begin(core):
+                with np.errstate(all="ignore"):
+                    own, named = arguments.call(args, kwargs)
+                    results[core.index] = function(*own, **named)
+        except _Stopped:
+            pass
+        except BaseException as caught:
+            error = caught
+        finally:
+            launch.end(core, error)
+
+    threads = [threading.Thread(target=body, args=(core,), daemon=True) for core in cores]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if launch.error is not None:
+        raise launch.error
+    return results
+
+
+def merged(results: list[Any]) -> Any:
+    """One result of all cores': HBM that each core allocated for itself holds the parts that core wrote."""
+    first = results[0]
+    for other in results[1:]:
+        for mine, theirs in zip(_tensors(first), _tensors(other), strict=False):
+            if mine.storage is not theirs.storage and mine.storage.raw is not theirs.storage.raw:
+                untouched = mine.storage.raw == 0
+                mine.storage.raw[untouched] = theirs.storage.raw[untouched]
+    return first
+
+
+def _tensors(value: Any) -> list[Tensor]:
+    if isinstance(value, Tensor):
+        return [value]
+    if isinstance(value, dict):
+        value = list(value.values())
+    return [t for item in value for t in _tensors(item)] if isinstance(value, list | tuple) else []

@@ -1,0 +1,150 @@
+"""Scalar Engine's activations, and Vector Engine's exponential with its running sum."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..core import operators as nl
+from ..core.context import state
+from ..core.dtypes import Array
+from ..core.errors import fail
+from ..core.operators import Operator
+from ..core.registers import Register
+from ..core.tensor import Tensor
+from . import rules
+from .common import instruction, operand, operand_limit, put, vector
+from .constants import reduce_cmd
+
+_IDLE, _RESET, _REDUCE = reduce_cmd.idle, reduce_cmd.reset, reduce_cmd.reduce
+_RESET_REDUCE, _LOAD_REDUCE = reduce_cmd.reset_reduce, reduce_cmd.load_reduce
+
+
+@instruction
+def activation(
+    dst: Any,
+    op: Any,
+    data: Any,
+    bias: Any = None,
+    scale: Any = 1.0,
+    reduce_op: Any = None,
+    reduce_res: Any = None,
+    reduce_cmd: reduce_cmd = _IDLE,
+    name: Any = None,
+) -> None:
+    """``dst = op(data * scale + bias)`` on Scalar Engine; scale and bias are scalars or ``[P, 1]`` tiles.
+
+    The engine keeps one float32 sum for each partition across instructions: ``reset`` clears it, ``reduce``
+    adds the row sums of the result (before conversion to dst), ``reset_reduce`` does both, ``reduce_res``
+    receives it. Buffers: SBUF or PSUM. On gen2 a bias must be a tile. Raises SimulationError.
+    """
+    _activate("activation", dst, op, data, bias, scale, reduce_op, reduce_res, reduce_cmd)
+
+
+@instruction
+def activation_reduce(
+    dst: Any,
+    op: Any,
+    data: Any,
+    reduce_op: Any,
+    reduce_res: Any,
+    bias: Any = None,
+    scale: Any = 1.0,
+    name: Any = None,
+) -> None:
+    """:func:`activation` with ``reset_reduce``: reduce_res is the row sums of ``op(data * scale + bias)``."""
+    operand(reduce_res, "activation_reduce", "reduce_res")
+    _activate("activation_reduce", dst, op, data, bias, scale, reduce_op, reduce_res, _RESET_REDUCE)
+
+
+def _activate(
+    name: str,
+    dst: Any,
+    op: Any,
+    data: Any,
+    bias: Any,
+    scale: Any,
+    reduce_op: Any,
+    into: Any,
+    command: reduce_cmd,
+) -> None:
+    operand(dst, name, "dst")
+    operand(data, name, "data")
+    if not isinstance(op, Operator) or not op.activation:
+        raise fail(f"nisa.{name}: op is {op!r}; it must be an activation function, such as nl.exp or nl.copy")
+    result: Array = op.function(_scaled(name, data.read(), scale, bias))
+    if command is not _IDLE or into is not None:
+        _accumulate(name, result, reduce_op, into, command)
+    put(dst, result, name)
+
+
+def _scaled(name: str, values: Array, scale: Any, bias: Any) -> Array:
+    scaled = values
+    if isinstance(scale, Tensor | Register) or scale != 1.0:
+        scaled = values * vector(scale, values, name, "scale")
+    if bias is None:
+        return scaled
+    operand_limit(
+        isinstance(bias, Tensor) or state.generation > 2,
+        name,
+        "bias is a number; on gen2 it must be a [P, 1] tile",
+    )
+    shift = vector(bias, values, name, "bias")
+    shifted: Array = np.add(scaled, shift, out=None if scaled is values else scaled)
+    return shifted
+
+
+def _accumulate(name: str, result: Array, reduce_op: Any, into: Any, command: reduce_cmd) -> None:
+    operand_limit(command is not _LOAD_REDUCE, name, "reduce_cmd.load_reduce is not for Scalar Engine")
+    if reduce_op is not None:
+        rules.one_of(name, reduce_op, "reduce_op", (nl.add,))
+    sums = state.running().activation_accumulators
+    rows = result.shape[0]
+    if command is _RESET or command is _RESET_REDUCE:
+        sums[...] = 0
+    if command is _REDUCE or command is _RESET_REDUCE:
+        sums[:rows, 0] += np.add.reduce(result.reshape(rows, -1), axis=1)
+    if into is not None:
+        put(operand(into, name, "reduce_res"), sums[:rows], name, "reduce_res")
+
+
+@instruction
+def exponential(
+    dst: Any,
+    src: Any,
+    max_value: Any = 0.0,
+    reduce_res: Any = None,
+    reduce_cmd: reduce_cmd = _IDLE,
+    reduce_init: Any = 0.0,
+    name: Any = None,
+) -> None:
+    """``dst = exp(src - max_value)`` on Vector Engine, from gen4 on; max_value is a scalar or a ``[P, 1]``
+    tile.
+
+    The engine's accumulators take the row sums: ``reset_reduce`` from 0, ``load_reduce`` from reduce_init,
+    ``reduce`` from what they hold; ``reduce_res`` receives them. Buffers: SBUF or PSUM. Raises
+    SimulationError.
+    """
+    rules.needs_generation("exponential")
+    operand(dst, "exponential", "dst")
+    operand(src, "exponential", "src")
+    operand_limit(reduce_cmd is not _RESET, "exponential", "reduce_cmd.reset is not for exponential")
+    operand_limit(
+        reduce_cmd is _LOAD_REDUCE or (isinstance(reduce_init, int | float) and reduce_init == 0),
+        "exponential",
+        f"reduce_init is {reduce_init!r}; it belongs to reduce_cmd.load_reduce",
+    )
+    values = src.read()
+    rows = values.shape[0]
+    result = np.exp(values - vector(max_value, values, "exponential", "max_value"))
+    sums = state.running().vector_accumulators
+    if reduce_cmd is _RESET_REDUCE:
+        sums[...] = 0
+    elif reduce_cmd is _LOAD_REDUCE:
+        sums[:rows] = vector(reduce_init, sums[:rows], "exponential", "reduce_init")
+    if reduce_cmd is not _IDLE:
+        sums[:rows, 0] += np.add.reduce(result.reshape(rows, -1), axis=1)
+    put(dst, result, "exponential")
+    if reduce_res is not None:
+        put(operand(reduce_res, "exponential", "reduce_res"), sums[:rows], "exponential", "reduce_res")

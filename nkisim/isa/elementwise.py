@@ -1,0 +1,253 @@
+"""Instructions that work element by element on tiles: Vector, Scalar and GpSimd Engine.
+
+Arithmetic is float32 whatever the element types are; the result is converted to that of ``dst``. Bitvec
+operators work on the stored bits of integers. Operands match by partitions and by elements in each.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..core import operators as nl
+from ..core.dtypes import INTEGER, PACKED, Array, bool_, float32, uint8, uint16, uint32
+from ..core.operators import Operator
+from ..core.registers import Register
+from ..core.tensor import Tensor
+from . import rules
+from .common import F32, instruction, matched, operand, operand_limit, put, vector
+from .constants import engine
+
+_UNKNOWN = engine.unknown
+
+
+def applied(
+    op: Operator, data: Array, other: Any, reverse: bool, instruction_name: str, what: str = "operand0"
+) -> Array:
+    """``data op other`` in float32 with a scalar or ``[P, 1]`` operand; unary operators ignore ``other``."""
+    result: Array
+    if op.arity == 1:
+        result = op.function(data)
+        return result
+    value = vector(other, data, instruction_name, what)
+    result = op.function(value, data) if reverse else op.function(data, value)
+    return result
+
+
+@instruction
+def tensor_tensor(
+    dst: Any, data1: Any, data2: Any, op: Any, engine: engine = _UNKNOWN, name: Any = None
+) -> None:
+    """``dst = data1 op data2``, element by element, without broadcasting (use ``.ap`` with a step of 0).
+
+    Buffers: SBUF or PSUM, but not both inputs in PSUM. Engines: vector, gpsimd (SBUF only; ``nl.power`` runs
+    there). Bitvec operators need integer tensors. Raises SimulationError.
+    """
+    operand(dst, "tensor_tensor", "dst")
+    operand(data1, "tensor_tensor", "data1")
+    operand(data2, "tensor_tensor", "data2")
+    rules.alu("tensor_tensor", op, "op", arity=2)
+    rules.one_in_psum("tensor_tensor", data1, data2, ("data1", "data2"))
+    if engine is not _UNKNOWN:
+        rules.check_engine("tensor_tensor", engine, dst, data1, data2)
+    if op is nl.power:
+        rules.outside_psum("tensor_tensor", dst, data1, data2)
+    if op.bitwise:
+        rules.integers("tensor_tensor", dst=dst, data1=data1, data2=data2)
+        first, second = data1.read_raw(), data2.read_raw().astype(data1.dtype.numpy, copy=False)
+    else:
+        first, second = data1.read(), data2.read()
+    if first.shape != second.shape:
+        second = matched(first, second, "tensor_tensor", ("data1", "data2"))
+    put(dst, op.function(first, second), "tensor_tensor")
+
+
+@instruction
+def tensor_scalar(
+    dst: Any,
+    data: Any,
+    op0: Any,
+    operand0: Any,
+    reverse0: bool = False,
+    op1: Any = None,
+    operand1: Any = None,
+    reverse1: bool = False,
+    engine: engine = _UNKNOWN,
+    name: Any = None,
+) -> None:
+    """``dst = (data op0 operand0) op1 operand1`` with scalars or ``[P, 1]`` tiles; ``reverse`` swaps sides.
+
+    Buffers: SBUF or PSUM. Both operators are arithmetic, or both bitvec (integers, Vector Engine). Engines:
+    vector, gpsimd (SBUF only), scalar (multiply+add, multiply, add). Raises SimulationError.
+    """
+    operand(dst, "tensor_scalar", "dst")
+    operand(data, "tensor_scalar", "data")
+    rules.alu("tensor_scalar", op0, "op0")
+    if op1 is not None:
+        rules.alu("tensor_scalar", op1, "op1", bitwise=op0.bitwise)
+    if engine is not _UNKNOWN:
+        _check_scalar_engine(engine, op0, op1, dst, data, operand0, operand1)
+    if op0.bitwise:
+        rules.integers("tensor_scalar", dst=dst, data=data, operand0=operand0, operand1=operand1)
+        values = _bits(op0, data.read_raw(), operand0, reverse0)
+        put(dst, values if op1 is None else _bits(op1, values, operand1, reverse1), "tensor_scalar")
+        return
+    values = applied(op0, data.read(), operand0, reverse0, "tensor_scalar")
+    if op1 is not None:
+        values = applied(op1, values, operand1, reverse1, "tensor_scalar", "operand1")
+    put(dst, values, "tensor_scalar")
+
+
+_SCALAR_ENGINE = ((nl.multiply, nl.add), (nl.multiply, None), (nl.add, None))
+
+
+def _check_scalar_engine(chosen: engine, op0: Operator, op1: Any, *tensors: Any) -> None:
+    rules.check_engine("tensor_scalar", chosen, *tensors)
+    if chosen is engine.scalar:
+        operand_limit(
+            (op0, op1) in _SCALAR_ENGINE,
+            "tensor_scalar",
+            f"Scalar Engine runs multiply then add, multiply, or add; not {op0} then {op1}",
+        )
+    operand_limit(
+        not op0.bitwise or chosen is engine.vector,
+        "tensor_scalar",
+        f"{op0} is a bitvec operator and runs on Vector Engine only, not on the {chosen}",
+    )
+
+
+def _bits(op: Operator, data: Array, other: Any, reverse: bool) -> Array:
+    """A bitvec operator on stored bits; the operand is taken as the data's integer type."""
+    result: Array
+    if op.arity == 1:
+        result = op.function(data)
+        return result
+    if isinstance(other, Tensor):
+        read = other.read_raw().reshape(-1)
+        operand_limit(
+            read.size >= data.shape[0], "tensor_scalar", f"{other!r} has too few elements for the data"
+        )
+        value = read[: data.shape[0]].reshape((-1,) + (1,) * (data.ndim - 1)).astype(data.dtype)
+    else:
+        value = np.asarray(int(other)).astype(data.dtype)
+    result = op.function(value, data) if reverse else op.function(data, value)
+    return result
+
+
+@instruction
+def scalar_tensor_tensor(
+    dst: Any,
+    data: Any,
+    op0: Any,
+    operand0: Any,
+    op1: Any,
+    operand1: Any,
+    reverse0: bool = False,
+    reverse1: bool = False,
+    name: Any = None,
+    dtype: Any = None,
+) -> None:
+    """``dst = (data op0 operand0) op1 operand1``: operand0 a scalar or ``[P, 1]`` tile, operand1 like data.
+
+    Buffers: SBUF or PSUM, but not data and operand1 both in PSUM. Arithmetic operators only. ``dtype`` is
+    accepted and without effect: dst decides. Raises SimulationError.
+    """
+    operand(dst, "scalar_tensor_tensor", "dst")
+    operand(data, "scalar_tensor_tensor", "data")
+    operand(operand1, "scalar_tensor_tensor", "operand1")
+    rules.alu("scalar_tensor_tensor", op0, "op0", bitwise=False)
+    rules.alu("scalar_tensor_tensor", op1, "op1", bitwise=False, arity=2)
+    rules.one_in_psum("scalar_tensor_tensor", data, operand1, ("data", "operand1"))
+    first = applied(op0, data.read(), operand0, reverse0, "scalar_tensor_tensor")
+    second = operand1.read()
+    if first.shape != second.shape:
+        second = matched(first, second, "scalar_tensor_tensor", ("data", "operand1"))
+    put(dst, op1.function(second, first) if reverse1 else op1.function(first, second), "scalar_tensor_tensor")
+
+
+@instruction
+def tensor_copy(dst: Any, src: Any, engine: engine = _UNKNOWN, name: Any = None, dtype: Any = None) -> None:
+    """``dst = src``: the same bits between equal element types, through float32 otherwise.
+
+    Buffers: SBUF or PSUM. Engines: vector, gpsimd (SBUF only), scalar (from gen3 on). ``dtype`` has no
+    effect. Raises SimulationError.
+    """
+    operand(dst, "tensor_copy", "dst")
+    operand(src, "tensor_copy", "src")
+    if engine is not _UNKNOWN:
+        rules.check_engine("tensor_copy", engine, dst, src)
+    put(dst, src.read_raw() if src.dtype is dst.dtype else src.read(), "tensor_copy")
+
+
+@instruction
+def tensor_copy_predicated(
+    dst: Any, src: Any, predicate: Any, reverse_pred: bool = False, name: Any = None
+) -> None:
+    """Copy src (a tile, or a number) to dst where predicate is not 0, or is 0 with ``reverse_pred``.
+
+    Other elements of dst stay. Buffers: SBUF or PSUM, but not src and predicate both in PSUM. predicate:
+    uint8, uint16 or uint32. A tile has the element type of dst. Raises SimulationError.
+    """
+    operand(dst, "tensor_copy_predicated", "dst")
+    operand(predicate, "tensor_copy_predicated", "predicate")
+    rules.dtype_in("tensor_copy_predicated", predicate, "predicate", (uint8, uint16, uint32, bool_))
+    old = dst.read_raw()
+    chosen = np.equal(predicate.read_raw(), 0) if reverse_pred else np.not_equal(predicate.read_raw(), 0)
+    chosen = matched(old, chosen, "tensor_copy_predicated", ("dst", "predicate"))
+    if isinstance(src, Tensor):
+        operand(src, "tensor_copy_predicated", "src")
+        rules.one_in_psum("tensor_copy_predicated", src, predicate, ("src", "predicate"))
+        rules.dtype_in("tensor_copy_predicated", src, "src", (dst.dtype,))
+        new = matched(old, src.read_raw(), "tensor_copy_predicated", ("dst", "src"))
+    else:
+        new = constant(src, dst)
+    put(dst, selected(chosen, new, old), "tensor_copy_predicated")
+
+
+@instruction
+def memset(dst: Any, value: Any, engine: engine = _UNKNOWN, name: Any = None) -> None:
+    """Fill dst with a constant, converted to its element type; on packed (x4) types it is that of every byte.
+
+    Buffers: SBUF, or PSUM (not on gpsimd). Integers out of range wrap. Raises SimulationError.
+    """
+    operand(dst, "memset", "dst")
+    if engine is not _UNKNOWN:
+        rules.check_engine("memset", engine, dst)
+    if dst.dynamic is None:
+        dst.before_write()
+        dst.array[...] = constant(value, dst)
+    else:
+        put(dst, np.broadcast_to(constant(value, dst), dst.shape), "memset")
+
+
+def selected(holds: Array, stored: Any, otherwise: Any) -> Any:
+    """``np.where`` on stored values, by their bits: NumPy is slow on the types of ml_dtypes."""
+    first, second = np.asarray(stored), np.asarray(otherwise)
+    bits = f"u{first.dtype.itemsize}"
+    return np.where(holds, first.view(bits), second.view(bits)).view(first.dtype)
+
+
+def constant(value: Any, dst: Tensor) -> Any:
+    """A number as one stored element of ``dst``."""
+    if dst.dtype is float32:
+        return F32(value)
+    made = np.empty(1, dst.dtype.numpy)
+    if dst.dtype.kind == PACKED:
+        made.view(np.uint8)[...] = int(value)
+    elif dst.dtype.kind == INTEGER and isinstance(value, int | np.integer | Register):
+        made[...] = np.asarray(int(value)).astype(dst.dtype.numpy)
+    elif dst.dtype.kind == INTEGER:
+        low, high = dst.dtype.limits if dst.dtype is not bool_ else (0, 1)
+        made[...] = int(np.clip(np.rint(np.nan_to_num(float(value))), low, high))
+    else:
+        made[...] = F32(value)
+    return made.reshape(())
+
+
+@instruction
+def reciprocal(dst: Any, data: Any, name: Any = None) -> None:
+    """``dst = 1 / data`` in float32. Buffers: SBUF or PSUM. Raises SimulationError."""
+    operand(dst, "reciprocal", "dst")
+    operand(data, "reciprocal", "data")
+    put(dst, F32(1) / data.read(), "reciprocal")

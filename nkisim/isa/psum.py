@@ -1,0 +1,142 @@
+"""What TensorE does to PSUM: the first matmul at a location overwrites it, later ones add to it.
+
+An allocation starts unwritten, so a new ``nl.ndarray(..., buffer=nl.psum)`` starts a new accumulation group.
+Writes of other engines do not count as the first one: a zeroed tile and an untouched one give the same. (Once
+matmuls have overlapped in an allocation, flags tell what was written, and such writes set them too.)
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..core.access import Dynamic
+from ..core.dtypes import Array, store, up
+from ..core.errors import SimulationError, fail
+from ..core.memory import Storage
+from ..core.tensor import Tensor
+
+WHOLE = "whole"
+Region = tuple[int, tuple[int, ...], tuple[int, ...], int]
+"""First byte in the storage, shape, strides in bytes, bytes of an element."""
+
+_scratch = np.empty(128 * 512, np.float32)
+
+
+def multiply_into(dst: Tensor, left: Array, right: Array, name: str) -> None:
+    """``dst (+)= left.T @ right`` for float32 ``[K, M]`` and ``[K, N]``; ``dst`` has M partitions of N.
+
+    Raises SimulationError when ``dst`` has another size.
+    """
+    dst = resolved(dst)
+    into = dst.array if dst.partitioned else dst.array[None]
+    rows, columns = left.shape[1], right.shape[1]
+    if into.shape[0] != rows or into.size != rows * columns:
+        raise fail(
+            f"nisa.{name}: the result has {rows} partitions of {columns} elements (the free sizes of "
+            f"stationary and moving), dst is a {dst!r}"
+        )
+    seen = _seen(dst, into)
+    if seen is False and _direct(into, columns):
+        dst.before_write()
+        np.matmul(_dense(left).T, _dense(right), out=into)
+        return
+    result = np.matmul(_dense(left).T, _dense(right), out=_room(rows, columns)).reshape(into.shape)
+    dst.before_write()
+    _accumulate(into, result, seen, dst)
+
+
+def resolved(dst: Tensor) -> Tensor:
+    """The destination with a dynamic address looked up."""
+    if isinstance(dst.dynamic, SimulationError):
+        raise dst.dynamic
+    return dst.like(dst.dynamic.get()[0]) if isinstance(dst.dynamic, Dynamic) else dst
+
+
+def _accumulate(into: Array, result: Array, seen: bool | Array, dst: Tensor) -> None:
+    if seen is True and into.dtype == np.float32:
+        into += result
+    elif seen is False:
+        store(into, result, dst.dtype)
+    else:
+        store(into, np.where(seen, up(into, dst.dtype) + result, result), dst.dtype)
+
+
+def _seen(dst: Tensor, into: Array) -> bool | Array:
+    """Whether a matmul has written these elements: all, none, or a flag for each; from now on it has."""
+    storage = dst.storage
+    regions = storage.regions
+    if WHOLE in regions:
+        return True
+    region = (dst.start_byte(), into.shape, into.strides, into.itemsize)
+    if region in regions:
+        return True
+    fresh = not regions
+    if fresh and into.nbytes == storage.rows * storage.size:
+        regions.add(WHOLE)
+        return False
+    apart = fresh or (
+        storage.written is None and not any(_overlap(storage, region, other) for other in regions)
+    )
+    regions.add(region)
+    if apart:
+        return False
+    return _flagged(storage, region)
+
+
+def _flagged(storage: Storage, region: Region) -> bool | Array:
+    if storage.written is None:
+        storage.written = np.zeros(storage.raw.size, np.bool_)
+        for other in storage.regions - {region}:
+            _flags(storage.written, other)[...] = True
+    flags = _flags(storage.written, region)
+    before = flags[..., 0].copy()
+    flags[...] = True
+    if before.all():
+        return True
+    return before if before.any() else False
+
+
+def _flags(written: Array, region: Region) -> Array:
+    """A flag for each byte of a region, bytes of an element last."""
+    start, shape, strides, size = region
+    flags: Array = np.ndarray((*shape, size), np.bool_, buffer=written, offset=start, strides=(*strides, 1))
+    return flags
+
+
+def _overlap(storage: Storage, one: Region, other: Region) -> bool:
+    """Whether the boxes around two regions (partitions × bytes) overlap; True when in doubt."""
+    first, second = _box(storage, one), _box(storage, other)
+    return all(a < d and c < b for (a, b), (c, d) in zip(first, second, strict=True))
+
+
+def _box(storage: Storage, region: Region) -> tuple[tuple[int, int], tuple[int, int]]:
+    start, shape, strides, size = region
+    pitch = storage.pitch or 1
+    spans = [(n - 1) * stride for n, stride in zip(shape, strides, strict=True)]
+    row, byte = divmod(start + sum(min(span, 0) for span in spans) - storage.base, pitch)
+    rows, length = 1 + abs(spans[0]) // pitch, size + sum(map(abs, spans[1:]))
+    if byte + length > pitch:  # free dimensions that move over partitions
+        return (0, storage.rows), (0, pitch)
+    return (row, row + rows), (byte, byte + length)
+
+
+def _direct(into: Array, columns: int) -> bool:
+    """Whether BLAS can write the destination itself."""
+    flat = into.ndim == 2 and into.dtype == np.float32 and into.strides[1] == 4
+    return flat and into.strides[0] >= 4 * columns
+
+
+def _dense(matrix: Array) -> Array:
+    """The matrix with neighbouring elements next to each other, as BLAS needs it."""
+    if matrix.dtype == np.float32 and matrix.strides[1] == 4 and matrix.strides[0] >= 4 * matrix.shape[1]:
+        return matrix
+    return np.ascontiguousarray(matrix, dtype=np.float32)
+
+
+def _room(rows: int, columns: int) -> Array:
+    """Memory for a result; kept, since fresh memory costs more than adding up (one core runs at a time)."""
+    global _scratch
+    if _scratch.size < rows * columns:
+        _scratch = np.empty(rows * columns, np.float32)
+    room: Array = _scratch[: rows * columns].reshape(rows, columns)
+    return room
