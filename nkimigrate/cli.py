@@ -36,8 +36,8 @@ PATH is a file, a folder, or - for standard input. `nkimigrate --help` shows all
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code; no exception leaves this function."""
     words = sys.argv[1:] if words is None else words
-    for stream in (sys.stdout, sys.stderr):
-        _never_fail_to_encode(stream)
+    for name in ("stdout", "stderr"):
+        _make_writable(name)
     try:
         return _main(words)
     except UsageError as error:
@@ -102,9 +102,15 @@ def _migrate(given: dict[str, Any]) -> int:
     _check_output(settings)
     asked = options(settings, given)
     if settings.stdin:
-        asked.stdin = sys.stdin.buffer.read()
-    report = _run(settings, asked)
+        asked.stdin = _standard_input()
+    report = _run(settings, asked, "" if given["paths"] else settings.file.path)
     return show(settings, report, asked.stdin)
+
+
+def _standard_input() -> bytes:
+    if sys.stdin is None:
+        raise UsageError("standard input is closed")
+    return sys.stdin.buffer.read()
 
 
 def _no_paths(given: dict[str, Any]) -> int:
@@ -124,7 +130,8 @@ def _check_output(settings: Settings) -> None:
         raise UsageError(f"--output {path}: not a file in an existing folder")
 
 
-def _run(settings: Settings, asked: Options) -> Report:
+def _run(settings: Settings, asked: Options, named_by: str) -> Report:
+    """The work itself; ``named_by`` is the configuration file if the paths are from there."""
     from .discovery import PathError
     from .engine import run
     from .progress import Bar
@@ -134,7 +141,10 @@ def _run(settings: Settings, asked: Options) -> Report:
         with Bar(watched) as bar:
             return run(asked, bar)
     except PathError as error:
-        raise UsageError(f"{error}{_mistaken(error.path)}") from None
+        from .configfile import shown
+
+        source = f"{shown(named_by)}: `paths`: " if named_by else ""
+        raise UsageError(f"{source}{error}{_mistaken(error.path)}") from None
 
 
 def _mistaken(path: str) -> str:
@@ -170,8 +180,11 @@ def _about(given: dict[str, Any]) -> int:
 # -- when something goes wrong ------------------------------------------------------------------------
 
 
-def _never_fail_to_encode(stream: object) -> None:
-    reconfigure = getattr(stream, "reconfigure", None)
+def _make_writable(name: str) -> None:
+    """A stream that the caller closed (``>&-``) takes everything and shows nothing; none fails to encode."""
+    if getattr(sys, name) is None:
+        setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
+    reconfigure = getattr(getattr(sys, name), "reconfigure", None)
     if reconfigure is not None:
         reconfigure(errors="backslashreplace")
 

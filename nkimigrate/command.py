@@ -23,6 +23,7 @@ _EXIT_CODES = (
     ("1", "something needs a person; with --check and --diff also: something would change"),
     ("2", "wrong usage or configuration, or an internal error"),
     ("3", "some files could not be read, parsed or written; all others were handled"),
+    ("130", "interrupted; each file is either as it was or completely rewritten"),
 )
 _ELSEWHERE = (
     ("[tool.nkimigrate]", "in pyproject.toml: the same options; the command line wins"),
@@ -84,7 +85,9 @@ def _option(argument: Argument) -> click.Option:
         names[-1] += f"/{argument.negative}"
     if argument.kind == "flag":
         return click.Option(names, is_flag=True, default=None, help=argument.help)
-    types = {"number": click.IntRange(min=0), "text": click.Choice(argument.choices)}
+    number = click.IntRange(min=0)
+    number.name = "whole number"  # as messages call it
+    types = {"number": number, "text": click.Choice(argument.choices)}
     return click.Option(
         names,
         type=types[argument.kind] if argument.kind == "number" or argument.choices else str,

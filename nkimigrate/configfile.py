@@ -97,7 +97,7 @@ def _parse(path: str, data: bytes) -> dict[str, Any]:
     try:
         content: dict[str, Any] = tomllib.loads(data.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UsageError(f"{_shown(path)}: not a valid TOML file: {error}") from None
+        raise UsageError(f"{shown(path)}: not a valid TOML file: {error}") from None
     return content
 
 
@@ -107,7 +107,7 @@ def _table(content: dict[str, Any]) -> Any:
 
 
 def _checked(path: str, table: Any, name: str) -> dict[str, Any]:
-    where = f"{_shown(path)}: [{name}]" if name else f"{_shown(path)}:"
+    where = f"{shown(path)}: [{name}]" if name else f"{shown(path)}:"
     if not isinstance(table, dict):
         raise UsageError(f"{where} must be a table, not {_type_name(table)}")
     known = {argument.name: argument for argument in ARGUMENTS}
@@ -160,7 +160,7 @@ def _type_name(value: Any) -> str:
     return _NAMES.get(type(value), f"a {type(value).__name__}")
 
 
-def _shown(path: str) -> str:
+def shown(path: str) -> str:
     """The path as short as it can be said."""
     relative = os.path.relpath(path)
     return path if relative.startswith(os.pardir) else relative

@@ -57,6 +57,7 @@ def prefix(wanted: str) -> str:
     Raises :class:`UnknownCode` when no rule's code starts with it.
     """
     from .codemods.rules import all_rules
+    from .problems import all_problems
 
     code = wanted.strip().upper()
     if code == "ALL":
@@ -67,9 +68,10 @@ def prefix(wanted: str) -> str:
     named = [rule.code for rule in rules if rule.name == wanted.strip().lower().replace("_", "-")]
     if named:
         return named[0]
-    if code.startswith("NKM9"):
+    if any(problem.code == code for problem in all_problems()):
         raise UnknownCode(
-            f"{code} is not a rule but a file that could not be handled; leave files out with --exclude"
+            f"{code} is not a rule: it says why a file could not be handled; "
+            "to leave files out, use --extend-exclude"
         )
     raise UnknownCode(f"no rule's code starts with {wanted!r}{suggest(wanted, rules)}")
 

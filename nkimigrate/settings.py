@@ -126,12 +126,13 @@ def _codes(settings: Settings, given: dict[str, Any], key: str) -> tuple[str, ..
     try:
         return tuple(map(prefix, settings.values[key]))
     except UnknownCode as error:
-        raise UsageError(f"{_origin(settings, given, key)}--{key}: {error}") from None
+        where = f"--{key}: " if key in given else f"{_origin(settings, given, key)}`{key}`: "
+        raise UsageError(f"{where}{error}") from None
 
 
 def _origin(settings: Settings, given: dict[str, Any], *keys: str) -> str:
     """The configuration file, if that is where the values come from."""
-    return "" if any(key in given for key in keys) else f"{settings.file.path}: "
+    return "" if any(key in given for key in keys) else f"{configfile.shown(settings.file.path)}: "
 
 
 def _patterns(settings: Settings, given: dict[str, Any]) -> dict[str, Any]:

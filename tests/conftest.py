@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,9 @@ from hypothesis import settings
 # A busy machine must not fail a property, and a failure must come back on the next run.
 settings.register_profile("repository", deadline=None, derandomize=True)
 settings.load_profile("repository")
+
+# A shell starts what runs in its background with interrupts ignored, and so would the tests of interrupts be.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -263,7 +263,7 @@ def test_nothing_at_all_explains_the_command(run: Run, asked: list[Options]) -> 
             "no such option: --outputformat; did you mean --output-format or --output?",
         ),
         (["-x"], "no such option: -x"),
-        (["--jobs", "many", "."], "invalid value for '--jobs': 'many' is not a valid integer range"),
+        (["--jobs", "many", "."], "invalid value for '--jobs': 'many' is not a valid whole number"),
         (["--jobs", "-1", "."], "invalid value for '--jobs': -1 is not in the range x>=0"),
         (["--output-format", "xml", "."], "invalid value for '--output-format': 'xml' is not one of"),
         (["--select"], "option '--select' requires an argument"),
@@ -418,6 +418,32 @@ def test_a_full_disk_is_said() -> None:
         done = command("--list-rules", stdout=full, stderr=subprocess.PIPE, capture_output=False)
     assert done.returncode == 2
     assert done.stderr.startswith("nkimigrate: cannot write the output: no space left on device")
+
+
+@pytest.mark.parametrize(
+    ("words", "closed", "code", "said"),
+    [
+        ("--check .", "<&-", 1, "To rewrite"),
+        ("--check .", ">&-", 1, ""),
+        ("--check .", ">&- 2>&-", 1, ""),
+        ("--diff .", "2>&-", 1, "--- a/model.py"),
+        ("--list-rules", ">&-", 0, ""),
+        ("--version", ">&-", 0, ""),
+        ("-", "<&-", 2, "nkimigrate: standard input is closed"),
+    ],
+)
+def test_streams_that_the_caller_closed(folder: Path, words: str, closed: str, code: int, said: str) -> None:
+    (folder / "model.py").write_text(OLD)
+    shell = ["sh", "-c", f'"$0" -m nkimigrate {words} {closed}', sys.executable]
+    done = subprocess.run(shell, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8")
+    assert done.returncode == code
+    assert done.stdout.partition("\n")[0] == said
+
+
+def test_paths_of_the_file_that_do_not_exist_name_the_file(run: Run, folder: Path) -> None:
+    (folder / "pyproject.toml").write_text('[tool.nkimigrate]\npaths = ["src"]\n')
+    assert run("--check") == (2, "", "nkimigrate: pyproject.toml: `paths`: src: no such file or directory\n")
+    assert run("--check", "lib") == (2, "", "nkimigrate: lib: no such file or directory\n")
 
 
 def test_an_interrupt_ends_with_130(folder: Path) -> None:

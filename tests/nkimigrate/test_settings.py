@@ -155,7 +155,8 @@ def test_the_report_is_never_migrated(project: Path) -> None:
             "--select: no rule's code starts with 'NKM299'; did you mean NKM201 or ",
         ),
         (["--ignore", "positional-argument", "."], "did you mean positional-arguments (NKM201)?"),
-        (["--select", "NKM901", "."], "NKM901 is not a rule but a file that could not be handled"),
+        (["--select", "NKM901", "."], "NKM901 is not a rule: it says why a file could not be handled"),
+        (["--select", "NKM999", "."], "--select: no rule's code starts with 'NKM999'"),
         (["--to", "2.99", "."], "no release tables lead from 2.27 to 2.99"),
         (["--to", "new", "."], "not a release number"),
         (["--from", "2.28", "."], "no release tables lead from 2.28 to 2.28"),
@@ -167,12 +168,18 @@ def test_what_cannot_be_meant_is_refused(project: Path, words: list[str], messag
     assert message in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ['select = ["NKX"]', 'to = "3.0"'])
-def test_a_wrong_value_of_the_file_names_the_file(project: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "start"),
+    [
+        ('select = ["NKX"]', "pyproject.toml: `select`: no rule's code starts with 'NKX'"),
+        ('to = "3.0"', "pyproject.toml: no release tables lead from"),
+    ],
+)
+def test_a_wrong_value_of_the_file_names_the_file(project: Path, text: str, start: str) -> None:
     configure(project, text)
     with pytest.raises(UsageError) as caught:
         settle(".")
-    assert str(caught.value).startswith(f"{project / 'pyproject.toml'}: ")
+    assert str(caught.value).startswith(start)
 
 
 @pytest.mark.parametrize(
