@@ -32,7 +32,11 @@ class Signs:
 
     def within(self, data: bytes) -> bool:
         """Whether ``data`` spells the library, a package of private kernels, or one's name as a string."""
-        return any(root in data for root in self._roots) or self._pattern.search(data) is not None
+        return self.library(data) or self._pattern.search(data) is not None
+
+    def library(self, data: bytes) -> bool:
+        """Whether ``data`` spells the library."""
+        return any(root in data for root in self._roots)
 
 
 def _inside(name: str, homes: Iterable[str]) -> bool:

@@ -66,8 +66,9 @@ def _signs(step: tuple[str, str]) -> Signs:
 
 
 @cache
-def _rules(setting: Setting) -> tuple[Rule, ...]:
-    return tuple(rule for rule in all_rules() if setting.wants(rule.code))
+def _rules(setting: Setting, library: bool = True) -> tuple[Rule, ...]:
+    """The chosen rules; without those about the library where it is out of sight."""
+    return tuple(r for r in all_rules() if setting.wants(r.code) and (library or not r.library))
 
 
 def prepare(setting: Setting) -> None:
@@ -86,9 +87,11 @@ def _analysed(setting: Setting, task: Task) -> Analysis | Problem:
     release = load(*setting.step)
     try:
         if task.kind == "python":
-            if not _may_be_affected(setting, task):
+            library = _in_sight(setting, task)
+            if not library and not _signs(setting.step).within(task.data):
                 return _skimmed(task)
-            return analyse(task.data, task.place, release, _rules(setting), task.world, setting.all_keywords)
+            rules = _rules(setting, library)
+            return analyse(task.data, task.place, release, rules, task.world, setting.all_keywords)
         texts = analyse_text(task.data, task.place.path, task.kind, release)
         found = tuple(finding for finding in texts if setting.wants(finding.code))
         named = named_paths(task.data) if task.kind == "text" else frozenset()
@@ -106,10 +109,10 @@ def _analysed(setting: Setting, task: Task) -> Analysis | Problem:
         return _defect(task, error)
 
 
-def _may_be_affected(setting: Setting, task: Task) -> bool:
-    """Whether a Python file may hold a finding: by what others export, by what it spells, or as a copy."""
+def _in_sight(setting: Setting, task: Task) -> bool:
+    """Whether the library can be meant in a Python file: by what others export, by name, or as a copy of it."""
     signs = _signs(setting.step)
-    return bool(task.world.outside) or signs.within(task.data) or signs.within(task.place.module.encode())
+    return bool(task.world.outside) or signs.library(task.data) or signs.library(task.place.module.encode())
 
 
 def _skimmed(task: Task) -> Analysis:

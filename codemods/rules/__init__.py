@@ -1,5 +1,7 @@
-"""The rules, one module for one kind of change. A module with ``CODE`` and ``check`` in this folder is a
-rule.
+"""The rules, one module for one kind of change.
+
+A module with ``CODE`` and ``check`` in this folder is a rule; ``LIBRARY = False`` says that it is also about
+files that do not name the library.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ def all_rules() -> tuple[Rule, ...]:
             (module.__doc__ or "").strip().partition("\n")[0],
             (module.__doc__ or "").strip(),
             module.check,
+            getattr(module, "LIBRARY", True),
         )
         for module in modules
         if hasattr(module, "CODE")

@@ -47,6 +47,7 @@ from ..private_kernels import (
 )
 
 CODE = "NKM401"
+LIBRARY = False
 _REGISTRY = re.compile(r"import|load|register|registry|kernel", re.IGNORECASE)
 
 
