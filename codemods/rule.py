@@ -21,7 +21,7 @@ class Rule:
         summary: one sentence.
         doc: the module's docstring, with the headings that ``CONTRIBUTING.md`` lists.
         check: pure; yields one finding for each affected place.
-        library: whether there is nothing to find where neither the file nor what it imports names the library.
+        library: whether it finds nothing where neither the file nor what it imports names the library.
     """
 
     code: str

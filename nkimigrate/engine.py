@@ -201,8 +201,7 @@ def _analyse(
     from .tasks import analyse_task, lost, prepare
 
     processes = worth_it([len(t.data) for t in tasks], jobs)
-    if processes > 1:
-        prepare(setting)
+    prepare(setting)
     results: list[Analysis | Problem] = []
     for result in spread(analyse_task, setting, tasks, processes, lost):
         results.append(result)

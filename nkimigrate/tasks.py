@@ -72,7 +72,7 @@ def _rules(setting: Setting, library: bool = True) -> tuple[Rule, ...]:
 
 
 def prepare(setting: Setting) -> None:
-    """Load what every file needs once, before a pool's processes are forked."""
+    """Load what every file needs, once: before a pool's processes are forked and before the first file."""
     _signs(setting.step)
     _rules(setting)
 
@@ -110,7 +110,7 @@ def _analysed(setting: Setting, task: Task) -> Analysis | Problem:
 
 
 def _in_sight(setting: Setting, task: Task) -> bool:
-    """Whether the library can be meant in a Python file: by what others export, by name, or as a copy of it."""
+    """Whether the library can be meant in a Python file: by what others export, by name, or as a copy."""
     signs = _signs(setting.step)
     return bool(task.world.outside) or signs.library(task.data) or signs.library(task.place.module.encode())
 

@@ -7,6 +7,7 @@ import ast
 import pytest
 from helpers import migrate
 
+from nkimigrate.codemods.rules import all_rules
 from nkimigrate.codemods.skim import Signs, named
 from nkimigrate.releases import load
 
@@ -41,6 +42,13 @@ def test_signs_of_being_affected(text: str) -> None:
 )
 def test_the_language_alone_is_none(text: str) -> None:
     assert not SIGNS.within(text.encode())
+
+
+def test_without_the_library_only_private_kernels_are_looked_for() -> None:
+    assert [rule.code for rule in all_rules() if not rule.library] == ["NKM401"]
+    assert SIGNS.library(b"import nkilib_src.nkilib")
+    assert SIGNS.library(b"# nkilib")
+    assert not SIGNS.library(b"from neuronxcc.nki._private_kernels.mlp import mlp_isa_kernel")
 
 
 def test_a_file_without_signs_is_still_parsed() -> None:
