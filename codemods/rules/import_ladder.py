@@ -31,6 +31,7 @@ from ..ladders import collapsible, runs_on_both
 from ..model import Finding, KeepBody, Outcome
 
 CODE = "NKM107"
+LIBRARY = False  # enumerations of private packages collapse too
 
 
 def check(ctx: FileContext) -> Iterator[Finding]:
