@@ -24,8 +24,8 @@ OFF_CHIP = (HBM, SHARED_HBM, PRIVATE_HBM)
 PSUM_BANK_BYTES = 2048
 PSUM_BANKS = 8
 PSUM_BYTES = PSUM_BANK_BYTES * PSUM_BANKS
-SBUF_BYTES = {2: 192 << 10, 3: 192 << 10, 4: 256 << 10}
-"""Bytes of one SBUF partition by generation (2: trn1, 3: trn2, 4: trn3)."""
+SBUF_BYTES = {2: 192 << 10, 3: 224 << 10, 4: 256 << 10}
+"""Bytes of one SBUF partition by generation (2: trn1, 3: trn2, 4: trn3), from NKI's architecture guides."""
 
 
 class Storage:

@@ -24,7 +24,7 @@ def test_at_most_128_partitions(buffer):
         Tensor((129, 1), "float32", buffer, name="tall")
 
 
-@pytest.mark.parametrize(("generation", "size"), [(2, 192 * KIB), (4, 256 * KIB)])
+@pytest.mark.parametrize(("generation", "size"), [(2, 192 * KIB), (3, 224 * KIB), (4, 256 * KIB)])
 def test_sbuf_capacity(generation, size, monkeypatch):
     monkeypatch.setattr(state, "generation", generation)
     Tensor((1, size), "int8", "sbuf")
@@ -135,7 +135,7 @@ def test_memories_are_apart():
     assert np.isnan(psum.read()).all()
 
 
-@pytest.mark.parametrize("address", [(125, 0), (0, 192 * KIB - 15), (-1, 0), (0, -4)])
+@pytest.mark.parametrize("address", [(125, 0), (0, 224 * KIB - 15), (-1, 0), (0, -4)])
 def test_addresses_past_the_end(address):
     with pytest.raises(SimulationError, match="runs past the end of sbuf"):
         Tensor((4, 4), "float32", "sbuf", address=address)

@@ -106,7 +106,7 @@ def test_constant_from_a_file(tmp_path: Path, kind: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "usable"), [("trn1", 176 << 10), ("trn2", 176 << 10), ("trn3", 240 << 10), ("gen4", 240 << 10)]
+    ("target", "usable"), [("trn1", 176 << 10), ("trn2", 208 << 10), ("trn3", 240 << 10), ("gen4", 240 << 10)]
 )
 def test_tile_sizes(target: str, usable: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NEURON_PLATFORM_TARGET_OVERRIDE", target)
