@@ -1,6 +1,20 @@
-"""Reserved for the NKI Library kernels of release 2.28; there is nothing in it yet.
+"""The NKI Library of release 2.28: kernels and their utilities; there is none here yet.
 
-No kernel, utility or name of the real ``nkilib`` is here today. The kernels come in a later milestone, at
-their 2.28 import paths, once :mod:`nkisim` can run them. Until then nothing should import this package,
-and where the Neuron SDK is installed its own ``nkilib`` is the one to use.
+Importing it makes ``import nki`` work: where no real ``nki`` is installed, :mod:`nkisim` serves it. A real one
+is always used, unless ``NKI_SIMULATOR=1`` asks for the simulator. Where the Neuron SDK is installed, its own
+``nkilib`` is the one to use.
 """
+
+
+def _serve_nki() -> None:
+    """Nothing to do where nkisim is not installed: then nki must be the real one."""
+    try:
+        import nkisim
+    except ModuleNotFoundError as error:
+        if error.name != "nkisim":
+            raise
+        return
+    nkisim.install()
+
+
+_serve_nki()
