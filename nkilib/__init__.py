@@ -1,8 +1,8 @@
 """The NKI Library of release 2.28: kernels and their utilities; there is none here yet.
 
-Importing it makes ``import nki`` work: where no real ``nki`` is installed, :mod:`nkisim` serves it. A real one
-is always used, unless ``NKI_SIMULATOR=1`` asks for the simulator. Where the Neuron SDK is installed, its own
-``nkilib`` is the one to use.
+Importing it makes ``import nki`` work: where no real ``nki`` is installed, :mod:`nkisim` serves it. A real
+one is always used, unless ``NKI_SIMULATOR=1`` asks for the simulator. Where the Neuron SDK is installed, its
+own ``nkilib`` is the one to use.
 """
 
 

@@ -27,7 +27,12 @@ class _Meta(type):
 
 
 class NKIObject(metaclass=_Meta):
-    """Base of classes that kernels make objects of."""
+    """Base of classes that kernels make objects of. Two of one class with equal fields are equal."""
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and vars(self) == vars(other)
+
+    __hash__ = object.__hash__
 
 
 def fields_of(cls: type) -> dict[str, Any]:

@@ -17,7 +17,9 @@ from .context import state
 from .dtypes import FLOAT, Array, DType, dtype_of, float32, store, up
 from .errors import SimulationError, fail, location
 from .memory import HBM, OFF_CHIP, PSUM, SBUF, SHARED_HBM, Allocation, Storage, off_chip, on_chip
+from .regions import Region
 from .registers import Register
+from .unsupported import Unsupported
 
 
 class Slice:
@@ -39,7 +41,7 @@ def ds(start: Any, size: int) -> Any:
     return Slice(start, size) if isinstance(start, Register | Tensor) else slice(start, start + size)
 
 
-class Tensor:
+class Tensor(Unsupported):
     """A tensor in HBM, SBUF or PSUM; calling the class allocates one.
 
     Attributes:
@@ -75,12 +77,14 @@ class Tensor:
         cls,
         shape: int | Sequence[int],
         dtype: Any,
-        buffer: str | None = None,
+        buffer: str | Region | None = None,
         name: str = "",
         address: tuple[int, int] | None = None,
     ) -> Tensor:
         """Allocate; see :mod:`.memory` for what the buffers hold and for the errors raised."""
         dims = (int(shape),) if isinstance(shape, int | np.integer) else tuple(int(n) for n in shape)
+        if buffer.__class__ is Region:
+            return buffer.view(dtype, dims)
         return allocate(dims, dtype_of(dtype), str(buffer or SBUF), name, address)
 
     # -- what it is ---------------------------------------------------------------------------------
@@ -217,18 +221,23 @@ class Tensor:
                 )
             axis += 1
 
-    def reshape(self, shape: int | Sequence[int], *more: int) -> Tensor:
+    def reshape(self, shape: int | Sequence[int], dtype: Any = None, name: str = "") -> Tensor:
         """Another factorisation of the same elements (or, on chip, of the first ones of each partition).
 
-        Raises SimulationError for more elements, and for a view that is not contiguous.
+        With a dtype, of the bytes read as that type. Raises SimulationError for more elements, and for a
+        view that is not contiguous.
         """
         if self.dynamic is not None:
             raise self._not_indexable()
-        dims = tuple(int(n) for n in ((shape, *more) if isinstance(shape, int) else shape))
+        if dtype is not None:
+            return self.view(dtype).reshape(shape, name=name)
+        dims = (int(shape),) if isinstance(shape, int) else tuple(int(n) for n in shape)
         array = self.array
         if -1 not in dims and prod(dims) != array.size:
             array = self._first_elements(dims)
-        return self.like(self._reshaped(array, dims))
+        view = self.like(self._reshaped(array, dims))
+        view.name = name or self.name
+        return view
 
     def _first_elements(self, dims: tuple[int, ...]) -> Array:
         array, count = self.array, prod(dims)
@@ -247,7 +256,7 @@ class Tensor:
             raise fail(f"{self!r} is not contiguous and cannot be reshaped to {list(dims)}")
         return found
 
-    def view(self, dtype: Any, shape: Sequence[int] | None = None) -> Tensor:
+    def view(self, dtype: Any, shape: Sequence[int] | None = None, name: str = "") -> Tensor:
         """The same bytes read as another element type; the last dimension takes the change of size."""
         if self.dynamic is not None:
             raise self._not_indexable()
@@ -257,6 +266,7 @@ class Tensor:
         except ValueError as error:
             raise fail(f"{self!r} cannot be viewed as {kind}: {error}") from None
         view = self.like(array, dtype=kind)
+        view.name = name or self.name
         return view if shape is None else view.reshape(tuple(shape))
 
     def broadcast_to(self, shape: Sequence[int]) -> Tensor:

@@ -85,13 +85,15 @@ from ..core.operators import sqrt as sqrt
 from ..core.operators import square as square
 from ..core.operators import subtract as subtract
 from ..core.operators import tanh as tanh
+from ..core.regions import Buffer
 from ..core.registers import Register
 from ..core.tensor import Tensor, argument
 from ..core.tensor import ds as ds
 
 ndarray = tensor = Tensor
 dtype = DType
-sbuf, psum, hbm, shared_hbm, private_hbm = SBUF, PSUM, HBM, SHARED_HBM, PRIVATE_HBM
+sbuf, psum = Buffer(SBUF), Buffer(PSUM)
+hbm, shared_hbm, private_hbm = HBM, SHARED_HBM, PRIVATE_HBM
 SBUF_RESERVED = 16 << 10
 """Bytes of an SBUF partition that are not for kernels."""
 
@@ -191,7 +193,7 @@ def dynamic_range(start: Any, stop: Any = None, step: Any = 1) -> Iterator[Regis
     return (Register(index) for index in _range(start, stop, step))
 
 
-def program_id(axis: int = 0) -> int | None:
+def program_id(axis: int) -> int | None:
     """Which program of the launch this is along an axis of the grid; None outside a kernel.
 
     Raises SimulationError for an axis that the grid does not have.

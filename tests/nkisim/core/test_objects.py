@@ -101,3 +101,10 @@ def test_frozen_with_post_init():
 def test_wrong_arguments(make, text):
     with pytest.raises(TypeError, match=text):
         make()
+
+
+def test_equality_is_structural():
+    assert Plain(2) == Plain(2)
+    assert Plain(2) != Plain(3)
+    assert Plain(2) != Child(2)
+    assert len({Plain(2), Plain(2)}) == 2  # the hash stays that of the object

@@ -151,7 +151,9 @@ def test_reshape_keeps_order_and_memory():
     assert np.array_equal(values_of(view), values.reshape(4, 2, 3))
     view[0, 1, 2].write(np.full((1, 1), 50, np.float32))
     assert tensor.read()[0, 5] == 50
-    assert tensor.reshape(4, -1).shape == (4, 6)
+    assert tensor.reshape((4, -1)).shape == (4, 6)
+    renamed = tensor.reshape((4, 6), dtype="int32", name="other")
+    assert (renamed.shape, renamed.name, renamed.dtype) == ((4, 6), "other", "int32")
 
 
 def test_reshape_to_fewer_elements_takes_the_first_of_each_partition():

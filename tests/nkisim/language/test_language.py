@@ -41,7 +41,6 @@ def test_documented_name(name: str) -> None:
         ("float32", 4),
         ("bfloat16", 2),
         ("float8_e4m3", 1),
-        ("bool_", 1),
         ("float4_e2m1fn_x4", 2),
         ("float8_e5m2_x4", 4),
     ],
