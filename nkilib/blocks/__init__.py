@@ -1,0 +1,1 @@
+"""Building blocks that the kernels share; docs/blocks.md lists them."""

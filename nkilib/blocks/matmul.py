@@ -1,0 +1,160 @@
+"""Products and transposes on TensorE.
+
+A *contraction-major operand* is ``[128, tiles, columns]`` in SBUF: row ``k`` of the matrix is (partition
+``k % 128``, tile ``k // 128``), or any other order that both operands share, as long as only the last tile is
+ragged. Loads of ``tiles`` give weights this shape, :func:`transpose` gives it to token-major tiles.
+
+Operands are tensors as allocated or TensorViews. Evacuating PSUM (bias, scale, activation, cast) is the
+caller's, with one or two instructions on the PSUM tile.
+"""
+
+from typing import Any
+
+import nki.isa as nisa
+import nki.language as nl
+
+from ..core.utils.allocator import SbufManager, sizeinbytes
+from ..core.utils.kernel_helpers import div_ceil
+from ..core.utils.tensor_view import TensorView
+from .memory import PARTITIONS, PSUM_BANK_BYTES, PSUM_COLUMNS, psum_tile, scratch
+from .tiles import as_view
+
+
+def contract(
+    dst: nl.ndarray,
+    stationary: Any,
+    moving: Any,
+    rows: int,
+    stationary_columns: tuple[int, int] | None = None,
+    moving_columns: tuple[int, int] | None = None,
+    depth: int = PARTITIONS,
+    double_row: bool = False,
+) -> None:
+    """``dst[m, n] (+)= Σ_k stationary[k, m] · moving[k, n]`` over all ``rows``, in one PSUM tile.
+
+    Adds to what earlier calls put into ``dst``, so that a sum may be spread over several calls.
+
+    Args:
+        dst: PSUM ``[M ≤ 128, N ≤ 512]``, float32.
+        stationary: contraction-major ``[depth, tiles, M]``; its columns become the partitions of ``dst``.
+        moving: contraction-major ``[depth, tiles, N]``.
+        rows: how many k there are; tile ``i`` holds ``min(depth, rows - depth·i)`` of them.
+        stationary_columns, moving_columns: (start, size) of the columns to use; all if omitted.
+        depth: rows in a tile that is not the last, ≤ 128 (for example a head of 64).
+        double_row: two tiles in one instruction, for operands that are both fp8 (gen3 or newer); a last
+            single or ragged tile runs alone.
+
+    16- and 8-bit operands may be mixed, fp32 goes with fp32 only.
+    """
+    tiles = div_ceil(rows, depth)
+    paired = rows // depth // 2 * 2 if double_row else 0
+    for tile in range(0, paired, 2):
+        left = _cut(stationary, depth, tile, 2, stationary_columns)
+        right = _cut(moving, depth, tile, 2, moving_columns)
+        nisa.nc_matmul(dst=dst, stationary=left, moving=right, perf_mode=nisa.matmul_perf_mode.double_row)
+    for tile in range(paired, tiles):
+        filled = min(depth, rows - tile * depth)
+        left = _cut(stationary, filled, tile, 1, stationary_columns)
+        right = _cut(moving, filled, tile, 1, moving_columns)
+        nisa.nc_matmul(dst=dst, stationary=left, moving=right)
+
+
+def _cut(operand: Any, partitions: int, tile: int, count: int, columns: tuple[int, int] | None) -> nl.ndarray:
+    """``count`` tiles of an operand, ``[partitions, columns]`` or ``[partitions, count, columns]``."""
+    start, size = (0, operand.shape[2]) if columns is None else columns
+    if isinstance(operand, TensorView):
+        part = operand.slice(0, 0, partitions).slice(2, start, start + size)
+        if count == 1:
+            return part.select(1, tile).get_view()
+        return part.slice(1, tile, tile + count).get_view()
+    if count == 1:
+        return operand[0:partitions, tile, start : start + size]
+    return operand[0:partitions, tile : tile + count, start : start + size]
+
+
+def is_fp8(dtype: Any) -> bool:
+    """Whether a dtype is one of the 8-bit floats that ``double_row`` takes."""
+    return dtype == nl.float8_e4m3 or dtype == nl.float8_e5m2 or str(dtype) in ("float8e4", "float8e5")
+
+
+def transpose(dst: Any, src: Any, scale: Any = None, shift: Any = None) -> None:
+    """``dst[f, i, p] = src[p, 128 i + f]``: a token-major tile becomes contraction-major.
+
+    Args:
+        dst: SBUF ``[128, ⌈F/128⌉, P]``, any dtype; partitions beyond a ragged last tile stay as they are.
+        src: SBUF ``[P ≤ 128, F]``, 16 or 32 bit (load fp8 data with a cast).
+        scale, shift: fp32 SBUF ``[128, ⌈F/128⌉]`` (:func:`.tiles.load_column`): ``dst = scale·srcᵀ + shift``,
+            one value for each column of ``src``; both optional.
+
+    As many tiles as a PSUM bank holds leave it in one instruction; with ``scale`` or ``shift`` each alone.
+    """
+    into, rows = as_view(dst), as_view(src)
+    columns = rows.shape[1]
+    group = max(1, PSUM_BANK_BYTES // (rows.shape[0] * sizeinbytes(rows.dtype)))
+    whole = columns // PARTITIONS
+    for first in range(0, whole, group):
+        count = min(group, whole - first)
+        _transpose_group(into, rows, first, count, PARTITIONS, scale, shift)
+    if columns > whole * PARTITIONS:
+        _transpose_group(into, rows, whole, 1, columns - whole * PARTITIONS, scale, shift)
+
+
+def _transpose_group(
+    into: TensorView, rows: TensorView, first: int, count: int, height: int, scale: Any, shift: Any
+) -> None:
+    """``count`` tiles from ``first`` on through one PSUM tile ``[height, count, P]``."""
+    flipped = psum_tile((height, count, rows.shape[0]), rows.dtype)
+    for i in range(count):
+        start = (first + i) * PARTITIONS
+        block = rows.slice(1, start, start + height).get_view()
+        nisa.nc_transpose(dst=flipped[:, i, :], data=block, engine=nisa.tensor_engine)
+    target = into.slice(0, 0, height).slice(1, first, first + count)
+    if scale is None and shift is None:
+        nisa.tensor_copy(dst=target.get_view(), src=flipped)
+        return
+    for i in range(count):
+        multiplied, added = _column(scale, height, first + i), _column(shift, height, first + i)
+        _scaled_copy(target.select(1, i).get_view(), flipped[:, i, :], multiplied, added)
+
+
+def _column(values: Any, height: int, column: int) -> Any:
+    if values is None:
+        return None
+    return as_view(values).slice(0, 0, height).slice(1, column, column + 1).get_view()
+
+
+def _scaled_copy(dst: nl.ndarray, src: nl.ndarray, scale: Any, shift: Any) -> None:
+    if scale is None:
+        nisa.tensor_scalar(dst=dst, data=src, op0=nl.add, operand0=shift)
+    elif shift is None:
+        nisa.tensor_scalar(dst=dst, data=src, op0=nl.multiply, operand0=scale)
+    else:
+        nisa.tensor_scalar(dst=dst, data=src, op0=nl.multiply, operand0=scale, op1=nl.add, operand1=shift)
+
+
+def sum_over_partitions(
+    dst: Any,
+    partial: Any,
+    sbm: SbufManager,
+    op: Any = nl.copy,
+    scale: float = 1.0,
+    bias: Any = None,
+    on_heap: bool = False,
+) -> None:
+    """``dst[q, n] = op(scale · Σ_p partial[p, n] + bias)`` for every q: the sum, on all partitions.
+
+    Args:
+        dst: SBUF ``[128, N]``. partial: SBUF fp32 ``[128, N]``. bias: SBUF fp32 ``[128, 1]`` or None.
+        op: an activation function of ``nl``, applied to the fp32 sum. on_heap: scratch from the heap side.
+    """
+    into, summed = as_view(dst), as_view(partial)
+    work = scratch(sbm, on_heap, "sum_over_partitions")
+    ones = work.tile((PARTITIONS, PARTITIONS), nl.float32)
+    nisa.memset(dst=ones, value=1.0)
+    columns = summed.shape[1]
+    for start in range(0, columns, PSUM_COLUMNS):
+        end = min(start + PSUM_COLUMNS, columns)
+        total = psum_tile((PARTITIONS, end - start))
+        nisa.nc_matmul(dst=total, stationary=ones, moving=summed.slice(1, start, end).get_view())
+        nisa.activation(dst=into.slice(1, start, end).get_view(), op=op, data=total, scale=scale, bias=bias)
+    work.close()

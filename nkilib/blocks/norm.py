@@ -1,0 +1,293 @@
+"""RMS and layer normalisation.
+
+Two layouts:
+
+* *token-major*: ``x[T ≤ 128, H]``, a token on each partition. Statistics are ``[T, 1]`` columns, so that
+  applying them is one instruction.
+* *spread*: ``x[128, T, H1]``, the hidden dimension over partitions and H1 elements on each (any assignment of
+  h to (p, j) that x, gamma and beta share; see ``tiles.load_hidden``). Sums over H cross the partitions by a
+  matmul with ones, which also puts them onto every partition.
+
+All sums and statistics are fp32, whatever x is; results are rounded once, to ``dst``'s dtype. Operands are
+tensors as allocated or TensorViews. ``dst`` may be ``x``.
+"""
+
+from typing import Any
+
+import nki.isa as nisa
+import nki.language as nl
+
+from ..core.utils.allocator import SbufManager
+from ..core.utils.kernel_helpers import div_ceil
+from ..core.utils.tensor_view import TensorView
+from .matmul import sum_over_partitions
+from .memory import PARTITIONS, scratch
+from .tiles import as_tile, as_view
+
+ROW_CHUNK = 4096
+"""Columns of a token-major tile that are squared at a time: bounds the scratch memory."""
+STATS_COLUMNS = 512
+"""Most columns of one ``bn_stats``."""
+SPREAD_ELEMENTS = 8192
+"""fp32 elements of a partition that the spread norms work on at a time: bounds the scratch memory."""
+
+
+def row_sum_squares(dst: nl.ndarray, x: Any, sbm: SbufManager) -> None:
+    """``dst[t] = Σ_h x[t, h]²``: fp32 ``[T, 1]`` of a token-major ``[T, H]``."""
+    tokens = as_view(x)
+    rows, columns = tokens.shape[0], tokens.shape[1]
+    chunks = div_ceil(columns, ROW_CHUNK)
+    work = scratch(sbm, name="row_sum_squares")
+    sums = work.tile((rows, chunks), nl.float32)
+    squares = work.tile((rows, min(columns, ROW_CHUNK)), tokens.dtype)
+    for chunk in range(chunks):
+        start = chunk * ROW_CHUNK
+        end = min(start + ROW_CHUNK, columns)
+        nisa.activation_reduce(
+            dst=squares[:, 0 : end - start],
+            op=nl.square,
+            data=tokens.slice(1, start, end).get_view(),
+            reduce_op=nl.add,
+            reduce_res=sums[:, chunk : chunk + 1],
+        )
+    nisa.tensor_reduce(dst=dst, op=nl.add, data=sums, axis=1)
+    work.close()
+
+
+def rsqrt_of(dst: nl.ndarray, src: nl.ndarray, scale: float, eps: float, sbm: SbufManager) -> None:
+    """``dst = 1 / √(scale·src + eps)``, fp32 ``[P, N]``, SBUF (``src`` also PSUM)."""
+    work = scratch(sbm, name="rsqrt_of")
+    added = work.tile((dst.shape[0], 1), nl.float32)
+    nisa.memset(dst=added, value=eps)
+    nisa.activation(dst=dst, op=nl.rsqrt, data=src, scale=scale, bias=added)
+    work.close()
+
+
+def row_rms_factor(dst: nl.ndarray, x: Any, eps: float, sbm: SbufManager, count: int | None = None) -> None:
+    """``dst[t] = 1 / √(Σ_h x² / count + eps)``: fp32 ``[T, 1]``; count is H when None or 0."""
+    divisor = count if count else as_view(x).shape[1]
+    work = scratch(sbm, name="row_rms_factor")
+    squares = work.tile((dst.shape[0], 1), nl.float32)
+    row_sum_squares(squares, x, sbm)
+    rsqrt_of(dst, squares, 1.0 / divisor, eps, sbm)
+    work.close()
+
+
+def rms_norm_rows(
+    dst: Any, x: Any, eps: float, sbm: SbufManager, gamma: Any = None, count: int | None = None
+) -> None:
+    """``dst[t, h] = x / √(Σ_h x² / count + eps) · gamma[h]``, token-major ``[T, H]``.
+
+    gamma: SBUF ``[T, H]``, the same on each partition (``tiles.load_broadcast``), or None (apply it later,
+    for example with ``matmul.transpose(scale=…)``). count: divisor of the sum, H when None or 0.
+    """
+    tokens = as_view(x)
+    work = scratch(sbm, name="rms_norm_rows")
+    factor = work.tile((tokens.shape[0], 1), nl.float32)
+    row_rms_factor(factor, tokens, eps, sbm, count)
+    if gamma is None:
+        nisa.tensor_scalar(dst=as_tile(dst), data=as_tile(x), op0=nl.multiply, operand0=factor)
+    else:
+        nisa.scalar_tensor_tensor(
+            dst=as_tile(dst),
+            data=as_tile(x),
+            op0=nl.multiply,
+            operand0=factor,
+            op1=nl.multiply,
+            operand1=as_tile(gamma),
+        )
+    work.close()
+
+
+def row_mean_variance(dst: nl.ndarray, x: Any, sbm: SbufManager) -> None:
+    """``dst[t] = (mean, population variance)`` over H: fp32 ``[T, 2]`` of a token-major ``[T, H]``."""
+    tokens = as_view(x)
+    columns = tokens.shape[1]
+    chunks = div_ceil(columns, STATS_COLUMNS)
+    work = scratch(sbm, name="row_mean_variance")
+    stats = work.tile((tokens.shape[0], 6 * chunks), nl.float32)
+    for chunk in range(chunks):
+        start = chunk * STATS_COLUMNS
+        part = tokens.slice(1, start, min(start + STATS_COLUMNS, columns))
+        nisa.bn_stats(dst=stats[:, 6 * chunk : 6 * chunk + 6], data=part.get_view())
+    nisa.bn_aggr(dst=dst, data=stats)
+    work.close()
+
+
+def layer_norm_rows(dst: Any, x: Any, eps: float, sbm: SbufManager) -> None:
+    """``dst[t, h] = (x - mean) / √(variance + eps)``, token-major ``[T, H]``; gamma and beta come later."""
+    tokens = as_view(x)
+    rows = tokens.shape[0]
+    work = scratch(sbm, name="layer_norm_rows")
+    stats = work.tile((rows, 2), nl.float32)
+    factor = work.tile((rows, 1), nl.float32)
+    row_mean_variance(stats, tokens, sbm)
+    rsqrt_of(factor, stats[:, 1:2], 1.0, eps, sbm)
+    nisa.tensor_scalar(
+        dst=as_tile(dst),
+        data=as_tile(x),
+        op0=nl.subtract,
+        operand0=stats[:, 0:1],
+        op1=nl.multiply,
+        operand1=factor,
+    )
+    work.close()
+
+
+def rms_norm_spread(
+    dst: Any,
+    x: Any,
+    gamma: Any,
+    eps: float,
+    count: int,
+    sbm: SbufManager,
+    on_heap: bool = False,
+) -> None:
+    """``dst = x·gamma / √(Σ_h x² / count + eps)``, spread ``[128, T, H1]``.
+
+    Args:
+        gamma: SBUF ``[128, H1]`` in the layout of x, or ``[128, T, H1]``, or None.
+        count: divisor of the sum over all 128·H1 elements.
+        on_heap: scratch from the heap side of ``sbm``.
+    """
+    values = as_view(x)
+    tokens = values.shape[1]
+    work = scratch(sbm, on_heap, "rms_norm_spread")
+    squares = work.tile((PARTITIONS, tokens), nl.float32)
+    factor = work.tile((PARTITIONS, tokens), nl.float32)
+    added = work.tile((PARTITIONS, 1), nl.float32)
+    nisa.memset(dst=added, value=eps)
+    _sum_squares_of_parts(squares, values, sbm, on_heap)
+    sum_over_partitions(factor, squares, sbm, nl.rsqrt, 1.0 / count, added, on_heap)
+    _scale_spread(as_view(dst), values, gamma, as_view(factor), sbm, on_heap)
+    work.close()
+
+
+def _token_chunk(values: TensorView) -> int:
+    """How many tokens the spread norms take at a time."""
+    return max(1, min(values.shape[1], SPREAD_ELEMENTS // values.shape[2]))
+
+
+def _sum_squares_of_parts(dst: nl.ndarray, values: TensorView, sbm: SbufManager, on_heap: bool) -> None:
+    """``dst[p, t] = Σ_j values[p, t, j]²``, fp32."""
+    size, width = _token_chunk(values), values.shape[2]
+    work = scratch(sbm, on_heap, "sum_squares_of_parts")
+    squares = work.tile((PARTITIONS, size, width), nl.float32)
+    for start in range(0, values.shape[1], size):
+        part = values.slice(1, start, start + size)
+        count = part.shape[1]
+        nisa.activation(dst=squares[:, 0:count, :], op=nl.square, data=part.get_view())
+        nisa.tensor_reduce(dst=dst[:, start : start + count], op=nl.add, data=squares[:, 0:count, :], axis=2)
+    work.close()
+
+
+def _scale_spread(
+    dst: TensorView, values: TensorView, gamma: Any, factor: TensorView, sbm: SbufManager, on_heap: bool
+) -> None:
+    """``dst[p, t, j] = values·gamma[p, j]·factor[p, t]``, one rounding."""
+    size, width = _token_chunk(values), values.shape[2]
+    work = scratch(sbm, on_heap, "scale_spread")
+    product = work.tile((PARTITIONS, size, width), nl.float32)
+    for start in range(0, values.shape[1], size):
+        part = values.slice(1, start, start + size)
+        count = part.shape[1]
+        scaled = part.get_view()
+        if gamma is not None:
+            scaled = product[:, 0:count, :]
+            nisa.tensor_tensor(
+                dst=scaled, data1=part.get_view(), data2=_along_tokens(gamma, start, count), op=nl.multiply
+            )
+        nisa.tensor_tensor(
+            dst=dst.slice(1, start, start + count).get_view(),
+            data1=scaled,
+            data2=_along_hidden(factor, start, count, width),
+            op=nl.multiply,
+        )
+    work.close()
+
+
+def _along_tokens(weights: Any, start: int, count: int) -> nl.ndarray:
+    """``[128, H1]`` repeated for ``count`` tokens, or these tokens' part of ``[128, T, H1]``."""
+    view = as_view(weights)
+    if view.get_dim() == 2:
+        return view.expand_dim(1).broadcast(1, count).get_view()
+    return view.slice(1, start, start + count).get_view()
+
+
+def _along_hidden(factor: TensorView, start: int, count: int, width: int) -> nl.ndarray:
+    """Tokens' values ``[128, T]``, repeated over the hidden elements of a partition."""
+    return factor.slice(1, start, start + count).expand_dim(2).broadcast(2, width).get_view()
+
+
+def layer_norm_spread(
+    dst: Any,
+    x: Any,
+    gamma: Any,
+    beta: Any,
+    eps: float,
+    sbm: SbufManager,
+    on_heap: bool = False,
+) -> None:
+    """``dst = (x - μ) / √(E[x²] - μ² + eps) · gamma + beta``, spread ``[128, T, H1]``.
+
+    The variance is a difference of moments, taken as 0 where rounding makes it negative.
+
+    Args:
+        gamma, beta: SBUF ``[128, H1]`` in the layout of x; beta or both may be None.
+    """
+    values = as_view(x)
+    tokens, width = values.shape[1], values.shape[2]
+    hidden = PARTITIONS * width
+    work = scratch(sbm, on_heap, "layer_norm_spread")
+    parts = work.tile((PARTITIONS, tokens), nl.float32)
+    mean = work.tile((PARTITIONS, tokens), nl.float32)
+    factor = work.tile((PARTITIONS, tokens), nl.float32)
+    nisa.tensor_reduce(dst=parts, op=nl.add, data=values.get_view(), axis=2)
+    sum_over_partitions(mean, parts, sbm, scale=1.0 / hidden, on_heap=on_heap)
+    _sum_squares_of_parts(parts, values, sbm, on_heap)
+    sum_over_partitions(factor, parts, sbm, scale=1.0 / hidden, on_heap=on_heap)
+    _deviation_factor(factor, mean, parts, eps, sbm, on_heap)
+    _normalize_spread(as_view(dst), values, gamma, beta, as_view(mean), as_view(factor), sbm, on_heap)
+    work.close()
+
+
+def _deviation_factor(
+    factor: nl.ndarray, mean: nl.ndarray, spare: nl.ndarray, eps: float, sbm: SbufManager, on_heap: bool
+) -> None:
+    """``factor = 1 / √(max(factor - mean², 0) + eps)`` from the second moment in ``factor``."""
+    nisa.tensor_tensor(dst=spare, data1=mean, data2=mean, op=nl.multiply)
+    nisa.tensor_tensor(dst=factor, data1=factor, data2=spare, op=nl.subtract)
+    nisa.tensor_scalar(dst=factor, data=factor, op0=nl.maximum, operand0=0.0, op1=nl.add, operand1=eps)
+    nisa.activation(dst=factor, op=nl.rsqrt, data=factor)
+
+
+def _normalize_spread(
+    dst: TensorView,
+    values: TensorView,
+    gamma: Any,
+    beta: Any,
+    mean: TensorView,
+    factor: TensorView,
+    sbm: SbufManager,
+    on_heap: bool,
+) -> None:
+    """``dst = (values - mean)·factor·gamma + beta`` through fp32, one rounding."""
+    size, width = _token_chunk(values), values.shape[2]
+    work = scratch(sbm, on_heap, "normalize_spread")
+    normed = work.tile((PARTITIONS, size, width), nl.float32)
+    for start in range(0, values.shape[1], size):
+        part = values.slice(1, start, start + size)
+        count = part.shape[1]
+        held = normed[:, 0:count, :]
+        into = dst.slice(1, start, start + count).get_view()
+        means = _along_hidden(mean, start, count, width)
+        factors = _along_hidden(factor, start, count, width)
+        nisa.tensor_tensor(dst=held, data1=part.get_view(), data2=means, op=nl.subtract)
+        last = into if gamma is None and beta is None else held
+        nisa.tensor_tensor(dst=last, data1=held, data2=factors, op=nl.multiply)
+        if gamma is not None:
+            last = into if beta is None else held
+            nisa.tensor_tensor(dst=last, data1=held, data2=_along_tokens(gamma, start, count), op=nl.multiply)
+        if beta is not None:
+            nisa.tensor_tensor(dst=into, data1=held, data2=_along_tokens(beta, start, count), op=nl.add)
+    work.close()

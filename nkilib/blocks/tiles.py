@@ -1,0 +1,167 @@
+"""Movement between HBM and SBUF.
+
+The shape of data on chip is ``[128, tiles, F]``: rows on partitions, 128 of them in a tile, the last tile
+ragged. Where these rows are what a matmul sums over, it is a *contraction-major operand* (see ``matmul``).
+
+Sources and destinations are tensors as allocated, or TensorViews of them (cut out with ``slice``), because
+the kernel language does not index what was indexed before. A DMA between different dtypes converts.
+"""
+
+from typing import Any
+
+import nki.isa as nisa
+import nki.language as nl
+
+from ..core.utils.kernel_assert import kernel_assert
+from ..core.utils.kernel_helpers import div_ceil
+from ..core.utils.tensor_view import TensorView
+from .memory import PARTITIONS
+
+
+def as_view(tensor: Any) -> TensorView:
+    """A TensorView of a tensor; a TensorView stays what it is."""
+    if isinstance(tensor, TensorView):
+        return tensor
+    return TensorView(tensor)
+
+
+def as_tile(tensor: Any) -> nl.ndarray:
+    """What an instruction takes as its operand: the access pattern of a TensorView, or the tensor itself."""
+    if isinstance(tensor, TensorView):
+        return tensor.get_view()
+    return tensor
+
+
+def tiles_of(rows: int) -> int:
+    """Tiles of 128 rows, the ragged one included."""
+    return div_ceil(rows, PARTITIONS)
+
+
+def tile_rows(rows: int, tile: int) -> int:
+    """Rows of a tile: 128, in the last one perhaps fewer."""
+    return min(PARTITIONS, rows - tile * PARTITIONS)
+
+
+def _move(dst: Any, src: Any) -> None:
+    nisa.dma_copy(dst=as_tile(dst), src=as_tile(src))
+
+
+def load_rows(dst: Any, src: Any) -> None:
+    """``dst[p, i, :] = src[128 i + p, :]``: rows of HBM in tiles, one DMA and one more for a ragged tile.
+
+    Args:
+        dst: SBUF ``[128, ⌈R/128⌉, F]``; partitions that a ragged last tile does not fill stay as they are.
+        src: HBM ``[R, F]``.
+    """
+    rows = as_view(src)
+    tiles = as_view(dst)
+    whole = rows.shape[0] // PARTITIONS
+    if whole > 0:
+        _move(tiles.slice(1, 0, whole), _tiled(rows, whole))
+    if rows.shape[0] > whole * PARTITIONS:
+        _move(_ragged(tiles, whole, rows), rows.slice(0, whole * PARTITIONS, rows.shape[0]))
+
+
+def store_rows(dst: Any, src: Any) -> None:
+    """``dst[128 i + p, :] = src[p, i, :]``, the inverse of :func:`load_rows`.
+
+    Args:
+        dst: HBM ``[R, F]``.
+        src: SBUF ``[128, ⌈R/128⌉, F]``.
+    """
+    rows = as_view(dst)
+    tiles = as_view(src)
+    whole = rows.shape[0] // PARTITIONS
+    if whole > 0:
+        _move(_tiled(rows, whole), tiles.slice(1, 0, whole))
+    if rows.shape[0] > whole * PARTITIONS:
+        _move(rows.slice(0, whole * PARTITIONS, rows.shape[0]), _ragged(tiles, whole, rows))
+
+
+def _tiled(rows: TensorView, whole: int) -> TensorView:
+    """``[R, F]`` as ``[128, whole, F]``, without the ragged end."""
+    return rows.slice(0, 0, whole * PARTITIONS).reshape_dim(0, (whole, PARTITIONS)).permute((1, 0, 2))
+
+
+def _ragged(tiles: TensorView, whole: int, rows: TensorView) -> TensorView:
+    """The part ``[rest, F]`` of the last tile that rows fill."""
+    return tiles.slice(0, 0, rows.shape[0] - whole * PARTITIONS).select(1, whole)
+
+
+def load_rows_by_partition(dst: Any, src: Any) -> None:
+    """``dst[p, j, :] = src[p·J + j, :]``: J neighbouring rows on each partition, one DMA of long runs.
+
+    A sum over all rows may take them in any order, so this is the order for weights whose other operand is in
+    the sharded-hidden layout of :func:`load_hidden`.
+
+    Args:
+        dst: SBUF ``[128, J, F]``.
+        src: HBM ``[128·J, F]``.
+    """
+    rows = as_view(src)
+    kernel_assert(rows.shape[0] % PARTITIONS == 0, f"rows must be a multiple of 128, got {rows.shape[0]}")
+    _move(dst, rows.reshape_dim(0, (PARTITIONS, rows.shape[0] // PARTITIONS)))
+
+
+def load_hidden(dst: Any, src: Any, shards: int = 1, transposed: bool = False) -> None:
+    """Activations with the hidden dimension spread over the partitions, ``[128, T, H/128]``, in one DMA.
+
+    ``dst[p, t, s·H1s + j] = src[t, s·(H/shards) + p·H1s + j]`` with ``H1s = H/128/shards``; for the half of
+    one of two cores, slice ``src`` to its columns and leave ``shards`` 1.
+    With ``transposed``: ``dst[p, t, j] = src[t, 128 j + p]`` (``shards`` must be 1).
+
+    Args:
+        dst: SBUF ``[128, T, H/128]``.
+        src: HBM ``[T, H]``, H a multiple of ``128·shards``.
+    """
+    rows = as_view(src)
+    into = as_view(dst)
+    columns = rows.shape[1]
+    if transposed:
+        kernel_assert(shards == 1, "the transposed hidden layout has one shard")
+        _load_transposed(into, rows, columns // PARTITIONS)
+        return
+    kernel_assert(columns % (PARTITIONS * shards) == 0, f"H = {columns} is no multiple of 128·{shards}")
+    each = columns // PARTITIONS // shards
+    spread = rows.reshape_dim(1, (shards, PARTITIONS, each)).permute((2, 0, 1, 3))
+    _move(into.reshape_dim(2, (shards, each)), spread)
+
+
+def _load_transposed(into: TensorView, rows: TensorView, tiles: int) -> None:
+    """Through the transposing DMA, which takes 2-byte types; others element by element."""
+    split = rows.reshape_dim(1, (tiles, PARTITIONS))
+    if rows.dtype == nl.bfloat16 or rows.dtype == nl.float16:
+        nisa.dma_transpose(dst=into.flatten_dims(1, 2).get_view(), src=split.flatten_dims(0, 1).get_view())
+        return
+    _move(into, split.permute((2, 0, 1)))
+
+
+def store_hidden(dst: Any, src: Any, shards: int = 1) -> None:
+    """``dst[t, s·(H/shards) + p·H1s + j] = src[p, t, s·H1s + j]``, the inverse of :func:`load_hidden`."""
+    rows = as_view(dst)
+    each = rows.shape[1] // PARTITIONS // shards
+    spread = rows.reshape_dim(1, (shards, PARTITIONS, each)).permute((2, 0, 1, 3))
+    _move(spread, as_view(src).reshape_dim(2, (shards, each)))
+
+
+def load_hidden_row(dst: Any, src: Any, shards: int = 1, transposed: bool = False) -> None:
+    """A row ``[1, H]`` of HBM (gamma, beta) in the layout of :func:`load_hidden`: ``dst[128, H/128]``."""
+    row = as_view(src)
+    if transposed:
+        _move(dst, row.reshape_dim(1, (row.shape[1] // PARTITIONS, PARTITIONS)).select(0, 0).permute((1, 0)))
+        return
+    load_hidden(as_view(dst).expand_dim(1), row, shards)
+
+
+def load_broadcast(dst: Any, src: Any) -> None:
+    """``dst[p, :] = src[0, :]``: a row ``[1, N]`` of HBM on all partitions of SBUF ``[P, N]``, by one DMA."""
+    _move(dst, as_view(src).broadcast(0, dst.shape[0]))
+
+
+def load_column(dst: Any, src: Any) -> None:
+    """``dst[p, i] = src[0, 128 i + p]``: a row ``[1, N]`` of HBM down the partitions, ``[128, ⌈N/128⌉]``.
+
+    As a bias or scale for tiles with N on partitions: column ``i`` is the ``[P, 1]`` operand of tile ``i``.
+    """
+    row = as_view(src)
+    load_rows(as_view(dst).expand_dim(2), row.reshape_dim(1, (row.shape[1], 1)).select(0, 0))
