@@ -11,6 +11,9 @@ import nki.language as nl
 from .allocator import num_elts
 from .kernel_assert import kernel_assert
 from .kernel_helpers import get_ceil_quotient
+from .logging import Logger
+
+logger = Logger("TensorView")
 
 
 class TensorView(nl.NKIObject):
