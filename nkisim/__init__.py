@@ -11,12 +11,21 @@ from .install import uninstall as uninstall
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .checks import StrictWarning as StrictWarning
+    from .checks import strict as strict
     from .core.errors import SimulationError as SimulationError
     from .core.trace import trace as trace
     from .kernel import jit as jit
     from .kernel import simulate as simulate
 
-_LATER = {"SimulationError": "core.errors", "jit": "kernel", "simulate": "kernel", "trace": "core.trace"}
+_LATER = {
+    "SimulationError": "core.errors",
+    "StrictWarning": "checks",
+    "jit": "kernel",
+    "simulate": "kernel",
+    "strict": "checks",
+    "trace": "core.trace",
+}
 
 
 def __getattr__(name: str) -> object:

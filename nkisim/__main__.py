@@ -8,11 +8,15 @@ import sys
 
 from .install import install
 
-USAGE = """usage: python -m nkisim script.py [arguments]
-       python -m nkisim -m module [arguments]
+USAGE = """usage: python -m nkisim [--strict] script.py [arguments]
+       python -m nkisim [--strict] -m module [arguments]
 
 Runs a script or a module with `import nki` served by the simulator, whether or not a real nki is there.
+--strict  kernels are checked as NKISIM_STRICT=1 does.
 NEURON_PLATFORM_TARGET_OVERRIDE chooses the target (trn1, trn2, trn3); trn2 is the default."""
+
+SWITCHES = {"--strict": "NKISIM_STRICT"}
+"""Option → the environment variable that it sets, for this process and those that it starts."""
 
 
 def main(arguments: list[str]) -> int:
@@ -20,6 +24,9 @@ def main(arguments: list[str]) -> int:
     if arguments[:1] in (["-h"], ["--help"]):
         print(USAGE)
         return 0
+    while arguments[:1] and arguments[0] in SWITCHES:
+        os.environ[SWITCHES[arguments[0]]] = "1"
+        arguments = arguments[1:]
     by_name = arguments[:1] == ["-m"]
     rest = arguments[1:] if by_name else arguments
     if not rest or (rest[0].startswith("-") and not by_name):

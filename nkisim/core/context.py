@@ -51,7 +51,8 @@ class State:
     """What is global to a simulation: the running core, the target's generation, and who listens.
 
     ``listeners`` are told of each instruction before it runs (function, positional, keyword arguments), and
-    ``allocations`` of each new on-chip storage with its address.
+    ``allocations`` of each new storage with its address on chip. ``modes`` are those of :mod:`.watch`;
+    ``strict`` tells whether the running launch is a strict one.
     """
 
     def __init__(self) -> None:
@@ -61,6 +62,8 @@ class State:
         self.generation = 3
         self.listeners: list[Callable[[Callable[..., Any], Any, dict[str, Any]], None]] = []
         self.allocations: list[Callable[[Any, tuple[int, int] | None], None]] = []
+        self.modes: dict[str, Any] = {}
+        self.strict = False
         self._standby = Core(0, 1, ())
 
     def running(self) -> Core:

@@ -17,6 +17,7 @@ from .blas import one_thread
 from .context import Core, state, target_generation
 from .errors import SimulationError, location
 from .tensor import Tensor
+from .watch import watched
 
 
 class _Stopped(BaseException):
@@ -103,7 +104,7 @@ def run(
     state.shared = {}
     cores = [Core(index, count, grid) for index in range(count)]
     try:
-        with one_thread(), np.errstate(all="ignore"):
+        with one_thread(), np.errstate(all="ignore"), watched(function, cores):
             results = _run_cores(function, cores, arguments, args, kwargs)
             return arguments.finish(merged(results))
     finally:

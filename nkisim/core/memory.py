@@ -37,6 +37,8 @@ class Storage:
         fresh: nothing was written or read yet, so that the bytes are not even poisoned.
         written: for PSUM a flag for each byte that an instruction wrote, made when first needed;
         regions: the PSUM regions that a matmul has written as a whole. watch, mark: a trace's.
+        known, site: in strict mode a byte for each byte that says who wrote it (None: outside of kernels),
+            and where the allocation is.
     """
 
     __slots__ = (
@@ -45,12 +47,14 @@ class Storage:
         "buffer",
         "dtype",
         "fresh",
+        "known",
         "mark",
         "name",
         "pitch",
         "raw",
         "regions",
         "rows",
+        "site",
         "size",
         "watch",
         "written",
@@ -80,6 +84,8 @@ class Storage:
         self.regions: set[Any] = set()
         self.watch: Any = None
         self.mark: Any = None
+        self.known: Array | None = None
+        self.site: tuple[str, int] | None = None
         self._pointer: int | None = None
 
     @property

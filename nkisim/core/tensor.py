@@ -213,6 +213,8 @@ class Tensor(Unsupported):
                 continue
             if not isinstance(key, int | slice):
                 raise fail(f"{key!r} is no index in NKI (integers, slices, nl.ds, registers and ...)")
+            if state.strict and isinstance(key, int) and key < 0:
+                raise fail(f"index {key} is negative; an integer counts from the start of {self!r}")
             if axis >= len(dims):
                 raise fail(f"too many indexes for {self!r}: {len(keys)}")
             if not _within(key, dims[axis]):
@@ -450,7 +452,7 @@ def allocate(
         raise fail(f"unknown buffer {buffer!r}; there are {', '.join((SBUF, PSUM, *OFF_CHIP))}")
     tensor = from_storage(allocation, dtype, buffer, name)
     tensor.address = address
-    if state.allocations and buffer not in OFF_CHIP:
+    if state.allocations:
         for listener in state.allocations:
             listener(allocation.storage, address)
     return tensor

@@ -22,7 +22,7 @@ from typing import Any
 from .context import state
 from .cost import DMA, ENGINES, Cost, cost, tensors
 from .errors import location
-from .memory import PSUM, SBUF, Storage
+from .memory import OFF_CHIP, PSUM, SBUF, Storage
 from .tensor import Tensor
 from .timeline import Clock, html
 
@@ -198,7 +198,9 @@ class Trace:
         self.events.append(Event(core, function.__name__, str(label), *location(), spent, start, duration))
 
     def allocated(self, storage: Storage, address: tuple[int, int] | None) -> None:
-        """An SBUF or PSUM tensor was made; its bytes count until it goes."""
+        """A tensor was made; on chip its bytes count until it goes."""
+        if storage.buffer in OFF_CHIP:
+            return
         key = state.running().index, storage.buffer
         if address is not None:
             self._ends[key] = max(self._ends.get(key, 0), address[1] + storage.size)

@@ -73,13 +73,13 @@ def _activate(
     operand(data, name, "data")
     if not isinstance(op, Operator) or not op.activation:
         raise fail(f"nisa.{name}: op is {op!r}; it must be an activation function, such as nl.exp or nl.copy")
-    result: Array = op.function(_scaled(name, data.read(), scale, bias))
+    result: Array = op.function(scaled(name, data.read(), scale, bias))
     if command is not _IDLE or into is not None:
         _accumulate(name, result, reduce_op, into, command)
     put(dst, result, name)
 
 
-def _scaled(name: str, values: Array, scale: Any, bias: Any) -> Array:
+def scaled(name: str, values: Array, scale: Any, bias: Any) -> Array:
     scaled = values
     if isinstance(scale, Tensor | Register) or scale != 1.0:
         scaled = values * vector(scale, values, name, "scale")

@@ -127,6 +127,7 @@ def full(
     """A new tensor that holds one value everywhere."""
     made = Tensor(shape, dtype, buffer, name)
     made.write(np.full(made.shape, made.dtype(fill_value)))
+    made.storage.known = None
     return made
 
 
@@ -134,6 +135,7 @@ def zeros(shape: int | Sequence[int], dtype: Any, buffer: str | None = None, nam
     """A new tensor of zeros."""
     made = Tensor(shape, dtype, buffer, name)
     made.write(np.zeros(made.shape, made.dtype.numpy))
+    made.storage.known = None
     return made
 
 

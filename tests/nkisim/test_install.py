@@ -160,9 +160,23 @@ def test_python_m_goes_before_a_real_one(real: Path, tmp_path: Path) -> None:
     assert run("-m", "nkisim", str(script), path=real).stdout.strip() == DOUBLED
 
 
+def test_python_m_strict(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(KERNEL.replace("    return out", "    [n for n in x.shape]\n    return out"))
+    assert run("-m", "nkisim", str(script)).stdout.strip() == DOUBLED
+    done = run("-m", "nkisim", "--strict", str(script))
+    assert done.returncode != 0
+    assert f"{script}:13: comprehensions and generators are not in the language" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "text"),
-    [((), 2, "usage"), (("--help",), 0, "usage"), (("no.py",), 2, "no file no.py")],
+    [
+        ((), 2, "usage"),
+        (("--help",), 0, "usage"),
+        (("no.py",), 2, "no file no.py"),
+        (("--strict",), 2, "usage"),
+    ],
 )
 def test_python_m_usage(arguments: tuple[str, ...], code: int, text: str) -> None:
     done = run("-m", "nkisim", *arguments)
