@@ -40,6 +40,16 @@ def split(length: int, cores: Cores, unit: int = 1) -> tuple[int, int]:
     return start, share
 
 
+def sharing(tokens: int, cores: Cores, threshold: int) -> Cores:
+    """The cores that divide tokens among them: two only beyond the threshold, and when halves are equal.
+
+    With the (1, 0) that it gives otherwise, every core does all tokens, and :func:`gather` does nothing.
+    """
+    if cores.count == 2 and tokens > threshold and tokens % 2 == 0:
+        return cores
+    return Cores(count=1, index=0)
+
+
 def exchange(dst: Any, src: Any, cores: Cores, pipe: int = 0) -> None:
     """``dst`` = the other core's ``src``; SBUF tiles of one shape and dtype. Both cores must call it."""
     kernel_assert(cores.count == 2, "exchange is between two cores")

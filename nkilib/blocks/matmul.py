@@ -17,7 +17,7 @@ from ..core.utils.allocator import SbufManager, sizeinbytes
 from ..core.utils.kernel_helpers import div_ceil
 from ..core.utils.tensor_view import TensorView
 from .memory import PARTITIONS, PSUM_BANK_BYTES, PSUM_COLUMNS, psum_tile, scratch
-from .tiles import as_view
+from .tiles import as_tile, as_view
 
 
 def contract(
@@ -140,21 +140,24 @@ def sum_over_partitions(
     scale: float = 1.0,
     bias: Any = None,
     on_heap: bool = False,
+    ones: Any = None,
 ) -> None:
     """``dst[q, n] = op(scale · Σ_p partial[p, n] + bias)`` for every q: the sum, on all partitions.
 
     Args:
         dst: SBUF ``[128, N]``. partial: SBUF fp32 ``[128, N]``. bias: SBUF fp32 ``[128, 1]`` or None.
         op: an activation function of ``nl``, applied to the fp32 sum. on_heap: scratch from the heap side.
+        ones: SBUF fp32 ``[128, 128]`` of ones, for callers that have one.
     """
     into, summed = as_view(dst), as_view(partial)
     work = scratch(sbm, on_heap, "sum_over_partitions")
-    ones = work.tile((PARTITIONS, PARTITIONS), nl.float32)
-    nisa.memset(dst=ones, value=1.0)
+    if ones is None:
+        ones = work.tile((PARTITIONS, PARTITIONS), nl.float32)
+        nisa.memset(dst=ones, value=1.0)
     columns = summed.shape[1]
     for start in range(0, columns, PSUM_COLUMNS):
         end = min(start + PSUM_COLUMNS, columns)
         total = psum_tile((PARTITIONS, end - start))
-        nisa.nc_matmul(dst=total, stationary=ones, moving=summed.slice(1, start, end).get_view())
+        nisa.nc_matmul(dst=total, stationary=as_tile(ones), moving=summed.slice(1, start, end).get_view())
         nisa.activation(dst=into.slice(1, start, end).get_view(), op=op, data=total, scale=scale, bias=bias)
     work.close()

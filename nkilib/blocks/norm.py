@@ -150,15 +150,28 @@ def rms_norm_spread(
         count: divisor of the sum over all 128·H1 elements.
         on_heap: scratch from the heap side of ``sbm``.
     """
-    values = as_view(x)
-    tokens = values.shape[1]
     work = scratch(sbm, on_heap, "rms_norm_spread")
-    squares = work.tile((PARTITIONS, tokens), nl.float32)
-    factor = work.tile((PARTITIONS, tokens), nl.float32)
     added = work.tile((PARTITIONS, 1), nl.float32)
     nisa.memset(dst=added, value=eps)
+    rms_norm_spread_with(dst, x, gamma, added, None, count, sbm, on_heap)
+    work.close()
+
+
+def rms_norm_spread_with(
+    dst: Any, x: Any, gamma: Any, eps: Any, ones: Any, count: int, sbm: SbufManager, on_heap: bool = False
+) -> None:
+    """:func:`rms_norm_spread` for callers that have its constants in SBUF.
+
+    Args:
+        eps: fp32 ``[128, 1]``. ones: fp32 ``[128, 128]`` of ones, or None.
+    """
+    values = as_view(x)
+    tokens = values.shape[1]
+    work = scratch(sbm, on_heap, "rms_norm_spread_with")
+    squares = work.tile((PARTITIONS, tokens), nl.float32)
+    factor = work.tile((PARTITIONS, tokens), nl.float32)
     _sum_squares_of_parts(squares, values, sbm, on_heap)
-    sum_over_partitions(factor, squares, sbm, nl.rsqrt, 1.0 / count, added, on_heap)
+    sum_over_partitions(factor, squares, sbm, nl.rsqrt, 1.0 / count, as_tile(eps), on_heap, ones)
     _scale_spread(as_view(dst), values, gamma, as_view(factor), sbm, on_heap)
     work.close()
 

@@ -40,3 +40,11 @@ def in_hbm(tile: Any) -> Any:
     out = nl.ndarray(tile.shape, dtype=tile.dtype, buffer=nl.shared_hbm)
     nisa.dma_copy(dst=out, src=tile)
     return out
+
+
+def per_core(tile: Any) -> Any:
+    """What each core has in a tile, as an output ``[cores, …]``."""
+    count, index = (nl.num_programs(0), nl.program_id(0)) if nl.program_ndim() else (1, 0)
+    out = nl.ndarray((count, *tile.shape), dtype=tile.dtype, buffer=nl.shared_hbm)
+    nisa.dma_copy(dst=out[index], src=tile)
+    return out

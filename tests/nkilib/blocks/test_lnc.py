@@ -8,25 +8,11 @@ import nki.isa as nisa
 import nki.language as nl
 import numpy as np
 import pytest
-from blockcheck import BF16, FP32, drawn
+from blockcheck import BF16, FP32, drawn, in_sbuf, per_core
 from kernels import launch
 
 from nkilib.blocks import lnc
 from nkilib.blocks.memory import manager
-
-
-def _load(x: Any) -> Any:
-    tile = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.sbuf)
-    nisa.dma_copy(dst=tile, src=x)
-    return tile
-
-
-def _per_core(tile: Any) -> Any:
-    """What each core has: ``[cores, …]`` in HBM."""
-    here = lnc.cores()
-    out = nl.ndarray((here.count, *tile.shape), dtype=tile.dtype, buffer=nl.shared_hbm)
-    nisa.dma_copy(dst=out[here.index], src=tile)
-    return out
 
 
 @pytest.mark.parametrize(
@@ -54,7 +40,7 @@ def test_cores_of_the_launch(cores: int, alone: bool, want: Any) -> None:
         tile = nl.ndarray((1, 2), dtype=nl.int32, buffer=nl.sbuf)
         nisa.memset(dst=tile[:, 0:1], value=here.count)
         nisa.memset(dst=tile[:, 1:2], value=here.index)
-        return _per_core(tile)
+        return per_core(tile)
 
     assert launch(kernel, drawn((1, 1)), lnc=cores)[:, 0].tolist() == want
 
@@ -62,10 +48,10 @@ def test_cores_of_the_launch(cores: int, alone: bool, want: Any) -> None:
 def test_exchange() -> None:
     def kernel(x: Any) -> Any:
         here = lnc.cores()
-        mine = _load(x[here.index])
+        mine = in_sbuf(x[here.index])
         theirs = nl.ndarray(mine.shape, dtype=mine.dtype, buffer=nl.sbuf)
         lnc.exchange(theirs, mine, here)
-        return _per_core(theirs)
+        return per_core(theirs)
 
     x = drawn((2, 16, 5))
     assert np.array_equal(launch(kernel, x, lnc=2), x[::-1])
@@ -77,13 +63,13 @@ def test_sum_over_cores(cores: int, apart: bool) -> None:
     def kernel(x: Any) -> Any:
         here = lnc.cores()
         sbm = manager()
-        mine = _load(x[here.index])
+        mine = in_sbuf(x[here.index])
         if not apart:
             lnc.sum_over_cores(mine, here, sbm)
-            return _per_core(mine)
+            return per_core(mine)
         total = nl.ndarray(mine.shape, dtype=nl.bfloat16, buffer=nl.sbuf)
         lnc.sum_over_cores(mine, here, sbm, total)
-        return _per_core(total)
+        return per_core(total)
 
     x = drawn((cores, 16, 3, 5), FP32)
     want = x.sum(0, dtype=np.float32).astype(BF16 if apart else FP32)
@@ -102,7 +88,7 @@ def test_gather_completes_both_halves(dim: int) -> None:
         else:
             nisa.dma_copy(dst=full[:, :, start:end], src=x[:, :, start:end])
         lnc.gather(full, dim, here)
-        return _per_core(full)
+        return per_core(full)
 
     x = drawn((16, 4, 6))
     assert np.array_equal(launch(kernel, x, lnc=2), np.stack([x, x]))
@@ -115,7 +101,7 @@ def test_barrier_orders_what_cores_write() -> None:
         between = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
         nisa.dma_copy(dst=between[here.index], src=x[here.index])
         lnc.barrier(between, here)
-        return _per_core(_load(between[1 - here.index]))
+        return per_core(in_sbuf(between[1 - here.index]))
 
     x = drawn((2, 16, 5))
     assert np.array_equal(launch(kernel, x, lnc=2), x[::-1])

@@ -1,0 +1,1 @@
+"""Kernels that other kernels call: decode norms, and index utilities."""
