@@ -156,7 +156,7 @@ class SbufManager(nl.NKIObject):
         scope = self.scopes.pop()
         freed = self.stack_curr_addr - scope.starting_addr
         self.stack_curr_addr = scope.starting_addr
-        self._log(f"◀ END {_quoted(scope.name)} freed={freed}B", boundary=True)
+        self._log(f"◀ END {_quoted(scope.name)} freed={freed} B", boundary=True)
         if len(self.scopes) == 0:
             self.flush_logs()
             self._print_stats()

@@ -56,7 +56,7 @@ class Logger(nl.NKIObject):
         return level.value >= self.level.value
 
     def _print(self, level: LogLevel, msg: str) -> None:
-        if self.is_enabled_for(level) and self.level != LogLevel.OFF:
+        if self.is_enabled_for(level):
             name = f"[{self.name}] " if self.name else ""
             print(f"[{level.name}] {name}{msg}")
 
