@@ -1,197 +1,243 @@
-"""Pytest plugin: a test tree written for a simulator package of another name runs on nkisim.
+"""Pytest plugin that runs a sample of a test tree on nkisim, each case in a process of its own.
 
-It serves that package and the few names of the compiler that the tests import, replaces reporting libraries
-that are not installed, keeps a random sample of the cases of each test function, limits the time of each, and
-writes a line of JSON for each result. Options come as environment variables, which workers inherit.
+Tests are collected once; each case then runs in a fork with a limit of CPU time and of memory, so that none can
+harm the others. Options come as JSON in ``CONFORMANCE_OPTIONS``; a line of JSON is written for each case.
 """
 
 from __future__ import annotations
 
-import importlib
-import importlib.abc
-import importlib.machinery
-import importlib.util
+import gc
 import json
 import os
 import random
+import resource
+import shutil
 import signal
 import sys
+import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from types import ModuleType, SimpleNamespace
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import conformance_imports
 import numpy as np
 import pytest
+from _pytest.runner import runtestprotocol
+from conformance_cases import family, sample, short
 
-from nkisim.core.dtypes import DType, dtype_of
+OPTIONS = SimpleNamespace(**json.loads(os.environ["CONFORMANCE_OPTIONS"]))
+LARGE = "Skipping slow simulation test"
+"""Reason of the mark with which the tests leave out large shapes in simulation."""
+WALL = 20
+"""Seconds of wall time for one of CPU time before a case is killed from outside."""
+NO_MEMORY = ("not enough memory", "can't allocate memory", "bad_alloc", "Unable to allocate", "Cannot allocate memory")
+TARGETS = ("trn2", "trn3")
+LONGEST = 600
 
-SAMPLE = int(os.environ.get("CONFORMANCE_SAMPLE", "1"))
-SEED = os.environ.get("CONFORMANCE_SEED", "0")
-SECONDS = int(os.environ.get("CONFORMANCE_SECONDS", "60"))
-RESULTS = os.environ.get("CONFORMANCE_RESULTS", "")
-
-SIMULATOR = {
-    "nki_cpu_simulator.nki": "nkisim.nki",
-    "nki_cpu_simulator.nki.compiler": "nkisim.compiler",
-    "nki_cpu_simulator.nki.isa": "nkisim.isa",
-    "nki_cpu_simulator.nki.isa.constants": "nkisim.isa.constants",
-    "nki_cpu_simulator.nki.language": "nkisim.language",
-    "nki_cpu_simulator.nki.language.dtypes": "nkisim.dtype",
-    "nki_cpu_simulator.nki.tensor": "nkisim.tensor",
-    "nki_cpu_simulator.nki.typing": "nkisim.typing",
-    "neuronxcc.nki.language": "nkisim.language",
-    "neuronxcc.nki.typing": "nkisim.typing",
-}
-REPORTING = (
-    "aws_embedded_metrics",
-    "boto3",
-    "botocore",
-    "fabric2",
-    "paramiko",
-    "plotext",
-    "neuronxcc.nki_standalone",
-)
-
-
-class Anything(ModuleType):
-    """A module with every name, for imports whose use is not part of a simulation."""
-
-    __path__ = ()  # type: ignore[assignment]
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return type(name, (Exception,), {"__module__": self.__name__})
-
-
-class Anythings(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Serves modules below the given names."""
-
-    def __init__(self, names: Sequence[str]) -> None:
-        self.names = tuple(names)
-
-    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Any:
-        if not any(fullname == name or fullname.startswith(name + ".") for name in self.names):
-            return None
-        return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
-
-    def create_module(self, spec: Any) -> ModuleType:
-        return Anything(spec.name)
-
-    def exec_module(self, module: ModuleType) -> None:
-        pass
-
-
-def _numpy_type(dtype: Any) -> np.dtype[Any]:
-    return dtype.numpy if isinstance(dtype, DType) else np.dtype(dtype)
-
-
-def _dtype_helpers() -> ModuleType:
-    """Conversions of arrays by name of type."""
-    import ml_dtypes
-
-    module = ModuleType("neuronxcc.starfish.support.dtype")
-    module.static_cast = lambda array, dtype: np.asarray(array).astype(_numpy_type(dtype))  # type: ignore[attr-defined]
-    module.is_float_type = lambda dtype: "float" in str(dtype_of(dtype))  # type: ignore[attr-defined]
-    module.sizeinbytes = lambda dtype: _numpy_type(dtype).itemsize  # type: ignore[attr-defined]
-    module.finfo = lambda dtype: ml_dtypes.finfo(_numpy_type(dtype))  # type: ignore[attr-defined]
-    return module
-
-
-def _package(name: str, **members: Any) -> ModuleType:
-    module = sys.modules.setdefault(name, ModuleType(name))
-    module.__dict__.setdefault("__path__", [])
-    vars(module).update(members)
-    return module
-
-
-def _serve() -> None:
-    for name in (
-        "neuronxcc",
-        "neuronxcc.nki",
-        "neuronxcc.starfish",
-        "neuronxcc.starfish.support",
-        "nki_cpu_simulator",
-    ):
-        _package(name)
-    sys.modules["neuronxcc.starfish.support.dtype"] = _dtype_helpers()
-    for served, own in SIMULATOR.items():
-        sys.modules[served] = importlib.import_module(own)
-    language = sys.modules["nki_cpu_simulator.nki.language"]
-    lang = SimpleNamespace(shared_constant=getattr(language, "shared_constant", None))
-    sys.modules["nki_cpu_simulator.nki.builtin"] = _package("nki_cpu_simulator.builtin", lang=lang)
-    for served in (*SIMULATOR, "nki_cpu_simulator.nki.builtin", "neuronxcc.starfish.support.dtype"):
-        parent, _, child = served.rpartition(".")
-        if parent in sys.modules and parent.startswith(("neuronxcc", "nki_cpu_simulator")):
-            setattr(sys.modules[parent], child, sys.modules[served])
-    # Goldens cast with the legacy language, which this one no longer does.
-    legacy = sys.modules["neuronxcc.nki.language"] = ModuleType("neuronxcc.nki.language")
-    vars(legacy).update(
-        vars(language), static_cast=sys.modules["neuronxcc.starfish.support.dtype"].static_cast
-    )
-    sys.modules["neuronxcc.nki"].language = legacy  # type: ignore[attr-defined]
-    missing = [name for name in REPORTING if "." in name or importlib.util.find_spec(name) is None]
-    sys.meta_path.append(Anythings(missing))
-
-
-_serve()
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep ``SAMPLE`` cases of each test function, the same ones for one seed."""
-    groups: dict[str, list[pytest.Item]] = {}
-    for item in items:
-        if not any(mark.name == "skip" for mark in item.iter_markers()):
-            groups.setdefault(item.nodeid.partition("[")[0], []).append(item)
-    kept: list[pytest.Item] = []
-    for name, group in sorted(groups.items()):
-        kept += random.Random(f"{SEED} {name}").sample(group, min(SAMPLE, len(group)))
-    chosen = set(kept)
-    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
-    items[:] = kept
+conformance_imports.serve(Path(OPTIONS.checkout), OPTIONS.kernels)
 
 
 class Late(BaseException):
     """A case that took longer than its time."""
 
 
+@dataclass
+class Running:
+    """A case in its process."""
+
+    item: pytest.Item
+    process: int
+    folder: Path
+    started: float = field(default_factory=time.monotonic)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the sample, or the named cases, without those that are already done."""
+    items[:] = [item for item in items if _open(item)]
+    named = {item.nodeid: item for item in items}
+    if OPTIONS.case:
+        names = [name for name in named if name in OPTIONS.case or short(name) in OPTIONS.case]
+    else:
+        large = set() if OPTIONS.large else {name for name, item in named.items() if _marked_large(item)}
+        names = sample(named, large, OPTIONS.sample, OPTIONS.seed)
+    items[:] = [named[name] for name in names if name not in OPTIONS.done]
+
+
+def _marked_large(item: pytest.Item) -> bool:
+    return any(_is_large(mark) for mark in item.iter_markers("skip"))
+
+
+def _is_large(mark: pytest.Mark) -> bool:
+    return str(mark.kwargs.get("reason", "")).startswith(LARGE)
+
+
+def _open(item: pytest.Item) -> bool:
+    """Whether the tests themselves would ever run it."""
+    return all(_is_large(mark) for mark in item.iter_markers("skip"))
+
+
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    """A file that cannot be imported fails as one case."""
+    if report.failed:
+        lines = str(report.longrepr).strip().splitlines()
+        _write(report.nodeid, {"outcome": "failed", "seconds": 0.0, "error": lines[-1] if lines else ""})
+        _explain(report.nodeid, str(report.longrepr))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> bool:
+    """Run the cases, ``processes`` at a time."""
+    gc.collect()
+    gc.freeze()
+    waiting = list(reversed(session.items))
+    running: list[Running] = []
+    number = 0
+    while waiting or running:
+        while waiting and len(running) < OPTIONS.processes:
+            running.append(_start(waiting.pop()))
+        for case in [case for case in running if _ended(case)]:
+            running.remove(case)
+            number += 1
+            result = _finish(case)
+            place = f"{number}/{len(session.items)}"
+            print(place, result["outcome"], case.item.nodeid[-100:], result["seconds"], file=sys.stderr, flush=True)
+        time.sleep(0.02)
+    return True
+
+
+def _start(item: pytest.Item) -> Running:
+    folder = Path(tempfile.mkdtemp(dir=OPTIONS.scratch))
+    process = os.fork()
+    if process == 0:
+        try:
+            _child(item, folder)
+        finally:
+            os._exit(0)
+    return Running(item, process, folder)
+
+
+def _ended(case: Running) -> bool:
+    if time.monotonic() - case.started > WALL * OPTIONS.seconds + 60:
+        os.kill(case.process, signal.SIGKILL)
+        (case.folder / "result").write_text(
+            json.dumps({"outcome": "late", "error": "killed: no CPU time used, or deaf to its alarm"})
+        )
+    return os.waitpid(case.process, os.WNOHANG)[0] != 0
+
+
+def _finish(case: Running) -> dict[str, Any]:
+    file = case.folder / "result"
+    result = json.loads(file.read_text()) if file.exists() else {"outcome": "killed", "error": "the process died"}
+    result.setdefault("seconds", round(time.monotonic() - case.started, 2))
+    detail = result.pop("detail", "")
+    _write(case.item.nodeid, result)
+    if result["outcome"] == "failed":
+        _explain(case.item.nodeid, detail)
+    shutil.rmtree(case.folder, ignore_errors=True)
+    return result
+
+
+def _write(case: str, result: dict[str, Any]) -> None:
+    line = {"case": case, "short": short(case), "family": family(case), "seed": OPTIONS.seed, **result}
+    with open(OPTIONS.results, "a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+def _explain(case: str, detail: str) -> None:
+    with open(OPTIONS.failures, "a", encoding="utf-8") as file:
+        file.write(f"{'=' * 100}\n{short(case)} {case}\n{detail}\n")
+
+
+# From here on: in the process of one case.
+
+
+def _child(item: pytest.Item, folder: Path) -> None:
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(null, stream)
+    os.chdir(folder)
+    item.config.option.output_directory = str(folder / "output")
+    item.own_markers[:] = [mark for mark in item.own_markers if not _is_large(mark)]
+    _limit_memory(int(OPTIONS.gigabytes * 2**30))
+    signal.signal(signal.SIGPROF, _late)
+    signal.setitimer(signal.ITIMER_PROF, OPTIONS.seconds)
+    result: dict[str, Any] = {}
+    for target in [OPTIONS.target] if OPTIONS.target else TARGETS:
+        result = _run(item, target)
+        if result["outcome"] != "skipped":
+            break
+    (folder / "new").write_text(json.dumps(result))
+    (folder / "new").rename(folder / "result")
+
+
+def _limit_memory(more: int) -> None:
+    """The address space may grow by this many bytes."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    limit = pages * resource.getpagesize() + more
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
 def _late(*_: Any) -> None:
-    raise Late(f"longer than {SECONDS} s")
+    raise Late(f"longer than {OPTIONS.seconds} s of CPU time")
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """Stop a case after ``SECONDS``."""
-    signal.signal(signal.SIGALRM, _late)
-    signal.alarm(SECONDS)
-    yield
-    signal.alarm(0)
+def _run(item: pytest.Item, target: str) -> dict[str, Any]:
+    """The test's protocol, for one generation of the hardware, with random numbers that the seed repeats."""
+    item.config.option.platform_target = os.environ["NEURON_PLATFORM_TARGET_OVERRIDE"] = target
+    number = zlib.crc32(f"{OPTIONS.seed} {item.nodeid}".encode())
+    random.seed(number)
+    np.random.seed(number)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(number)
+    if hasattr(item, "_initrequest"):
+        item._initrequest()
+    started = time.process_time()
+    reports = runtestprotocol(item, log=False, nextitem=None)
+    decisive = next((report for report in reports if not report.passed), reports[-1])
+    return {
+        **getattr(decisive, "conformance", {"outcome": decisive.outcome, "error": ""}),
+        "target": target,
+        "seconds": round(time.process_time() - started, 2),
+        "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    }
 
 
-@pytest.hookimpl(hookwrapper=True)
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> Iterator[None]:
-    """Write the result of the call, or of a set-up that failed."""
+    """Put on a report that did not pass how it ended and why."""
     outcome = yield
     report = outcome.get_result()  # type: ignore[attr-defined]
-    if RESULTS and (report.when == "call" or (report.when == "setup" and not report.passed)):
-        with open(RESULTS, "a", encoding="utf-8") as file:
-            file.write(json.dumps(_result(item, call, report)) + "\n")
-
-
-def _result(item: pytest.Item, call: pytest.CallInfo[Any], report: Any) -> dict[str, Any]:
-    """The case, how it ended (``late`` and ``memory`` are not the simulator's), and an error's first line."""
-    error = call.excinfo.value if call.excinfo and not report.skipped else None
-    ended = report.outcome
+    if report.passed or call.excinfo is None:
+        return
+    error = call.excinfo.value
+    text = f"{type(error).__name__}: {error}"
+    report.conformance = {"outcome": _ending(report, call.excinfo), "error": text[:LONGEST]}
     if isinstance(error, Late):
-        ended = "late"
-    elif isinstance(error, MemoryError):
-        ended = "memory"
-    return {
-        "case": item.nodeid,
-        "outcome": ended,
-        "seconds": round(call.duration, 2),
-        "error": f"{type(error).__name__}: {error}"[:600] if error else "",
-        "at": time.strftime("%H:%M:%S"),
-    }
+        report.conformance["error"] += f", in {_place(call.excinfo)}"
+    if report.conformance["outcome"] == "failed":
+        logs = [file.read_text(errors="replace")[-6000:] for file in Path.cwd().rglob("log-validate.txt")]
+        report.conformance["detail"] = "\n".join([str(report.longrepr)[-20000:], *logs])
+
+
+def _ending(report: pytest.TestReport, excinfo: pytest.ExceptionInfo[BaseException]) -> str:
+    error: BaseException | None = excinfo.value
+    if report.skipped:
+        return "skipped"
+    while error is not None:
+        if isinstance(error, Late):
+            return "late"
+        if isinstance(error, MemoryError) or any(words in str(error) for words in NO_MEMORY):
+            return "memory"
+        error = error.__cause__ or error.__context__
+    return "failed"
+
+
+def _place(excinfo: pytest.ExceptionInfo[BaseException]) -> str:
+    """Whose time ran out: the simulated kernel's, or that of the test around it."""
+    inside = any("/nkisim/" in str(entry.path) for entry in excinfo.traceback)
+    return "the simulated kernel" if inside else "the test's own inputs or golden"

@@ -17,7 +17,6 @@ import ml_dtypes
 import numpy as np
 
 from .dtypes import Array, DType
-from .memory import HBM, SHARED_HBM
 from .tensor import Tensor, argument
 
 _PLAIN = (bool, int, float, str, bytes, DType, Tensor, Enum, type, np.generic, np.dtype, ModuleType, Logger)
@@ -25,13 +24,13 @@ _NARROWED = {np.dtype(np.float64): np.float32, np.dtype(np.int64): np.int32, np.
 
 
 class Arguments:
-    """Wraps what a launch was given; one object for all cores of the launch.
+    """Wraps what a launch was given; one object for all cores of the launch. Arrays become ``nl.hbm`` tensors,
+    also on two cores, which share them.
 
     ``kind`` is the caller's kind of array: numpy, torch or jax.
     """
 
-    def __init__(self, cores: int) -> None:
-        self.buffer = SHARED_HBM if cores > 1 else HBM
+    def __init__(self) -> None:
         self.kind = "numpy"
         self._known: dict[int, tuple[Any, Tensor]] = {}
         self._back: list[Callable[[], None]] = []
@@ -53,7 +52,7 @@ class Arguments:
             return self._known[id(value)][1]
         array = self._array(value)
         if array is not None:
-            tensor = argument(array, self.buffer)
+            tensor = argument(array)
             self._known[id(value)] = (value, tensor)
             return tensor
         if id(value) not in copies:

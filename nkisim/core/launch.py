@@ -99,7 +99,7 @@ def run(
     if state.core is not None:
         return function(*args, **kwargs)
     count = int(np.prod(grid, dtype=np.int64)) if grid else 1
-    arguments = Arguments(count)
+    arguments = Arguments()
     before, state.generation = state.generation, target_generation(platform)
     state.shared = {}
     cores = [Core(index, count, grid) for index in range(count)]
