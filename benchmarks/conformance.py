@@ -1,13 +1,13 @@
-"""Run a checkout's integration tests of kernels on nkisim: ``conformance.py CHECKOUT [--sample N] [--seed S …]``.
+"""Run a checkout's integration tests of kernels on nkisim: ``conformance.py CHECKOUT [--seed S …]``.
 
 The checkout is a release of a kernel library whose tests know a simulation mode (``--test-mode simulation``).
-A random sample of the cases of each kernel family is run, with the checkout's goldens, inputs and tolerances as
-they are, and with its kernels or with those of our ``nkilib`` (``--kernels ours``). Nothing of the checkout is
-copied or changed. Prints a table by family and the reason of every case that did not pass. A case over the limit
-of time or memory, or skipped by the test itself, is listed and not counted.
+A random sample of the cases of each kernel family is run, with the checkout's goldens, inputs and tolerances
+as they are, and with its kernels or with those of our ``nkilib`` (``--kernels ours``). Nothing of the
+checkout is copied or changed. Prints a table by family and the reason of every case that did not pass. A case
+over the limit of time or memory, or skipped by the test itself, is listed and not counted.
 
-Beside nkisim it needs what those tests import: torch, scipy, attrs, pytest-html, pytest-metadata, pytest-xdist,
-allpairspy, filelock.
+Beside nkisim it needs what those tests import: torch, scipy, attrs, pytest-html, pytest-metadata,
+pytest-xdist, allpairspy, filelock.
 """
 
 from __future__ import annotations
@@ -34,16 +34,31 @@ COUNTED = ("passed", "failed", "killed")
 
 def arguments() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     add = parser.add_argument
     add("checkout", type=Path)
     add("--kernels", choices=("upstream", "ours"), default="upstream", help="whose kernels are run")
-    add("--family", nargs="+", default=[], help="families whose names have one of these in them; default: all")
+    add(
+        "--family", nargs="+", default=[], help="families whose names have one of these in them; default: all"
+    )
     add("--sample", type=int, default=4, help="cases of each family")
     add("--seed", nargs="+", default=["0"], help="one sample for each; whole numbers")
-    add("--case", nargs="+", default=[], help="these alone: names, or their eight digits; give their seed, too")
-    add("--large", action="store_true", help="draw from the shapes, too, that the tests leave out in simulation")
-    add("--target", default="", help="trn1, trn2 or trn3 for all; default: trn2, and trn3 for what trn2 skips")
+    add(
+        "--case",
+        nargs="+",
+        default=[],
+        help="these alone: names, or their eight digits; give their seed, too",
+    )
+    add(
+        "--large",
+        action="store_true",
+        help="draw from the shapes, too, that the tests leave out in simulation",
+    )
+    add(
+        "--target", default="", help="trn1, trn2 or trn3 for all; default: trn2, and trn3 for what trn2 skips"
+    )
     add("--seconds", type=int, default=60, help="CPU time of one case")
     add("--gigabytes", type=float, default=6, help="memory of one case")
     add("--processes", type=int, default=2)
@@ -96,7 +111,9 @@ def run(options: argparse.Namespace, seed: str, done: list[str]) -> int:
     command += ["--continue-on-collection-errors", "--tb=short", "--no-header", *files(options)]
     with tempfile.TemporaryDirectory() as scratch, (options.results / "pytest.log").open("w") as log:
         env = environment(options, seed, done, scratch)
-        return subprocess.run([*command, "--basetemp", scratch + "/pytest"], cwd=scratch, env=env, stdout=log).returncode
+        return subprocess.run(
+            [*command, "--basetemp", scratch + "/pytest"], cwd=scratch, env=env, stdout=log
+        ).returncode
 
 
 def table(found: list[dict[str, Any]]) -> dict[str, Counter[str]]:
@@ -121,14 +138,18 @@ def text(families: dict[str, Counter[str]], found: list[dict[str, Any]]) -> str:
     for result in sorted(found, key=lambda result: (OUTCOMES.index(_column(result)), result["case"])):
         if result["outcome"] != "passed":
             error = " ".join(result["error"].split())[:300]
-            lines.append(f"{result['outcome']} {result['short']} (seed {result['seed']}, {result['seconds']} s)")
+            lines.append(
+                f"{result['outcome']} {result['short']} (seed {result['seed']}, {result['seconds']} s)"
+            )
             lines.append(f"    {result['case']}\n    {error}")
     return "\n".join(lines)
 
 
 def enough(families: dict[str, Counter[str]], minimum: float) -> bool:
     """Whether in each family enough passed of what was counted."""
-    return all(counts["passed"] >= minimum * (counts["passed"] + counts["failed"]) for counts in families.values())
+    return all(
+        counts["passed"] >= minimum * (counts["passed"] + counts["failed"]) for counts in families.values()
+    )
 
 
 def main() -> int:
@@ -146,7 +167,10 @@ def main() -> int:
     families = table(found)
     report = text(families, found)
     (options.results / "summary.txt").write_text(report + "\n", encoding="utf-8")
-    limits = {name: getattr(options, name) for name in ("kernels", "seconds", "gigabytes", "large", "sample", "seed")}
+    limits = {
+        name: getattr(options, name)
+        for name in ("kernels", "seconds", "gigabytes", "large", "sample", "seed")
+    }
     (options.results / "summary.json").write_text(json.dumps({**limits, "families": families}, indent=1))
     print(report)
     print(f"\nresults and tracebacks: {options.results}")

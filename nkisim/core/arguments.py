@@ -24,9 +24,9 @@ _NARROWED = {np.dtype(np.float64): np.float32, np.dtype(np.int64): np.int32, np.
 
 
 class Arguments:
-    """Wraps what a launch was given; one object for all cores of the launch. Arrays become ``nl.hbm`` tensors,
-    also on two cores, which share them.
+    """Wraps what a launch was given; one object for all cores of the launch.
 
+    Arrays become ``nl.hbm`` tensors, also on two cores, which share them: documented kernels test for that.
     ``kind`` is the caller's kind of array: numpy, torch or jax.
     """
 

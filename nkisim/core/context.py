@@ -30,6 +30,7 @@ class Core:
         activation_accumulators, vector_accumulators: float32 ``[128, 1]``, they live across instructions.
         physical: the memories that addressed tensors share. sites: allocations so far by call site.
         random: the core's random numbers. busy: inside an instruction that listeners were told of.
+        copies: how many it made into HBM.
     """
 
     def __init__(self, index: int, count: int, grid: tuple[int, ...]) -> None:
@@ -42,6 +43,7 @@ class Core:
         self.sites: dict[Any, int] = {}
         self.random = np.random.default_rng(index)
         self.busy = False
+        self.copies = 0
         self.done = False
         self.waits_for: Callable[[], bool] | None = None
         self.waits_at = ""

@@ -1,7 +1,9 @@
 """Running a kernel on one or several cores, deterministically.
 
-Exactly one core runs at a time: a baton passes on only where a core waits (``core_barrier``, ``sendrecv``) or
-returns. When no core can run, the launch is deadlocked, and the error names where each of them waits.
+Exactly one core runs at a time: a baton passes on where a core waits (``core_barrier``, ``sendrecv``), where
+it returns, and after every few copies into HBM, so that the cores progress side by side as the chip's do:
+kernels leave out a barrier where no core can be that far behind. When no core can run, the launch is
+deadlocked, and the error names where each of them waits.
 """
 
 from __future__ import annotations
@@ -18,6 +20,9 @@ from .context import Core, state, target_generation
 from .errors import SimulationError, location
 from .tensor import Tensor
 from .watch import watched
+
+COPIES = 32
+"""Copies into HBM that a core makes until the next one has its turn."""
 
 
 class _Stopped(BaseException):
@@ -46,6 +51,13 @@ class Launch:
             self._pass_to(follower, core)
             core.waits_for = None
         core.waits_at = ""
+
+    def copies(self, core: Core) -> None:
+        """The core is about to copy into HBM, where others see it."""
+        core.copies += 1
+        follower = None if core.copies % COPIES else self._next(core)
+        if follower is not None:
+            self._pass_to(follower, core)
 
     def _next(self, core: Core) -> Core | None:
         count = len(self.cores)

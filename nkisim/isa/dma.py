@@ -53,6 +53,8 @@ def dma_copy(
     """
     operand(src, "dma_copy", "src", REACHED)
     operand(dst, "dma_copy", "dst", REACHED)
+    if state.launch is not None and dst.buffer in OFF_CHIP:
+        state.launch.copies(state.core)
     if _plain(dst, src) and dst_rmw_op is None and dge_mode is dge.unknown:
         dst.write(src.read_raw())
         return

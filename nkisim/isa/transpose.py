@@ -102,8 +102,8 @@ def dma_transpose(
         dst, src: HBM or SBUF.
         axes: the permutation, if given, must be the one above.
         dge_mode: unknown, none or hwdge (from gen3 on; 16 rows, last dimension a multiple of 128, 2-byte
-            type); for a gathered source unknown or swdge (3-D, last dimension 128, 2-byte type, a multiple of
-            16 rows, uint32 indices).
+            type); for a gathered source unknown or swdge (3-D, or 4-D as kernels in use have it; last
+            dimension 128, 2-byte type, a multiple of 16 rows, uint32 indices).
 
     Raises SimulationError for another permutation, mode, size or buffer.
     """
@@ -163,5 +163,5 @@ def _check_mode(src: Tensor, mode: dge) -> None:
 def _fits_swdge(src: Tensor) -> bool:
     assert isinstance(src.dynamic, Dynamic)
     shape, index = src.shape, src.dynamic.vector
-    sizes = len(shape) == 3 and shape[-1] == 128 and shape[0] % 16 == 0 and src.dtype.itemsize == 2
+    sizes = len(shape) in (3, 4) and shape[-1] == 128 and shape[0] % 16 == 0 and src.dtype.itemsize == 2
     return sizes and index.dtype is dtypes.uint32

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import nkisim.isa as nisa
 from nkisim.core.context import Core, state, target_generation
 from nkisim.core.errors import SimulationError
-from nkisim.core.launch import run
+from nkisim.core.launch import COPIES, run
 from nkisim.core.tensor import Tensor
 
 
@@ -102,6 +103,46 @@ def test_cores_wait_for_each_other_in_turn():
     again, order[:] = order[:], []
     run(kernel, (2,), [], {})
     assert order == again
+
+
+def test_cores_progress_side_by_side():
+    """Copies into HBM alternate, so that no core gets far ahead; those on chip, which no other sees, do not."""
+    order = []
+
+    def kernel():
+        index = state.core.index
+        out = Tensor((2, 1), "float32", "shared_hbm")
+        tile = Tensor((1, 1), "float32")
+        nisa.memset(tile, float(index))
+        for _ in range(200):
+            nisa.dma_copy(dst=tile, src=tile)
+            nisa.dma_copy(dst=out[index : index + 1], src=tile)
+            order.append(index)
+        return out
+
+    assert run(kernel, (2,), [], {}).tolist() == [[0], [1]]
+    ahead = np.cumsum(np.where(np.array(order) == 0, 1, -1))
+    assert (len(order), ahead[-1]) == (400, 0)
+    assert np.abs(ahead).max() <= COPIES
+
+
+def test_a_core_ahead_does_not_lose_what_it_stored():
+    """Both zero the whole output; then each stores its half. On the chip all zeroing is long over by then."""
+    tiles = 2 * COPIES
+
+    def kernel():
+        index = state.core.index
+        out = Tensor((tiles, 4), "float32", "shared_hbm")
+        tile = Tensor((1, 4), "float32")
+        for value, rows in ((0.0, range(tiles)), (index + 1.0, range(index, tiles, 2))):
+            nisa.memset(tile, value)
+            for row in rows:
+                nisa.dma_copy(dst=out[row : row + 1], src=tile)
+        return out
+
+    result = run(kernel, (2,), [], {})
+    assert (result[COPIES::2] == 1).all()
+    assert (result[COPIES + 1 :: 2] == 2).all()
 
 
 def test_a_deadlock_names_where_each_core_waits():

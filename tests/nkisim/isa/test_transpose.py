@@ -143,6 +143,16 @@ def test_dma_transpose_gathers(mode: nisa.dge_mode) -> None:
     np.testing.assert_array_equal(got(dst), got(table)[index].transpose(2, 1, 0))
 
 
+def test_dma_transpose_gathers_four_dimensions() -> None:
+    index = RNG.integers(0, 9, 32).astype(np.uint32)
+    table = hbm(RNG.standard_normal((9, 1, 3, 128)), "bfloat16")
+    rows = tile(index[:, None], "uint32")
+    src = table.ap([[384, 32], [1, 1], [128, 3], [1, 128]], vector_offset=rows)
+    dst = sbuf((128, 1, 3, 32), "bfloat16")
+    nisa.dma_transpose(dst, src, axes=(3, 1, 2, 0), dge_mode=nisa.dge_mode.swdge)
+    np.testing.assert_array_equal(got(dst), got(table)[index].transpose(3, 1, 2, 0))
+
+
 def test_dma_transpose_skips_rows_out_of_range() -> None:
     index = np.array([3, 50, 0, 0xFFFFFFFF], np.uint32)
     table, src = gathered(index)
