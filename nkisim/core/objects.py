@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 import inspect
 from typing import Any
 
@@ -25,6 +26,14 @@ class _Meta(type):
             after()
         return made
 
+    def __setattr__(cls, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        _forget()
+
+    def __delattr__(cls, name: str) -> None:
+        super().__delattr__(name)
+        _forget()
+
 
 class NKIObject(metaclass=_Meta):
     """Base of classes that kernels make objects of. Two of one class with equal fields are equal."""
@@ -35,6 +44,7 @@ class NKIObject(metaclass=_Meta):
     __hash__ = object.__hash__
 
 
+@functools.cache
 def fields_of(cls: type) -> dict[str, Any]:
     """Field → default, base classes first; a field without a default has ``dataclasses.MISSING``."""
     found: dict[str, Any] = {}
@@ -53,10 +63,17 @@ def _is_user(base: type) -> bool:
     return isinstance(base, _Meta) and base is not NKIObject
 
 
+@functools.cache
 def _has_own_init(cls: type) -> bool:
     """Whether the class, or a base, wrote an ``__init__``; one made by ``@dataclass`` does not count."""
     inits = (base.__dict__.get("__init__") for base in cls.__mro__ if _is_user(base))
     return any(init is not None and _written(init) for init in inits)
+
+
+def _forget() -> None:
+    """A class has changed: what is known of it, and of those derived from it, no longer holds."""
+    fields_of.cache_clear()
+    _has_own_init.cache_clear()
 
 
 def _written(init: Any) -> bool:

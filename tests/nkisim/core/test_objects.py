@@ -53,6 +53,21 @@ def test_names_without_annotation_are_fields():
     assert (made.rows, made.columns, made.kind, made.area()) == (2, 4, "other", 8)
 
 
+def test_a_class_may_change_between_its_objects():
+    class Tuned(Plain):
+        limit = 1
+
+    assert Tuned().limit == 1
+    Tuned.limit = 2
+    Plain.columns = 9
+    try:
+        assert (Tuned().limit, Tuned().columns) == (2, 9)
+    finally:
+        Plain.columns = 4
+    del Tuned.limit
+    assert not hasattr(Tuned(), "limit")
+
+
 def test_missing_arguments_are_none():
     assert Plain().rows is None
     assert Decorated(rows=1).columns is None
