@@ -15,6 +15,8 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
+from .scratch import scratch
+
 Array = np.ndarray[Any, np.dtype[Any]]
 
 FLOAT, FLOAT8, INTEGER, PACKED = "float", "float8", "integer", "packed"
@@ -161,12 +163,15 @@ def precise() -> bool:
 
 
 def up(array: Array, dtype: DType) -> Array:
-    """The values as float32; the array itself when it already is."""
+    """The values as float32; the array itself when it already is, else one in :mod:`.scratch`."""
     if array.dtype == np.float32:
         return array
+    values = scratch.take(array.shape)
     if dtype.kind == FLOAT8 and dtype is not float8_e8m0fnu:
-        return dtype._tables[0].take(np.ascontiguousarray(array).view(np.uint8))
-    return array.astype(np.float32)
+        codes = np.ascontiguousarray(array).view(np.uint8)
+        return dtype._tables[0].take(codes, out=values, mode="wrap")
+    values[...] = array
+    return values
 
 
 def store(into: Array, values: Array, dtype: DType) -> None:

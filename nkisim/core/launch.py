@@ -18,6 +18,7 @@ from .arguments import Arguments
 from .blas import one_thread
 from .context import Core, state, target_generation
 from .errors import SimulationError, location
+from .scratch import scratch
 from .tensor import Tensor
 from .watch import watched
 
@@ -71,6 +72,8 @@ class Launch:
         return "; ".join(states)
 
     def _pass_to(self, follower: Core, core: Core) -> None:
+        """Only instructions without anything in scratch memory wait."""
+        scratch.top = -1
         with self._baton:
             self.turn = follower.index
             self._baton.notify_all()
@@ -79,6 +82,7 @@ class Launch:
         if self.error is not None:
             raise _Stopped
         state.core = core
+        scratch.top = 0
 
     def begin(self, core: Core) -> bool:
         """Wait for the first turn; False when the launch has failed meanwhile."""

@@ -13,6 +13,7 @@ from ..core.dtypes import Array
 from ..core.errors import SimulationError, fail
 from ..core.memory import PSUM, SBUF
 from ..core.registers import Register
+from ..core.scratch import scratch
 from ..core.tensor import Tensor
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -29,6 +30,9 @@ def instruction(function: Function) -> Function:
 
     @functools.wraps(function)
     def issue(*args: Any, **kwargs: Any) -> Any:
+        outer = scratch.top
+        if outer < 0:
+            scratch.top = 0
         try:
             if state.listeners:
                 return _told(function, args, kwargs)
@@ -37,6 +41,8 @@ def instruction(function: Function) -> Function:
             raise
         except (ValueError, TypeError, IndexError) as error:
             raise fail(f"nisa.{name}: {error}") from error
+        finally:
+            scratch.top = outer
 
     return issue  # type: ignore[return-value]
 
