@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .dtypes import Array
+from .scratch import scratch
 
 F32 = np.float32
 _ONE, _HALF = F32(1), F32(0.5)
@@ -114,12 +115,15 @@ def gelu_apprx_sigmoid_dx(x: Array) -> Any:
     return gate * (_ONE + _SIGMOID_SCALE * x * (_ONE - gate))
 
 
-def sigmoid(x: Array) -> Any:
-    return _ONE / (_ONE + np.exp(-x))
+def sigmoid(x: Array, out: Array | None = None) -> Any:
+    falling = np.negative(x, out=out)
+    np.exp(falling, out=falling)
+    falling += _ONE
+    return np.divide(_ONE, falling, out=falling)
 
 
-def silu(x: Array) -> Any:
-    return x * sigmoid(x)
+def silu(x: Array, out: Array | None = None) -> Any:
+    return np.multiply(x, sigmoid(x, scratch.take(x.shape)), out=out)
 
 
 def silu_dx(x: Array) -> Any:
@@ -135,16 +139,17 @@ def mish(x: Array) -> Any:
     return x * np.tanh(softplus(x))
 
 
-def relu(x: Array) -> Any:
-    return np.maximum(x, F32(0))
+def relu(x: Array, out: Array | None = None) -> Any:
+    return np.maximum(x, F32(0), out=out)
 
 
-def rsqrt(x: Array) -> Any:
-    return _ONE / np.sqrt(x)
+def rsqrt(x: Array, out: Array | None = None) -> Any:
+    root = np.sqrt(x, out=out)
+    return np.divide(_ONE, root, out=root)
 
 
-def reciprocal(x: Array) -> Any:
-    return _ONE / x
+def reciprocal(x: Array, out: Array | None = None) -> Any:
+    return np.divide(_ONE, x, out=out)
 
 
 def copy(x: Array) -> Any:
@@ -169,3 +174,7 @@ def right_shift(x: Array, by: Array) -> Any:
 def _unsigned(x: Array) -> Any:
     x = np.asarray(x)
     return x.view(f"u{x.dtype.itemsize}")
+
+
+INTO = (relu, rsqrt, reciprocal, sigmoid, silu)
+"""Functions that take the array for their result, which may be the argument itself."""

@@ -17,6 +17,7 @@ import numpy as np
 
 from .dtypes import FLOAT, FLOAT8, Array, DType
 from .errors import SimulationError, fail
+from .pool import borrow, give_back
 
 PARTITIONS = 128
 SBUF, PSUM, HBM, SHARED_HBM, PRIVATE_HBM = "sbuf", "psum", "hbm", "shared_hbm", "private_hbm"
@@ -88,6 +89,10 @@ class Storage:
         self.site: tuple[str, int] | None = None
         self._pointer: int | None = None
 
+    def __del__(self) -> None:
+        if self.pitch is not None:
+            give_back(self)
+
     @property
     def pointer(self) -> int:
         """The address of ``raw``."""
@@ -150,7 +155,7 @@ def on_chip(
     if rows > PARTITIONS or row > capacity:
         raise _too_large(_described(shape, dtype, buffer, name), buffer, rows, row, capacity)
     if address is None:
-        raw = np.empty(rows * row, np.uint8)
+        raw = borrow(rows * row)
         storage = Storage(raw, row, row, rows, buffer, name, dtype)
         storage.fresh = True
         return Allocation(storage, np.ndarray(shape, dtype.numpy, buffer=raw))
@@ -193,7 +198,8 @@ def _addressed(
     if outside or (buffer == PSUM and start % PSUM_BANK_BYTES):
         raise _misplaced(_described(shape, dtype, buffer, name), buffer, (partition, start), capacity)
     if buffer not in physical:
-        physical[buffer] = np.full(PARTITIONS * capacity, 0xFF, np.uint8)
+        physical[buffer] = borrow(PARTITIONS * capacity)
+        physical[buffer].fill(0xFF)
     base = partition * capacity + start
     strides = [dtype.itemsize] * len(shape)
     for axis in range(len(shape) - 2, 0, -1):

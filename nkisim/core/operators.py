@@ -21,9 +21,21 @@ class Operator:
         alu: Vector and GpSimd Engine have it (tensor_scalar, tensor_tensor …).
         activation: Scalar Engine has it as an activation function.
         test: of a comparison, the ufunc that gives booleans.
+        into: the function with a keyword, ``out``: the float32 array that receives its result; or None.
     """
 
-    __slots__ = ("activation", "alu", "arity", "bitwise", "function", "identity", "name", "reduction", "test")
+    __slots__ = (
+        "activation",
+        "alu",
+        "arity",
+        "bitwise",
+        "function",
+        "identity",
+        "into",
+        "name",
+        "reduction",
+        "test",
+    )
 
     def __init__(
         self,
@@ -47,6 +59,9 @@ class Operator:
         self.alu = alu
         self.activation = activation
         self.test = test
+        self.into: Any = test
+        if not bitwise and (isinstance(function, np.ufunc) or function in functions.INTO):
+            self.into = function
 
     def __repr__(self) -> str:
         return f"nl.{self.name}"

@@ -12,8 +12,10 @@ from ..core.dtypes import Array
 from ..core.errors import fail
 from ..core.operators import Operator
 from ..core.registers import Register
+from ..core.scratch import scratch
 from ..core.tensor import Tensor
 from . import rules
+from .blocks import in_blocks, mapped
 from .common import instruction, operand, operand_limit, put, vector
 from .constants import reduce_cmd
 
@@ -73,16 +75,23 @@ def _activate(
     operand(data, name, "data")
     if not isinstance(op, Operator) or not op.activation:
         raise fail(f"nisa.{name}: op is {op!r}; it must be an activation function, such as nl.exp or nl.copy")
-    result: Array = op.function(scaled(name, data.read(), scale, bias))
     if command is not _IDLE or into is not None:
-        _accumulate(name, result, reduce_op, into, command)
-    put(dst, result, name)
+        _check_reduction(name, reduce_op, into, command)
+    start = 0
+    for tile, part, factor, shift in in_blocks(dst, data, scale, bias):
+        result = mapped(op, scaled(name, part.read(), factor, shift), tile)
+        if command is not _IDLE:
+            start = _accumulate(result, command, start)
+        put(tile, result, name)
+    if into is not None:
+        rows = data.shape[0] if data.partitioned else 1
+        put(into, state.running().activation_accumulators[:rows], name, "reduce_res")
 
 
 def scaled(name: str, values: Array, scale: Any, bias: Any) -> Array:
     scaled = values
     if isinstance(scale, Tensor | Register) or scale != 1.0:
-        scaled = values * vector(scale, values, name, "scale")
+        scaled = np.multiply(values, vector(scale, values, name, "scale"), out=scratch.take(values.shape))
     if bias is None:
         return scaled
     operand_limit(
@@ -91,22 +100,26 @@ def scaled(name: str, values: Array, scale: Any, bias: Any) -> Array:
         "bias is a number; on gen2 it must be a [P, 1] tile",
     )
     shift = vector(bias, values, name, "bias")
-    shifted: Array = np.add(scaled, shift, out=None if scaled is values else scaled)
-    return shifted
+    return np.add(scaled, shift, out=scratch.take(values.shape) if scaled is values else scaled)
 
 
-def _accumulate(name: str, result: Array, reduce_op: Any, into: Any, command: reduce_cmd) -> None:
+def _check_reduction(name: str, reduce_op: Any, into: Any, command: reduce_cmd) -> None:
     operand_limit(command is not _LOAD_REDUCE, name, "reduce_cmd.load_reduce is not for Scalar Engine")
     if reduce_op is not None:
         rules.one_of(name, reduce_op, "reduce_op", (nl.add,))
+    if into is not None:
+        operand(into, name, "reduce_res")
+
+
+def _accumulate(result: Array, command: reduce_cmd, start: int) -> int:
+    """Add row sums to the sums from ``start`` on; the row after the last one."""
     sums = state.running().activation_accumulators
     rows = result.shape[0]
-    if command is _RESET or command is _RESET_REDUCE:
+    if start == 0 and command is not _REDUCE:
         sums[...] = 0
-    if command is _REDUCE or command is _RESET_REDUCE:
-        sums[:rows, 0] += np.add.reduce(result.reshape(rows, -1), axis=1)
-    if into is not None:
-        put(operand(into, name, "reduce_res"), sums[:rows], name, "reduce_res")
+    if command is not _RESET:
+        sums[start : start + rows, 0] += np.add.reduce(result.reshape(rows, -1), axis=1)
+    return start + rows
 
 
 @instruction

@@ -111,7 +111,12 @@ def matched(first: Array, second: Array, instruction_name: str, names: tuple[str
 
 
 def put(dst: Tensor, values: Array, instruction_name: str, what: str = "dst") -> None:
-    """Write a result with the destination's partitions and elements; a column may fill the first rows."""
+    """Write a result with the destination's partitions and elements; a column may fill the first rows.
+
+    A result that was computed in the destination (:func:`.blocks.room`) is there already.
+    """
+    if values is dst.array:
+        return
     if dst.partitioned and dst.dynamic is None:
         target = dst.array.shape
     else:

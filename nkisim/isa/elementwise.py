@@ -14,8 +14,10 @@ from ..core import operators as nl
 from ..core.dtypes import INTEGER, PACKED, Array, bool_, float32, uint8, uint16, uint32
 from ..core.operators import Operator
 from ..core.registers import Register
+from ..core.scratch import scratch
 from ..core.tensor import Tensor
 from . import rules
+from .blocks import combined, in_blocks, mapped, room
 from .common import F32, instruction, matched, operand, operand_limit, put, vector
 from .constants import engine
 
@@ -23,16 +25,27 @@ _UNKNOWN = engine.unknown
 
 
 def applied(
-    op: Operator, data: Array, other: Any, reverse: bool, instruction_name: str, what: str = "operand0"
+    op: Operator,
+    data: Array,
+    other: Any,
+    reverse: bool,
+    instruction_name: str,
+    what: str = "operand0",
+    dst: Tensor | None = None,
 ) -> Array:
-    """``data op other`` in float32 with a scalar or ``[P, 1]`` operand; unary operators ignore ``other``."""
-    result: Array
+    """``data op other`` in float32 with a scalar or ``[P, 1]`` operand; unary operators ignore ``other``.
+
+    With ``dst``, which no operand is read from afterwards, the result may lie there (:func:`.blocks.room`).
+    """
+    into = op.into
+    value = None if op.arity == 1 else vector(other, data, instruction_name, what)
+    if into is None:
+        operands = (data,) if op.arity == 1 else (value, data) if reverse else (data, value)
+        return op.function(*operands)
+    out = scratch.take(data.shape) if dst is None else room(dst, data.shape)
     if op.arity == 1:
-        result = op.function(data)
-        return result
-    value = vector(other, data, instruction_name, what)
-    result = op.function(value, data) if reverse else op.function(data, value)
-    return result
+        return into(data, out=out)
+    return into(value, data, out=out) if reverse else into(data, value, out=out)
 
 
 @instruction
@@ -55,12 +68,14 @@ def tensor_tensor(
         rules.outside_psum("tensor_tensor", dst, data1, data2)
     if op.bitwise:
         rules.integers("tensor_tensor", dst=dst, data1=data1, data2=data2)
-        first, second = data1.read_raw(), data2.read_raw().astype(data1.dtype.numpy, copy=False)
-    else:
-        first, second = data1.read(), data2.read()
-    if first.shape != second.shape:
-        second = matched(first, second, "tensor_tensor", ("data1", "data2"))
-    put(dst, op.function(first, second), "tensor_tensor")
+    for into, left, right in in_blocks(dst, data1, data2):
+        if op.bitwise:
+            first, second = left.read_raw(), right.read_raw().astype(data1.dtype.numpy, copy=False)
+        else:
+            first, second = left.read(), right.read()
+        if first.shape != second.shape:
+            second = matched(first, second, "tensor_tensor", ("data1", "data2"))
+        put(into, combined(op, first, second, into), "tensor_tensor")
 
 
 @instruction
@@ -93,10 +108,13 @@ def tensor_scalar(
         values = _bits(op0, data.read_raw(), operand0, reverse0)
         put(dst, values if op1 is None else _bits(op1, values, operand1, reverse1), "tensor_scalar")
         return
-    values = applied(op0, data.read(), operand0, reverse0, "tensor_scalar")
-    if op1 is not None:
-        values = applied(op1, values, operand1, reverse1, "tensor_scalar", "operand1")
-    put(dst, values, "tensor_scalar")
+    for into, part, first, second in in_blocks(dst, data, operand0, operand1):
+        if op1 is None:
+            values = applied(op0, part.read(), first, reverse0, "tensor_scalar", dst=into)
+        else:
+            values = applied(op0, part.read(), first, reverse0, "tensor_scalar")
+            values = applied(op1, values, second, reverse1, "tensor_scalar", "operand1", into)
+        put(into, values, "tensor_scalar")
 
 
 _SCALAR_ENGINE = ((nl.multiply, nl.add), (nl.multiply, None), (nl.add, None))
@@ -159,11 +177,14 @@ def scalar_tensor_tensor(
     rules.alu("scalar_tensor_tensor", op0, "op0", bitwise=False)
     rules.alu("scalar_tensor_tensor", op1, "op1", bitwise=False, arity=2)
     rules.one_in_psum("scalar_tensor_tensor", data, operand1, ("data", "operand1"))
-    first = applied(op0, data.read(), operand0, reverse0, "scalar_tensor_tensor")
-    second = operand1.read()
-    if first.shape != second.shape:
-        second = matched(first, second, "scalar_tensor_tensor", ("data", "operand1"))
-    put(dst, op1.function(second, first) if reverse1 else op1.function(first, second), "scalar_tensor_tensor")
+    for into, part, scalar, tile in in_blocks(dst, data, operand0, operand1):
+        first = applied(op0, part.read(), scalar, reverse0, "scalar_tensor_tensor")
+        second = tile.read()
+        if first.shape != second.shape:
+            second = matched(first, second, "scalar_tensor_tensor", ("data", "operand1"))
+        if reverse1:
+            first, second = second, first
+        put(into, combined(op1, first, second, into), "scalar_tensor_tensor")
 
 
 @instruction
@@ -177,7 +198,11 @@ def tensor_copy(dst: Any, src: Any, engine: engine = _UNKNOWN, name: Any = None,
     operand(src, "tensor_copy", "src")
     if engine is not _UNKNOWN:
         rules.check_engine("tensor_copy", engine, dst, src)
-    put(dst, src.read_raw() if src.dtype is dst.dtype else src.read(), "tensor_copy")
+    if src.dtype is dst.dtype:
+        put(dst, src.read_raw(), "tensor_copy")
+        return
+    for into, part in in_blocks(dst, src):
+        put(into, part.read(), "tensor_copy")
 
 
 @instruction
@@ -250,4 +275,5 @@ def reciprocal(dst: Any, data: Any, name: Any = None) -> None:
     """``dst = 1 / data`` in float32. Buffers: SBUF or PSUM. Raises SimulationError."""
     operand(dst, "reciprocal", "dst")
     operand(data, "reciprocal", "data")
-    put(dst, F32(1) / data.read(), "reciprocal")
+    for into, part in in_blocks(dst, data):
+        put(into, mapped(nl.reciprocal, part.read(), into), "reciprocal")
