@@ -191,9 +191,17 @@ def store(into: Array, values: Array, dtype: DType) -> None:
         into[...] = values.astype(into.dtype)
 
 
+_LOWER, _HALF = np.uint32(0xFFFF), np.uint32(16)
+
+
 def _narrow(values: Array, dtype: DType) -> Array:
     bits = np.ascontiguousarray(values, dtype=np.float32).view(np.uint32)
-    index = (bits >> 16) | ((bits & 0xFFFF) != 0)
+    index = scratch.take(bits.shape).view(np.uint32)
+    # The lower half carries into the upper half's last bit unless it is 0; the other bits are shifted out.
+    np.bitwise_and(bits, _LOWER, out=index)
+    index += _LOWER
+    index |= bits
+    index >>= _HALF
     return dtype._tables[1].take(index).view(dtype.numpy)
 
 

@@ -1,8 +1,9 @@
 """Memory for what an instruction computes in between.
 
 Fresh memory costs more than most arithmetic on it: the system clears every page of it. So large intermediate
-arrays lie one behind the other in memory that is kept, from the start of an instruction to its end. Exactly one
-core runs at a time, and what an instruction leaves behind it has written to a tensor, so there is one for all.
+arrays lie one behind the other in memory that is kept, from the start of an instruction to its end. Exactly
+one core runs at a time, and what an instruction leaves behind it has written to a tensor, so there is one for
+all.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Working on large tiles a few partitions at a time, so that what is computed in between stays in the cache."""
+"""Working on large tiles a few partitions at a time: what is computed in between stays in the cache."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from ..core.tensor import Tensor
 
 BLOCK = 1 << 16
 """Elements worked on at a time."""
-_WORK = 1000
+_WORK: Any = 1000
 """How long NumPy may search for a byte that two views share before it counts as found."""
 
 
 def in_blocks(dst: Tensor, *operands: Any) -> Iterable[tuple[Any, ...]]:
     """``(dst, *operands)`` with a few partitions of each tensor at a time; all at once when they are small.
 
-    For instructions that compute each partition of ``dst`` from the same partition of the operands alone. Other
-    operands (numbers, None) are the same in every block. Tiles stay whole, too, when ``dst`` overlaps an
-    operand other than exactly, when an address is dynamic, or when partitions do not match.
+    For instructions that compute each partition of ``dst`` from the same partition of the operands alone.
+    Other operands (numbers, None) are the same in every block. Tiles stay whole, too, when ``dst`` overlaps
+    an operand other than exactly, when an address is dynamic, or when partitions do not match.
     """
     whole = (dst, *operands)
     if dst.array.size <= BLOCK or dst.dynamic is not None:
@@ -66,7 +66,7 @@ def _alike(tensor: Tensor, dst: Tensor, rows: int) -> bool:
 
 
 def room(dst: Tensor, shape: tuple[int, ...]) -> Array:
-    """Where to compute a float32 result of an instruction: ``dst`` itself if it can hold it, or scratch memory.
+    """Where to compute a float32 result of an instruction: ``dst`` if it can hold it, or scratch memory.
 
     To be asked for when all operands were read, and to be handed to ``put`` afterwards.
     """

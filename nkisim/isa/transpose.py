@@ -21,6 +21,11 @@ from .constants import oob_mode as oob
 AXES = {2: (1, 0), 3: (2, 1, 0), 4: (3, 1, 2, 0)}
 """The permutation that ``dma_transpose`` makes, by the number of dimensions of its source."""
 
+_SMALL = 4096
+_PIECE = 128
+"""Rows flipped at a time, from dense copies: elements of a column that lie 2ⁿ bytes apart evict each other
+from the processor's cache. Fewer than ``_SMALL`` elements are flipped as they lie."""
+
 
 @instruction
 def nc_transpose(dst: Any, data: Any, engine: Any = engines.unknown, name: str | None = None) -> None:
@@ -39,7 +44,7 @@ def nc_transpose(dst: Any, data: Any, engine: Any = engines.unknown, name: str |
     operand(data, "nc_transpose", "data")
     operand(dst, "nc_transpose", "dst")
     raw = data.read_raw()
-    flat = raw.reshape(raw.shape[0], -1)
+    flat = np.ascontiguousarray(raw.reshape(raw.shape[0], -1))  # see _PIECE
     on_tensor = _transposing_engine(dst, data, flat.shape, engine) is engines.tensor
     if dst.dtype is not data.dtype:
         raise fail(f"nisa.nc_transpose: data is {data.dtype}, dst is {dst.dtype}; they must be the same")
@@ -114,7 +119,9 @@ def dma_transpose(
     values, valid = _gathered(src, oob_mode is oob.skip)
     if values.size != dst.size:
         raise fail(f"nisa.dma_transpose: src is a {src!r}, dst a {dst!r}; they differ in size")
-    flipped = values.transpose(order)
+    flipped = _flipped(values.reshape(len(values), -1, values.shape[-1])).reshape(
+        [values.shape[axis] for axis in order]
+    )
     if dst.dtype is not src.dtype:
         flipped = dtypes.up(flipped, src.dtype)
     if valid is not None:
@@ -122,6 +129,19 @@ def dma_transpose(
         column = valid.reshape(-1, *(1,) * (values.ndim - 1)).transpose(order)
         flipped = np.where(column, flipped, kept.reshape(flipped.shape))
     dst.write(flipped.reshape(dst.shape))
+
+
+def _flipped(values: Array) -> Array:
+    """``[a, m, c]`` as ``[c, m, a]``."""
+    rows, middle, columns = values.shape
+    if rows * columns < _SMALL:
+        return values.transpose(2, 1, 0)
+    result: Array = np.empty((columns, middle, rows), values.dtype)
+    for start in range(0, rows, _PIECE):
+        part = slice(start, start + _PIECE)
+        for index in range(middle):
+            result[:, index, part] = np.ascontiguousarray(values[part, index]).T
+    return result
 
 
 def _order(src: Tensor, axes: Any) -> tuple[int, ...]:
