@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 from conformance_cases import chosen, family
-from conformance_imports import search_path
 
 HERE = Path(__file__).resolve().parent
 TESTS = Path("test/integration")
@@ -77,6 +76,12 @@ def known(options: argparse.Namespace, file: Path) -> list[dict[str, Any]]:
     return [line for line in lines if line["outcome"] not in options.again]
 
 
+def search_path(checkout: Path) -> str:
+    """PYTHONPATH of a run: this folder, the simulator's, and the checkout's tests and sources."""
+    paths = [HERE, HERE.parent, checkout, checkout / "src"]
+    return os.pathsep.join([*map(str, paths), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
 def environment(options: argparse.Namespace, seed: str, done: list[str], scratch: str) -> dict[str, str]:
     """What the plugin and the tests read; one BLAS thread, since more are slower on tiles."""
     names = ("kernels", "sample", "large", "target", "seconds", "gigabytes", "processes", "case")
@@ -86,7 +91,7 @@ def environment(options: argparse.Namespace, seed: str, done: list[str], scratch
     return {
         **os.environ,
         "CONFORMANCE_OPTIONS": json.dumps(settings),
-        "PYTHONPATH": search_path(options.checkout, HERE),
+        "PYTHONPATH": search_path(options.checkout),
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONHASHSEED": "0",
         "NEURON_PYTHONHASHSEED": seed,

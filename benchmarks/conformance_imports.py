@@ -9,7 +9,6 @@ import importlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -222,9 +221,3 @@ def serve(checkout: Path, kernels: str) -> None:
     sys.meta_path.append(Anythings(missing))
     if kernels == "ours":
         sys.meta_path.insert(0, OwnKernels(checkout))
-
-
-def search_path(checkout: Path, here: Path) -> str:
-    """PYTHONPATH of a run: this folder, the simulator's, and the checkout's tests and sources."""
-    paths = [here, here.parent, checkout, checkout / "src"]
-    return os.pathsep.join([*map(str, paths), *filter(None, [os.environ.get("PYTHONPATH")])])
