@@ -12,6 +12,8 @@ from .install import uninstall as uninstall
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .checks import StrictWarning as StrictWarning
+    from .checks import interleave as interleave
+    from .checks import races as races
     from .checks import strict as strict
     from .core.errors import SimulationError as SimulationError
     from .core.trace import trace as trace
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
 _LATER = {
     "SimulationError": "core.errors",
     "StrictWarning": "checks",
+    "interleave": "checks",
     "jit": "kernel",
+    "races": "checks",
     "simulate": "kernel",
     "strict": "checks",
     "trace": "core.trace",

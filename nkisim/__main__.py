@@ -8,14 +8,14 @@ import sys
 
 from .install import install
 
-USAGE = """usage: python -m nkisim [--strict] script.py [arguments]
-       python -m nkisim [--strict] -m module [arguments]
+USAGE = """usage: python -m nkisim [--strict] [--races] script.py [arguments]
+       python -m nkisim [--strict] [--races] -m module [arguments]
 
 Runs a script or a module with `import nki` served by the simulator, whether or not a real nki is there.
---strict  kernels are checked as NKISIM_STRICT=1 does.
+--strict  kernels are checked as NKISIM_STRICT=1 does; --races  as NKISIM_RACES=1 does.
 NEURON_PLATFORM_TARGET_OVERRIDE chooses the target (trn1, trn2, trn3); trn2 is the default."""
 
-SWITCHES = {"--strict": "NKISIM_STRICT"}
+SWITCHES = {"--strict": "NKISIM_STRICT", "--races": "NKISIM_RACES"}
 """Option → the environment variable that it sets, for this process and those that it starts."""
 
 

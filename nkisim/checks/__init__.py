@@ -20,6 +20,16 @@ class StrictWarning(UserWarning):
     """Something that may not be in the language, or that could not be checked."""
 
 
+def races() -> AbstractContextManager[None]:
+    """Launches in the ``with`` block are searched for races between their cores; see :mod:`.sharing`."""
+    return mode("races")
+
+
+def interleave(seed: int) -> AbstractContextManager[None]:
+    """The cores of launches in the ``with`` block take turns at random; see :mod:`.turns`."""
+    return mode("interleave", (seed,))
+
+
 def strict() -> AbstractContextManager[None]:
     """Launches in the ``with`` block are checked strictly."""
     return mode("strict")

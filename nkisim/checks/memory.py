@@ -1,31 +1,32 @@
-"""Who wrote which bytes: reads of what nothing wrote, and matmuls onto what is not a matmul's.
+"""Who wrote which bytes: computing with what nothing wrote, and matmuls onto what is not a matmul's.
 
-Every allocation of a launch has one byte for each of its bytes: NOBODY, OTHERS, or TENSOR for matmuls. A
-tensor's bytes are found by giving its view (or dynamic access) that memory instead of its own.
+Every allocation of a launch has one note for each of its bytes: NOBODY, TENSOR for matmuls, OTHERS for other
+instructions, or EARLIER for what somebody wrote before an allocation at the same address. See :mod:`.shadow`
+for how a tensor's are found. Copying unwritten memory is no error, as kernels copy whole buffers of which they
+use a part; the copy is unwritten too.
 """
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator
-from dataclasses import replace
-from functools import cache
 from typing import Any
 
 import numpy as np
 
-from ..core.access import Dynamic
 from ..core.context import state
 from ..core.dtypes import Array
 from ..core.errors import SimulationError, fail, location
 from ..core.memory import OFF_CHIP, PSUM, Storage
 from ..core.tensor import Tensor
 from ..isa.constants import oob_mode
+from .shadow import bound, marks_of, put_marks, tensors
 
-NOBODY, OTHERS, TENSOR = 0, 1, 2
+NOBODY, OTHERS, TENSOR, EARLIER, SKIPPED = 0, 1, 2, 3, 255
 RESULTS = frozenset({"dst", "reduce_res", "dst_scale", "dst_idx"})
 """Operands that instructions write."""
 MATMULS = frozenset({"nc_matmul", "nc_matmul_mx"})
+COPIES = frozenset({"dma_copy", "tensor_copy"})
+"""Instructions that compute nothing when they only copy, element by element in order."""
 UNREAD = {"core_barrier": {"data"}, "local_gather": {"src_buffer"}, "nc_n_gather": {"data"}}
 """Operands that an instruction does not read, or only where its indices point."""
 COLUMNS = frozenset(
@@ -63,46 +64,48 @@ class Memory:
         _, storage.known = self._physical.setdefault(
             id(storage.raw), (storage.raw, np.zeros(storage.raw.size, np.uint8))
         )
+        notes = np.ndarray(
+            (storage.rows, storage.size), np.uint8, storage.known, storage.base, (storage.pitch or 1, 1)
+        )
+        notes[notes != NOBODY] = EARLIER
 
     def heard(self, function: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> None:
         """An instruction is about to run. Raises SimulationError when it may not."""
-        try:
-            given = _signature(function).bind(*args, **kwargs).arguments
-        except TypeError:
-            return  # the call itself will say what is wrong
-        name = function.__name__
-        skip = given.get("oob_mode") is oob_mode.skip
-        for what, tensor in _read(name, given):
+        given = bound(function, args, kwargs)
+        name, skip = function.__name__, given.get("oob_mode") is oob_mode.skip
+        if name in COPIES and given.get("dst_rmw_op") is None:
+            _copied(given.get("dst"), given.get("src"), skip)
+            return
+        for what, tensor in read(name, given):
             _check_known(name, what, tensor, skip)
         matmul = name in MATMULS
         if matmul and state.generation < 4:
             _check_accumulation(name, given.get("dst"))
         chosen = _chosen(given) if name == "tensor_copy_predicated" else None
-        for tensor in _written(given):
+        for tensor in written(given):
             _mark(tensor, TENSOR if matmul else OTHERS, skip, chosen)
 
 
-@cache
-def _signature(function: Callable[..., Any]) -> inspect.Signature:
-    return inspect.signature(function)
+def _copied(dst: Any, src: Any, skip: bool) -> None:
+    """What is copied is as known as it was; rows that a dynamic index skips stay."""
+    if not (isinstance(dst, Tensor) and isinstance(src, Tensor)) or dst.size != src.size:
+        return
+    if isinstance(src.dynamic, SimulationError) or src.storage.known is None:
+        _mark(dst, OTHERS, skip, None)
+        return
+    marks = marks_of(src, src.storage.known, skip, SKIPPED).reshape(src.size, -1)
+    left_out = (marks == SKIPPED).any(axis=1)
+    _mark(dst, np.where((marks == NOBODY).any(axis=1), NOBODY, OTHERS), skip, ~left_out)
 
 
-def _tensors(what: str, value: Any) -> Iterator[tuple[str, Tensor]]:
-    if isinstance(value, Tensor):
-        yield what, value
-    elif isinstance(value, list | tuple):
-        for position, item in enumerate(value):
-            yield from _tensors(f"{what}[{position}]", item)
-
-
-def _read(name: str, given: dict[str, Any]) -> Iterator[tuple[str, Tensor]]:
+def read(name: str, given: dict[str, Any]) -> Iterator[tuple[str, Tensor]]:
     """The operands that are read, each with its name; of columns the rows that the data has."""
     rows = _rows(given)
     for what, value in given.items():
         updated = what == "dst" and given.get("dst_rmw_op") is not None
         if (what in RESULTS and not updated) or what in UNREAD.get(name, ()):
             continue
-        for named, tensor in _tensors(what, value):
+        for named, tensor in tensors(what, value):
             tall = (
                 what in COLUMNS and tensor.partitioned and tensor.dynamic is None and rows < tensor.shape[0]
             )
@@ -115,46 +118,16 @@ def _rows(given: dict[str, Any]) -> int:
     return data.shape[0] if data is not None and data.partitioned else 1
 
 
-def _written(given: dict[str, Any]) -> Iterator[Tensor]:
+def written(given: dict[str, Any]) -> Iterator[Tensor]:
     for what in RESULTS & given.keys():
-        yield from (tensor for _, tensor in _tensors(what, given[what]))
-
-
-def _shadow(tensor: Tensor, known: Array) -> Tensor:
-    """The tensor's view of ``known`` instead of its memory."""
-    own = tensor.storage
-    storage = Storage(known, own.pitch, own.size, own.rows, own.buffer, own.name, own.dtype, own.base)
-    array = np.ndarray(
-        tensor.array.shape,
-        tensor.array.dtype,
-        buffer=known,
-        offset=tensor.start_byte(),
-        strides=tensor.array.strides,
-    )
-    shadow = tensor.like(array)
-    shadow.storage = storage
-    if isinstance(tensor.dynamic, Dynamic):
-        shadow.dynamic = replace(tensor.dynamic, tensor=_shadow(tensor.dynamic.tensor, known))
-    return shadow
-
-
-def _marks(tensor: Tensor, known: Array, skip: bool) -> Array:
-    """Who wrote each byte, ``[partitions, bytes]``; rows that a dynamic index skips count as known."""
-    shadow, valid = _shadow(tensor, known), None
-    if isinstance(shadow.dynamic, Dynamic):
-        values, valid = shadow.dynamic.get(skip)
-    else:
-        values = shadow.read_raw()
-    rows = values.shape[0] if values.ndim else 1
-    marks = np.ascontiguousarray(values).reshape(-1).view(np.uint8).reshape(rows, -1)
-    return marks if valid is None else np.where(valid[:, None], marks, OTHERS)
+        yield from (tensor for _, tensor in tensors(what, given[what]))
 
 
 def _check_known(name: str, what: str, tensor: Tensor, skip: bool) -> None:
     known = tensor.storage.known
     if known is None or isinstance(tensor.dynamic, SimulationError) or not tensor.size:
         return
-    unknown = _marks(tensor, known, skip) == NOBODY
+    unknown = marks_of(tensor, known, skip, OTHERS) == NOBODY
     if unknown.any():
         row, byte = np.argwhere(unknown)[0]
         raise fail(
@@ -176,7 +149,7 @@ def _check_accumulation(name: str, dst: Any) -> None:
     known = dst.storage.known
     if known is None:
         return
-    foreign = (_marks(dst, known, False) == OTHERS).reshape(-1, dst.dtype.itemsize).any(axis=1)
+    foreign = (marks_of(dst, known, False) == OTHERS).reshape(-1, dst.dtype.itemsize).any(axis=1)
     if foreign.any() and dst.read()[foreign.reshape(dst.read().shape)].any():
         raise fail(
             f"nisa.{name}: dst is a {dst!r} that another instruction than a matmul wrote something other "
@@ -190,7 +163,7 @@ def _chosen(given: dict[str, Any]) -> Array | None:
     return None if not isinstance(predicate, Tensor) else (np.asarray(predicate.read()) != 0) ^ reverse
 
 
-def _mark(tensor: Tensor, who: int, skip: bool, chosen: Array | None) -> None:
+def _mark(tensor: Tensor, who: int | Array, skip: bool, chosen: Array | None) -> None:
     """Note who writes a tensor, or the elements of it that are ``chosen``."""
     storage = tensor.storage
     if isinstance(tensor.dynamic, SimulationError):
@@ -199,13 +172,9 @@ def _mark(tensor: Tensor, who: int, skip: bool, chosen: Array | None) -> None:
         if storage.buffer in OFF_CHIP:
             return
         storage.known = np.full(storage.raw.size, OTHERS, np.uint8)
-    shadow = _shadow(tensor, storage.known)
-    size = shadow.dtype.itemsize
-    marks = np.full((*shadow.shape, size), who, np.uint8).view(shadow.array.dtype).reshape(shadow.shape)
-    if isinstance(shadow.dynamic, Dynamic):
-        shadow.dynamic.put(marks, skip)
-    elif chosen is not None and chosen.size == tensor.size:
-        chosen = chosen.reshape(shadow.array.shape)
-        shadow.array[chosen] = marks[chosen]
-    else:
-        shadow.array[...] = marks
+    marks = np.empty((tensor.size, tensor.dtype.itemsize), np.uint8)
+    marks[...] = np.asarray(who).reshape(-1, 1)
+    if chosen is not None and chosen.size == tensor.size:
+        held = marks_of(tensor, storage.known, skip).reshape(marks.shape)
+        marks = np.where(chosen.reshape(-1, 1), marks, held)
+    put_marks(tensor, storage.known, marks, skip)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from ..core.errors import SimulationError, fail
 from ..core.tensor import Tensor
 from ..isa.activation import scaled
+from .shadow import bound
 
 RANGES: dict[str, tuple[float, float]] = {
     "log": (2.0**-64, 2.0**64),
@@ -37,14 +37,9 @@ def check_range(function: Callable[..., Any], args: Any, kwargs: dict[str, Any])
     """Raises SimulationError when an activation's input leaves the range."""
     if function.__name__ not in _ACTIVATIONS:
         return
-    try:
-        given = inspect.signature(function).bind(*args, **kwargs).arguments
-    except TypeError:
-        return  # the call itself will say what is wrong
-    name = getattr(given["op"], "name", "")
-    if name not in RANGES:
-        return
-    if not isinstance(given["data"], Tensor):
+    given = bound(function, args, kwargs)
+    name = getattr(given.get("op"), "name", "")
+    if name not in RANGES or not isinstance(given["data"], Tensor):
         return
     values = scaled(function.__name__, given["data"].read(), given.get("scale", 1.0), given.get("bias"))
     low, high = (np.float32(bound) for bound in RANGES[name])

@@ -56,7 +56,12 @@ class Launch:
     def copies(self, core: Core) -> None:
         """The core is about to copy into HBM, where others see it."""
         core.copies += 1
-        follower = None if core.copies % COPIES else self._next(core)
+        if core.copies % COPIES == 0:
+            self.hand_over(core)
+
+    def hand_over(self, core: Core) -> None:
+        """Let another core go on, if one can; comes back when it is this one's turn again."""
+        follower = self._next(core)
         if follower is not None:
             self._pass_to(follower, core)
 

@@ -12,6 +12,8 @@ from .context import state
 
 MODES = {
     "strict": ("NKISIM_STRICT", "nkisim.checks.session"),
+    "races": ("NKISIM_RACES", "nkisim.checks.sharing"),
+    "interleave": ("NKISIM_INTERLEAVE", "nkisim.checks.turns"),
 }
 """Mode → its environment variable, and the module whose ``watch(function, cores)`` surrounds a launch."""
 OFF = ("", "0")

@@ -162,7 +162,8 @@ def partly_read(x):
     out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
     nisa.dma_copy(dst=tile[0:100, 0:8], src=x[0:100, 0:8])
     nisa.memset(dst=tile[100:128, 0:6], value=0)
-    nisa.dma_copy(dst=out, src=tile)  # partly read
+    nisa.activation(dst=tile, op=nl.copy, data=tile)  # partly read
+    nisa.dma_copy(dst=out, src=tile)
     return out
 
 
@@ -171,7 +172,7 @@ def test_a_read_of_what_nothing_wrote():
         strictly(partly_read, X)
     text = str(caught.value)
     assert text.startswith(
-        f"{__file__}:{here('partly read')}: nisa.dma_copy: src is a sbuf tensor [128, 8] float32"
+        f"{__file__}:{here('partly read')}: nisa.activation: data is a sbuf tensor [128, 8] float32"
     )
     assert "element [100, 6] (partition, element in it)" in text
     assert f"allocated at {__file__}:{here('partly written')}, and 56 of 1024 are unwritten" in text
@@ -187,6 +188,7 @@ def read_back(x):
     out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
     tile = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.sbuf)
     nisa.dma_copy(dst=tile, src=out)
+    nisa.tensor_scalar(dst=tile, data=tile, op0=nl.add, operand0=1.0)
     return doubled(x)
 
 
@@ -220,6 +222,7 @@ def gathered(x):
     nisa.dma_copy(
         dst=tile, src=table.ap(pattern=[[8, 128], [1, 8]], offset=0, vector_offset=rows, indirect_dim=0)
     )
+    nisa.tensor_scalar(dst=tile, data=tile, op0=nl.add, operand0=1.0)
     return doubled(x)
 
 
@@ -299,6 +302,47 @@ def zeroed(x):
 )
 def test_what_is_written_may_be_read(kernel, expected):
     assert np.array_equal(strictly(kernel, X), expected)
+
+
+def copied_about(x):
+    """Unwritten memory is copied, and used where it is written; a skipped row of a gather stays written."""
+    tile = nl.ndarray((128, 8), dtype=nl.float32, buffer=nl.sbuf)
+    rows = nl.ndarray((128, 1), dtype=nl.int32, buffer=nl.sbuf)
+    copy = nl.ndarray((128, 8), dtype=nl.bfloat16, buffer=nl.sbuf)
+    kept = nl.ndarray((128, 8), dtype=nl.bfloat16, buffer=nl.private_hbm)
+    nisa.dma_copy(dst=tile[:, 0:5], src=x[:, 0:5])
+    nisa.tensor_copy(dst=copy, src=tile)
+    nisa.dma_copy(dst=kept, src=copy)
+    nisa.iota(dst=rows, pattern=[[0, 1]], offset=1, channel_multiplier=1)
+    nisa.dma_copy(
+        dst=copy,
+        src=kept.ap(pattern=[[8, 128], [1, 8]], offset=0, vector_offset=rows, indirect_dim=0),
+        oob_mode=nisa.oob_mode.skip,
+    )
+    nisa.tensor_scalar(dst=tile[:, 0:5], data=copy[:, 0:5], op0=nl.multiply, operand0=1.0)
+    out = nl.ndarray((128, 5), dtype=nl.float32, buffer=nl.shared_hbm)
+    nisa.dma_copy(dst=out, src=tile[:, 0:5])
+    return out
+
+
+def test_copies_of_unwritten_memory_are_unwritten():
+    small = X % 8
+    expected = np.concatenate([small[1:], small[127:]])[:, :5]
+    assert np.array_equal(strictly(copied_about, small), expected)
+
+
+def used_after_copy(x):
+    tile = nl.ndarray((128, 8), dtype=nl.float32, buffer=nl.sbuf)
+    copy = nl.ndarray((128, 8), dtype=nl.bfloat16, buffer=nl.sbuf)
+    nisa.dma_copy(dst=tile[:, 0:5], src=x[:, 0:5])
+    nisa.tensor_copy(dst=copy, src=tile)
+    nisa.tensor_scalar(dst=copy, data=copy, op0=nl.multiply, operand0=1.0)
+    return doubled(x)
+
+
+def test_what_was_copied_unwritten_may_not_be_used():
+    with pytest.raises(SimulationError, match=r"nothing has written its element \[0, 5\]"):
+        strictly(used_after_copy, X)
 
 
 def half_chosen(x):
@@ -417,6 +461,27 @@ def test_accumulation_of_matmuls(fill):
 def test_matmuls_onto_what_another_instruction_left(fill, again):
     with pytest.raises(SimulationError, match="another instruction than a matmul"):
         strictly(accumulated, SMALL, fill, again)
+
+
+def reused_address(x):
+    first = nl.ndarray((8, 8), dtype=nl.float32, buffer=nl.psum, address=(0, 2048))
+    nisa.memset(dst=first, value=1.0)
+    return accumulated_at(x, nl.ndarray((8, 8), dtype=nl.float32, buffer=nl.psum, address=(0, 2048)))
+
+
+def accumulated_at(x, total):
+    tile = nl.ndarray(x.shape, dtype=nl.float32, buffer=nl.sbuf)
+    out = nl.ndarray((8, 8), dtype=nl.float32, buffer=nl.shared_hbm)
+    nisa.dma_copy(dst=tile, src=x)
+    nisa.nc_matmul(dst=total, stationary=tile, moving=tile)
+    result = nl.ndarray((8, 8), dtype=nl.float32, buffer=nl.sbuf)
+    nisa.tensor_copy(dst=result, src=total)
+    nisa.dma_copy(dst=out, src=result)
+    return out
+
+
+def test_a_new_tile_at_an_old_address_is_a_new_accumulation():
+    assert np.array_equal(strictly(reused_address, SMALL), SMALL.T @ SMALL)
 
 
 def test_the_newest_generation_allows_it(monkeypatch):
