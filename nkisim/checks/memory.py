@@ -2,8 +2,8 @@
 
 Every allocation of a launch has one note for each of its bytes: NOBODY, TENSOR for matmuls, OTHERS for other
 instructions, or EARLIER for what somebody wrote before an allocation at the same address. See :mod:`.shadow`
-for how a tensor's are found. Copying unwritten memory is no error, as kernels copy whole buffers of which they
-use a part; the copy is unwritten too.
+for how a tensor's are found. Copying unwritten memory is no error, as kernels copy whole buffers of which
+they use a part; the copy is unwritten too.
 """
 
 from __future__ import annotations
