@@ -27,14 +27,16 @@ class Core:
 
     Attributes:
         index, count: which of how many. grid: the launch grid; ndim is 0 without one.
+        processor: the NeuronCore that it is, where several run on one after the other; else its index.
         activation_accumulators, vector_accumulators: float32 ``[128, 1]``, they live across instructions.
         physical: the memories that addressed tensors share. sites: allocations so far by call site.
         random: the core's random numbers. busy: inside an instruction that listeners were told of.
         copies: how many it made into HBM.
     """
 
-    def __init__(self, index: int, count: int, grid: tuple[int, ...]) -> None:
+    def __init__(self, index: int, count: int, grid: tuple[int, ...], processor: int | None = None) -> None:
         self.index = index
+        self.processor = index if processor is None else processor
         self.count = count
         self.grid = grid
         self.activation_accumulators = np.zeros((128, 1), np.float32)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -120,12 +121,28 @@ def run(
     if state.core is not None:
         return function(*args, **kwargs)
     count = int(np.prod(grid, dtype=np.int64)) if grid else 1
+    return run_on([Core(index, count, grid) for index in range(count)], function, args, kwargs, platform)
+
+
+def run_on(
+    cores: list[Core],
+    function: Callable[..., Any],
+    args: Any,
+    kwargs: Any,
+    platform: str = "",
+    *,
+    modes: bool = True,
+) -> Any:
+    """:func:`run` on cores that the caller made; no other launch may be running.
+
+    ``modes``: whether modes that are on (see :mod:`.watch`) watch the launch.
+    """
     arguments = Arguments()
     before, state.generation = state.generation, target_generation(platform)
     state.shared = {}
-    cores = [Core(index, count, grid) for index in range(count)]
     try:
-        with one_thread(), np.errstate(all="ignore"), watched(function, cores):
+        watch = watched(function, cores) if modes else nullcontext()
+        with one_thread(), np.errstate(all="ignore"), watch:
             results = _run_cores(function, cores, arguments, args, kwargs)
             return arguments.finish(merged(results))
     finally:

@@ -188,7 +188,7 @@ class Trace:
             operands = _signature(function).bind(*args, **kwargs).arguments
         except TypeError:
             return  # the call itself will say what is wrong
-        core = state.running().index
+        core = state.running().processor
         self.generation = state.generation
         spent = cost(function.__name__, operands)
         duration = spent.microseconds(state.generation)
@@ -201,7 +201,7 @@ class Trace:
         """A tensor was made; on chip its bytes count until it goes."""
         if storage.buffer in OFF_CHIP:
             return
-        key = state.running().index, storage.buffer
+        key = state.running().processor, storage.buffer
         if address is not None:
             self._ends[key] = max(self._ends.get(key, 0), address[1] + storage.size)
         else:

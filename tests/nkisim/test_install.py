@@ -182,3 +182,72 @@ def test_python_m_usage(arguments: tuple[str, ...], code: int, text: str) -> Non
     done = run("-m", "nkisim", *arguments)
     assert done.returncode == code
     assert text in done.stdout + done.stderr
+
+
+LEGACY = """
+import numpy as np
+from neuronxcc import nki
+import neuronxcc.nki.isa as nisa
+import neuronxcc.nki.language as nl
+from neuronxcc.nki.typing import tensor
+
+@nki.jit
+def double(x: tensor):
+    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    nl.store(out, nl.load(x) * 2)
+    return out
+
+print(double(np.array([[1.5, 2.0]], np.float32)).tolist())
+"""
+
+
+@pytest.fixture
+def real_legacy(tmp_path: Path) -> Path:
+    """A folder with a ``neuronxcc.nki`` that has a language, as the real one."""
+    (tmp_path / "neuronxcc" / "nki" / "language").mkdir(parents=True)
+    for place in ("neuronxcc", "neuronxcc/nki", "neuronxcc/nki/language"):
+        (tmp_path / place / "__init__.py").write_text("real = True\n")
+    (tmp_path / "neuronxcc" / "other.py").write_text("other = True\n")
+    return tmp_path
+
+
+def test_the_legacy_language_is_served_too() -> None:
+    assert output("import nkisim\nprint(nkisim.install())\n" + LEGACY) == f"True\n{DOUBLED}"
+    names = "language isa isa.constants typing compiler"
+    code = "import nkisim; nkisim.install()\n" + "".join(f"import neuronxcc.nki.{n}\n" for n in names.split())
+    code += "import nkisim.beta1; print(neuronxcc.nki is nkisim.beta1, nkisim.beta1.__spec__.name)"
+    assert output(code) == "True nkisim.beta1"
+
+
+def test_a_real_legacy_language_wins(real_legacy: Path) -> None:
+    code = "import nkisim; print(nkisim.install()); import nki, neuronxcc.nki; print(neuronxcc.nki.real)"
+    assert output(code, path=real_legacy) == "True\nTrue"
+
+
+def test_unless_the_simulator_is_asked_for(real_legacy: Path) -> None:
+    code = "import nkisim; nkisim.install()\nimport neuronxcc.other; print(neuronxcc.real)\n" + LEGACY
+    assert output(code, path=real_legacy, NKI_SIMULATOR="1") == f"True\n{DOUBLED}"
+
+
+def test_an_imported_legacy_language_is_refused(real_legacy: Path) -> None:
+    done = run("-c", "import neuronxcc.nki, nkisim; nkisim.install(always=True)", path=real_legacy)
+    assert "neuronxcc.nki is imported already" in done.stderr
+
+
+def test_the_legacy_language_is_taken_back() -> None:
+    code = """
+import sys, nkisim
+nkisim.install()
+import neuronxcc.nki.language
+nkisim.uninstall()
+print([name for name in sys.modules if name.startswith("neuronxcc")])
+import neuronxcc
+"""
+    done = run("-c", code)
+    assert done.stdout.strip() == "[]"
+    assert "No module named 'neuronxcc'" in done.stderr
+
+
+def test_other_modules_of_the_legacy_package_are_not_served() -> None:
+    done = run("-c", "import nkisim; nkisim.install(); import neuronxcc.nki.kernels")
+    assert "nkisim has no module 'neuronxcc.nki.kernels'" in done.stderr
