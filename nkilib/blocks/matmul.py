@@ -132,6 +132,25 @@ def _scaled_copy(dst: nl.ndarray, src: nl.ndarray, scale: Any, shift: Any) -> No
         nisa.tensor_scalar(dst=dst, data=src, op0=nl.multiply, operand0=scale, op1=nl.add, operand1=shift)
 
 
+def broadcast_row(dst: Any, row: Any, sbm: SbufManager) -> None:
+    """``dst[p, n] = row[0, n]`` for every p, exactly: a row that is read from HBM once, on all partitions.
+
+    Args:
+        dst: SBUF ``[P ≤ 128, N]``. row: SBUF ``[1, N]``, a float of 16 or 32 bits.
+    """
+    into, source = as_view(dst), as_view(row)
+    rows, columns = into.shape[0], into.shape[1]
+    work = scratch(sbm, name="broadcast_row")
+    ones = work.tile((1, rows), source.dtype)
+    nisa.memset(dst=ones, value=1.0)
+    for start in range(0, columns, PSUM_COLUMNS):
+        end = min(start + PSUM_COLUMNS, columns)
+        spread = psum_tile((rows, end - start))
+        nisa.nc_matmul(dst=spread, stationary=ones, moving=source.slice(1, start, end).get_view())
+        nisa.tensor_copy(dst=into.slice(1, start, end).get_view(), src=spread)
+    work.close()
+
+
 def sum_over_partitions(
     dst: Any,
     partial: Any,

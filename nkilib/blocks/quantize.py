@@ -1,6 +1,7 @@
 """Static and row quantisation to fp8 (e4m3, largest value 240; e5m2, 57344), and its scales.
 
-A scale ``s`` is a *de*quantisation scale: ``x ≈ q·s``. Tiles are ``[P, F]`` in SBUF (or PSUM as a source).
+A scale ``s`` is a *de*quantisation scale: ``x ≈ q·s``. Tiles are ``[P, F]`` in SBUF, as
+allocated or as TensorViews.
 """
 
 from typing import Any
@@ -10,14 +11,17 @@ import nki.language as nl
 
 from ..core.utils.allocator import SbufManager
 from ..core.utils.kernel_assert import kernel_assert
-from ..core.utils.kernel_helpers import get_max_positive_value_for_dtype
+from ..core.utils.kernel_helpers import div_ceil, get_max_positive_value_for_dtype
 from .memory import scratch
+from .tiles import as_tile, as_view
 
+ROW_CHUNK = 4096
+"""Columns whose largest value is found at a time: bounds the scratch memory."""
 MIN_SCALE = 1e-6
 """Row scales are at least this, so that a row of zeros divides by something."""
 
 
-def quantize_static(dst: nl.ndarray, src: nl.ndarray, inverse_scale: Any, sbm: SbufManager) -> None:
+def quantize_static(dst: Any, src: Any, inverse_scale: Any, sbm: SbufManager) -> None:
     """``dst = fp8(clip(src·inverse_scale, ±largest))``; the product is rounded to ``src``'s dtype before.
 
     Args:
@@ -28,19 +32,24 @@ def quantize_static(dst: nl.ndarray, src: nl.ndarray, inverse_scale: Any, sbm: S
     work = scratch(sbm, name="quantize_static")
     scaled = work.tile(tuple(src.shape), src.dtype)
     nisa.tensor_scalar(
-        dst=scaled, data=src, op0=nl.multiply, operand0=inverse_scale, op1=nl.minimum, operand1=largest
+        dst=scaled,
+        data=as_tile(src),
+        op0=nl.multiply,
+        operand0=inverse_scale,
+        op1=nl.minimum,
+        operand1=largest,
     )
-    nisa.tensor_scalar(dst=dst, data=scaled, op0=nl.maximum, operand0=-largest)
+    nisa.tensor_scalar(dst=as_tile(dst), data=scaled, op0=nl.maximum, operand0=-largest)
     work.close()
 
 
 def quantize_rows(
-    dst: nl.ndarray, scale: nl.ndarray, src: nl.ndarray, sbm: SbufManager, bound: float | None = None
+    dst: Any, scale: nl.ndarray, src: Any, sbm: SbufManager, bound: float | None = None
 ) -> None:
     """Quantise each partition's row with a scale of its own.
 
         m = max|src|;  with a bound: m = min(m, bound), src = clip(src, ±bound)
-        scale = max(m / 240, 1e-6);  dst = fp8(src · (1 / scale))
+        scale = max(m · (1 / 240), 1e-6);  dst = fp8(src · (1 / scale))
 
     Args:
         dst: SBUF ``[P, F]``, fp8 (240 is the largest value of its dtype).
@@ -53,24 +62,38 @@ def quantize_rows(
     work = scratch(sbm, name="quantize_rows")
     top = work.tile((rows, 1), nl.float32)
     inverse = work.tile((rows, 1), nl.float32)
+    row_abs_max(top, src, sbm)
     if bound is not None:
         clip(src, src, bound)
-    row_abs_max(top, src, sbm)
+        nisa.tensor_scalar(dst=top, data=top, op0=nl.minimum, operand0=bound)
     nisa.tensor_scalar(
         dst=scale, data=top, op0=nl.multiply, operand0=1.0 / largest, op1=nl.maximum, operand1=MIN_SCALE
     )
     nisa.reciprocal(dst=inverse, data=scale)
-    nisa.tensor_scalar(dst=dst, data=src, op0=nl.multiply, operand0=inverse)
+    nisa.tensor_scalar(dst=as_tile(dst), data=as_tile(src), op0=nl.multiply, operand0=inverse)
     work.close()
 
 
-def row_abs_max(dst: nl.ndarray, src: nl.ndarray, sbm: SbufManager) -> None:
+def row_abs_max(dst: nl.ndarray, src: Any, sbm: SbufManager) -> None:
     """``dst[p] = max_f |src[p, f]|``: fp32 ``[P, 1]`` of ``[P, F]``."""
+    tile = as_view(src)
+    rows, columns = tile.shape[0], tile.shape[1]
+    chunks = div_ceil(columns, ROW_CHUNK)
     work = scratch(sbm, name="row_abs_max")
-    ends = work.tile((src.shape[0], 2), nl.float32)
-    nisa.tensor_reduce(dst=ends[:, 0:1], op=nl.maximum, data=src, axis=1)
-    nisa.tensor_reduce(dst=ends[:, 1:2], op=nl.minimum, data=src, axis=1, negate=True)
-    nisa.tensor_tensor(dst=dst, data1=ends[:, 0:1], data2=ends[:, 1:2], op=nl.maximum)
+    tops = work.tile((rows, chunks), nl.float32)
+    sizes = work.tile((rows, min(columns, ROW_CHUNK)), tile.dtype)
+    for chunk in range(chunks):
+        start = chunk * ROW_CHUNK
+        end = min(start + ROW_CHUNK, columns)
+        nisa.tensor_scalar_reduce(
+            dst=sizes[:, 0 : end - start],
+            data=tile.slice(1, start, end).get_view(),
+            op0=nl.abs,
+            operand0=0.0,
+            reduce_op=nl.maximum,
+            reduce_res=tops[:, chunk : chunk + 1],
+        )
+    nisa.tensor_reduce(dst=dst, op=nl.maximum, data=tops, axis=1)
     work.close()
 
 
@@ -81,9 +104,11 @@ def largest_of(dtype: Any) -> float:
     return float(largest or 0.0)
 
 
-def clip(dst: nl.ndarray, src: nl.ndarray, bound: float) -> None:
+def clip(dst: Any, src: Any, bound: float) -> None:
     """``dst = max(min(src, bound), -bound)``; ``dst`` may be ``src``."""
-    nisa.tensor_scalar(dst=dst, data=src, op0=nl.minimum, operand0=bound, op1=nl.maximum, operand1=-bound)
+    nisa.tensor_scalar(
+        dst=as_tile(dst), data=as_tile(src), op0=nl.minimum, operand0=bound, op1=nl.maximum, operand1=-bound
+    )
 
 
 def invert(dst: nl.ndarray, scale: nl.ndarray) -> None:

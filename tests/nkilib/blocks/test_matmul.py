@@ -167,3 +167,15 @@ def test_sum_over_partitions(columns: int, on_heap: bool) -> None:
     x, bias = drawn((128, columns), FP32), drawn((128, 1), FP32, 1)
     want = (0.5 * f64(x).sum(0, keepdims=True) + f64(bias)) ** 2
     check_close(launch(kernel, x, bias), want, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [BF16, FP32])
+@pytest.mark.parametrize("columns", [1, 512, 700])
+def test_a_row_on_all_partitions(dtype: Any, columns: int) -> None:
+    def kernel(row: Any) -> Any:
+        spread = sbuf((100, columns), row.dtype)
+        matmul.broadcast_row(spread, in_sbuf(row), manager())
+        return in_hbm(spread)
+
+    row = drawn((1, columns), dtype)
+    assert np.array_equal(launch(kernel, row), np.repeat(row, 100, 0))
