@@ -11,7 +11,6 @@ from ..core.context import state
 from ..core.dtypes import Array
 from ..core.errors import fail
 from ..core.operators import Operator
-from ..core.registers import Register
 from ..core.scratch import scratch
 from ..core.tensor import Tensor
 from . import rules
@@ -90,7 +89,7 @@ def _activate(
 
 def scaled(name: str, values: Array, scale: Any, bias: Any) -> Array:
     scaled = values
-    if isinstance(scale, Tensor | Register) or scale != 1.0:
+    if not (isinstance(scale, int | float) and scale == 1.0):
         scaled = np.multiply(values, vector(scale, values, name, "scale"), out=scratch.take(values.shape))
     if bias is None:
         return scaled

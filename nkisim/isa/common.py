@@ -75,22 +75,35 @@ def vector(value: Any, like: Array, instruction_name: str, what: str) -> Any:
 
     The tensor may have more partitions than the data; the first ones count.
     """
+    if not isinstance(value, Tensor):
+        return number(value, instruction_name, what)
+    operand(value, instruction_name, what)
+    return column(value.read(), like, instruction_name, what, value)
+
+
+def number(value: Any, instruction_name: str, what: str) -> np.float32:
+    """A number or a register's value as float32; raises SimulationError for anything else."""
     if isinstance(value, Register):
         return F32(value.value)
-    if not isinstance(value, Tensor):
-        scalar = F32(value)
-        if type(scalar) is not F32:
-            raise fail(
-                f"nisa.{instruction_name}: {what} must be a number or a tensor, not {type(value).__name__}"
-            )
-        return scalar
-    read = value.read()
+    scalar = None if value is None or isinstance(value, str) else F32(value)
+    if type(scalar) is not F32:
+        raise fail(
+            f"nisa.{instruction_name}: {what} must be a number or a tensor, not {type(value).__name__}"
+        )
+    return scalar
+
+
+def column(read: Array, like: Array, instruction_name: str, what: str, tensor: Tensor) -> Array:
+    """The first elements of ``tensor``, whose values are ``read``: one for each of the data's partitions.
+
+    Raises SimulationError when there are more elements in a partition, or fewer partitions.
+    """
     rows = like.shape[0]
     if read.shape == (rows, 1) and like.ndim == 2:
         return read
     if read.size != read.shape[0] or read.shape[0] < rows:
         raise fail(
-            f"nisa.{instruction_name}: {what} is a {value!r}; it must be a scalar or have one element in "
+            f"nisa.{instruction_name}: {what} is a {tensor!r}; it must be a scalar or have one element in "
             f"each of the data's {rows} partitions"
         )
     return read.reshape(-1)[:rows].reshape((rows,) + (1,) * (like.ndim - 1))
@@ -111,9 +124,10 @@ def matched(first: Array, second: Array, instruction_name: str, names: tuple[str
 
 
 def put(dst: Tensor, values: Array, instruction_name: str, what: str = "dst") -> None:
-    """Write a result with the destination's partitions and elements; a column may fill the first rows.
+    """Write a result with the destination's partitions and elements in each.
 
-    A result that was computed in the destination (:func:`.blocks.room`) is there already.
+    Only ``reduce_res`` may have more partitions, of which the first ones are written. A result that was computed
+    in the destination (:func:`.blocks.room`) is there already. Raises SimulationError when they differ otherwise.
     """
     if values is dst.array:
         return
@@ -123,7 +137,8 @@ def put(dst: Tensor, values: Array, instruction_name: str, what: str = "dst") ->
         target = dst.shape if dst.partitioned else (1, *dst.shape)
     if values.shape != target:
         rows, size = target[0], int(np.prod(target, dtype=np.int64))
-        if values.shape[0] < rows and values.size == values.shape[0] and size == rows:
+        one_each = values.size == values.shape[0] and size == rows
+        if what == "reduce_res" and one_each and values.shape[0] < rows:
             dst = dst[: values.shape[0]]
         elif values.size != size or values.shape[0] != rows:
             raise fail(

@@ -18,7 +18,7 @@ from ..core.scratch import scratch
 from ..core.tensor import Tensor
 from . import rules
 from .blocks import combined, in_blocks, mapped, room
-from .common import F32, instruction, matched, operand, operand_limit, put, vector
+from .common import F32, column, instruction, matched, number, operand, operand_limit, put, vector
 from .constants import engine
 
 _UNKNOWN = engine.unknown
@@ -105,8 +105,10 @@ def tensor_scalar(
         _check_scalar_engine(engine, op0, op1, dst, data, operand0, operand1)
     if op0.bitwise:
         rules.integers("tensor_scalar", dst=dst, data=data, operand0=operand0, operand1=operand1)
-        values = _bits(op0, data.read_raw(), operand0, reverse0)
-        put(dst, values if op1 is None else _bits(op1, values, operand1, reverse1), "tensor_scalar")
+        values = _bits(op0, data.read_raw(), operand0, reverse0, "operand0")
+        if op1 is not None:
+            values = _bits(op1, values, operand1, reverse1, "operand1")
+        put(dst, values, "tensor_scalar")
         return
     for into, part, first, second in in_blocks(dst, data, operand0, operand1):
         if op1 is None:
@@ -135,19 +137,17 @@ def _check_scalar_engine(chosen: engine, op0: Operator, op1: Any, *tensors: Any)
     )
 
 
-def _bits(op: Operator, data: Array, other: Any, reverse: bool) -> Array:
+def _bits(op: Operator, data: Array, other: Any, reverse: bool, what: str) -> Array:
     """A bitvec operator on stored bits; the operand is taken as the data's integer type."""
     result: Array
     if op.arity == 1:
         result = op.function(data)
         return result
     if isinstance(other, Tensor):
-        read = other.read_raw().reshape(-1)
-        operand_limit(
-            read.size >= data.shape[0], "tensor_scalar", f"{other!r} has too few elements for the data"
-        )
-        value = read[: data.shape[0]].reshape((-1,) + (1,) * (data.ndim - 1)).astype(data.dtype)
+        operand(other, "tensor_scalar", what)
+        value = column(other.read_raw(), data, "tensor_scalar", what, other).astype(data.dtype)
     else:
+        number(other, "tensor_scalar", what)
         value = np.asarray(int(other)).astype(data.dtype)
     result = op.function(value, data) if reverse else op.function(data, value)
     return result
@@ -226,6 +226,7 @@ def tensor_copy_predicated(
         rules.dtype_in("tensor_copy_predicated", src, "src", (dst.dtype,))
         new = matched(old, src.read_raw(), "tensor_copy_predicated", ("dst", "src"))
     else:
+        number(src, "tensor_copy_predicated", "src")
         new = constant(src, dst)
     put(dst, selected(chosen, new, old), "tensor_copy_predicated")
 

@@ -9,6 +9,7 @@ import numpy as np
 from ..core import operators as nl
 from ..core.context import state
 from ..core.dtypes import Array, int32, uint32
+from ..core.memory import SBUF
 from ..core.operators import Operator
 from . import rules
 from .common import F32, instruction, matched, operand, operand_limit, put, vector
@@ -100,10 +101,9 @@ def tensor_partition_reduce(dst: Any, op: Any, data: Any, name: Any = None) -> N
 
     op: add, maximum, bitwise_or, bitwise_and. Raises SimulationError.
     """
-    operand(dst, "tensor_partition_reduce", "dst")
-    operand(data, "tensor_partition_reduce", "data")
+    operand(dst, "tensor_partition_reduce", "dst", (SBUF,))
+    operand(data, "tensor_partition_reduce", "data", (SBUF,))
     rules.one_of("tensor_partition_reduce", op, "op", _ACROSS)
-    rules.outside_psum("tensor_partition_reduce", dst, data)
     if op.bitwise:
         rules.integers("tensor_partition_reduce", dst=dst, data=data)
     values = data.read_raw() if op.bitwise else data.read()

@@ -30,9 +30,10 @@ class Case:
         options: arguments that are no tensors. buffers: operand → where it may be, SBUF or PSUM by default.
         generation: first one that has the instruction, when that is not the first of all.
         vectors: operands that may also be numbers, and then have one element in a partition.
-        taller: operands that may have more partitions than the data. wider: operands that may have more
-            elements in a partition. flat: operands whose free dimensions mean something. fixed: operands whose
-            values cannot be others. typed: operands of a float32 that must have that type. label: tells cases of one instruction apart.
+        taller, shorter, wider: operands that may have more partitions than this, fewer, or more elements in a
+            partition. flat: those whose free dimensions mean something. fixed: those whose values cannot be
+            others. typed: those in float32 that must have that type.
+        label: tells cases of one instruction apart.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Case:
     generation: int = 2
     vectors: tuple[str, ...] = ()
     taller: tuple[str, ...] = ()
+    shorter: tuple[str, ...] = ()
     wider: tuple[str, ...] = ()
     flat: tuple[str, ...] = ()
     fixed: tuple[str, ...] = ()

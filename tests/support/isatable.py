@@ -63,7 +63,10 @@ ELEMENTWISE = (
         "tensor_copy_predicated", {"src": floats(7, 6), "predicate": ints(0, 3, (7, 6), "u1")},
         {"dst": ((7, 6), F32, lambda x: np.where(x["predicate"], x["src"], 7))},
     ),
-    Case("memset", {}, {"dst": ((5, 8), BF16, lambda x: np.full((5, 8), 2.5))}, {"value": 2.5}),
+    Case(
+        "memset", {}, {"dst": ((5, 8), BF16, lambda x: np.full((5, 8), 2.5))}, {"value": 2.5}, taller=("dst",),
+        shorter=("dst",), wider=("dst",),
+    ),
     Case("reciprocal", {"data": floats(6, 8, low=0.5)}, {"dst": ((6, 8), F32, lambda x: 1 / x["data"])}),
     Case(
         "activation", {"data": floats(9, 8), "bias": floats(9, 1), "scale": floats(9, 1)},
@@ -133,7 +136,7 @@ REDUCTIONS = (
     Case(
         "tensor_partition_reduce", {"data": floats(20, 6)},
         {"dst": ((1, 6), F32, lambda x: x["data"].sum(0, keepdims=True))}, {"op": nl.add},
-        {"data": SBUF_ONLY, "dst": SBUF_ONLY}, taller=("data",),
+        {"data": SBUF_ONLY, "dst": SBUF_ONLY}, taller=("data",), shorter=("data",),
     ),
     Case(
         "tensor_tensor_scan", {"data0": floats(6, 8), "data1": floats(6, 8), "initial": floats(6, 1)},
@@ -203,7 +206,7 @@ SELECTIONS = (
         "iota", {}, {"dst": ((10, 12), np.int32, lambda x: (
             5 + 3 * np.arange(10)[:, None] + np.add.outer([0, 100, 200], [0, -1, -2, -3]).reshape(1, 12)))},
         {"pattern": [[100, 3], [-1, 4]], "offset": 5, "channel_multiplier": 3}, {"dst": SBUF_ONLY},
-        taller=("dst",),
+        taller=("dst",), shorter=("dst",),
     ),
     Case(
         "affine_select", {"on_true_tile": floats(10, 12)},
@@ -283,7 +286,7 @@ def packed(rows: int, columns: int) -> Any:
 MOVEMENT = (
     Case(
         "nc_stream_shuffle", {"src": floats(32, 6)}, {"dst": ((32, 6), F32, shuffled)},
-        {"shuffle_mask": [(5 * i) % 32 if i % 4 else 255 for i in range(32)]}, taller=("src", "dst"),
+        {"shuffle_mask": [(5 * i) % 32 if i % 4 else 255 for i in range(32)]}, taller=("src", "dst"), shorter=("dst",),
     ),
     Case(
         "nc_n_gather", {"data": floats(6, 12), "indices": ints(0, 12, (6, 4), "u4")},
@@ -338,10 +341,11 @@ MOVEMENT = (
 )  # fmt: skip
 
 RANDOM = (
-    Case("rng", {}, {"dst": ((6, 8), np.uint16, None)}, taller=("dst",), wider=("dst",)),
+    Case("rng", {}, {"dst": ((6, 8), np.uint16, None)}, taller=("dst",), shorter=("dst",), wider=("dst",)),
     Case(
         "rand2", {"min": floats(6, 1, low=-3, high=-1), "max": floats(6, 1, low=1, high=3)},
-        {"dst": ((6, 8), F32, None)}, generation=4, vectors=("min", "max"), taller=("min", "max"), wider=("dst",),
+        {"dst": ((6, 8), F32, None)}, generation=4, vectors=("min", "max"), taller=("min", "max"),
+        shorter=("dst",), wider=("dst",),
     ),
     Case(
         "dropout", {"data": floats(6, 8), "prob": floats(6, 1, low=0, high=1)}, {"dst": ((6, 8), F32, None)},

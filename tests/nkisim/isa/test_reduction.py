@@ -128,7 +128,7 @@ def test_tensor_partition_reduce() -> None:
     dst = sbuf((1, 4), "uint8")
     nisa.tensor_partition_reduce(dst, nl.bitwise_and, tile(bits))
     np.testing.assert_array_equal(raw(dst)[0], np.bitwise_and.reduce(bits, axis=0))
-    with pytest.raises(SimulationError, match="cannot access PSUM"):
+    with pytest.raises(SimulationError, match="data is a psum tensor"):
         nisa.tensor_partition_reduce(sbuf((1, 4)), nl.add, psum((9, 4)))
     with pytest.raises(SimulationError, match=r"op is nl\.multiply"):
         nisa.tensor_partition_reduce(sbuf((1, 4)), nl.multiply, sbuf((9, 4)))
