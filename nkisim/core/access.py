@@ -126,10 +126,13 @@ class Dynamic:
             values[valid] = self._rows()[index[valid]]
         return values, valid
 
-    def put(self, values: Array, skip: bool = False, accumulate: bool = False) -> None:
+    def put(
+        self, values: Array, skip: bool = False, accumulate: bool = False, taken: Array | None = None
+    ) -> None:
         """Write ``values``; rows out of range are dropped when ``skip``, an error otherwise.
 
-        With ``accumulate`` they are added in float32, repeated rows one after the other.
+        With ``accumulate`` they are added in float32, repeated rows one after the other. Of rows with indices
+        only those that ``taken`` marks are written.
         """
         values = values.reshape(self.shape)
         if self.vector is None:
@@ -139,6 +142,8 @@ class Dynamic:
                 _write(view, values, self.dtype, accumulate)
             return
         index, valid = self._index(skip)
+        if taken is not None:
+            valid &= taken
         index, values = index[valid], values[valid]
         if self.tensor.storage.fresh:
             self.tensor.storage.poison()

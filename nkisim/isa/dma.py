@@ -63,9 +63,18 @@ def dma_copy(
     values, valid = fetched(src, skip)
     if not same_bits(dst, src) or dst_rmw_op is not None:
         values = up(values, src.dtype)
+    if valid is not None and _scatters(dst, values):
+        dst.dynamic.put(values, skip, taken=valid)
+        return
     if valid is not None:
         values = _kept(dst, values, valid)
     put_down(dst, values, skip, dst_rmw_op is not None)
+
+
+def _scatters(dst: Tensor, values: Array) -> bool:
+    """Whether each row of the values has an index of its own; two may name the same row of ``dst``."""
+    indirect = isinstance(dst.dynamic, Dynamic) and dst.dynamic.vector is not None
+    return indirect and dst.shape[0] == values.shape[0]
 
 
 def _plain(dst: Tensor, src: Tensor) -> bool:

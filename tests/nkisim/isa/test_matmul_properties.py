@@ -33,6 +33,16 @@ def product(left: Tensor, right: Tensor) -> tuple[Any, Any]:
     return a.T @ b, np.abs(a).T @ np.abs(b)
 
 
+def rounding(terms: int) -> float:
+    """Relative to the sizes of the terms: the most that ``terms`` float32 operations in a row lose, n u / (1 - n u).
+
+    (Higham, Accuracy and Stability of Numerical Algorithms, 2002, chapter 3.) It holds in whatever order terms
+    are added, so also for the engine's.
+    """
+    unit = 2.0**-24
+    return terms * unit / (1 - terms * unit)
+
+
 @settings(deadline=None, max_examples=60)
 @given(
     kinds=KINDS,
@@ -53,5 +63,24 @@ def test_a_group_of_products(kinds: tuple[str, str], k: int, m: int, n: int, gro
         exact, terms = product(left, right)
         total += exact
         size += terms
-    assert (np.abs(got(dst) - total) <= 2e-6 * size + 1e-30).all()
+    assert (
+        np.abs(got(dst) - total) <= rounding(k + group) * size + k * group * np.finfo(np.float32).tiny
+    ).all()
     assert np.isnan(got(bank)).any(axis=(0, 2)).sum() == 1
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    kinds=KINDS,
+    k=st.integers(1, 128),
+    m=st.integers(1, 128),
+    n=st.integers(1, 512),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_small_integers_are_exact(kinds: tuple[str, str], k: int, m: int, n: int, seed: int) -> None:
+    """Products and sums of integers below 2²⁴ lose nothing in float32, in any order."""
+    rng = np.random.default_rng(seed)
+    a, b = rng.integers(-8, 9, (k, m)), rng.integers(-8, 9, (k, n))
+    dst = psum((m, n))
+    nisa.nc_matmul(dst, tile(a, kinds[0]), tile(b, kinds[1]))
+    assert np.array_equal(got(dst), a.T @ b)
