@@ -223,7 +223,7 @@ def tensor_copy_predicated(
     if isinstance(src, Tensor):
         operand(src, "tensor_copy_predicated", "src")
         rules.one_in_psum("tensor_copy_predicated", src, predicate, ("src", "predicate"))
-        rules.dtype_in("tensor_copy_predicated", src, "src", (dst.dtype,))
+        rules.same_type("tensor_copy_predicated", src, dst, ("src", "dst"))
         new = matched(old, src.read_raw(), "tensor_copy_predicated", ("dst", "src"))
     else:
         number(src, "tensor_copy_predicated", "src")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..core.context import state
-from ..core.dtypes import INTEGER, Array, int64, uint32
+from ..core.dtypes import INTEGER, Array, float32, int64, uint32
 from ..core.memory import SBUF
 from ..core.tensor import Tensor
 from . import rules
@@ -75,11 +75,15 @@ def rand2(dst: Any, min: Any, max: Any, name: Any = None) -> None:
 def dropout(dst: Any, data: Any, prob: Any, name: Any = None) -> None:
     """data with each element replaced by 0 with probability prob, a scalar or a ``[P, 1]`` tile.
 
-    dst has data's element type. Buffers: SBUF or PSUM. Raises SimulationError.
+    dst has data's element type; a tile of probabilities is float32, or any float for data of floats.
+    Buffers: SBUF or PSUM. Raises SimulationError.
     """
     operand(dst, "dropout", "dst")
     operand(data, "dropout", "data")
-    rules.dtype_in("dropout", dst, "dst", (data.dtype,))
+    rules.same_type("dropout", data, dst, ("data", "dst"))
+    if isinstance(prob, Tensor):
+        of_integers = data.dtype.kind == INTEGER
+        rules.dtype_in("dropout", prob, "prob", (float32,) if of_integers else rules.FLOATS)
     values = data.read_raw()
     drops = _uniform(values.shape) < vector(prob, values, "dropout", "prob")
     put(dst, np.where(drops, np.zeros((), values.dtype), values), "dropout")

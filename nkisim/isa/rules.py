@@ -5,13 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.context import state
-from ..core.dtypes import INTEGER
+from ..core.dtypes import (
+    INTEGER,
+    bfloat16,
+    float8_e4m3,
+    float8_e4m3fn,
+    float8_e5m2,
+    float16,
+    float32,
+    tfloat32,
+)
 from ..core.errors import fail
 from ..core.memory import PSUM
 from ..core.operators import Operator
 from ..core.tensor import Tensor
 from .constants import engine
 
+FLOATS = (float32, tfloat32, bfloat16, float16, float8_e4m3, float8_e4m3fn, float8_e5m2)
 SINCE = {
     "nonzero_with_count": 3,
     "range_select": 3,
@@ -111,3 +121,12 @@ def dtype_in(instruction: str, tensor: Tensor, what: str, allowed: tuple[Any, ..
     if tensor.dtype not in allowed:
         names = ", ".join(map(repr, allowed))
         raise fail(f"nisa.{instruction}: {what} is a {tensor!r}; its element type must be one of {names}")
+
+
+def same_type(instruction: str, first: Tensor, second: Tensor, names: tuple[str, str]) -> None:
+    """Raises SimulationError when two tensors, of which one receives the other's bits, differ in type."""
+    if first.dtype is not second.dtype:
+        raise fail(
+            f"nisa.{instruction}: {names[0]} is {first.dtype}, {names[1]} is {second.dtype}; "
+            "they must be the same"
+        )

@@ -10,8 +10,6 @@ import numpy as np
 from ..core import operators as nl
 from ..core.context import state
 from ..core.dtypes import (
-    FLOAT,
-    FLOAT8,
     Array,
     bool_,
     float32,
@@ -145,11 +143,7 @@ def range_select(
     rules.one_of("range_select", comp_op0, "comp_op0", _RANGE_COMPARISONS)
     rules.one_of("range_select", comp_op1, "comp_op1", _RANGE_COMPARISONS)
     rules.one_of("range_select", reduce_op, "reduce_op", (nl.maximum,))
-    operand_limit(
-        on_true_tile.dtype.kind in (FLOAT, FLOAT8),
-        "range_select",
-        f"on_true_tile is a {on_true_tile!r}; not a float",
-    )
+    rules.dtype_in("range_select", on_true_tile, "on_true_tile", rules.FLOATS)
     for what, bound in (("bound0", bound0), ("bound1", bound1)):
         rules.dtype_in("range_select", operand(bound, "range_select", what), what, (float32,))
     values = on_true_tile.read()
@@ -208,6 +202,9 @@ def select_reduce(
     operand_limit(
         reduce_cmd.name in ("idle", "reduce", "reset_reduce"), "select_reduce", f"{reduce_cmd} is not for it"
     )
+    if reduce_res is not None:
+        operand(reduce_res, "select_reduce", "reduce_res")
+        rules.dtype_in("select_reduce", reduce_res, "reduce_res", rules.FLOATS)
     values = on_true.read()
     flags = matched(values, predicate.read_raw(), "select_reduce", ("on_true", "predicate"))
     chosen = np.equal(flags, 0) if reverse_pred else np.not_equal(flags, 0)

@@ -12,6 +12,7 @@ from ..core.dtypes import Array
 from ..core.errors import fail
 from ..core.memory import SBUF
 from ..core.tensor import Tensor
+from . import rules
 from .common import instruction, operand
 
 KEEP = 255
@@ -44,10 +45,10 @@ def nc_stream_shuffle(dst: Any, src: Any, shuffle_mask: Sequence[int], name: str
     source = src.read_raw()
     source = source.reshape(source.shape[0], -1)
     rows = dst.shape[0] if dst.partitioned else 1
-    if dst.dtype is not src.dtype or dst.size != rows * source.shape[1]:
+    rules.same_type("nc_stream_shuffle", src, dst, ("src", "dst"))
+    if dst.size != rows * source.shape[1]:
         raise fail(
-            f"nisa.nc_stream_shuffle: src is a {src!r}, dst a {dst!r}; type and elements in a "
-            "partition must match"
+            f"nisa.nc_stream_shuffle: src is a {src!r}, dst a {dst!r}; elements in a partition must match"
         )
     _check_starts(dst, src, max(rows, source.shape[0]))
     wanted = mask[np.arange(rows) % QUADRANT]
@@ -111,8 +112,7 @@ def nc_n_gather(dst: Any, data: Any, indices: Any, name: str | None = None) -> N
     source, index = _rows(data), _rows(indices).astype(np.int64)
     if indices.dtype is not dtypes.uint32:
         raise fail(f"nisa.nc_n_gather: indices is a {indices!r}; it must be uint32")
-    if dst.dtype is not data.dtype:
-        raise fail(f"nisa.nc_n_gather: data is {data.dtype}, dst is {dst.dtype}; they must be the same")
+    rules.same_type("nc_n_gather", data, dst, ("data", "dst"))
     if source.shape[0] != index.shape[0] or dst.size != index.size or _partitions(dst) != index.shape[0]:
         raise fail(
             f"nisa.nc_n_gather: data is a {data!r}, indices a {indices!r}, dst a {dst!r}; partitions "
@@ -182,10 +182,7 @@ def _check_gather(dst: Tensor, source: Tensor, index: Tensor, count: int, each: 
     most = min(index.size // rows * CORE_ROWS, 4096)
     if not 0 < count <= most:
         raise fail(f"nisa.local_gather: {count} indices for {CORE_ROWS} partitions, the most is {most}")
-    if dst.dtype is not source.dtype:
-        raise fail(
-            f"nisa.local_gather: src_buffer is {source.dtype}, dst is {dst.dtype}; they must be the same"
-        )
+    rules.same_type("local_gather", source, dst, ("src_buffer", "dst"))
     if _partitions(dst) != rows or dst.size != rows * count * each:
         raise fail(f"nisa.local_gather: dst is a {dst!r}; the result has {rows} partitions of {count * each}")
 

@@ -13,6 +13,7 @@ from ..core.dtypes import Array
 from ..core.errors import fail
 from ..core.memory import OFF_CHIP, PSUM, SBUF
 from ..core.tensor import Tensor
+from . import rules
 from .common import instruction, operand
 from .constants import dge_mode as dge
 from .constants import engine as engines
@@ -46,8 +47,7 @@ def nc_transpose(dst: Any, data: Any, engine: Any = engines.unknown, name: str |
     raw = data.read_raw()
     flat = np.ascontiguousarray(raw.reshape(raw.shape[0], -1))  # see _PIECE
     on_tensor = _transposing_engine(dst, data, flat.shape, engine) is engines.tensor
-    if dst.dtype is not data.dtype:
-        raise fail(f"nisa.nc_transpose: data is {data.dtype}, dst is {dst.dtype}; they must be the same")
+    rules.same_type("nc_transpose", data, dst, ("data", "dst"))
     flipped = _through_product(flat, data) if on_tensor and state.generation < 3 else flat.T
     target = dst.shape if dst.partitioned else (1, *dst.shape)
     if target[0] != flipped.shape[0] or dst.size != flipped.size:

@@ -15,6 +15,9 @@ ON_CHIP = ("sbuf", "psum")
 SBUF_ONLY = ("sbuf",)
 PSUM_ONLY = ("psum",)
 DMA = ("hbm", "sbuf", "shared_hbm", "private_hbm")
+INTEGERS = "int8 uint8 int16 uint16 int32 uint32"
+FLOATS = "float32 tfloat32 bfloat16 float16 float8_e4m3 float8_e4m3fn float8_e5m2"
+ANY = f"{FLOATS} {INTEGERS}"
 FILLER = 7
 """What output tensors hold before the instruction runs."""
 
@@ -32,7 +35,7 @@ class Case:
         vectors: operands that may also be numbers, and then have one element in a partition.
         taller, shorter, wider: operands that may have more partitions than this, fewer, or more elements in a
             partition. flat: those whose free dimensions mean something. fixed: those whose values cannot be
-            others. typed: those in float32 that must have that type.
+            others. typed: operand → the element types it may have (the others being as they are), where not any.
         label: tells cases of one instruction apart.
     """
 
@@ -48,7 +51,7 @@ class Case:
     wider: tuple[str, ...] = ()
     flat: tuple[str, ...] = ()
     fixed: tuple[str, ...] = ()
-    typed: tuple[str, ...] = ()
+    typed: dict[str, str] = field(default_factory=dict)
     label: str = ""
 
     def __str__(self) -> str:
@@ -60,6 +63,10 @@ class Case:
 
     def allowed(self, operand: str) -> tuple[str, ...]:
         return self.buffers.get(operand, ON_CHIP)
+
+    def types(self, operand: str) -> tuple[str, ...]:
+        """Names of the element types that an operand may have."""
+        return tuple(self.typed.get(operand, ANY).split())
 
     def shape(self, operand: str) -> tuple[int, int]:
         return self.inputs[operand].shape if operand in self.inputs else self.outputs[operand][0]

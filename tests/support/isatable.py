@@ -9,7 +9,7 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
-from isacases import DMA, PSUM_ONLY, SBUF_ONLY, Case
+from isacases import DMA, FLOATS, INTEGERS, PSUM_ONLY, SBUF_ONLY, Case
 
 from nkisim.core import operators as nl
 from nkisim.isa.constants import engine, reduce_cmd
@@ -17,6 +17,8 @@ from nkisim.isa.constants import engine, reduce_cmd
 RNG = np.random.default_rng(101)
 F32, BF16 = np.float32, ml_dtypes.bfloat16
 X4 = np.dtype([("float8_e4m3fn_x4", "u1", (4,))])
+NARROW = "bfloat16 float16 float8_e4m3 float8_e4m3fn float8_e5m2"
+NO_32_BITS = f"{FLOATS} int8 uint8 int16 uint16"
 LOWEST = -3.4028234663852886e38
 
 
@@ -40,7 +42,7 @@ ELEMENTWISE = (
     Case(
         "tensor_tensor", {"data1": ints(0, 2**16, (6, 10), "u2"), "data2": ints(0, 2**16, (6, 10), "u2")},
         {"dst": ((6, 10), np.uint16, lambda x: x["data1"].astype(int) ^ x["data2"].astype(int))},
-        {"op": nl.bitwise_xor}, label="-bits",
+        {"op": nl.bitwise_xor}, label="-bits", typed=dict.fromkeys(("data1", "data2", "dst"), INTEGERS),
     ),
     Case(
         "tensor_scalar", {"data": floats(10, 6), "operand0": floats(10, 1), "operand1": floats(10, 1)},
@@ -51,7 +53,7 @@ ELEMENTWISE = (
     Case(
         "tensor_scalar", {"data": ints(0, 2**31, (5, 4), "i4"), "operand0": ints(0, 2**31, (5, 1), "i4")},
         {"dst": ((5, 4), np.int32, lambda x: x["data"].astype(int) & x["operand0"].astype(int))},
-        {"op0": nl.bitwise_and}, vectors=("operand0",), taller=("operand0",), label="-bits",
+        {"op0": nl.bitwise_and}, vectors=("operand0",), taller=("operand0",), label="-bits", typed=dict.fromkeys(("data", "operand0", "dst"), INTEGERS),
     ),
     Case(
         "scalar_tensor_tensor", {"data": floats(8, 6), "operand0": floats(8, 1), "operand1": floats(8, 6)},
@@ -61,7 +63,7 @@ ELEMENTWISE = (
     Case("tensor_copy", {"src": floats(12, 8)}, {"dst": ((12, 8), BF16, lambda x: x["src"])}),
     Case(
         "tensor_copy_predicated", {"src": floats(7, 6), "predicate": ints(0, 3, (7, 6), "u1")},
-        {"dst": ((7, 6), F32, lambda x: np.where(x["predicate"], x["src"], 7))},
+        {"dst": ((7, 6), F32, lambda x: np.where(x["predicate"], x["src"], 7))}, typed={"src": "float32", "dst": "float32", "predicate": "uint8 uint16 uint32"},
     ),
     Case(
         "memset", {}, {"dst": ((5, 8), BF16, lambda x: np.full((5, 8), 2.5))}, {"value": 2.5}, taller=("dst",),
@@ -146,7 +148,7 @@ REDUCTIONS = (
     Case(
         "tensor_scalar_cumulative", {"src": floats(6, 8), "imm0": floats(6, 1)},
         {"dst": ((6, 8), F32, lambda x: (x["src"] * x["imm0"]).cumsum(1))},
-        {"op0": nl.multiply, "op1": nl.add}, vectors=("imm0",), taller=("imm0",),
+        {"op0": nl.multiply, "op1": nl.add}, vectors=("imm0",), taller=("imm0",), typed={"src": NO_32_BITS, "dst": NO_32_BITS},
     ),
     Case("bn_stats", {"data": floats(6, 9)}, {"dst": ((6, 6), F32, statistics)}, wider=("data",)),
     Case("bn_aggr", {"data": floats(5, 12, low=1)}, {"dst": ((5, 2), F32, joined)}),
@@ -220,7 +222,7 @@ SELECTIONS = (
             "on_true_tile": floats(9, 12), "bound0": ints(0, 9, (9, 1), F32), "bound1": ints(5, 14, (9, 1), F32)},
         {"dst": ((9, 12), F32, between), "reduce_res": ((9, 1), F32, lambda x: rows(between(x)))},
         {"comp_op0": nl.greater_equal, "comp_op1": nl.less, "range_start": 3}, generation=3,
-        taller=("bound0", "bound1", "reduce_res"),
+        taller=("bound0", "bound1", "reduce_res"), typed={"on_true_tile": FLOATS, "bound0": "float32", "bound1": "float32"},
     ),
     Case(
         "select_reduce", {
@@ -229,12 +231,12 @@ SELECTIONS = (
             "dst": ((8, 6), F32, lambda x: np.where(x["predicate"], x["on_true"], x["on_false"])),
             "reduce_res": ((8, 1), F32, lambda x: rows(np.where(x["predicate"], x["on_true"], x["on_false"]))),
         },
-        {"reduce_cmd": reduce_cmd.reset_reduce}, vectors=("on_false",), taller=("on_false", "reduce_res"),
+        {"reduce_cmd": reduce_cmd.reset_reduce}, vectors=("on_false",), taller=("on_false", "reduce_res"), typed={"predicate": "int8 uint8 int16 uint16", "on_true": NO_32_BITS.replace("tfloat32", ""), "reduce_res": FLOATS},
     ),
     Case("max8", {"src": floats(6, 14)}, {"dst": ((6, 8), F32, largest)}, wider=("src",)),
     Case(
         "nc_find_index8", {"data": _DATA8, "vals": _VALS8}, {"dst": ((6, 8), np.uint32, found)}, wider=("data",),
-        fixed=("data", "vals"),
+        fixed=("data", "vals"), typed={"dst": "uint16 uint32"},
     ),
     Case(
         "nc_match_replace8", {"data": _DATA8, "vals": _VALS8},
@@ -242,16 +244,16 @@ SELECTIONS = (
             "dst": ((6, 20), F32, lambda x: replaced(x)[0]),
             "dst_idx": ((6, 8), np.uint16, lambda x: replaced(x)[1]),
         },
-        {"imm": -9.0},
+        {"imm": -9.0}, typed={"dst_idx": "uint16 uint32"},
     ),
     Case(
         "nonzero_with_count", {"src": ints(0, 2, (20, 8), F32)}, {"dst": ((20, 9), np.int32, listed)},
-        {"index_offset": 2}, {"src": SBUF_ONLY, "dst": SBUF_ONLY}, generation=3,
+        {"index_offset": 2}, {"src": SBUF_ONLY, "dst": SBUF_ONLY}, generation=3, typed={"src": "float32 int32", "dst": "int32"},
     ),
     Case(
         "sequence_bounds", {"segment_ids": np.array([[1, 1, 4, 4, 4, 2, 0, 0]], np.int32)},
         {"dst": ((1, 16), np.int32, bounded)}, {}, {"segment_ids": SBUF_ONLY, "dst": SBUF_ONLY},
-        flat=("segment_ids",),
+        flat=("segment_ids",), typed={"segment_ids": "float32 int32", "dst": "float32 int32"},
     ),
 )  # fmt: skip
 
@@ -286,25 +288,25 @@ def packed(rows: int, columns: int) -> Any:
 MOVEMENT = (
     Case(
         "nc_stream_shuffle", {"src": floats(32, 6)}, {"dst": ((32, 6), F32, shuffled)},
-        {"shuffle_mask": [(5 * i) % 32 if i % 4 else 255 for i in range(32)]}, taller=("src", "dst"), shorter=("dst",),
+        {"shuffle_mask": [(5 * i) % 32 if i % 4 else 255 for i in range(32)]}, taller=("src", "dst"), shorter=("dst",), typed={"src": "float32", "dst": "float32"},
     ),
     Case(
         "nc_n_gather", {"data": floats(6, 12), "indices": ints(0, 12, (6, 4), "u4")},
         {"dst": ((6, 4), F32, lambda x: np.take_along_axis(x["data"], x["indices"].astype(int), 1))}, {},
-        {"data": SBUF_ONLY, "indices": SBUF_ONLY, "dst": SBUF_ONLY}, wider=("data",),
+        {"data": SBUF_ONLY, "indices": SBUF_ONLY, "dst": SBUF_ONLY}, wider=("data",), typed={"data": "float32", "dst": "float32", "indices": "uint32"},
     ),
     Case(
         "local_gather", {"src_buffer": floats(32, 20), "index": ints(0, 19, (32, 3), "u2")},
         {"dst": ((32, 96), F32, gathered)}, {"num_elem_per_idx": 2},
-        {"src_buffer": SBUF_ONLY, "index": SBUF_ONLY, "dst": SBUF_ONLY}, wider=("src_buffer",),
+        {"src_buffer": SBUF_ONLY, "index": SBUF_ONLY, "dst": SBUF_ONLY}, wider=("src_buffer",), typed={"src_buffer": "float32", "dst": "float32", "index": "uint16"},
     ),
     Case(
         "nc_transpose", {"data": floats(12, 20)}, {"dst": ((20, 12), F32, lambda x: x["data"].T)},
-        {"engine": engine.vector}, label="-vector",
+        {"engine": engine.vector}, label="-vector", typed={"data": "float32", "dst": "float32"},
     ),
     Case(
         "nc_transpose", {"data": floats(40, 70).astype(BF16)}, {"dst": ((70, 40), BF16, lambda x: x["data"].T)},
-        {}, {"data": SBUF_ONLY, "dst": PSUM_ONLY}, label="-tensor",
+        {}, {"data": SBUF_ONLY, "dst": PSUM_ONLY}, label="-tensor", typed={"data": "bfloat16", "dst": "bfloat16"},
     ),
     Case(
         "dma_transpose", {"src": floats(12, 20)}, {"dst": ((20, 12), F32, lambda x: x["src"].T)}, {},
@@ -322,7 +324,7 @@ MOVEMENT = (
     Case(
         "nc_matmul", {"stationary": floats(24, 10).astype(BF16), "moving": floats(24, 16).astype(BF16)},
         {"dst": ((10, 16), F32, lambda x: x["stationary"].T @ x["moving"])}, {},
-        {"stationary": SBUF_ONLY, "moving": SBUF_ONLY, "dst": PSUM_ONLY},
+        {"stationary": SBUF_ONLY, "moving": SBUF_ONLY, "dst": PSUM_ONLY}, typed={"stationary": NARROW, "moving": NARROW, "dst": "float32 bfloat16"},
     ),
     Case(
         "nc_matmul_mx", {
@@ -331,32 +333,35 @@ MOVEMENT = (
         {"dst": ((6, 10), F32, lambda x: np.einsum("kiq,kjq->ij", scaled("stationary", x), scaled("moving", x)))},
         {}, {"dst": PSUM_ONLY, **dict.fromkeys(
             ("stationary", "moving", "stationary_scale", "moving_scale"), SBUF_ONLY)}, generation=4,
-        taller=("stationary_scale", "moving_scale"), wider=("stationary_scale", "moving_scale"),
+        taller=("stationary_scale", "moving_scale"), wider=("stationary_scale", "moving_scale"), typed={**dict.fromkeys(("stationary", "moving"), ""), **dict.fromkeys(("stationary_scale", "moving_scale"), "uint8"), "dst": "float32 bfloat16"},
     ),
     Case(
         "quantize_mx", {"src": floats(32, 16).astype(BF16)},
         {"dst": ((32, 4), X4, None), "dst_scale": ((4, 4), np.uint8, None)}, {},
-        {"src": SBUF_ONLY, "dst": SBUF_ONLY, "dst_scale": SBUF_ONLY}, generation=4, taller=("dst_scale",),
+        {"src": SBUF_ONLY, "dst": SBUF_ONLY, "dst_scale": SBUF_ONLY}, generation=4, taller=("dst_scale",), typed={"src": "bfloat16 float16", "dst": "", "dst_scale": "uint8"},
     ),
 )  # fmt: skip
 
 RANDOM = (
-    Case("rng", {}, {"dst": ((6, 8), np.uint16, None)}, taller=("dst",), shorter=("dst",), wider=("dst",)),
+    Case("rng", {}, {"dst": ((6, 8), np.uint16, None)}, taller=("dst",), shorter=("dst",), wider=("dst",), typed={"dst": INTEGERS},
+    ),
     Case(
         "rand2", {"min": floats(6, 1, low=-3, high=-1), "max": floats(6, 1, low=1, high=3)},
-        {"dst": ((6, 8), F32, None)}, generation=4, vectors=("min", "max"), taller=("min", "max"),
+        {"dst": ((6, 8), F32, None)}, generation=4, vectors=("min", "max"), fixed=("min", "max"), taller=("min", "max"),
         shorter=("dst",), wider=("dst",),
     ),
     Case(
         "dropout", {"data": floats(6, 8), "prob": floats(6, 1, low=0, high=1)}, {"dst": ((6, 8), F32, None)},
-        vectors=("prob",), taller=("prob",),
+        vectors=("prob",), taller=("prob",), typed={"data": "float32", "dst": "float32", "prob": FLOATS},
     ),
     Case(
         "rand_get_state", {}, {"dst": ((1, 24), np.uint32, None)}, {"engine": engine.vector}, generation=3,
-        taller=("dst",),
+        taller=("dst",), typed={"dst": "uint32"},
     ),
-    Case("rand_set_state", {"src_seeds": ints(0, 99, (1, 24), "u4")}, {}, {}, generation=3, taller=("src_seeds",)),
-    Case("set_rng_seed", {"src_seeds": ints(0, 99, (1, 1), "u4")}, {}),
+    Case("rand_set_state", {"src_seeds": ints(0, 99, (1, 24), "u4")}, {}, {}, generation=3, taller=("src_seeds",), typed={"src_seeds": "uint32"},
+    ),
+    Case("set_rng_seed", {"src_seeds": ints(0, 99, (1, 1), "u4")}, {}, typed={"src_seeds": "float32 tfloat32 int32 uint32"},
+    ),
     Case("register_store", {}, {"dst": ((1, 1), np.int32, lambda x: np.array([[5]]))}, {}, {"dst": DMA}),
 )  # fmt: skip
 

@@ -235,7 +235,7 @@ def test_tensor_copy_predicated_checks() -> None:
     p = tile(np.ones((4, 4), np.uint8))
     with pytest.raises(SimulationError, match="predicate is a"):
         nisa.tensor_copy_predicated(sbuf((4, 4)), sbuf((4, 4)), sbuf((4, 4)))
-    with pytest.raises(SimulationError, match="src is a"):
+    with pytest.raises(SimulationError, match="src is bfloat16, dst is float32; they must be the same"):
         nisa.tensor_copy_predicated(sbuf((4, 4)), sbuf((4, 4), "bfloat16"), p)
     with pytest.raises(SimulationError, match="dst has 4 partitions of 8"):
         nisa.tensor_copy_predicated(sbuf((4, 8)), 0.0, p)

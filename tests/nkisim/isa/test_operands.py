@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from isacases import Case, sources
+from isacases import ANY, Case, sources
 from isatable import CASES
 from isatiles import target
 from isaviews import place
@@ -75,6 +75,18 @@ def test_more_partitions(case: Case, operand: str) -> None:
 def test_fewer_partitions(case: Case, operand: str) -> None:
     if case.shape(operand)[0] > 1 and operand not in case.shorter:
         assert f"nisa.{case.name}: " in refused(case, {operand: other(case, operand, -1, 0)})
+
+
+@pytest.mark.parametrize(("case", "operand"), OPERANDS)
+def test_other_types(case: Case, operand: str) -> None:
+    """An element type that is not allowed, or not together with the other operands' types."""
+    for dtype in set(ANY.split()) - set(case.types(operand)):
+        wrong = Tensor(case.shape(operand), dtype, buffer=case.allowed(operand)[0])
+        wrong.write(np.ones(wrong.shape, np.float32))
+        text = refused(case, {operand: wrong})
+        assert text.startswith(f" nisa.{case.name}: ")
+        assert f"{operand} is " in text
+        assert dtype in text
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.generation > 2], ids=str)

@@ -149,7 +149,7 @@ def test_range_select_ignores_the_false_value_which_overflows_in_bfloat16() -> N
     ({"reduce_op": nl.add}, "reduce_op"),
     ({"bound0": sbuf((4, 1), "int32")}, "bound0 is a"),
     ({"bound1": sbuf((2, 1))}, "bound1 is a"),
-    ({"on_true_tile": sbuf((4, 4), "int32")}, "not a float"),
+    ({"on_true_tile": sbuf((4, 4), "int32")}, "on_true_tile is a .* must be one of float32"),
 ])  # fmt: skip
 def test_range_select_checks(change: dict[str, Any], message: str) -> None:
     arguments = {

@@ -14,6 +14,7 @@ from isaviews import KINDS, Placed, place
 
 from nkisim import isa as nisa
 from nkisim.core.context import state
+from nkisim.core.dtypes import dtype_of
 from nkisim.core.registers import Register
 
 
@@ -98,3 +99,42 @@ def test_each_operand_in_every_buffer(case: Case) -> None:
     for operand in case.operands:
         for buffer in case.allowed(operand):
             check(case, {}, {operand: buffer})
+
+
+TYPES = ("bfloat16", "float16", "float8_e4m3", "float8_e5m2", "int32", "uint8", "int8")
+
+
+def convertible(case: Case, names: Any, dtype: str) -> list[str]:
+    """Operands in float32 that could have another element type."""
+    return [name for name in names if case.kind(name) == np.float32 and dtype in case.types(name)]
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_inputs_of_other_types(case: Case, dtype: str) -> None:
+    """Every input is taken as the float32 that its stored value is."""
+    kind = dtype_of(dtype).numpy
+    for name in convertible(case, set(case.inputs) - set(case.fixed), dtype):
+        values = case.inputs[name]
+        stored = np.rint(np.abs(values)).astype(kind) if "int" in dtype else values.astype(kind)
+        check(replace(case, inputs={**case.inputs, name: stored}), {})
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_outputs_of_other_types(case: Case, dtype: str) -> None:
+    """Results are rounded once, to the nearest value of the output's type; integers saturate."""
+    for name in convertible(case, case.outputs, dtype):
+        shape, _, formula = case.outputs[name]
+        if formula is not None:
+            outputs = {**case.outputs, name: (shape, dtype_of(dtype).numpy, saturated(formula, dtype))}
+            with np.errstate(all="ignore"):
+                check(replace(case, outputs=outputs), {})
+
+
+def saturated(formula: Any, dtype: str) -> Any:
+    """The formula's float32 values, for integers rounded and within their limits."""
+    if "int" not in dtype:
+        return formula
+    info = np.iinfo(dtype)
+    return lambda x: np.clip(np.rint(formula(x).astype(np.float32)), info.min, info.max)
