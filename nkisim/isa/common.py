@@ -126,8 +126,9 @@ def matched(first: Array, second: Array, instruction_name: str, names: tuple[str
 def put(dst: Tensor, values: Array, instruction_name: str, what: str = "dst") -> None:
     """Write a result with the destination's partitions and elements in each.
 
-    Only ``reduce_res`` may have more partitions, of which the first ones are written. A result that was computed
-    in the destination (:func:`.blocks.room`) is there already. Raises SimulationError when they differ otherwise.
+    Only ``reduce_res`` may have more partitions, of which the first ones are written. A result that was
+    computed in the destination (:func:`.blocks.room`) is there already. Raises SimulationError when
+    partitions or elements differ otherwise.
     """
     if values is dst.array:
         return
