@@ -1,7 +1,6 @@
 """Every public name of release 2.28 that is here has the release's signature; the others are listed.
 
-The lists stand in ``tests/data/nkilib-missing.json``: ``modules`` that are not here, and ``names`` (functions, classes
-and constants without a leading underscore) that other modules lack. A name that comes to be must leave its list.
+See ``tests/support/missing.py`` for the list. A name that comes to be must leave it.
 """
 
 from __future__ import annotations
@@ -17,23 +16,12 @@ from typing import Any
 
 import nki.language as nl
 import pytest
-from snapshots import DATA, Snapshot
+from missing import FILE, RELEASE, exists, missing, names_of, public
 
 from nkisim.core.objects import fields_of
 
-RELEASE = Snapshot("2.28")
-MISSING = json.loads((DATA / "nkilib-missing.json").read_text(encoding="utf-8"))
+MISSING = json.loads(FILE.read_text(encoding="utf-8"))
 EMPTY = inspect.Parameter.empty
-
-
-def public(names: Mapping[str, Any]) -> Iterator[str]:
-    return (name for name in names if not name.startswith("_"))
-
-
-def names_of(content: Mapping[str, Any]) -> set[str]:
-    return {name for kind in ("functions", "classes", "constants") for name in public(content.get(kind, {}))}
-
-
 PRESENT = [name for name in RELEASE.modules if name not in MISSING["modules"]]
 DEFINED = [
     (module, name)
@@ -42,29 +30,8 @@ DEFINED = [
 ]
 
 
-def exists(module: str) -> bool:
-    try:
-        importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name is None or not module.startswith(error.name):
-            raise
-        return False
-    return True
-
-
-@pytest.mark.parametrize("module", RELEASE.modules)
-def test_modules_are_here_or_listed(module) -> None:
-    listed = module in MISSING["modules"]
-    assert exists(module) is not listed, "remove it from the list" if listed else "add it to the list"
-
-
-def test_lists_name_the_release() -> None:
-    assert set(MISSING["modules"]) <= set(RELEASE.modules)
-    for module, names in MISSING["names"].items():
-        assert module in PRESENT
-        assert set(names) <= names_of(RELEASE.modules[module])
-        found = [name for name in names if hasattr(importlib.import_module(module), name)]
-        assert not found, f"remove them from the list of {module}"
+def test_the_list_is_what_is_missing() -> None:
+    assert missing() == MISSING, "python tests/support/missing.py writes the list anew"
 
 
 @pytest.mark.parametrize(("module", "name"), DEFINED)
