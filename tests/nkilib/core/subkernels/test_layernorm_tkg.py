@@ -12,6 +12,7 @@ from blockcheck import BF16, FP16, FP32, drawn, per_core
 from kernels import check_close, launch, rejected
 from npref_attn import layernorm_tkg_ref, norm_layout
 
+import nkisim
 from nkilib.core.subkernels.layernorm_tkg import SHARDING_THRESHOLD, layernorm_tkg
 from nkilib.core.utils.allocator import SbufManager
 from nkilib.core.utils.tensor_view import TensorView
@@ -168,6 +169,25 @@ def test_shapes_are_checked(shape: Any, gamma: Any, beta: Any, out: Any, lnc: in
 
     with rejected(words):
         launch(kernel, drawn(shape), drawn(gamma), drawn(beta), lnc=lnc)
+
+
+@pytest.mark.parametrize("heap", [False, True])
+def test_the_language_and_memory_are_checked(heap: bool) -> None:
+    def kernel(x: Any, gamma: Any, beta: Any) -> Any:
+        out = nl.ndarray((128, 12, 4), dtype=x.dtype, buffer=nl.shared_hbm)
+        return layernorm_tkg(x, gamma, out, beta, use_heap_memory=heap)
+
+    with nkisim.strict():
+        got = launch(kernel, *inputs(2, 6, 512), lnc=2)
+    check_close(got, layernorm_tkg_ref(*inputs(2, 6, 512), lnc=2), RTOL, ATOL)
+
+
+def test_input_and_output_move_once() -> None:
+    x, gamma, beta = inputs(2, 6, 512)
+    with nkisim.trace() as trace:
+        launch(from_hbm, x, gamma, beta, lnc=2)
+    assert trace.hbm_read == x.nbytes + 2 * (gamma.nbytes + beta.nbytes)
+    assert trace.hbm_written == x.nbytes
 
 
 def test_runs_agree_bit_by_bit() -> None:

@@ -12,6 +12,7 @@ from blockcheck import BF16, FP16, FP32, drawn, per_core
 from kernels import check_close, launch, rejected
 from npref_attn import norm_layout, rmsnorm_tkg_ref
 
+import nkisim
 from nkilib.core.subkernels.norm_tkg_utils import load_gamma_to_sbuf
 from nkilib.core.subkernels.rmsnorm_tkg import (
     SHARDING_THRESHOLD,
@@ -294,6 +295,26 @@ def test_transposed_layout_has_one_shard() -> None:
 
     with rejected("one shard"):
         launch(kernel, drawn((2, 256)), drawn((1, 256)))
+
+
+@pytest.mark.parametrize("heap", [False, True])
+@pytest.mark.parametrize("tp", [False, True])
+def test_the_language_and_memory_are_checked(tp: bool, heap: bool) -> None:
+    def kernel(x: Any, gamma: Any) -> Any:
+        out = nl.ndarray((128, 20, 4), dtype=x.dtype, buffer=nl.shared_hbm)
+        return rmsnorm_tkg(x, gamma, out, hidden_dim_tp=tp, use_heap_memory=heap)
+
+    with nkisim.strict():
+        got = launch(kernel, *inputs(2, 10, 512), lnc=2)
+    check_close(got, rmsnorm_tkg_ref(*inputs(2, 10, 512), lnc=2, hidden_dim_tp=tp), RTOL, ATOL)
+
+
+def test_input_and_output_move_once() -> None:
+    x, gamma = inputs(2, 10, 512)
+    with nkisim.trace() as trace:
+        launch(from_hbm, x, gamma, lnc=2)
+    assert trace.hbm_read == x.nbytes + 2 * gamma.nbytes
+    assert trace.hbm_written == x.nbytes
 
 
 def test_runs_agree_bit_by_bit() -> None:
