@@ -28,6 +28,8 @@ from .norm_tkg_utils import (
 
 SHARDING_THRESHOLD = 18
 """Most tokens that two cores do not divide."""
+BxS_FULL_TILE_SIZE = 512
+"""Most tokens of :func:`process_rmsnorm_tile`."""
 
 
 def rmsnorm_tkg(
@@ -130,7 +132,9 @@ def process_rmsnorm_tile(
         bxs_tile: which tokens of the caller's these are; without effect on values.
         hidden_actual: divisor of the sum of squares.
     """
-    assert_shape(output_sb_view, tuple(input_sb_view.shape), "output tile", "It is that of the input tile.")
+    shape = tuple(input_sb_view.shape)
+    assert_shape(output_sb_view, shape, "output tile", "It is that of the input tile.")
+    kernel_assert(shape[1] <= BxS_FULL_TILE_SIZE, f"a chunk is at most 512 tokens, it has {shape[1]}")
     rms_norm_spread_with(
         output_sb_view,
         input_sb_view,

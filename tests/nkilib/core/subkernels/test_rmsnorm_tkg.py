@@ -244,17 +244,20 @@ def test_one_chunk_with_the_callers_constants() -> None:
 
     x, gamma = inputs(1, 5, 256)
     check_close(launch(kernel, norm_layout(x[0]), gamma)[0], rmsnorm_tkg_ref(x, gamma, 0.5, 200), RTOL, ATOL)
-    with rejected("output tile"):
-        launch(
-            lambda x: process_rmsnorm_tile(
-                *[TensorView(nl.ndarray((128, t, 2), nl.bfloat16, nl.sbuf)) for t in (4, 4, 5)],
-                None,
-                None,
-                (0, 4),
-                256,
-            ),
-            x,
+
+
+@pytest.mark.parametrize(
+    ("tokens", "out_tokens", "words"), [(4, 5, "output tile"), (513, 513, "at most 512")]
+)
+def test_a_chunk_is_checked(tokens: int, out_tokens: int, words: str) -> None:
+    def kernel(x: Any) -> Any:
+        tile, out = (
+            TensorView(nl.ndarray((128, t, 2), dtype=x.dtype, buffer=nl.sbuf)) for t in (tokens, out_tokens)
         )
+        process_rmsnorm_tile(tile, tile, out, tile, tile, (0, tokens), 256)
+
+    with rejected(words):
+        launch(kernel, inputs(1, 1, 256)[0])
 
 
 @pytest.mark.parametrize(
