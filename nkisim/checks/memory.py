@@ -132,8 +132,8 @@ def _check_known(name: str, what: str, tensor: Tensor, skip: bool) -> None:
         row, byte = np.argwhere(unknown)[0]
         raise fail(
             f"nisa.{name}: {what} is a {tensor!r}, and nothing has written its element "
-            f"[{row}, {byte // tensor.dtype.itemsize}] (partition, element in it) yet; {_allocated(tensor)}"
-            f"{int(unknown.sum()) // tensor.dtype.itemsize} of {tensor.size} are unwritten"
+            f"[{row}, {byte // tensor.dtype.stored}] (partition, element in it) yet; {_allocated(tensor)}"
+            f"{int(unknown.sum()) // tensor.dtype.stored} of {tensor.size} are unwritten"
         )
 
 
@@ -149,7 +149,7 @@ def _check_accumulation(name: str, dst: Any) -> None:
     known = dst.storage.known
     if known is None:
         return
-    foreign = (marks_of(dst, known, False) == OTHERS).reshape(-1, dst.dtype.itemsize).any(axis=1)
+    foreign = (marks_of(dst, known, False) == OTHERS).reshape(-1, dst.dtype.stored).any(axis=1)
     if foreign.any() and dst.read()[foreign.reshape(dst.read().shape)].any():
         raise fail(
             f"nisa.{name}: dst is a {dst!r} that another instruction than a matmul wrote something other "
@@ -172,7 +172,7 @@ def _mark(tensor: Tensor, who: int | Array, skip: bool, chosen: Array | None) ->
         if storage.buffer in OFF_CHIP:
             return
         storage.known = np.full(storage.raw.size, OTHERS, np.uint8)
-    marks = np.empty((tensor.size, tensor.dtype.itemsize), np.uint8)
+    marks = np.empty((tensor.size, tensor.dtype.stored), np.uint8)
     marks[...] = np.asarray(who).reshape(-1, 1)
     if chosen is not None and chosen.size == tensor.size:
         held = marks_of(tensor, storage.known, skip).reshape(marks.shape)

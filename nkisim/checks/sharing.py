@@ -69,7 +69,7 @@ class _Phase:
 
 def marks_size(tensor: Tensor) -> int:
     """Bytes of a tensor."""
-    return tensor.size * tensor.dtype.itemsize
+    return tensor.size * tensor.dtype.stored
 
 
 class Races:

@@ -31,7 +31,7 @@ def static_view(tensor: Tensor, pattern: Pattern, offset: int, dtype: DType) -> 
     Raises SimulationError out of bounds.
     """
     storage = tensor.storage
-    size = dtype.itemsize
+    size = dtype.stored
     if storage.pitch is None:
         strides = [step * size for step, _ in pattern]
         start = tensor.start_byte() + offset * size
@@ -55,7 +55,7 @@ def _on_chip(tensor: Tensor, pattern: Pattern, offset: int, size: int) -> tuple[
     storage = tensor.storage
     pitch = storage.pitch
     assert pitch is not None
-    row = tensor.row_elements() * tensor.dtype.itemsize // size or 1
+    row = tensor.row_elements() * tensor.dtype.stored // size or 1
     start_row, start = divmod(tensor.start_byte() - storage.base, pitch)
     partition, element = divmod(offset, row)
     first = low = high = start + element * size
@@ -162,7 +162,7 @@ class Dynamic:
         """Elements of the access's type from one index to the next."""
         base = self.tensor
         inner: int = prod(base.array.shape[self.axis + 1 :])
-        return inner * base.dtype.itemsize // self.dtype.itemsize
+        return inner * base.dtype.stored // self.dtype.stored
 
     def _scalar_view(self, skip: bool) -> Array | None:
         value = scalar_value(self.scalar)
@@ -179,7 +179,7 @@ class Dynamic:
         """How many indices reach only elements that the tensor has."""
         base = self.tensor
         last = self.offset + sum((count - 1) * max(step, 0) for step, count in self.pattern[1:])
-        size = base.array.size * base.dtype.itemsize // self.dtype.itemsize
+        size = base.array.size * base.dtype.stored // self.dtype.stored
         return max(0, min(base.array.shape[0], (size - 1 - last) // max(self._step(), 1) + 1))
 
     def _rows(self) -> Array:

@@ -16,7 +16,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from .dtypes import Array, DType
+from .dtypes import Array, DType, dtype_of
 from .tensor import Tensor, argument
 
 _PLAIN = (bool, int, float, str, bytes, DType, Tensor, Enum, type, np.generic, np.dtype, ModuleType, Logger)
@@ -50,9 +50,8 @@ class Arguments:
             return value
         if id(value) in self._known:
             return self._known[id(value)][1]
-        array = self._array(value)
-        if array is not None:
-            tensor = argument(array)
+        tensor = self._tensor(value)
+        if tensor is not None:
             self._known[id(value)] = (value, tensor)
             return tensor
         if id(value) not in copies:
@@ -72,25 +71,25 @@ class Arguments:
             object.__setattr__(twin, name, self._wrap(item, copies))
         return twin
 
-    def _array(self, value: Any) -> Array | None:
+    def _tensor(self, value: Any) -> Tensor | None:
         module = type(value).__module__.partition(".")[0]
         if isinstance(value, np.ndarray):
-            return self._numpy(value)
+            return self._argument(value)
         if module == "torch" and hasattr(value, "detach"):
             self.kind = "torch"
-            return self._numpy(_from_torch(value))
+            return self._argument(_from_torch(value))
         if module in {"jax", "jaxlib"} and hasattr(value, "__array__"):
             self.kind = "jax"
-            return self._numpy(np.array(value))
+            return self._argument(np.array(value))
         return None
 
-    def _numpy(self, array: Array) -> Array:
-        narrow = _NARROWED.get(array.dtype)
-        used = array.astype(narrow) if narrow is not None else np.ascontiguousarray(array)
+    def _argument(self, array: Array) -> Tensor:
+        kind = dtype_of(_NARROWED.get(array.dtype, array.dtype))
+        used = np.ascontiguousarray(array, kind.numpy)
         if used is not array and array.flags.writeable:
             before = used.copy()
             self._back.append(lambda: _copy_back(array, used, before))
-        return used
+        return argument(used, dtype=kind)
 
     def finish(self, result: Any) -> Any:
         """Update parameters that could not be shared, and hand the result to the caller in its own kind."""

@@ -29,7 +29,8 @@ class Core:
         index, count: which of how many. grid: the launch grid; ndim is 0 without one.
         processor: the NeuronCore that it is, where several run on one after the other; else its index.
         activation_accumulators, vector_accumulators: float32 ``[128, 1]``, they live across instructions.
-        physical: the memories that addressed tensors share. sites: allocations so far by call site.
+        physical: the memories that addressed tensors share, by buffer and widening (see :mod:`.precision`).
+        sites: allocations so far by call site.
         random: the core's random numbers. busy: inside an instruction that listeners were told of.
         copies: how many it made into HBM.
     """

@@ -8,7 +8,6 @@ reinterpreting views, DMA and packing see what the chip would hold.
 
 from __future__ import annotations
 
-import os
 from functools import cached_property
 from typing import Any
 
@@ -27,29 +26,31 @@ class DType:
 
     Attributes:
         name: as ``nki.language`` spells it.
-        numpy: how it is stored.
+        native: NumPy's type of it. numpy, stored: how an element is stored, and its bytes; another type and
+            number than its own only while :mod:`.precision` widens it.
         kind: float, float8, integer or packed (four values in one element).
         itemsize: bytes of one element.
     """
 
-    __slots__ = ("__dict__", "aliases", "itemsize", "kind", "name", "numpy")
+    __slots__ = ("__dict__", "aliases", "itemsize", "kind", "name", "native", "numpy", "stored")
 
     def __init__(self, name: str, numpy: Any, kind: str, *aliases: str) -> None:
         self.name = name
-        self.numpy: np.dtype[Any] = np.dtype(numpy)
+        self.native: np.dtype[Any] = np.dtype(numpy)
+        self.numpy = self.native
         self.kind = kind
-        self.itemsize = self.numpy.itemsize
+        self.itemsize = self.stored = self.native.itemsize
         self.aliases = frozenset((name, *aliases))
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """How NumPy finds out what this is: ``array.astype(nl.bfloat16)`` works."""
-        return self.numpy
+        return self.native
 
     @property
     def type(self) -> Any:
         """NumPy's class of scalars."""
-        return self.numpy.type
+        return self.native.type
 
     def __repr__(self) -> str:
         return self.name
@@ -72,7 +73,7 @@ class DType:
 
     def __call__(self, value: Any = 0) -> Any:
         """A NumPy scalar of this type, e.g. ``nl.float32(3)``."""
-        return np.asarray(value).astype(self.numpy)[()]
+        return np.asarray(value).astype(self.native)[()]
 
     @cached_property
     def _tables(self) -> tuple[Array, Array]:
@@ -80,10 +81,10 @@ class DType:
 
         The upper half's last bit is made sticky by :func:`_narrow`, which makes the table round correctly.
         """
-        values = np.arange(256, dtype=np.uint8).view(self.numpy).astype(np.float32)
+        values = np.arange(256, dtype=np.uint8).view(self.native).astype(np.float32)
         halves = (np.arange(65536, dtype=np.uint32) << 16).view(np.float32)
         with np.errstate(all="ignore"):
-            codes = halves.astype(self.numpy).view(np.uint8)
+            codes = halves.astype(self.native).view(np.uint8)
         return values, codes
 
     @cached_property
@@ -139,7 +140,7 @@ ALL = (
     float4_e2m1fn_x4,
 )
 _BY_NAME = {alias: dtype for dtype in ALL for alias in dtype.aliases}
-_BY_NUMPY = {dtype.numpy: dtype for dtype in ALL if dtype is not tfloat32}
+_BY_NUMPY = {dtype.native: dtype for dtype in ALL if dtype is not tfloat32}
 
 
 def dtype_of(spec: Any) -> DType:
@@ -155,11 +156,6 @@ def dtype_of(spec: Any) -> DType:
     if found is None:
         raise TypeError(f"{spec!r} is no element type of NKI")
     return found
-
-
-def precise() -> bool:
-    """Whether low-precision types are kept in their own precision (``NKI_PRECISE_FP=0`` turns that off)."""
-    return os.environ.get("NKI_PRECISE_FP", "1") != "0"
 
 
 def up(array: Array, dtype: DType) -> Array:
@@ -183,7 +179,7 @@ def store(into: Array, values: Array, dtype: DType) -> None:
         values = values.astype(np.float32)
     if dtype.kind == FLOAT:
         into[...] = values if values.dtype.kind == "f" else values.astype(np.float32)
-    elif dtype.kind == FLOAT8 and dtype is not float8_e8m0fnu:
+    elif dtype.kind == FLOAT8 and dtype is not float8_e8m0fnu and into.dtype == dtype.native:
         into[...] = _narrow(values, dtype)
     elif dtype.kind == INTEGER and values.dtype.kind == "f" and dtype is not bool_:
         into[...] = _to_integer(values, dtype)
@@ -202,7 +198,7 @@ def _narrow(values: Array, dtype: DType) -> Array:
     index += _LOWER
     index |= bits
     index >>= _HALF
-    return dtype._tables[1].take(index).view(dtype.numpy)
+    return dtype._tables[1].take(index).view(dtype.native)
 
 
 def _to_integer(values: Array, dtype: DType) -> Array:

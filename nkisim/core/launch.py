@@ -19,6 +19,7 @@ from .arguments import Arguments
 from .blas import one_thread
 from .context import Core, state, target_generation
 from .errors import SimulationError, location
+from .precision import precision
 from .scratch import scratch
 from .tensor import Tensor
 from .watch import watched
@@ -142,7 +143,7 @@ def run_on(
     state.shared = {}
     try:
         watch = watched(function, cores) if modes else nullcontext()
-        with one_thread(), np.errstate(all="ignore"), watch:
+        with one_thread(), np.errstate(all="ignore"), precision(), watch:
             results = _run_cores(function, cores, arguments, args, kwargs)
             return arguments.finish(merged(results))
     finally:

@@ -113,11 +113,11 @@ class Storage:
         if self.pitch is None:
             return self.raw.view(self.dtype.numpy)
         return np.ndarray(
-            (self.rows, self.size // self.dtype.itemsize),
+            (self.rows, self.size // self.dtype.stored),
             self.dtype.numpy,
             buffer=self.raw,
             offset=self.base,
-            strides=(self.pitch, self.dtype.itemsize),
+            strides=(self.pitch, self.dtype.stored),
         )
 
 
@@ -132,7 +132,7 @@ class Allocation:
 def off_chip(shape: tuple[int, ...], dtype: DType, buffer: str, name: str) -> Allocation:
     """A zeroed HBM tensor."""
     count = prod(shape)
-    raw = np.zeros(count * dtype.itemsize, np.uint8)
+    raw = np.zeros(count * dtype.stored, np.uint8)
     storage = Storage(raw, None, raw.size, 1, buffer, name, dtype)
     return Allocation(storage, np.ndarray(shape, dtype.numpy, buffer=raw))
 
@@ -151,12 +151,14 @@ def on_chip(
     Raises SimulationError when it has too many partitions, is larger than a partition, or runs past the end.
     """
     capacity = PSUM_BYTES if buffer == PSUM else SBUF_BYTES[generation]
-    rows, row = shape[0], prod(shape[1:]) * dtype.itemsize
+    rows, elements = shape[0], prod(shape[1:])
+    row = elements * dtype.itemsize
     if rows > PARTITIONS or row > capacity:
         raise _too_large(_described(shape, dtype, buffer, name), buffer, rows, row, capacity)
     if address is None:
-        raw = borrow(rows * row)
-        storage = Storage(raw, row, row, rows, buffer, name, dtype)
+        stored = elements * dtype.stored
+        raw = borrow(rows * stored)
+        storage = Storage(raw, stored, stored, rows, buffer, name, dtype)
         storage.fresh = True
         return Allocation(storage, np.ndarray(shape, dtype.numpy, buffer=raw))
     return _addressed(shape, dtype, buffer, name, address, physical, capacity, rows, row)
@@ -197,14 +199,16 @@ def _addressed(
     outside = partition < 0 or start < 0 or partition + rows > PARTITIONS or start + row > capacity
     if outside or (buffer == PSUM and start % PSUM_BANK_BYTES):
         raise _misplaced(_described(shape, dtype, buffer, name), buffer, (partition, start), capacity)
-    if buffer not in physical:
-        physical[buffer] = borrow(PARTITIONS * capacity)
-        physical[buffer].fill(0xFF)
-    base = partition * capacity + start
-    strides = [dtype.itemsize] * len(shape)
+    wide = dtype.stored // dtype.itemsize
+    plane, pitch = f"{buffer} {wide}", capacity * wide
+    if plane not in physical:
+        physical[plane] = borrow(PARTITIONS * pitch)
+        physical[plane].fill(0xFF)
+    base = partition * pitch + start * wide
+    strides = [dtype.stored] * len(shape)
     for axis in range(len(shape) - 2, 0, -1):
         strides[axis] = strides[axis + 1] * shape[axis + 1]
-    strides[0] = capacity
-    raw = physical[buffer]
-    storage = Storage(raw, capacity, row, rows, buffer, name, dtype, base)
+    strides[0] = pitch
+    raw = physical[plane]
+    storage = Storage(raw, pitch, row * wide, rows, buffer, name, dtype, base)
     return Allocation(storage, np.ndarray(shape, dtype.numpy, buffer=raw, offset=base, strides=strides))

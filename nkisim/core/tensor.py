@@ -17,6 +17,7 @@ from .context import state
 from .dtypes import FLOAT, Array, DType, dtype_of, float32, store, up
 from .errors import SimulationError, fail, location
 from .memory import HBM, OFF_CHIP, PSUM, SBUF, SHARED_HBM, Allocation, Storage, off_chip, on_chip
+from .precision import check_bytes, check_packed
 from .regions import Region
 from .registers import Register
 from .unsupported import Unsupported
@@ -107,7 +108,7 @@ class Tensor(Unsupported):
     @property
     def offset(self) -> int:
         """First element of the view, counted from the start of the allocation, partition after partition."""
-        storage, size = self.storage, self.dtype.itemsize
+        storage, size = self.storage, self.dtype.stored
         first = self.start_byte() - storage.base
         if storage.pitch is not None:
             row, byte = divmod(first, storage.pitch)
@@ -117,7 +118,7 @@ class Tensor(Unsupported):
     @property
     def strides(self) -> tuple[int, ...]:
         """Steps of the dimensions in elements of the allocation, as if its partitions followed each other."""
-        storage, size = self.storage, self.dtype.itemsize
+        storage, size = self.storage, self.dtype.stored
         pitch = storage.pitch
         if pitch is None or pitch == storage.size:
             return tuple(stride // size for stride in self.array.strides)
@@ -263,6 +264,8 @@ class Tensor(Unsupported):
         if self.dynamic is not None:
             raise self._not_indexable()
         kind = dtype_of(dtype)
+        if kind is not self.dtype:
+            check_bytes(self.dtype, kind)
         try:
             array = self.array.view(kind.numpy)
         except ValueError as error:
@@ -291,6 +294,8 @@ class Tensor(Unsupported):
     ) -> Tensor:
         """The elements an access pattern names; see :mod:`.access`."""
         kind = self.dtype if dtype is None else dtype_of(dtype)
+        if kind is not self.dtype:
+            check_bytes(self.dtype, kind)
         start = offset if type(offset) is int else scalar_value(offset or 0)
         if self.dynamic is not None:
             raise self._not_indexable()
@@ -441,6 +446,7 @@ def allocate(
     shape: tuple[int, ...], dtype: DType, buffer: str, name: str, address: tuple[int, int] | None
 ) -> Tensor:
     """A new tensor; shared HBM of one name (or one call site) is the same bytes on all cores."""
+    check_packed(dtype)
     if buffer in OFF_CHIP:
         allocation = (
             _shared(shape, dtype, name) if buffer == SHARED_HBM else off_chip(shape, dtype, buffer, name)
@@ -474,9 +480,10 @@ def _shared(shape: tuple[int, ...], dtype: DType, name: str) -> Allocation:
     return Allocation(known.storage, np.ndarray(shape, dtype.numpy, buffer=known.storage.raw))
 
 
-def argument(array: Array, buffer: str = HBM) -> Tensor:
-    """A kernel argument: HBM that shares the caller's memory."""
-    dtype = dtype_of(array.dtype)
+def argument(array: Array, buffer: str = HBM, dtype: DType | None = None) -> Tensor:
+    """A kernel argument: HBM that shares the caller's memory, which holds elements as ``dtype.numpy``."""
+    kind = dtype or dtype_of(array.dtype)
+    check_packed(kind)
     raw = array.reshape(-1).view(np.uint8)
-    storage = Storage(raw, None, raw.size, 1, buffer, "", dtype)
-    return from_storage(Allocation(storage, array), dtype, buffer)
+    storage = Storage(raw, None, raw.size, 1, buffer, "", kind)
+    return from_storage(Allocation(storage, array), kind, buffer)

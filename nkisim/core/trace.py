@@ -202,10 +202,11 @@ class Trace:
         if storage.buffer in OFF_CHIP:
             return
         key = state.running().processor, storage.buffer
+        size = storage.size * storage.dtype.itemsize // storage.dtype.stored
         if address is not None:
-            self._ends[key] = max(self._ends.get(key, 0), address[1] + storage.size)
+            self._ends[key] = max(self._ends.get(key, 0), address[1] + size)
         else:
-            storage.watch = _Lease(self._live, key, storage.size)
+            storage.watch = _Lease(self._live, key, size)
         water = self._live[key] + self._ends.get(key, 0)
         self.high_water[storage.buffer] = max(self.high_water[storage.buffer], water)
 

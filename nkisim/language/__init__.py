@@ -151,14 +151,11 @@ def shared_constant(constant: Any, dtype: Any = None) -> Tensor:
     """
     array = np.load(constant) if isinstance(constant, str) else np.asarray(constant)
     if array.dtype.kind == "V" and array.dtype.itemsize == 2 and array.dtype.names is None:
-        array = array.view(bfloat16.numpy)  # a .npy file does not keep the type's name
-    if dtype is not None:
-        array = array.astype(dtype_of(dtype).numpy)
-    elif array.dtype in (np.float64, np.int64):
+        array = array.view(bfloat16.native)  # a .npy file does not keep the type's name
+    if dtype is None and array.dtype in (np.float64, np.int64):
         array = array.astype(np.float32 if array.dtype == np.float64 else np.int32)
-    made = argument(np.array(array, order="C"), SHARED_HBM)
-    made.dtype = made.dtype if dtype is None else dtype_of(dtype)
-    return made
+    kind = dtype_of(array.dtype if dtype is None else dtype)
+    return argument(np.array(array, kind.numpy, order="C"), SHARED_HBM, kind)
 
 
 def shared_identity_matrix(n: int, dtype: Any = "uint8") -> Tensor:

@@ -9,8 +9,13 @@ from nkisim.core.context import Core, state
 
 @pytest.fixture(autouse=True)
 def core(request):
-    """Core 0 of 1; tests in ``test_launch.py`` and ``test_arguments.py`` launch their own."""
-    if request.module.__name__.rpartition(".")[2] in {"test_launch", "test_arguments", "test_trace"}:
+    """Core 0 of 1; some modules launch their own."""
+    if request.module.__name__.rpartition(".")[2] in {
+        "test_launch",
+        "test_arguments",
+        "test_trace",
+        "test_precision",
+    }:
         yield None
         return
     state.core = Core(0, 1, ())
