@@ -42,7 +42,7 @@ def arguments() -> argparse.Namespace:
     add(
         "--family", nargs="+", default=[], help="families whose names have one of these in them; default: all"
     )
-    add("--sample", type=int, default=4, help="cases of each family")
+    add("--sample", type=int, default=4, help="cases of each family that its tests do not skip")
     add("--seed", nargs="+", default=["0"], help="one sample for each; whole numbers")
     add(
         "--case",
@@ -82,8 +82,11 @@ def search_path(checkout: Path) -> str:
     return os.pathsep.join([*map(str, paths), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
-def environment(options: argparse.Namespace, seed: str, done: list[str], scratch: str) -> dict[str, str]:
-    """What the plugin and the tests read; one BLAS thread, since more are slower on tiles."""
+def environment(options: argparse.Namespace, seed: str, done: dict[str, str], scratch: str) -> dict[str, str]:
+    """What the plugin and the tests read; one BLAS thread, since more are slower on tiles.
+
+    ``done``: outcomes of cases that are not run again.
+    """
     names = ("kernels", "sample", "large", "target", "seconds", "gigabytes", "processes", "case")
     settings = {name: getattr(options, name) for name in names}
     settings |= {"checkout": str(options.checkout), "seed": seed, "done": done, "scratch": scratch}
@@ -109,7 +112,7 @@ def files(options: argparse.Namespace) -> list[str]:
     return [str(file) for file in found if chosen(family(file.name), options.family)]
 
 
-def run(options: argparse.Namespace, seed: str, done: list[str]) -> int:
+def run(options: argparse.Namespace, seed: str, done: dict[str, str]) -> int:
     """Run pytest for one seed; its exit code."""
     command = [sys.executable, "-m", "pytest", "-p", "conformance_plugin", "--test-mode", "simulation", "-q"]
     command += ["-c", str(options.checkout / "test" / "pytest.ini"), "-p", "no:cacheprovider", "--capture=no"]
@@ -167,7 +170,7 @@ def main() -> int:
     file.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
     (options.results / "failures.log").write_text("")
     for seed in options.seed:
-        run(options, seed, [line["case"] for line in kept if line["seed"] == seed])
+        run(options, seed, {line["case"]: line["outcome"] for line in kept if line["seed"] == seed})
     found = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     families = table(found)
     report = text(families, found)

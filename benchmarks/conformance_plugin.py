@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +38,8 @@ GRACE = 20
 """More seconds of CPU time until a case that did not end at its signal is killed."""
 WALL = 6
 """Seconds of wall time for one of CPU time until a case is killed."""
+SPARE = 4
+"""Cases that are at hand for each one that is to run, as tests skip many of their own."""
 DIE_WITH_PARENT = 1
 """``PR_SET_PDEATHSIG`` of prctl(2)."""
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -77,7 +80,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         names = [name for name in named if name in OPTIONS.case or short(name) in OPTIONS.case]
     else:
         large = set() if OPTIONS.large else {name for name, item in named.items() if _marked_large(item)}
-        names = sample(named, large, OPTIONS.sample, OPTIONS.seed)
+        names = sample(named, large, SPARE * OPTIONS.sample, OPTIONS.seed)
     items[:] = [named[name] for name in names if name not in OPTIONS.done]
 
 
@@ -109,23 +112,18 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
     gc.freeze()
     waiting = list(reversed(session.items))
     running: list[Running] = []
-    number = 0
+    taken = Counter(family(case) for case, outcome in OPTIONS.done.items() if outcome != "skipped")
     while waiting or running:
         while waiting and len(running) < OPTIONS.processes:
-            running.append(_start(waiting.pop()))
+            item = waiting.pop()
+            if OPTIONS.case or taken[family(item.nodeid)] < OPTIONS.sample:
+                taken[family(item.nodeid)] += 1
+                running.append(_start(item))
         for case in [case for case in running if _ended(case)]:
             running.remove(case)
-            number += 1
             result = _finish(case)
-            place = f"{number}/{len(session.items)}"
-            print(
-                place,
-                result["outcome"],
-                case.item.nodeid[-100:],
-                result["seconds"],
-                file=sys.stderr,
-                flush=True,
-            )
+            taken[family(case.item.nodeid)] -= result["outcome"] == "skipped"
+            print(result["outcome"], result["seconds"], case.item.nodeid, file=sys.stderr, flush=True)
         time.sleep(0.02)
     return True
 
