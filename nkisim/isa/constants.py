@@ -15,6 +15,11 @@ class dge_mode(Enum):
     hwdge = 2
     none = 3
 
+    @classmethod
+    def of(cls, mode: dge_mode | int | None) -> dge_mode:
+        """The member; kernels in use also pass its number. ValueError for others."""
+        return mode if isinstance(mode, cls) else cls(mode or 0)
+
 
 class engine(Enum):
     """Engines of a NeuronCore; ``unknown`` leaves the choice to the compiler."""

@@ -102,9 +102,9 @@ def _check_copy(dst: Tensor, src: Tensor, rmw: Any, oob_mode: oob, dge_mode: dge
     check_dge("dma_copy", dge_mode, dst, src)
 
 
-def check_dge(name: str, mode: dge, *tensors: Tensor) -> None:
+def check_dge(name: str, mode: dge | int | None, *tensors: Tensor) -> None:
     """Raises SimulationError when descriptors cannot be made in this mode."""
-    if mode is not dge.hwdge:
+    if dge.of(mode) is not dge.hwdge:
         return
     if state.generation < 3:
         raise fail(f"nisa.{name}: dge_mode.hwdge needs gen3 or newer, the target is gen{state.generation}")

@@ -115,7 +115,7 @@ def dma_transpose(
     operand(src, "dma_transpose", "src", (SBUF, *OFF_CHIP))
     operand(dst, "dma_transpose", "dst", (SBUF, *OFF_CHIP))
     order = _order(src, axes)
-    _check_mode(src, dge.unknown if dge_mode is None else dge_mode)
+    _check_mode(src, dge.of(dge_mode))
     values, valid = _gathered(src, oob_mode is oob.skip)
     if values.size != dst.size:
         raise fail(f"nisa.dma_transpose: src is a {src!r}, dst a {dst!r}; they differ in size")

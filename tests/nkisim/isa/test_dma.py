@@ -349,8 +349,9 @@ def test_refused_copies(copy: Any, message: str) -> None:
 
 def test_hwdge_needs_gen3(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(state, "generation", 2)
-    with pytest.raises(SimulationError, match="hwdge needs gen3"):
-        nisa.dma_copy(sbuf((1, 4)), hbm(np.ones(4, np.float32)), dge_mode=nisa.dge_mode.hwdge)
+    for mode in (nisa.dge_mode.hwdge, nisa.dge_mode.hwdge.value):
+        with pytest.raises(SimulationError, match="hwdge needs gen3"):
+            nisa.dma_copy(sbuf((1, 4)), hbm(np.ones(4, np.float32)), dge_mode=mode)
 
 
 # -- dma_compute ----

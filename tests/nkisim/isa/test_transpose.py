@@ -143,6 +143,17 @@ def test_dma_transpose_gathers(mode: nisa.dge_mode) -> None:
     np.testing.assert_array_equal(got(dst), got(table)[index].transpose(2, 1, 0))
 
 
+def test_dma_transpose_knows_modes_by_number() -> None:
+    values = RNG.standard_normal((4, 3)).astype(np.float32)
+    dst, src = sbuf((3, 4)), hbm(values)
+    nisa.dma_transpose(dst, src, dge_mode=nisa.dge_mode.none.value)
+    np.testing.assert_array_equal(got(dst), values.T)
+    with pytest.raises(SimulationError, match=r"dge_mode is dge_mode.swdge"):
+        nisa.dma_transpose(dst, src, dge_mode=nisa.dge_mode.swdge.value)
+    with pytest.raises(SimulationError, match=r"7 is not a valid dge_mode"):
+        nisa.dma_transpose(dst, src, dge_mode=7)
+
+
 def test_dma_transpose_gathers_four_dimensions() -> None:
     index = RNG.integers(0, 9, 32).astype(np.uint32)
     table = hbm(RNG.standard_normal((9, 1, 3, 128)), "bfloat16")
