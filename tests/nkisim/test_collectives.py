@@ -65,3 +65,14 @@ def test_refused(arguments: Any, message: str) -> None:
 def test_groups_do_not_overlap() -> None:
     with pytest.raises(ValueError, match="overlap"):
         ncl.ReplicaGroup([[0, 1], [1, 2]])
+
+
+def test_a_permutation_of_nobody_is_nothing() -> None:
+    src, dst = hbm(X), hbm(np.zeros_like(X))
+    ncl.collective_permute([src], [dst], [])
+    assert (got(dst) == 0).all()
+
+
+def test_what_is_documented_for_a_ring_only() -> None:
+    with pytest.raises(SimulationError, match="collective_permute_implicit_reduce is not simulated"):
+        ncl.collective_permute_implicit_reduce([[hbm(X)]], [[hbm(X)]], [[hbm(X)]], ALONE, nl.add)

@@ -200,3 +200,27 @@ def test_annotations_and_decorators() -> None:
     assert np.array_equal(jit(kernel)(X), 2 * X)
     assert (dt | None) == (None | dt)  # type: ignore[operator]
     assert dt.bfloat16 is nl.bfloat16
+
+
+class Model:
+    """A class whose method is a kernel."""
+
+    factor = 3.0
+
+    @jit
+    def scaled(self, x: Any) -> Any:
+        tile = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.sbuf)
+        nisa.dma_copy(dst=tile, src=x)
+        nisa.tensor_scalar(dst=tile, data=tile, op0=nl.multiply, operand0=self.factor)
+        out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+        nisa.dma_copy(dst=out, src=tile)
+        return out
+
+
+def test_kernels_as_methods_and_their_names() -> None:
+    x = np.ones((2, 3), np.float32)
+    assert Model().scaled(x).tolist() == [[3.0] * 3] * 2
+    assert simulate(Model().scaled)[1](x).tolist() == [[3.0] * 3] * 2
+    assert isinstance(Model.scaled, Kernel)
+    assert repr(Model.scaled[2]) == "<kernel Model.scaled[2]>"
+    assert repr(Model.scaled) == "<kernel Model.scaled>"

@@ -431,3 +431,43 @@ def test_permuted_and_broadcast_views():
     assert np.array_equal(values_of(tensor.permute((0, 2, 1))), values.transpose(0, 2, 1))
     assert np.array_equal(values_of(tensor[:, 0:1].broadcast_to((4, 3, 6))), np.repeat(values[:, 0:1], 3, 1))
     assert tensor.expand_dim(1).shape == (4, 1, 5, 6)
+
+
+def test_what_has_a_dynamic_or_a_wrong_address_is_no_base_of_views():
+    tensor, _ = filled((5, 3))
+    moved = tensor.ap([[3, 1], [1, 3]], scalar_offset=Register(1))
+    broken = tensor.ap([[3, 9], [1, 3]])
+    uses = [
+        lambda view: view.reshape((3, 1)),
+        lambda view: view.view("int32"),
+        lambda view: view.ap([[3, 1]]),
+        lambda view: view[0],
+    ]
+    for use in uses:
+        with pytest.raises(SimulationError, match="has a dynamic address and cannot be indexed or viewed"):
+            use(moved)
+        with pytest.raises(SimulationError, match="runs out of"):
+            use(broken)
+
+
+def test_an_access_pattern_that_goes_back():
+    tensor, values = filled((4, 6))
+    view = tensor.ap([[6, 3], [-2, 3]], offset=6 + 5)
+    assert np.array_equal(values_of(view), values[1:4, 5::-2])
+    with pytest.raises(SimulationError, match="runs out of"):
+        tensor.ap([[6, 3], [-3, 3]], offset=6 + 5).read()
+
+
+def test_an_offset_is_one_element():
+    tensor, _ = filled((5, 3), buffer="hbm")
+    with pytest.raises(
+        SimulationError, match=r"an offset must have one element; sbuf tensor \[2, 1\] int32 has 2"
+    ):
+        tensor.ap([[3, 1], [1, 3]], scalar_offset=index_of([1, 2])).read()
+
+
+def test_where_a_view_of_hbm_starts():
+    tensor, values = filled((3, 4, 5), buffer="hbm")
+    view = tensor[1, 2:4, 3]
+    assert view.offset == 1 * 20 + 2 * 5 + 3
+    assert np.array_equal(loop(values.reshape(-1), view.pattern, view.offset), values_of(view))

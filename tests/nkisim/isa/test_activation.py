@@ -10,10 +10,12 @@ from isatiles import rounded, target
 from tiles import got, hbm, psum, sbuf, tile
 
 from nkisim import isa as nisa
+from nkisim import language
 from nkisim.core import operators as nl
 from nkisim.core.context import state
 from nkisim.core.errors import SimulationError
 from nkisim.isa.constants import reduce_cmd
+from nkisim.kernel import jit
 
 RANDOM = np.random.default_rng(11)
 
@@ -144,3 +146,39 @@ def test_exponential_checks() -> None:
         nisa.exponential(sbuf((4, 4)), sbuf((4, 4)), reduce_cmd=reduce_cmd.reduce, reduce_init=1.0)
     with target(4), pytest.raises(SimulationError, match="not for exponential"):
         nisa.exponential(sbuf((4, 4)), sbuf((4, 4)), reduce_cmd=reduce_cmd.reset)
+
+
+def test_exponential_without_a_sum_leaves_the_sums() -> None:
+    a, sums = values(4, 6), sbuf((4, 1))
+    with target(4):
+        nisa.exponential(sbuf((4, 6)), tile(a), reduce_cmd=reduce_cmd.reset_reduce)
+        nisa.exponential(sbuf((4, 6)), tile(a), 3.0, sums)
+    np.testing.assert_allclose(got(sums)[:, 0], np.exp(a.astype(np.float64)).sum(1), rtol=2e-6)
+
+
+def test_sums_are_each_cores_own() -> None:
+    """Accumulators live in a core, and its first instruction finds them empty."""
+
+    def kernel(x: Any) -> Any:
+        me = language.program_id(0)
+        out = language.ndarray((2, 1), dtype=language.float32, buffer=language.shared_hbm, name="out")
+        tile_ = language.full((1, 4), me + 1.0, dtype=language.float32, buffer=language.sbuf)
+        sums = language.ndarray((1, 1), dtype=language.float32, buffer=language.sbuf)
+        for _ in range(3):
+            nisa.core_barrier(data=out, cores=(0, 1))
+            nisa.activation(
+                dst=tile_,
+                op=nl.copy,
+                data=tile_,
+                reduce_op=nl.add,
+                reduce_cmd=reduce_cmd.reduce,
+                reduce_res=sums,
+            )
+        nisa.dma_copy(dst=out[me : me + 1], src=sums)
+        return out
+
+    before, state.core = state.core, None
+    try:
+        assert jit(kernel)[2](np.zeros(1, np.float32)).tolist() == [[12.0], [24.0]]
+    finally:
+        state.core = before

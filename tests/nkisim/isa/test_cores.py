@@ -234,3 +234,12 @@ def test_error_on_one_core_ends_the_launch() -> None:
 
     with pytest.raises(KeyError, match="mine"):
         jit(kernel)[2](X)
+
+
+def test_barrier_of_two_cores_needs_gen3() -> None:
+    def kernel(x: Any) -> Any:
+        nisa.core_barrier(x, (0, 1))
+        return x
+
+    with pytest.raises(SimulationError, match=r"nisa\.core_barrier needs gen3 or newer, the target is gen2"):
+        jit(kernel, platform_target="trn1")[2](X)

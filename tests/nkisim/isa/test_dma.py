@@ -392,3 +392,33 @@ def test_sum_is_in_float32_from_first_to_last() -> None:
 def test_refused_sums(arguments: Any, message: str) -> None:
     with pytest.raises(SimulationError, match=message):
         nisa.dma_compute(sbuf((1, 4)), *arguments)
+
+
+@pytest.mark.parametrize("row", [-1, 4])
+def test_a_register_out_of_range_is_skipped_on_both_sides(row: int) -> None:
+    values = RNG.standard_normal((4, 3)).astype(np.float32)
+    table, piece = hbm(values), tile(np.zeros((1, 3), np.float32))
+    place = table.ap([[3, 1], [1, 3]], scalar_offset=Register(row))
+    nisa.dma_copy(piece, place, oob_mode=SKIP)
+    nisa.dma_copy(place, piece, oob_mode=SKIP)
+    assert (got(piece) == 0).all()
+    assert np.array_equal(got(table), values)
+
+
+def test_gathered_rows_out_of_range_add_nothing() -> None:
+    values = RNG.standard_normal((3, 4)).astype(np.float32)
+    dst, other = sbuf((2, 4)), np.ones((2, 4), np.float32)
+    nisa.dma_compute(dst, [rows_of(hbm(values), [9, 1]), tile(other)], [1.0, 1.0], nl.add, oob_mode=SKIP)
+    assert np.array_equal(got(dst), [other[0], values[1] + 1])
+
+
+def test_a_gather_from_unwritten_memory_is_poison() -> None:
+    dst = tile(np.zeros((2, 4), np.float32))
+    nisa.dma_copy(dst, rows_of(sbuf((3, 4)), [2, 0]))
+    assert np.isnan(got(dst)).all()
+
+
+def test_hwdge_moves_what_no_index_names() -> None:
+    dst = sbuf((2, 4))
+    nisa.dma_copy(dst, hbm(np.ones((2, 4), np.float32)), dge_mode=nisa.dge_mode.hwdge)
+    assert (got(dst) == 1).all()

@@ -305,3 +305,16 @@ def test_the_error_names_the_kernels_line() -> None:
         SimulationError, match=r"test_elementwise\.py:\d+: nisa\.memset: dst must be a tensor"
     ):
         nisa.memset(3, 0.0)
+
+
+@pytest.mark.parametrize("wrong", [None, "2", np.ones(3), [1, 2]])
+def test_what_is_no_number(wrong: Any) -> None:
+    with pytest.raises(SimulationError, match="operand0 must be a number or a tensor, not"):
+        nisa.tensor_scalar(sbuf((4, 4)), tile(values(4, 4)), nl.add, wrong)
+
+
+def test_registers_as_numbers() -> None:
+    a = values(4, 4)
+    dst = sbuf((4, 4))
+    nisa.tensor_scalar(dst, tile(a), nl.multiply, Register(-3))
+    np.testing.assert_array_equal(got(dst), a * np.float32(-3))

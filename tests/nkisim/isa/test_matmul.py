@@ -416,3 +416,20 @@ def test_transpose_needs_a_fitting_destination() -> None:
     refused(
         "the transpose of .* does not fit dst", moving=eye, is_transpose=True, dst=psum((8, 8), "bfloat16")
     )
+
+
+def test_a_destination_that_runs_out_of_its_bank() -> None:
+    bank = psum((4, 8))
+    with pytest.raises(SimulationError, match="runs out of psum tensor"):
+        nisa.nc_matmul(
+            bank.ap([[8, 4], [1, 9]]), tile(np.ones((2, 4), np.float32)), tile(np.ones((2, 9), np.float32))
+        )
+
+
+def test_wide_products_add_up_on_gen4(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state, "generation", 4)
+    a, b = np.ones((2, 128), np.float32), np.arange(2 * 1024, dtype=np.float32).reshape(2, 1024)
+    dst = psum((128, 1024))
+    for _ in range(2):
+        nisa.nc_matmul(dst, tile(a), tile(b))
+    assert np.array_equal(got(dst), 2 * (a.T.astype(np.float64) @ b))

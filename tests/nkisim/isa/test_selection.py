@@ -287,3 +287,10 @@ def test_sequence_bounds(dtype: str) -> None:
         nisa.sequence_bounds(sbuf((2, 2, 9), dtype), sbuf((2, 9), dtype))
     with pytest.raises(SimulationError, match="segment_ids is a"):
         nisa.sequence_bounds(dst, sbuf((1, 9), "int16"))
+
+
+def test_select_reduce_without_a_maximum_leaves_it() -> None:
+    a, flags, top = values(4, 5), RANDOM.integers(0, 2, (4, 5)).astype(np.uint8), sbuf((4, 1))
+    nisa.select_reduce(sbuf((4, 5)), tile(flags), tile(a), -9.0, None, reduce_cmd.reset_reduce)
+    nisa.select_reduce(sbuf((4, 5)), tile(flags), tile(a + 100), 500.0, top)
+    np.testing.assert_array_equal(got(top)[:, 0], np.where(flags, a, -9.0).max(1))

@@ -232,3 +232,19 @@ def test_vector_engine_in_place() -> None:
     both = tile(values)
     nisa.nc_transpose(both, both, engine=nisa.vector_engine)
     np.testing.assert_array_equal(got(both), values.T)
+
+
+def test_integers_through_the_product_of_gen2(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state, "generation", 2)
+    values = np.arange(-60, 60, dtype=np.int8).reshape(40, 3)
+    dst = psum((3, 40), "int8")
+    nisa.nc_transpose(dst, tile(values))
+    assert np.array_equal(raw(dst), values.T)
+
+
+def test_a_transpose_of_gathered_unwritten_memory_is_poison() -> None:
+    dst = tile(np.zeros((4, 2), np.float32))
+    nisa.dma_transpose(
+        dst, sbuf((3, 4)).ap([[4, 2], [1, 4]], vector_offset=tile(np.array([[2], [0]], np.int32)))
+    )
+    assert np.isnan(got(dst)).all()
