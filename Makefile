@@ -7,6 +7,7 @@
 #   make docs         write docs/rules.md from the rules' own documentation
 #   make bench        measure speed; HITS="CHECKOUT@REVISION …" adds files with a hit (see benchmarks/)
 #   make public-code  migrate public code bases: CODE="NAME=CHECKOUT@REVISION …"
+#   make bench-simulator  the simulator's speed: UPSTREAM=CHECKOUT TRITON_VIZ=CHECKOUT, each if at hand
 #   make conformance  run integration tests of UPSTREAM=CHECKOUT on the simulator; OPTIONS="--seed 1 --family mlp"
 #   make clean        remove everything that the other targets made
 # Another interpreter: make test PYTHON=python3.12
@@ -24,7 +25,7 @@ STAMP := $(VENV)/.made-with-$(notdir $(PYTHON))
 TYPES := build/types
 MEASURED := build/measured
 
-.PHONY: demo test test-slow test-lowest lint docs measured bench public-code conformance clean
+.PHONY: demo test test-slow test-lowest lint docs measured bench public-code bench-simulator conformance clean
 .DEFAULT_GOAL := test
 
 $(STAMP): pyproject.toml constraints-lowest.txt
@@ -71,6 +72,10 @@ bench: measured
 
 public-code: measured
 	@$(MEASURED)/bin/python benchmarks/public_code.py $(CODE)
+
+bench-simulator: measured
+	@$(MEASURED)/bin/python benchmarks/simulator.py $(if $(UPSTREAM),--upstream $(UPSTREAM)) \
+	    $(if $(TRITON_VIZ),--triton-viz $(TRITON_VIZ)) $(OPTIONS)
 
 # Beside the simulator, the checkout's tests import these. Any torch will do; one for CPUs alone is far smaller:
 # TORCH="torch --index-url https://download.pytorch.org/whl/cpu". One that is already there is kept.

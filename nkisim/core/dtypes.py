@@ -14,7 +14,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from .scratch import scratch
+from .scratch import SMALL, scratch
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -162,6 +162,8 @@ def up(array: Array, dtype: DType) -> Array:
     """The values as float32; the array itself when it already is, else one in :mod:`.scratch`."""
     if array.dtype == np.float32:
         return array
+    if array.size < SMALL and dtype.kind is not FLOAT8:
+        return array.astype(np.float32)
     values = scratch.take(array.shape)
     if dtype.kind == FLOAT8 and dtype is not float8_e8m0fnu:
         codes = np.ascontiguousarray(array).view(np.uint8)

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 Array = np.ndarray[Any, np.dtype[Any]]
-_SMALL = 1 << 13
+SMALL = 1 << 13
+"""Elements of arrays below which fresh memory costs no more."""
 _ROOM = 16 << 20
 _ALIGNED = 64
 
@@ -33,7 +34,7 @@ class Scratch:
         count = prod(shape)
         top = self.top
         end = top + 4 * count
-        if top < 0 or count < _SMALL or end > _ROOM:
+        if top < 0 or count < SMALL or end > _ROOM:
             return np.empty(shape, np.float32)
         self.top = -(-end // _ALIGNED) * _ALIGNED
         return np.ndarray(shape, np.float32, self._kept(), top)

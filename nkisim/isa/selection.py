@@ -265,18 +265,20 @@ def nc_find_index8(dst: Any, data: Any, vals: Any, name: Any = None) -> None:
     found = np.empty(wanted.shape, np.uint32)
     for column in range(8):
         found[:, column] = (values == wanted[:, column : column + 1]).argmax(axis=1)
-    for row in np.flatnonzero((np.diff(np.sort(wanted, axis=1), axis=1) == 0).any(axis=1)):
-        _spread_repeats(values[row], wanted[row], found[row])
+    _spread_repeats(values, wanted, found)
     put(dst, found.astype(dst.dtype.numpy), "nc_find_index8")
 
 
 def _spread_repeats(values: Array, wanted: Array, found: Array) -> None:
     """The k-th time a value is wanted takes its k-th occurrence."""
     for column in range(1, 8):
-        earlier = int((wanted[:column] == wanted[column]).sum())
-        places = np.flatnonzero(values == wanted[column])
-        if earlier and earlier < places.size:
-            found[column] = places[earlier]
+        earlier = (wanted[:, :column] == wanted[:, column : column + 1]).sum(axis=1)
+        rows = np.flatnonzero(earlier)
+        if rows.size:
+            occurrence = np.cumsum(values[rows] == wanted[rows, column : column + 1], axis=1)
+            place = (occurrence > earlier[rows, None]).argmax(axis=1)
+            there = occurrence[:, -1] > earlier[rows]
+            found[rows[there], column] = place[there]
 
 
 @instruction

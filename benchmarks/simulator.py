@@ -1,0 +1,192 @@
+"""Speed of nkisim: ``simulator.py [--upstream CHECKOUT] [--triton-viz CHECKOUT] [--seconds N]``.
+
+Prints Markdown tables: kernels of the NKI Library (2.28) beside plain NumPy float32 of the same mathematics,
+triton-viz's NKI interpreter beside nkisim on triton-viz's examples, and what each instruction costs at least.
+Times are CPU seconds, the least of several runs that take turns; both sides have one BLAS thread. A checkout
+is a folder, or ``CLONE@REVISION``. Nothing of it is changed or kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import os
+import platform
+import sys
+import tempfile
+from pathlib import Path
+from types import ModuleType
+
+import corpus
+import numpy as np
+import simulator_floor
+import simulator_kernels
+import simulator_triton_viz
+from threadpoolctl import threadpool_info, threadpool_limits
+from timing import compared, wall
+
+MEAN_TARGET, WORST_TARGET, PEER_TARGET = 1.5, 3.0, 2.0
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--upstream", default="", help="checkout of the NKI Library at its 2.28 release")
+    parser.add_argument("--triton-viz", default="", help="checkout of triton-viz")
+    parser.add_argument("--seconds", type=float, default=3.0, help="for each row, at least")
+    parser.add_argument("--only", default="", help="rows whose name has this text")
+    return parser.parse_args()
+
+
+def laid_out(given: str, folder: Path) -> Path:
+    """The folder of a checkout."""
+    if "@" not in given:
+        return Path(given).resolve()
+    name, repository, revision = corpus.parse_spec(given)
+    return corpus.checkout(repository, revision, folder / name)
+
+
+def table(headings: str, *rows: str) -> None:
+    """Print the beginning of a table."""
+    names = headings.split(" | ")
+    print(f"\n| {headings} |\n|{'---|' * len(names)}", *rows, sep="\n", flush=True)
+
+
+def geometric_mean(ratios: list[float]) -> float:
+    return float(np.exp(np.mean(np.log(ratios))))
+
+
+def verdict(met: bool) -> str:
+    return "met" if met else "**not met**"
+
+
+def provide(checkout: Path) -> None:
+    """Let ``nkilib`` be the checkout's, with the one name of the compiler that it imports."""
+    sys.path.insert(0, str(checkout / "src" / "nkilib_src"))
+    os.environ["NKILIB_LOG_LEVEL"] = "OFF"
+    for name in ("neuronxcc", "neuronxcc.nki"):
+        sys.modules[name] = ModuleType(name)
+        sys.modules[name].__path__ = []
+    sys.modules["neuronxcc.nki.typing"] = importlib.import_module("nkisim.typing")
+
+
+def kernels(seconds: float, only: str) -> None:
+    """Kernels beside NumPy."""
+    table("kernel | cores | nkisim | NumPy float32 | ratio | NumPy, all threads (wall) | largest difference")
+    ratios = []
+    for make in simulator_kernels.cases():
+        case = make()
+        for cores in case.cores if only in case.name else ():
+            ratios.append(_kernel(case, cores, seconds))
+    if not ratios:
+        return
+    mean, worst = geometric_mean(ratios), max(ratios)
+    print(f"\nGeometric mean {mean:.2f} (at most {MEAN_TARGET}: {verdict(mean <= MEAN_TARGET)}); ", end="")
+    print(f"largest {worst:.2f} (at most {WORST_TARGET:g}: {verdict(worst <= WORST_TARGET)}).")
+
+
+def _kernel(case: simulator_kernels.Case, cores: int, seconds: float) -> float:
+    run = case.kernel(cores)
+    with threadpool_limits(1), open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+        difference = _difference(case.result(run()), case.reference())
+        ours, theirs = compared(run, case.reference, seconds)
+    if difference > case.tolerance:
+        sys.exit(f"{case.name}: differs by {difference:.1e} of the largest value, at most {case.tolerance:g}")
+    threads = wall(case.reference)
+    cells = (
+        case.name, str(cores), f"{ours * 1e3:.1f} ms", f"{theirs * 1e3:.1f} ms", f"{ours / theirs:.2f}",
+        f"{threads * 1e3:.1f} ms", f"{difference:.0e}",
+    )  # fmt: skip
+    print(f"| {' | '.join(cells)} |", flush=True)
+    return ours / theirs
+
+
+def _difference(found: simulator_kernels.Array, wanted: simulator_kernels.Array) -> float:
+    """The largest one, relative to the largest value; infinite when something is not finite."""
+    difference = float(np.abs(found - wanted).max() / np.abs(wanted).max())
+    return difference if np.isfinite(difference) else np.inf
+
+
+def examples(checkout: Path, seconds: float, only: str) -> None:
+    """triton-viz's examples on both."""
+    peer = simulator_triton_viz.Peer(checkout)
+    table("example (float32) | nkisim | triton-viz | times faster | largest difference")
+    ratios = []
+    for name, example in simulator_triton_viz.EXAMPLES.items():
+        if only not in name:
+            continue
+        with threadpool_limits(1):
+            ours, theirs, difference = _example(peer, example, seconds)
+        ratios.append(theirs / ours)
+        cells = (f"{ours * 1e3:.2f} ms", f"{theirs * 1e3:.2f} ms", f"{ratios[-1]:.2f}", f"{difference:.0e}")
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+    if not ratios:
+        return
+    mean, least = geometric_mean(ratios), min(ratios)
+    print(f"\nGeometric mean {mean:.2f}, least {least:.2f} (at least {PEER_TARGET:g}: ", end="")
+    print(f"{verdict(least >= PEER_TARGET)}).")
+
+
+def _example(
+    peer: simulator_triton_viz.Peer, example: simulator_triton_viz.Example, seconds: float
+) -> tuple[float, float, float]:
+    file, function, make, results = example
+    given = make()
+    runs = [side(file, function, given) for side in (peer.ours, peer.theirs)]
+    found = []
+    for run in runs:
+        for index in results:
+            given[index][...] = 0
+        run()
+        found.append(np.concatenate([given[index].reshape(-1) for index in results]))
+    difference = _difference(*found)
+    if difference > 1e-5:
+        sys.exit(f"{function}: nkisim and triton-viz differ by {difference:.1e} of the largest value")
+    return (*compared(*runs, seconds), difference)
+
+
+def floors() -> None:
+    """What each instruction costs at least."""
+    table("instruction, [128, 1] or the least it takes | float32 | bfloat16")
+    wide, narrow = simulator_floor.floors("float32"), simulator_floor.floors("bfloat16")
+    for name, cost in wide.items():
+        print(f"| {name} | {cost:.1f} µs | {narrow[name]:.1f} µs |")
+    above = [name for name, cost in wide.items() if cost > simulator_floor.TARGET]
+    met = verdict(not above)
+    print(
+        f"\nAt most {simulator_floor.TARGET:g} µs in float32: {met}, {len(wide) - len(above)} of {len(wide)}."
+    )
+
+
+def machine() -> str:
+    """What the numbers depend on, in one line."""
+    blas = ", ".join(
+        f"{found['internal_api']} {found['version']}"
+        for found in threadpool_info()
+        if found["user_api"] == "blas"
+    )
+    python = platform.python_version()
+    return f"{os.cpu_count()} CPUs, Python {python}, NumPy {np.__version__}, {blas}, one BLAS thread"
+
+
+def main() -> None:
+    options = arguments()
+    import nkisim
+
+    nkisim.install(always=True)
+    print(machine())
+    with tempfile.TemporaryDirectory() as folder:
+        if options.upstream:
+            provide(laid_out(options.upstream, Path(folder)))
+            kernels(options.seconds, options.only)
+        if options.triton_viz:
+            examples(laid_out(options.triton_viz, Path(folder)), options.seconds, options.only)
+    with threadpool_limits(1):
+        floors()
+
+
+if __name__ == "__main__":
+    main()
