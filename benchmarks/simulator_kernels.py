@@ -1,7 +1,7 @@
 """Kernels of a checkout of the NKI Library (2.28), and plain NumPy float32 for the mathematics of each.
 
-The NumPy side is written from the mathematics, vectorised, in place where that saves memory traffic; its
-inputs are float32 already. Inputs of kernels are rounded to their type first, so that both compute the same.
+The NumPy side is written from the mathematics, vectorised, in place where that saves memory traffic. Inputs
+are representable in the kernels' types, so that both compute the same.
 """
 
 from __future__ import annotations
@@ -22,27 +22,35 @@ BF16, F32 = np.dtype(ml_dtypes.bfloat16), np.dtype(np.float32)
 class Case:
     """One kernel at one shape.
 
-    ``kernel`` runs it on a number of cores and gives its result as float32; ``reference`` is NumPy's.
-    ``tolerance`` is the largest difference relative to the largest value.
+    Attributes:
+        cores: to run it on. kernel: runs it on a number of cores, given as float32 by ``result``.
+        given: the kernel's arrays, which ``mathematics`` takes in float32. out: the type of its result.
+        tolerance: the largest difference relative to the largest value.
     """
 
     name: str
     cores: tuple[int, ...]
     kernel: Callable[[int], Callable[[], Any]]
-    reference: Callable[[], Array]
+    given: tuple[Array, ...]
+    mathematics: Callable[..., Array]
+    out: Any = BF16
     tolerance: float = 2e-2
     result: Callable[[Any], Array] = lambda found: np.asarray(found).astype(np.float32)
+
+    def from_float32(self) -> Callable[[], Array]:
+        """NumPy from float32 arrays to a float32 result."""
+        arrays = [array.astype(np.float32) for array in self.given]
+        return lambda: self.mathematics(*arrays)
+
+    def from_same(self) -> Callable[[], Array]:
+        """NumPy in float32 from the kernel's own arrays to a result of the kernel's type."""
+        return lambda: self.mathematics(*[array.astype(np.float32) for array in self.given]).astype(self.out)
 
 
 def random(*shape: int, dtype: Any = BF16, scale: float = 1.0) -> Array:
     """Normal numbers, representable in ``dtype``."""
     generator = np.random.default_rng(len(shape) + sum(shape))
     return (generator.standard_normal(shape, dtype=np.float32) * np.float32(scale)).astype(dtype)
-
-
-def f32(*arrays: Array) -> list[Array]:
-    """The same numbers in float32."""
-    return [array.astype(np.float32) for array in arrays]
 
 
 def named(path: str) -> Any:
@@ -60,12 +68,13 @@ def rms_normalised(x: Array, gamma: Array, epsilon: float = 1e-6) -> Array:
 
 def cumsum(dtype: Any) -> Case:
     kernel, x = named("cumsum.cumsum.cumsum"), random(2048, 8192, dtype=dtype)
-    (plain,) = f32(x)
     return Case(
         f"cumsum 2048×8192 {'fp32' if dtype is F32 else 'bf16'}",
         (1,),
         lambda n: lambda: kernel(x),
-        lambda: np.cumsum(plain, axis=-1),
+        (x,),
+        lambda x: np.cumsum(x, axis=-1),
+        dtype,
         1e-5 if dtype is F32 else 2e-2,
     )
 
@@ -74,17 +83,20 @@ def rope() -> Case:
     kernel, x = named("embeddings.rope.RoPE"), random(128, 1, 8, 2048)
     angles = np.outer(1e4 ** -(np.arange(64) / 64), np.arange(2048))[:, None]
     cos, sin = np.cos(angles).astype(BF16), np.sin(angles).astype(BF16)
-    plain, c, s = f32(x, cos[:, :, None], sin[:, :, None])
 
-    def reference() -> Array:
-        first, second = plain[:64], plain[64:]
-        result = np.empty_like(plain)
+    def reference(x: Array, c: Array, s: Array) -> Array:
+        first, second = x[:64], x[64:]
+        result = np.empty_like(x)
         np.subtract(first * c, second * s, out=result[:64])
         np.add(second * c, first * s, out=result[64:])
         return result
 
     return Case(
-        "RoPE d128 h8 s2048", (1, 2), lambda n: lambda: kernel[n](x, cos, sin, lnc_shard=True), reference
+        "RoPE d128 h8 s2048",
+        (1, 2),
+        lambda n: lambda: kernel[n](x, cos, sin, lnc_shard=True),
+        (x, cos[:, :, None], sin[:, :, None]),
+        reference,
     )
 
 
@@ -92,10 +104,9 @@ def rmsnorm_quant() -> Case:
     kernel, made = named("rmsnorm.rmsnorm_quant.rmsnorm_quant_kernel"), "rmsnorm.rmsnorm_quant."
     options = named(made + "RmsNormQuantKernelArgs")()
     x, gamma = random(2048, 4096), random(1, 4096)
-    plain, scale = f32(x, gamma)
 
-    def reference() -> Array:
-        normal = rms_normalised(plain, scale)
+    def reference(x: Array, gamma: Array) -> Array:
+        normal = rms_normalised(x, gamma)
         largest = np.maximum(normal.max(axis=1), -normal.min(axis=1)) / np.float32(240)
         normal *= (np.float32(1) / np.maximum(largest, np.float32(1e-6)))[:, None]
         return normal
@@ -104,7 +115,9 @@ def rmsnorm_quant() -> Case:
         "rmsnorm_quant row 2048×4096 → fp8",
         (1, 2),
         lambda n: lambda: kernel[n](x, gamma, options),
+        (x, gamma),
         reference,
+        ml_dtypes.float8_e4m3,
         7e-2,
         lambda found: np.asarray(found)[:, :4096].astype(np.float32),
     )
@@ -113,15 +126,15 @@ def rmsnorm_quant() -> Case:
 def output_projection_tkg() -> Case:
     kernel = named("output_projection.output_projection_tkg.output_projection_tkg")
     attention, weight = random(128, 4, 16, 4), random(2048, 8192, scale=2048**-0.5)
-    plain, w = f32(attention, weight)
 
-    def reference() -> Array:
-        return plain.transpose(1, 3, 2, 0).reshape(16, 2048) @ w
+    def reference(x: Array, weight: Array) -> Array:
+        return x.transpose(1, 3, 2, 0).reshape(16, 2048) @ weight
 
     return Case(
         "output_projection_tkg d128 b4 n16 s4 h8192",
         (1, 2),
         lambda n: lambda: kernel[n](attention, weight),
+        (attention, weight),
         reference,
     )
 
@@ -129,12 +142,12 @@ def output_projection_tkg() -> Case:
 def output_projection_cte() -> Case:
     kernel = named("output_projection.output_projection_cte.output_projection_cte")
     attention, weight = random(1, 8, 128, 2048), random(1024, 4096, scale=1024**-0.5)
-    plain, w = f32(attention, weight)
     return Case(
         "output_projection_cte n8 d128 s2048 h4096",
         (2,),
         lambda n: lambda: kernel[n](attention, weight),
-        lambda: (plain.reshape(1024, 2048).T @ w)[None],
+        (attention, weight),
+        lambda x, weight: (x.reshape(1024, 2048).T @ weight)[None],
     )
 
 
@@ -142,7 +155,7 @@ def cross_entropy(rows: int, vocabulary: int, cores: tuple[int, ...]) -> Case:
     kernel, x = named("loss.cross_entropy.cross_entropy_forward"), random(rows, vocabulary, dtype=F32)
     targets = (np.arange(rows, dtype=np.int32) * 7919) % vocabulary
 
-    def reference() -> Array:
+    def reference(x: Array) -> Array:
         largest = x.max(axis=1, keepdims=True)
         shifted = x - largest
         np.exp(shifted, out=shifted)
@@ -153,7 +166,9 @@ def cross_entropy(rows: int, vocabulary: int, cores: tuple[int, ...]) -> Case:
         f"cross_entropy_forward {rows}×{vocabulary} fp32",
         cores,
         lambda n: lambda: kernel[n](x, targets, dtype=np.float32),
+        (x,),
         reference,
+        F32,
         1e-5,
         lambda found: np.stack([np.asarray(each) for each in found]),
     )
@@ -172,18 +187,19 @@ def mlp(batch: int, length: int, hidden: int, inner: int, mode: str) -> Case:
     gate, up = random(hidden, inner, scale=hidden**-0.5), random(hidden, inner + 1, scale=hidden**-0.5)[:, 1:]
     up = np.ascontiguousarray(up)
     down = random(inner, hidden, scale=inner**-0.5)
-    plain, wg, wu, wd = f32(x.reshape(-1, hidden), gate, up, down)
 
-    def reference() -> Array:
-        middle = silu(plain @ wg)
-        middle *= plain @ wu
-        return (middle @ wd).reshape(x.shape)
+    def reference(x: Array, gate: Array, up: Array, down: Array) -> Array:
+        rows = x.reshape(-1, hidden)
+        middle = silu(rows @ gate)
+        middle *= rows @ up
+        return (middle @ down).reshape(x.shape)
 
     name = f"mlp {mode} b{batch} s{length} h{hidden} i{inner}"
     return Case(
         name,
         (2,),
         lambda n: lambda: kernel[n](x, gate, up, down),
+        (x, gate, up, down),
         reference,
         result=lambda found: found[0].astype(np.float32),
     )
@@ -193,13 +209,15 @@ def qkv(batch: int, length: int, hidden: int, inner: int, mode: str) -> Case:
     kernel, norm = named("qkv.qkv.qkv"), named("utils.common_types.NormType").RMS_NORM
     x, weight = random(batch, length, hidden), random(hidden, inner, scale=hidden**-0.5)
     gamma = random(1, hidden)
-    plain, w, scale = f32(x.reshape(-1, hidden), weight, gamma)
     name = f"qkv {mode} + rmsnorm b{batch} s{length} h{hidden} i{inner}"
     return Case(
         name,
         (2,),
         lambda n: lambda: kernel[n](x, weight, fused_norm_type=norm, gamma_norm_weights=gamma),
-        lambda: (rms_normalised(plain, scale) @ w).reshape(batch, length, inner),
+        (x, weight, gamma),
+        lambda x, weight, gamma: (rms_normalised(x.reshape(-1, hidden), gamma) @ weight).reshape(
+            batch, length, inner
+        ),
     )
 
 
@@ -220,7 +238,7 @@ def router_topk() -> Case:
         )  # fmt: skip
         return found[0], found[2]
 
-    def reference() -> Array:
+    def reference(x: Array, w: Array) -> Array:
         logits = x @ w
         chosen = np.argpartition(-logits, k - 1, axis=1)[:, :k]
         values = np.take_along_axis(logits, chosen, axis=1)
@@ -234,7 +252,9 @@ def router_topk() -> Case:
         "router_topk T128 H3072 E128 k4 fp32",
         (1, 2),
         lambda n: lambda: nkisim.simulate(kernel)[n](x, w, into[0], into[1], index, n > 1),
+        (x, w),
         reference,
+        F32,
         1e-5,
         lambda found: np.stack([np.asarray(each) for each in found]),
     )
@@ -244,21 +264,20 @@ def attention(length: int, cores: tuple[int, ...]) -> Case:
     kernel = named("attention.attention_cte.attention_cte")
     q, k, v = random(1, length, 128), random(1, 128, length), random(1, length, 128)
     scale = 128**-0.5
-    plain_q, plain_k, plain_v = f32(q[0], k[0], v[0])
 
-    def reference() -> Array:
-        scores = plain_q @ plain_k
+    def reference(q: Array, k: Array, v: Array) -> Array:
+        scores = q[0] @ k[0]
         scores *= np.float32(scale)
         for row in range(length):
             scores[row, row + 1 :] = -np.inf
         scores -= scores.max(axis=1, keepdims=True)
         np.exp(scores, out=scores)
-        result = scores @ plain_v
+        result = scores @ v[0]
         result /= scores.sum(axis=1, keepdims=True)
         return result[None]
 
     name = f"attention_cte causal s{length} d128"
-    return Case(name, cores, lambda n: lambda: kernel[n](q, k, v, scale=scale), reference)
+    return Case(name, cores, lambda n: lambda: kernel[n](q, k, v, scale=scale), (q, k, v), reference)
 
 
 def cases() -> Iterator[Callable[[], Case]]:

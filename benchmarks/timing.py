@@ -1,25 +1,24 @@
-"""Comparing two ways to compute the same, fairly on a machine that does other things too."""
+"""Comparing ways to compute the same, fairly on a machine that does other things too."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 
-def compared(
-    ours: Callable[[], Any], theirs: Callable[[], Any], seconds: float, rounds: int = 3
-) -> tuple[float, float]:
-    """CPU seconds (of all threads) of a call of each: the least of several, which take turns.
+def compared(calls: Sequence[Callable[[], Any]], seconds: float, rounds: int = 3) -> list[float]:
+    """CPU seconds (of all threads) of each call: the least of several, which take turns.
 
     At least ``rounds`` of each, more while they have taken less than ``seconds`` altogether.
     """
-    ours(), theirs()
-    found: list[tuple[float, float]] = []
+    for call in calls:
+        call()
+    found: list[list[float]] = []
     start = time.perf_counter()
     while len(found) < rounds or (time.perf_counter() - start < seconds and len(found) < 50):
-        found.append((_spent(ours), _spent(theirs)))
-    return min(mine for mine, _ in found), min(other for _, other in found)
+        found.append([_spent(call) for call in calls])
+    return [min(times) for times in zip(*found, strict=True)]
 
 
 def _spent(call: Callable[[], Any]) -> float:

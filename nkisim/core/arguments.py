@@ -17,6 +17,7 @@ import ml_dtypes
 import numpy as np
 
 from .dtypes import Array, DType, dtype_of
+from .memory import Storage
 from .tensor import Tensor, argument
 
 _PLAIN = (bool, int, float, str, bytes, DType, Tensor, Enum, type, np.generic, np.dtype, ModuleType, Logger)
@@ -34,6 +35,7 @@ class Arguments:
         self.kind = "numpy"
         self._known: dict[int, tuple[Any, Tensor]] = {}
         self._back: list[Callable[[], None]] = []
+        self._handed: list[Storage] = []
 
     def wrap(self, value: Any) -> Any:
         """The value as a kernel sees it."""
@@ -99,12 +101,24 @@ class Arguments:
 
     def _unwrap(self, value: Any) -> Any:
         if isinstance(value, Tensor):
-            return self._owned(np.array(value.read_raw() if value.partitioned else value.array))
+            array = value.read_raw() if value.partitioned else value.array
+            return self._owned(array if self._hand_over(value) else np.array(array))
         if isinstance(value, list | tuple):
             return _rebuilt(value, [self._unwrap(item) for item in value])
         if isinstance(value, dict):
             return {key: self._unwrap(item) for key, item in value.items()}
         return value
+
+    def _hand_over(self, tensor: Tensor) -> bool:
+        """Whether the caller may have the tensor's own memory: HBM of this launch, all of it, once."""
+        storage = tensor.storage
+        whole = storage.pitch is None and tensor.dynamic is None and tensor.array.flags.c_contiguous
+        if not whole or tensor.array.nbytes != storage.raw.nbytes or storage.raw.base is not None:
+            return False
+        if any(storage is given for given in self._handed):
+            return False
+        self._handed.append(storage)
+        return True
 
     def _owned(self, array: Array) -> Any:
         if self.kind == "torch":

@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from .dtypes import Array
-
 GENERATIONS = {
     "trn1": 2,
     "inf2": 2,
@@ -42,7 +40,7 @@ class Core:
         self.grid = grid
         self.activation_accumulators = np.zeros((128, 1), np.float32)
         self.vector_accumulators = np.zeros((128, 1), np.float32)
-        self.physical: dict[str, Array] = {}
+        self.physical: dict[str, Any] = {}
         self.sites: dict[Any, int] = {}
         self.random = np.random.default_rng(index)
         self.busy = False

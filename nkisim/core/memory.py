@@ -28,6 +28,9 @@ PSUM_BYTES = PSUM_BANK_BYTES * PSUM_BANKS
 SBUF_BYTES = {2: 192 << 10, 3: 224 << 10, 4: 256 << 10}
 """Bytes of one SBUF partition by generation (2: trn1, 3: trn2, 4: trn3), from NKI's architecture guides."""
 
+_CHUNK = 16384
+"""Bytes of a partition that are filled together."""
+
 
 class Storage:
     """One allocation.
@@ -121,6 +124,28 @@ class Storage:
         )
 
 
+class Physical:
+    """A core's one SBUF or PSUM. Bytes that no tensor has reached yet are not even filled."""
+
+    __slots__ = ("_capacity", "_closed", "_raw")
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._raw = borrow(PARTITIONS * capacity)
+        self._closed = bytearray(b"\1") * -(-capacity // _CHUNK)
+
+    def opened(self, start: int, end: int) -> Array:
+        """All bytes; those from ``start`` to ``end`` of every partition may be used from now on."""
+        first, last = start // _CHUNK, -(-end // _CHUNK)
+        chunk = self._closed.find(1, first, last)
+        while chunk >= 0:
+            columns = slice(chunk * _CHUNK, (chunk + 1) * _CHUNK)
+            self._raw.reshape(PARTITIONS, self._capacity)[:, columns] = 0xFF
+            self._closed[chunk] = 0
+            chunk = self._closed.find(1, chunk + 1, last)
+        return self._raw
+
+
 @dataclass(slots=True)
 class Allocation:
     """What :func:`allocate` gives: a storage and the array that shows it in the asked shape."""
@@ -143,7 +168,7 @@ def on_chip(
     buffer: str,
     name: str,
     address: tuple[int, int] | None,
-    physical: dict[str, Array],
+    physical: dict[str, Physical],
     generation: int,
 ) -> Allocation:
     """An SBUF or PSUM tensor; ``physical`` holds the core's memories that addressed tensors share.
@@ -190,7 +215,7 @@ def _addressed(
     buffer: str,
     name: str,
     address: tuple[int, int],
-    physical: dict[str, Array],
+    physical: dict[str, Physical],
     capacity: int,
     rows: int,
     row: int,
@@ -202,13 +227,12 @@ def _addressed(
     wide = dtype.stored // dtype.itemsize
     plane, pitch = f"{buffer} {wide}", capacity * wide
     if plane not in physical:
-        physical[plane] = borrow(PARTITIONS * pitch)
-        physical[plane].fill(0xFF)
+        physical[plane] = Physical(pitch)
     base = partition * pitch + start * wide
     strides = [dtype.stored] * len(shape)
     for axis in range(len(shape) - 2, 0, -1):
         strides[axis] = strides[axis + 1] * shape[axis + 1]
     strides[0] = pitch
-    raw = physical[plane]
+    raw = physical[plane].opened(start * wide, (start + row) * wide)
     storage = Storage(raw, pitch, row * wide, rows, buffer, name, dtype, base)
     return Allocation(storage, np.ndarray(shape, dtype.numpy, buffer=raw, offset=base, strides=strides))

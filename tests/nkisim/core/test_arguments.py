@@ -167,6 +167,19 @@ def test_results_keep_their_containers():
     assert result["b"].right == 7
 
 
+def test_a_tensor_that_is_returned_twice_gives_two_arrays():
+    def kernel():
+        made = Tensor((2, 3), "float32", "shared_hbm")
+        made.write(np.ones((2, 3), np.float32))
+        return made, made.reshape((3, 2)), made[0:1]
+
+    first, second, part = run(kernel, (), [], {})
+    first[...] = 5
+    assert second.shape == (3, 2)
+    assert (second == 1).all()
+    assert (part == 1).all()
+
+
 def test_results_are_the_callers_own():
     array = np.zeros(2, np.float32)
     result = run(lambda t: t, (), [array], {})
