@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from isacases import ANY, Case, sources
+from isacases import ANY, DMA, Case, sources
 from isatable import CASES
 from isatiles import target
 from isaviews import place
@@ -76,6 +76,19 @@ def test_more_partitions(case: Case, operand: str) -> None:
 def test_fewer_partitions(case: Case, operand: str) -> None:
     if case.shape(operand)[0] > 1 and operand not in case.shorter:
         assert f"nisa.{case.name}: " in refused(case, {operand: other(case, operand, -1, 0)})
+
+
+@pytest.mark.parametrize(("case", "operand"), OPERANDS)
+def test_equal_elements_in_other_partitions(case: Case, operand: str) -> None:
+    """Operands match by partitions and elements in each; only DMA counts elements alone."""
+    rows, columns = case.shape(operand)
+    free = case.allowed(operand) == DMA or operand in (*case.wider, *case.taller)
+    if columns % 2 == 0 and rows <= 64 and not free:
+        made = Tensor((2 * rows, columns // 2), case.kind(operand), buffer=case.allowed(operand)[0])
+        made.write(
+            np.ones(made.size * made.dtype.itemsize, np.uint8).view(made.dtype.numpy).reshape(made.shape)
+        )
+        assert f"nisa.{case.name}: " in refused(case, {operand: made})
 
 
 @pytest.mark.parametrize(("case", "operand"), OPERANDS)
