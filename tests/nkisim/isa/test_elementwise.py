@@ -188,6 +188,10 @@ def test_scalar_tensor_tensor_checks() -> None:
         nisa.scalar_tensor_tensor(sbuf((4, 4)), psum((4, 4)), nl.add, 1.0, nl.add, psum((4, 4)))
     with pytest.raises(SimulationError, match=r"op0 is nl\.bitwise_or"):
         nisa.scalar_tensor_tensor(sbuf((4, 4)), sbuf((4, 4)), nl.bitwise_or, 1, nl.add, sbuf((4, 4)))
+    with pytest.raises(SimulationError, match=r"op1 is nl\.bitwise_or; it must be an arithmetic operator"):
+        nisa.scalar_tensor_tensor(sbuf((4, 4)), sbuf((4, 4)), nl.add, 1, nl.bitwise_or, sbuf((4, 4)))
+    with pytest.raises(SimulationError, match=r"op1 is nl\.abs; it must take 2 operands"):
+        nisa.scalar_tensor_tensor(sbuf((4, 4)), sbuf((4, 4)), nl.add, 1, nl.abs, sbuf((4, 4)))
     with pytest.raises(SimulationError, match="operand1 must be a tensor"):
         nisa.scalar_tensor_tensor(sbuf((4, 4)), sbuf((4, 4)), nl.add, 1, nl.add, 2.0)
 
