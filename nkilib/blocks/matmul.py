@@ -17,7 +17,7 @@ from ..core.utils.allocator import SbufManager, sizeinbytes
 from ..core.utils.kernel_helpers import div_ceil
 from ..core.utils.tensor_view import TensorView
 from .memory import PARTITIONS, PSUM_BANK_BYTES, PSUM_COLUMNS, psum_tile, scratch
-from .tiles import as_tile, as_view
+from .tiles import as_tile, as_view, load_rows, tiles_of
 
 
 def contract(
@@ -97,6 +97,51 @@ def transpose(dst: Any, src: Any, scale: Any = None, shift: Any = None) -> None:
         _transpose_group(into, rows, first, count, PARTITIONS, scale, shift)
     if columns > whole * PARTITIONS:
         _transpose_group(into, rows, whole, 1, columns - whole * PARTITIONS, scale, shift)
+
+
+def transpose_tiles(dst: Any, src: Any, rows: int) -> None:
+    """``dst[f, 128 i + p] = src[p, i, f]``: rows in tiles (:func:`.tiles.load_rows`) become columns.
+
+    Args:
+        dst: SBUF ``[F, rows]``, any dtype.
+        src: SBUF ``[128, ⌈rows/128⌉, F ≤ 128]``, 16 or 32 bit.
+
+    As many tiles as a PSUM bank holds are evacuated by one instruction.
+    """
+    into, tiles = as_view(dst), as_view(src)
+    width = tiles.shape[2]
+    group = PSUM_BANK_BYTES // sizeinbytes(tiles.dtype) // PARTITIONS * PARTITIONS
+    for first in range(0, rows, group):
+        end = min(rows, first + group)
+        flipped = psum_tile((width, end - first), tiles.dtype)
+        for start in range(first, end, PARTITIONS):
+            count = min(PARTITIONS, end - start)
+            block = tiles.slice(0, 0, count).select(1, start // PARTITIONS).get_view()
+            column = start - first
+            nisa.nc_transpose(dst=flipped[:, column : column + count], data=block, engine=nisa.tensor_engine)
+        nisa.tensor_copy(dst=into.slice(1, first, end).get_view(), src=flipped)
+
+
+_STAGED_ROWS = 2048
+"""Rows that :func:`load_transposed` holds at a time."""
+
+
+def load_transposed(dst: Any, src: Any, sbm: SbufManager) -> None:
+    """``dst[f, n] = src[n, f]``: rows of HBM become columns, a few tiles at a time.
+
+    Args:
+        dst: SBUF ``[F, N]``, 16 or 32 bit; the load converts to its dtype.
+        src: HBM ``[N, F ≤ 128]``.
+    """
+    into, source = as_view(dst), as_view(src)
+    length, width = source.shape[0], source.shape[1]
+    for start in range(0, length, _STAGED_ROWS):
+        end = min(length, start + _STAGED_ROWS)
+        work = scratch(sbm, name="load_transposed")
+        rows = work.tile((PARTITIONS, tiles_of(end - start), width), into.dtype)
+        load_rows(rows, source.slice(0, start, end))
+        transpose_tiles(into.slice(1, start, end), rows, end - start)
+        work.close()
 
 
 def _transpose_group(

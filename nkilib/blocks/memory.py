@@ -5,6 +5,7 @@ from typing import Any
 import nki.language as nl
 
 from ..core.utils.allocator import SbufManager, create_auto_alloc_manager
+from ..core.utils.logging import LogLevel, get_logger
 
 PARTITIONS = 128
 """Partitions of SBUF and PSUM; most rows of a tile, most rows and columns of a stationary matmul operand."""
@@ -39,9 +40,9 @@ class Scratch(nl.NKIObject):
 
 
 def manager(sbm: SbufManager | None = None) -> SbufManager:
-    """The caller's manager, or one that leaves addresses to the compiler."""
+    """The caller's manager, or one that leaves addresses to the compiler and reports only problems."""
     if sbm is None:
-        return create_auto_alloc_manager()
+        return create_auto_alloc_manager(get_logger("SBM", LogLevel.WARN))
     return sbm
 
 
@@ -53,9 +54,10 @@ def scratch(sbm: SbufManager, on_heap: bool = False, name: str = "") -> Scratch:
 
 
 def psum_tile(shape: tuple[int, ...], dtype: Any = nl.float32, bank: int | None = None) -> nl.ndarray:
-    """A PSUM tile ``[partitions ≤ 128, …]`` of at most 2048 bytes a partition (512 float32).
+    """A PSUM tile ``[partitions ≤ 128, …]``, usually of at most 2048 bytes a partition (512 float32): a bank.
 
     The first matmul into an element overwrites it, later ones add to it: take a new tile for each sum.
+    A matmul stays within one bank; Vector and Scalar Engine also take a tile of several banks at once.
     At most 8 banks are alive at a time. ``bank`` fixes the bank, 0 to 7; without it the compiler places it.
     """
     if bank is None:

@@ -32,6 +32,18 @@ def as_tile(tensor: Any) -> nl.ndarray:
     return tensor
 
 
+def from_runtime_start(view: TensorView, dim: int, start: nl.ndarray) -> TensorView:
+    """The view moved on by ``start`` elements of dimension ``dim`` of its whole tensor, when the access runs.
+
+    Args:
+        start: one int32 in SBUF, ``[1, 1]``. Cut what is read out of the view first.
+    """
+    moved = view.slice(0, 0, view.shape[0])
+    moved.scalar_offset = start
+    moved.indirect_dim = dim
+    return moved
+
+
 def tiles_of(rows: int) -> int:
     """Tiles of 128 rows, the ragged one included."""
     return div_ceil(rows, PARTITIONS)
