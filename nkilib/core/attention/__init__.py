@@ -1,0 +1,1 @@
+"""Attention kernels; import each from the module named after it."""
