@@ -9,6 +9,7 @@
 #   make public-code  migrate public code bases: CODE="NAME=CHECKOUT@REVISION …"
 #   make bench-simulator  the simulator's speed: UPSTREAM=CHECKOUT TRITON_VIZ=CHECKOUT, each if at hand
 #   make conformance  run integration tests of UPSTREAM=CHECKOUT on the simulator; OPTIONS="--seed 1 --family mlp"
+#   make beta1-examples  run the legacy language's documented examples of DOCS=CHECKOUT on the simulator
 #   make clean        remove everything that the other targets made
 # Another interpreter: make test PYTHON=python3.12
 
@@ -25,7 +26,8 @@ STAMP := $(VENV)/.made-with-$(notdir $(PYTHON))
 TYPES := build/types
 MEASURED := build/measured
 
-.PHONY: demo test test-slow test-lowest lint docs measured bench public-code bench-simulator conformance clean
+.PHONY: demo test test-slow test-lowest lint docs measured bench public-code bench-simulator conformance \
+    beta1-examples clean
 .DEFAULT_GOAL := test
 
 $(STAMP): pyproject.toml constraints-lowest.txt
@@ -85,6 +87,9 @@ conformance: measured
 	@$(MEASURED)/bin/python -m pip install -qq --disable-pip-version-check $(PIP_OPTIONS) scipy attrs \
 	    filelock allpairspy pytest-html pytest-metadata pytest-xdist
 	@$(MEASURED)/bin/python benchmarks/conformance.py $(UPSTREAM) $(OPTIONS)
+
+beta1-examples: measured
+	@$(MEASURED)/bin/python benchmarks/beta1_examples.py $(DOCS) $(OPTIONS)
 
 clean:
 	@rm -rf .venv .venv-lowest build dist nkimigrate.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

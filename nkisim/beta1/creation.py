@@ -12,7 +12,7 @@ from .. import language as newer
 from ..core import dtypes
 from ..core.context import state
 from ..core.dtypes import dtype_of
-from ..core.memory import OFF_CHIP, SBUF
+from ..core.memory import OFF_CHIP, PSUM, SBUF
 from ..core.tensor import Tensor
 from .compute import new_tile
 from .memory import holding
@@ -26,7 +26,10 @@ def ndarray(
 ) -> Tile:
     """A new, unwritten tensor; on chip its first dimension, or that in ``nl.par_dim``, is the partition."""
     dims = (shape,) if isinstance(shape, int) else tuple(shape)
-    return new_tile(dims, dtype_of(dtype), SBUF if buffer is None else buffer, name)
+    made = new_tile(dims, dtype_of(dtype), SBUF if buffer is None else buffer, name)
+    if made.buffer == PSUM:  # += has to know what was written
+        made.tensor.storage.written = np.zeros(made.tensor.storage.raw.size, np.bool_)
+    return made
 
 
 def full(

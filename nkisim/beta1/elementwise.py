@@ -14,10 +14,9 @@ from ..core.memory import OFF_CHIP, PSUM
 from ..core.operators import Operator
 from ..core.tensor import Tensor
 from . import operators
-from .compute import as_type, computed, domain_of, in_sbuf, part
+from .compute import as_type, computed, domain_of, in_sbuf
 from .dtypes import promoted, result_type, type_of
 from .index import Index, as_index
-from .masks import region_of
 from .tile import Operand, Tile, assign
 
 
@@ -75,12 +74,12 @@ class Remainder(Binary):
         return super().__call__(x, y, dtype=dtype, mask=mask)
 
 
-def tile_operand(value: Any, name: str, what: str) -> Operand:
+def tile_operand(value: Any, name: str, what: str, where: str = "nl") -> Operand:
     """A tile in SBUF or PSUM. Raises SimulationError otherwise."""
     if not isinstance(value, Operand):
-        raise fail(f"nl.{name}: {what} must be a tile, it is a {type(value).__name__}")
+        raise fail(f"{where}.{name}: {what} must be a tile, it is a {type(value).__name__}")
     if value.buffer in OFF_CHIP:
-        raise fail(f"nl.{name}: {what} is a {value!r}; it must be in sbuf or psum: nl.load it first")
+        raise fail(f"{where}.{name}: {what} is a {value!r}; it must be in sbuf or psum: nl.load it first")
     return value
 
 
@@ -202,7 +201,10 @@ def _in_place(function: Function) -> Any:
         if function.operator is tokens.add and self.buffer == PSUM and getattr(other, "product", False):
             _accumulate(self, other)
         else:
-            assign(self, function(self, other, dtype=self.dtype))
+            result = function(self, other, dtype=self.dtype)
+            if result.region is None and getattr(other, "shape", None) == self.shape:
+                result.region = getattr(other, "region", None)  # lanes without a result stay
+            assign(self, result)
         self.updated = True
         return self
 
@@ -210,17 +212,20 @@ def _in_place(function: Function) -> Any:
 
 
 def _accumulate(into: Operand, product: Tile) -> None:
-    """TensorE adds what it multiplies to PSUM as it writes: no instruction of its own."""
+    """TensorE adds what it multiplies to PSUM as it writes: no instruction of its own.
+
+    Where nothing has been written yet the product is the first of its accumulation group.
+    """
     region = product.region
     if region is not None and region.empty:
         return
-    if region is None or region.lanes is None:
-        held, found = into.part(region), product.part(region)
-        held.write(held.read() + found.read().reshape(held.array.shape))
-        return
-    total = part(into, None)
-    summed = Tile(total.like(total.array + part(product, None).array))
-    into.put(summed.tensor, region_of(region.lanes, into.shape))
+    held, found = into.part(region), product.part(region)
+    first = ~held.written_flags() if held.storage.written is not None else None
+    values = found.read().reshape(held.array.shape)
+    total = held.read() + values
+    if first is not None and first.any():
+        total = np.where(first, values, total)
+    held.write(total)
 
 
 def _attach() -> None:

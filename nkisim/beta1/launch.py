@@ -21,6 +21,7 @@ from ..core.errors import fail
 from ..core.launch import run_on
 from ..core.tensor import Tensor
 from ..kernel import Kernel
+from .source import with_bitwise_masks
 from .tile import Operand, Tile
 
 MODES = ("auto", "trace", "torchxla", "jax", "baremetal", "benchmark", "simulation", "profile")
@@ -91,6 +92,10 @@ class LegacyKernel(Kernel):
 
     dimensions: tuple[Dimension, ...] = ()
 
+    @functools.cached_property
+    def _body(self) -> Callable[..., Any]:
+        return with_bitwise_masks(self.function)
+
     def _again(self, dimensions: tuple[Dimension, ...]) -> LegacyKernel:
         made = type(self)(self.function, tuple(each.size for each in dimensions), self.platform, self.options)
         made.dimensions = dimensions
@@ -107,8 +112,8 @@ class LegacyKernel(Kernel):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if state.core is not None:
-            return self.function(*args, **kwargs)
-        kernel = functools.partial(_in_tiles, self.function)
+            return self._body(*args, **kwargs)
+        kernel = functools.partial(_in_tiles, self._body)
         # Modes check newer kernels: the language of this release is not theirs.
         return run_on(self._programs(), kernel, args, kwargs, self.platform, modes=False)
 
@@ -130,7 +135,7 @@ class LegacyKernel(Kernel):
         if instance is None:
             return self
         bound = self._again(self.dimensions)
-        bound.function = functools.partial(self.function, instance)
+        bound.function = functools.partial(self._body, instance)
         return bound
 
 

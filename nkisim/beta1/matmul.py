@@ -41,10 +41,8 @@ def nc_matmul(
     Limits are those of :func:`nkisim.isa.nc_matmul`. ``mask`` bounds K, or with three axes K, M and N; masks
     in a subscript of an operand bound that operand's axes.
     """
-    left, right = (
-        tile_operand(stationary, "nc_matmul", "stationary"),
-        tile_operand(moving, "nc_matmul", "moving"),
-    )
+    left = tile_operand(stationary, "nc_matmul", "stationary", "nisa")
+    right = tile_operand(moving, "nc_matmul", "moving", "nisa")
     options = {"is_transpose": is_transpose, "tile_position": tile_position, "tile_size": tile_size}
     if perf_mode is not None:
         name = getattr(perf_mode, "name", perf_mode)
@@ -164,7 +162,7 @@ def nc_transpose(
     data: Any, *, mask: Any = None, dtype: Any = None, engine: Any = isa.unknown_engine, **kwargs: Any
 ) -> Tile:
     """The transpose of a tile, whose free dimensions count as one; another ``dtype`` takes one more copy."""
-    return transposed(tile_operand(data, "nc_transpose", "data"), dtype, mask, engine)
+    return transposed(tile_operand(data, "nc_transpose", "data", "nisa"), dtype, mask, engine)
 
 
 def transpose(x: Any, *, dtype: Any = None, mask: Any = None, **kwargs: Any) -> Tile:

@@ -158,6 +158,10 @@ def modulo(base: tuple[int, ...], tiles: tuple[tuple[int, ...], ...]) -> Place:
 
 
 def _number(block: tuple[int, ...], extents: tuple[int, ...]) -> int:
+    if not block:
+        return 0
+    if len(extents) != len(block):
+        raise fail(f"mod_alloc: {extents} must count the tiles of {len(block)} block dimensions")
     total = 0
     for index, extent in zip(block, extents, strict=True):
         total = total * extent + index % extent

@@ -7,11 +7,10 @@ from typing import Any
 from ... import isa
 from ...core.dtypes import dtype_of
 from ..dtypes import result_type
-from ..elementwise import tile_operand
 from ..operators import in_integers
 from ..reduction import reduced
 from ..tile import Operand, Tile
-from .issue import issue, maybe_token, token
+from .issue import chip_operand, issue, maybe_token, token
 
 _UNKNOWN = isa.unknown_engine
 
@@ -105,7 +104,7 @@ def tensor_tensor(
     **kwargs: Any,
 ) -> Tile:
     """``data1 op data2``; without ``dtype`` the result has the promoted type."""
-    sides = tile_operand(data1, "tensor_tensor", "data1"), tile_operand(data2, "tensor_tensor", "data2")
+    sides = chip_operand(data1, "tensor_tensor", "data1"), chip_operand(data2, "tensor_tensor", "data2")
     kind = result_type(dtype, *sides)
     function = token(op, "tensor_tensor")
     if sides[0].dtype is sides[1].dtype is kind:
@@ -148,7 +147,7 @@ def tensor_reduce(
     **kwargs: Any,
 ) -> Tile:
     """``op`` over free axes of the tile, numbered as the tile's."""
-    source = tile_operand(data, "tensor_reduce", "data")
+    source = chip_operand(data, "tensor_reduce", "data")
     kind = dtype_of(dtype or source.dtype)
     function = token(op, "tensor_reduce")
     return reduced("nisa.tensor_reduce", function, source, axis, kind, mask, negate=negate, keepdims=keepdims)

@@ -12,10 +12,9 @@ from ...core.dtypes import dtype_of, uint8, uint16, uint32
 from ...core.errors import fail
 from ...core.tensor import Tensor
 from ..compute import active, new_tile
-from ..elementwise import tile_operand
 from ..memory import holding
 from ..tile import Operand, Tile
-from .issue import Landing, issue
+from .issue import Landing, chip_operand, issue
 
 _UNKNOWN = isa.unknown_engine
 
@@ -38,7 +37,7 @@ def tensor_copy_dynamic_dst(
     *, dst: Any, src: Any, mask: Any = None, dtype: Any = None, engine: Any = _UNKNOWN, **kwargs: Any
 ) -> None:
     """Copy to an access whose index comes from a tile."""
-    target, source = tile_operand(dst, "tensor_copy", "dst"), tile_operand(src, "tensor_copy", "src")
+    target, source = chip_operand(dst, "tensor_copy", "dst"), chip_operand(src, "tensor_copy", "src")
     region = active(mask, target.shape, (target, source))
     if region is None or not region.empty:
         landing = Landing(target, region)
@@ -57,8 +56,8 @@ def tensor_copy_predicated(
     **kwargs: Any,
 ) -> None:
     """Copy src, a tile or a number, to dst where predicate is not 0 (is 0, with ``reverse_pred``)."""
-    target, test = tile_operand(dst, "tensor_copy_predicated", "dst"), predicate
-    tile_operand(test, "tensor_copy_predicated", "predicate")
+    target, test = chip_operand(dst, "tensor_copy_predicated", "dst"), predicate
+    chip_operand(test, "tensor_copy_predicated", "predicate")
     region = active(mask, target.shape, (target, test, src))
     if region is not None and region.empty:
         return
@@ -93,7 +92,7 @@ def memset(
 
 def dropout(data: Any, prob: Any, *, mask: Any = None, dtype: Any = None, **kwargs: Any) -> Tile:
     """data with elements replaced by 0 with probability prob, a number or one element for each partition."""
-    source = tile_operand(data, "dropout", "data")
+    source = chip_operand(data, "dropout", "data")
     kept = issue(isa.dropout, source, source.dtype, mask, prob)
     if dtype is None or dtype_of(dtype) is source.dtype:
         return kept
@@ -107,8 +106,8 @@ def nc_stream_shuffle(
 ) -> None:
     """Move partitions within each 32: ``dst[i] = src[shuffle_mask[i]]``."""
     target, source = (
-        tile_operand(dst, "nc_stream_shuffle", "dst"),
-        tile_operand(src, "nc_stream_shuffle", "src"),
+        chip_operand(dst, "nc_stream_shuffle", "dst"),
+        chip_operand(src, "nc_stream_shuffle", "src"),
     )
     region = active(mask, target.shape, (target,))
     if region is None or not region.empty:
@@ -121,8 +120,8 @@ def local_gather(
     src_buffer: Any, index: Any, num_elem_per_idx: int = 1, num_valid_indices: Any = None, *, mask: Any = None
 ) -> Tile:
     """In each 16 partitions the elements that their indices name: ``[P, indices, num_elem_per_idx]``."""
-    source = tile_operand(src_buffer, "local_gather", "src_buffer")
-    places = tile_operand(index, "local_gather", "index")
+    source = chip_operand(src_buffer, "local_gather", "src_buffer")
+    places = chip_operand(index, "local_gather", "index")
     count = int(np.prod(places.shape[1:])) * 16 if num_valid_indices is None else int(num_valid_indices)
     shape = (source.shape[0], count, num_elem_per_idx) if num_elem_per_idx > 1 else (source.shape[0], count)
     made = new_tile(shape, source.dtype)

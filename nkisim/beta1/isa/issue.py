@@ -26,6 +26,11 @@ def token(op: Any, name: str, what: str = "op") -> Operator:
     return operator_of(op, name, what)
 
 
+def chip_operand(value: Any, name: str, what: str) -> Operand:
+    """A tile in SBUF or PSUM. Raises SimulationError otherwise."""
+    return tile_operand(value, name, what, "nisa")
+
+
 def maybe_token(op: Any, name: str, what: str = "op") -> Operator | None:
     return None if op is None else operator_of(op, name, what)
 
@@ -52,10 +57,10 @@ def issue(
         results: tiles that receive a second result, or None; passed last.
     """
     name = instruction.__name__
-    source = tile_operand(data, name, what)
+    source = chip_operand(data, name, what)
     for index, operand in enumerate(operands):
         if isinstance(operand, Operand):
-            tile_operand(operand, name, f"operand {index}")
+            chip_operand(operand, name, f"operand {index}")
     kind = dtype_of(dtype or source.dtype)
     region = active(mask, source.shape, (source, *operands))
 

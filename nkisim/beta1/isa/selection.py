@@ -15,11 +15,10 @@ from ...core.tensor import Tensor
 from ...isa.common import put
 from ..compute import active, computed, in_sbuf, new_tile, part
 from ..dtypes import fp32
-from ..elementwise import tile_operand
 from ..index import Affine, as_index
 from ..masks import Region, as_mask
 from ..tile import Operand, Tile
-from .issue import Landing, issue, token
+from .issue import Landing, chip_operand, issue, token
 
 
 def iota(expr: Any, dtype: Any, *, mask: Any = None, **kwargs: Any) -> Tile:
@@ -39,7 +38,7 @@ def affine_select(
     pred: Any, on_true_tile: Any, on_false_value: Any, *, mask: Any = None, dtype: Any = None, **kwargs: Any
 ) -> Tile:
     """on_true_tile where a comparison of index tiles holds, on_false_value elsewhere."""
-    source = tile_operand(on_true_tile, "affine_select", "on_true_tile")
+    source = chip_operand(on_true_tile, "affine_select", "on_true_tile")
     difference, compare = _relation(pred, source.shape)
 
     def body(dst: Tensor, values: Tensor) -> None:
@@ -99,7 +98,7 @@ def range_select(
     VectorE's accumulators take each partition's maximum; with reduce_cmd ``reduce`` also of what they held.
     reduce_res receives them. From gen3 on. Raises SimulationError, also for another on_false_value.
     """
-    source = tile_operand(on_true_tile, "range_select", "on_true_tile")
+    source = chip_operand(on_true_tile, "range_select", "on_true_tile")
     tests = token(comp_op0, "range_select", "comp_op0"), token(comp_op1, "range_select", "comp_op1")
     reducer = token(reduce_op, "range_select", "reduce_op")
     if float(on_false_value) != fp32.min:
@@ -136,9 +135,9 @@ def select_reduce(
     **kwargs: Any,
 ) -> None:
     """dst = on_true where predicate is not 0 (is 0: ``reverse_pred``), else on_false; and the maximum."""
-    target = tile_operand(dst, "select_reduce", "dst")
+    target = chip_operand(dst, "select_reduce", "dst")
     inputs = [
-        tile_operand(v, "select_reduce", w) for v, w in ((predicate, "predicate"), (on_true, "on_true"))
+        chip_operand(v, "select_reduce", w) for v, w in ((predicate, "predicate"), (on_true, "on_true"))
     ]
     region = active(mask, target.shape, (target, *inputs))
     if region is not None and region.empty:
@@ -157,7 +156,7 @@ def _free(tile: Operand) -> int:
 
 def max8(*, src: Any, mask: Any = None, dtype: Any = None, **kwargs: Any) -> Tile:
     """The 8 largest values of each partition, largest first: ``[P, 8]``."""
-    source = tile_operand(src, "max8", "src")
+    source = chip_operand(src, "max8", "src")
     return _matrix(issue(isa.max8, source, dtype, mask, what="src", shape=_row(source, 8), fill=-np.inf))
 
 
@@ -179,8 +178,8 @@ def _matrix(tile: Tile) -> Tile:
 def nc_find_index8(*, data: Any, vals: Any, mask: Any = None, dtype: Any = None, **kwargs: Any) -> Tile:
     """Where in its partition of data each of 8 values first stands: ``[P, 8]``, uint32 or uint16."""
     source, wanted = (
-        tile_operand(data, "nc_find_index8", "data"),
-        tile_operand(vals, "nc_find_index8", "vals"),
+        chip_operand(data, "nc_find_index8", "data"),
+        chip_operand(vals, "nc_find_index8", "vals"),
     )
     shape = _row(source, 8)
     return _matrix(issue(isa.nc_find_index8, source, dtype or uint32, mask, wanted, shape=shape, fill=np.nan))
@@ -191,8 +190,8 @@ def nc_match_replace8(
 ) -> Tile:
     """data with the first occurrence of each of 8 values replaced by imm; ``dst_idx``: where they stood."""
     source, wanted = (
-        tile_operand(data, "nc_match_replace8", "data"),
-        tile_operand(vals, "nc_match_replace8", "vals"),
+        chip_operand(data, "nc_match_replace8", "data"),
+        chip_operand(vals, "nc_match_replace8", "vals"),
     )
 
     def instruction(dst: Any, values: Any, eight: Any, into: Any) -> None:
@@ -204,13 +203,13 @@ def nc_match_replace8(
 
 def bn_stats(data: Any, *, mask: Any = None, dtype: Any = None, **kwargs: Any) -> Tile:
     """Count, mean and variance·count of each partition's even, then of its odd elements: ``[P, 6]``."""
-    source = tile_operand(data, "bn_stats", "data")
+    source = chip_operand(data, "bn_stats", "data")
     return _matrix(issue(isa.bn_stats, source, dtype, mask, shape=_row(source, 6)))
 
 
 def bn_aggr(data: Any, *, mask: Any = None, dtype: Any = None, **kwargs: Any) -> Tile:
     """Mean and variance from what :func:`bn_stats` gave: ``[P, 2]``."""
-    source = tile_operand(data, "bn_aggr", "data")
+    source = chip_operand(data, "bn_aggr", "data")
     return _matrix(issue(isa.bn_aggr, source, dtype, mask, shape=_row(source, 2)))
 
 
@@ -218,7 +217,7 @@ def tensor_partition_reduce(
     op: Any, data: Any, *, mask: Any = None, dtype: Any = None, **kwargs: Any
 ) -> Tile:
     """``op`` over the partitions: ``[1, …]``."""
-    source = tile_operand(data, "tensor_partition_reduce", "data")
+    source = chip_operand(data, "tensor_partition_reduce", "data")
     function = token(op, "tensor_partition_reduce")
 
     def instruction(dst: Any, values: Any) -> None:
@@ -231,7 +230,7 @@ def tensor_partition_reduce(
 
 def sequence_bounds(*, segment_ids: Any, dtype: Any = None) -> Tile:
     """Start and end of the run of equal ids that each element stands in: ``[1, 2, n]``."""
-    source = tile_operand(segment_ids, "sequence_bounds", "segment_ids")
+    source = chip_operand(segment_ids, "sequence_bounds", "segment_ids")
     made = new_tile((1, 2, _free(source)), dtype_of(dtype or source.dtype))
     isa.sequence_bounds(made.tensor, source.part(None))
     return made
