@@ -85,7 +85,7 @@ def new(shape: Sequence[int], dtype: DType, buffer: str, name: str = "") -> tupl
 def _blocks(dims: tuple[int, ...], par: int, dtype: DType, buffer: str, name: str) -> Tensor:
     rows, count = dims[par], prod(dims[:par])
     on_chip(dims[par:], dtype, buffer, name, None, state.running().physical, state.generation)
-    block = prod(dims[par + 1 :]) * dtype.itemsize
+    block = prod(dims[par + 1 :]) * dtype.stored
     storage = Storage(
         np.empty(rows * count * block, np.uint8), count * block, count * block, rows, buffer, name, dtype
     )

@@ -62,11 +62,9 @@ def _compiled(function: FunctionType, definition: ast.FunctionDef) -> FunctionTy
     """The definition as a function with the same globals, defaults and closure."""
     definition.decorator_list = []
     free = function.__code__.co_freevars
-    arguments = ast.arguments(
-        posonlyargs=[], args=[ast.arg(name) for name in free], kwonlyargs=[], kw_defaults=[], defaults=[]
-    )
-    around = ast.FunctionDef(name="around", args=arguments, body=[definition], decorator_list=[])
-    around.type_params = []  # Python 3.12 and newer have them
+    around = ast.parse(f"def around({', '.join(free)}): pass").body[0]
+    assert isinstance(around, ast.FunctionDef)
+    around.body = [definition]
     module = ast.fix_missing_locations(ast.Module(body=[around], type_ignores=[]))
     code = _inner(_inner(compile(module, function.__code__.co_filename, "exec"), "around"), definition.name)
     cells = dict(zip(free, function.__closure__ or (), strict=True))

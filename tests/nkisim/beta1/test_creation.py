@@ -125,7 +125,10 @@ def test_limits(body, text):
         value(body)
 
 
-def places(buffer, shape=(4, nl.par_dim(128), 512), dtype=nl.bfloat16):
+BLOCKS = (4, nl.par_dim(128), 512)
+
+
+def places(buffer, shape=BLOCKS, dtype=nl.bfloat16):
     return lambda: nl.zeros(shape, dtype, buffer=buffer)[0]
 
 

@@ -133,3 +133,20 @@ def test_limits():
     assert nl.float32 == np.float32
     assert nl.static_cast(np.array([1.5, 2.25]), nl.bfloat16).dtype == ml_dtypes.bfloat16
     assert nl.static_cast(2.5, nl.float16) == np.float16(2.5)
+
+
+def test_storage_in_float32(run, rng, monkeypatch):
+    monkeypatch.setenv("NKI_PRECISE_FP", "0")
+    x = rng.standard_normal((2, 8, 16)).astype(np.float32)
+
+    @nki.jit
+    def kernel(t):
+        tiles = nl.ndarray((2, nl.par_dim(8), 16), dtype=nl.bfloat16)
+        out = nl.ndarray(t.shape, dtype=nl.float32, buffer=nl.shared_hbm)
+        i, j = nl.mgrid[0:8, 0:16]
+        for block in nl.affine_range(2):
+            tiles[block, i, j] = nl.load(t[block])
+            nl.store(out[block], nl.copy(tiles[block], dtype=nl.float32))
+        return out
+
+    np.testing.assert_array_equal(kernel(x), x)
