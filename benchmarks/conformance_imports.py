@@ -213,6 +213,7 @@ def _serve_modules() -> None:
 
 def serve(checkout: Path, kernels: str) -> None:
     """Make the checkout's tests importable, with its own (``upstream``) kernels or with ``ours``."""
+    importlib.import_module("nkisim").install(always=True)  # it refuses once the names below are taken
     _serve_modules()
     _refuse_uint32()
     sys.modules[TRACER] = tracer = ModuleType(TRACER)
