@@ -7,16 +7,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 
-def compared(calls: Sequence[Callable[[], Any]], seconds: float, rounds: int = 3) -> list[float]:
+def compared(calls: Sequence[Callable[[], Any]], seconds: float, rounds: int = 5) -> list[float]:
     """CPU seconds (of all threads) of each call: the least of several, which take turns.
 
-    At least ``rounds`` of each, more while they have taken less than ``seconds`` altogether.
+    At least ``rounds`` of each, more while they have taken less than ``seconds`` of CPU altogether.
     """
     for call in calls:
         call()
     found: list[list[float]] = []
-    start = time.perf_counter()
-    while len(found) < rounds or (time.perf_counter() - start < seconds and len(found) < 50):
+    start = time.process_time()
+    while len(found) < rounds or (time.process_time() - start < seconds and len(found) < 50):
         found.append([_spent(call) for call in calls])
     return [min(times) for times in zip(*found, strict=True)]
 

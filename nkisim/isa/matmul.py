@@ -22,6 +22,7 @@ from .psum import multiply_into
 FLOAT8S = dict.fromkeys(("float8_e4m3", "float8_e5m2"))
 WIDE = dict.fromkeys(("float32", "tfloat32"))
 INPUTS = dict.fromkeys((*FLOAT8S, "float8_e4m3fn", "bfloat16", "float16", *WIDE))
+_SIDES = ("partitions", "elements in a partition")
 MOVING_LIMIT = {"float32": 4096, "bfloat16": 8192}
 """Largest free size of ``moving`` on gen4, by the destination's type; before, it is 512."""
 
@@ -127,21 +128,25 @@ def check_tile(name: str, position: Any, size: Any, rows: int, columns: int) -> 
     if bool(position) != bool(size):
         raise fail(f"nisa.{name}: tile_position and tile_size must be given together")
     starts, sizes = (position, size) if size else ((0, 0), (128, 128))
-    for axis, used, what in ((0, rows, "partitions"), (1, columns, "elements in a partition")):
-        start, extent = int(starts[axis]), int(sizes[axis])
-        slot = next((s for s in _slots() if extent <= s), 0)
+    row, column, height, width = (int(number) for pair in (starts, sizes) for number in pair[:2])
+    problem = _misfit((row, column), (height, width), (rows, columns), state.generation)
+    if problem:
+        raise fail(f"nisa.{name}: {problem}")
+
+
+@lru_cache(maxsize=1024)
+def _misfit(starts: tuple[int, int], sizes: tuple[int, int], used: tuple[int, int], generation: int) -> str:
+    """Why a stationary tile does not fit, or nothing."""
+    slots = (32, 64, 128) if generation >= 3 else (64, 128)
+    for start, extent, most, what in zip(starts, sizes, used, _SIDES, strict=True):
+        slot = next((s for s in slots if extent <= s), 0)
         if slot == 0 or extent < 1:
-            raise fail(f"nisa.{name}: tile_size {tuple(sizes)}; a side is one of {_slots()}")
+            return f"tile_size {sizes}; a side is one of {slots}"
         if start % slot or not 0 <= start <= 128 - slot:
-            raise fail(
-                f"nisa.{name}: tile_position {tuple(starts)}; {start} is no multiple of {slot} below 128"
-            )
-        if used > extent:
-            raise fail(f"nisa.{name}: stationary has {used} {what}, the most is {extent}")
-
-
-def _slots() -> tuple[int, ...]:
-    return (32, 64, 128) if state.generation >= 3 else (64, 128)
+            return f"tile_position {starts}; {start} is no multiple of {slot} below 128"
+        if most > extent:
+            return f"stationary has {most} {what}, the most is {extent}"
+    return ""
 
 
 def _is_identity(matrix: Array) -> bool:

@@ -13,13 +13,12 @@ from ..core.access import Dynamic
 from ..core.dtypes import Array, store, up
 from ..core.errors import SimulationError, fail
 from ..core.memory import Storage
+from ..core.scratch import scratch
 from ..core.tensor import Tensor
 
 WHOLE = "whole"
 Region = tuple[int, tuple[int, ...], tuple[int, ...], int]
 """First byte in the storage, shape, strides in bytes, bytes of an element."""
-
-_scratch = np.empty(128 * 512, np.float32)
 
 
 def multiply_into(dst: Tensor, left: Array, right: Array, name: str) -> None:
@@ -38,9 +37,9 @@ def multiply_into(dst: Tensor, left: Array, right: Array, name: str) -> None:
     seen = _seen(dst, into)
     if seen is False and _direct(into, columns):
         dst.before_write()
-        np.matmul(_dense(left).T, _dense(right), out=into)
+        _product(left, right, into)
         return
-    result = np.matmul(_dense(left).T, _dense(right), out=_room(rows, columns)).reshape(into.shape)
+    result = _product(left, right, scratch.take((rows, columns))).reshape(into.shape)
     dst.before_write()
     _accumulate(into, result, seen, dst)
 
@@ -133,10 +132,9 @@ def _dense(matrix: Array) -> Array:
     return np.ascontiguousarray(matrix, dtype=np.float32)
 
 
-def _room(rows: int, columns: int) -> Array:
-    """Memory for a result; kept, since fresh memory costs more than adding up (one core runs at a time)."""
-    global _scratch
-    if _scratch.size < rows * columns:
-        _scratch = np.empty(rows * columns, np.float32)
-    room: Array = _scratch[: rows * columns].reshape(rows, columns)
-    return room
+def _product(left: Array, right: Array, into: Array) -> Array:
+    if len(left) == 1:
+        # BLAS is slow here. It adds up from 0, so that no result is -0.
+        np.multiply(left.T, right, out=into)
+        return np.add(into, np.float32(0), out=into)
+    return np.matmul(_dense(left).T, _dense(right), out=into)
