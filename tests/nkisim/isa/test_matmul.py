@@ -439,7 +439,7 @@ def test_wide_products_add_up_on_gen4(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_one_partition_adds_up_from_zero(columns: int) -> None:
     """A product with one partition is an outer product, in which -0 is 0 like in every other sum."""
     left = np.array([[1.5, -2.0, 0.0, 3.0]], np.float32)
-    right = np.arange(-columns // 2, columns - columns // 2, dtype=np.float32)[None]
+    right = (np.arange(columns, dtype=np.float32) - columns // 2 - 1)[None]
     dst = psum((4, columns))
     nisa.nc_matmul(dst, tile(left), tile(right))
     np.testing.assert_array_equal(got(dst), left.T.astype(np.float64) * right)
