@@ -86,7 +86,7 @@ def rms_norm_rows(
     factor = work.tile((tokens.shape[0], 1), nl.float32)
     row_rms_factor(factor, tokens, eps, sbm, count)
     if gamma is None:
-        nisa.tensor_scalar(dst=as_tile(dst), data=as_tile(x), op0=nl.multiply, operand0=factor)
+        nisa.activation(dst=as_tile(dst), op=nl.copy, data=as_tile(x), scale=factor)
     else:
         nisa.scalar_tensor_tensor(
             dst=as_tile(dst),

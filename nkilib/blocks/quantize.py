@@ -70,7 +70,8 @@ def quantize_rows(
         dst=scale, data=top, op0=nl.multiply, operand0=1.0 / largest, op1=nl.maximum, operand1=MIN_SCALE
     )
     nisa.reciprocal(dst=inverse, data=scale)
-    nisa.tensor_scalar(dst=as_tile(dst), data=as_tile(src), op0=nl.multiply, operand0=inverse)
+    # On Scalar Engine: Vector Engine has the searches for the largest values.
+    nisa.activation(dst=as_tile(dst), op=nl.copy, data=as_tile(src), scale=inverse)
     work.close()
 
 
