@@ -44,6 +44,7 @@ from .dtypes import finfo as finfo
 from .dtypes import fp32 as fp32
 from .dtypes import static_cast as _cast
 from .elementwise import FUNCTIONS, Function
+from .index import Grid
 from .index import arange as arange
 from .index import mgrid as mgrid
 from .launch import nc as nc
@@ -80,7 +81,15 @@ _NAMED: dict[str, Function] = {**FUNCTIONS, **REDUCTIONS}
 """Functions that are tables: see :mod:`.elementwise` and :mod:`.reduction`."""
 globals().update(_NAMED)
 
-gemm_stationary_grid, gemm_grid = mgrid[0:128, 0:128], mgrid[0:128, 0:512]
+
+def gemm_stationary_grid() -> Grid:
+    """The index tiles of TensorE's largest stationary operand."""
+    return mgrid[0:128, 0:128]
+
+
+def gemm_grid() -> Grid:
+    """The index tiles of TensorE's largest moving operand, and of its result."""
+    return mgrid[0:128, 0:512]
 
 
 def static_cast(input_data: Any, dtype: Any) -> Any:

@@ -218,8 +218,8 @@ def jit(func: Any = None, mode: str = "auto", *, platform_target: str = "", **kw
 
 
 def _wrapper(name: str, mode: str) -> Callable[..., Any]:
-    def decorate(kernel: Any = None, **kwargs: Any) -> Any:
-        return jit(kernel, mode=mode, **kwargs)
+    def decorate(kernel: Any = None, func: Any = None, **kwargs: Any) -> Any:
+        return jit(kernel or func, mode=mode, **kwargs)
 
     decorate.__name__ = decorate.__qualname__ = name
     decorate.__doc__ = f"``@nki.{name}``, ``@nki.{name}(…)``: the kernel, simulated. Options have no effect."
