@@ -179,3 +179,37 @@ def test_a_row_on_all_partitions(dtype: Any, columns: int) -> None:
 
     row = drawn((1, columns), dtype)
     assert np.array_equal(launch(kernel, row), np.repeat(row, 100, 0))
+
+
+@pytest.mark.parametrize("rows", [1, 128, 200, 1024, 1100])
+@pytest.mark.parametrize("dtype", [BF16, FP32])
+def test_transpose_tiles(rows: int, dtype: Any) -> None:
+    """Exact; one instruction leaves PSUM for each bank of tiles."""
+
+    def kernel(x: Any) -> Any:
+        held = sbuf((128, tiles.tiles_of(rows), 48), x.dtype)
+        tiles.load_rows(held, x)
+        columns = sbuf((48, rows), x.dtype)
+        matmul.transpose_tiles(columns, held, rows)
+        return in_hbm(columns)
+
+    x = drawn((rows, 48), dtype)
+    with nkisim.trace() as trace:
+        assert np.array_equal(launch(kernel, x), x.T)
+    bank = 2048 // x.dtype.itemsize
+    assert trace.instructions()["vector"] == {"tensor_copy": -(-rows // bank)}
+
+
+@pytest.mark.parametrize(("rows", "loads"), [(100, 1), (2048, 1), (2100, 2)])
+def test_load_transposed_converts_and_takes_a_part(rows: int, loads: int) -> None:
+    def kernel(x: Any) -> Any:
+        columns = sbuf((32, rows), BF16)
+        source = TensorView(x).select(0, 1).slice(0, 3, 3 + rows)
+        matmul.load_transposed(columns, source, manager())
+        return in_hbm(columns)
+
+    x = drawn((2, rows + 5, 32), FP32)
+    with nkisim.trace() as trace:
+        got = launch(kernel, x)
+    assert np.array_equal(got, x[1, 3 : 3 + rows].T.astype(BF16))
+    assert sum(event.cost.source == "hbm" for event in trace.events) == loads

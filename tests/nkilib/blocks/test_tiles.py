@@ -156,3 +156,24 @@ def test_column_runs_down_the_partitions(length: int) -> None:
     row = drawn((1, length))
     got = loaded(tiles.load_column, row, (128, -(-length // 128)))
     assert np.array_equal(got, in_tiles(row[0]))
+
+
+@pytest.mark.parametrize("start", [0, 3, 10])
+def test_from_runtime_start(start: int) -> None:
+    """Rows, and columns, from an index that only the run knows."""
+    x = drawn((2, 20, 15), FP32)
+
+    def kernel(x: Any, at: Any) -> Any:
+        index = nl.ndarray((1, 1), dtype=nl.int32, buffer=nl.sbuf)
+        nisa.dma_copy(dst=index, src=at)
+        rows = _tile((8, 1, 15), FP32)
+        part = TensorView(x).select(0, 1).slice(0, 0, 8)
+        tiles.load_rows(rows, tiles.from_runtime_start(part, 1, index))
+        columns = _tile((20, 5), FP32)
+        part = TensorView(x).select(0, 1).slice(1, 0, 5)
+        nisa.dma_copy(dst=columns, src=tiles.from_runtime_start(part, 2, index).get_view())
+        return _stored(rows), _stored(columns)
+
+    rows, columns = launch(kernel, x, np.array([[start]], np.int32))
+    assert np.array_equal(rows[:, 0], x[1, start : start + 8])
+    assert np.array_equal(columns, x[1, :, start : start + 5])
