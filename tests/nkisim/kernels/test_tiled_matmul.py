@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import permutations, product
+from itertools import permutations
 from typing import Any
 
 import ml_dtypes
@@ -50,19 +50,29 @@ def counts(a: Any, b: Any) -> dict[str, int]:
     return {"m": a.shape[0] // ROWS, "k": a.shape[1] // DEEP, "n": b.shape[1] // WIDE}
 
 
+def places(count: dict[str, int], order: str) -> list[dict[str, int]]:
+    """The tiles' numbers in the order that three loops give, the outermost first in ``order``."""
+    found = []
+    for first in range(count[order[0]]):
+        for second in range(count[order[1]]):
+            for third in range(count[order[2]]):
+                found.append({order[0]: first, order[1]: second, order[2]: third})
+    return found
+
+
 def matmul_in_psum(a: Any, b: Any, order: str) -> Any:
     """Every result tile has a bank of PSUM; products arrive in the order of the loops."""
     c = ndarray((a.shape[0], b.shape[1]), dtype="float32", buffer="shared_hbm")
     count = counts(a, b)
     banks = ndarray((ROWS, count["m"] * count["n"], WIDE), dtype="float32", buffer="psum")
-    for place in product(*(range(count[axis]) for axis in order)):
-        at = dict(zip(order, place, strict=True))
+    for at in places(count, order):
         bank = banks[:, at["m"] * count["n"] + at["n"]]
         nisa.nc_matmul(
             dst=bank, stationary=left_tile(a, at["m"], at["k"]), moving=right_tile(b, at["k"], at["n"])
         )
-    for m, n in product(range(count["m"]), range(count["n"])):
-        store(c, m, n, banks[:, m * count["n"] + n])
+    for m in range(count["m"]):
+        for n in range(count["n"]):
+            store(c, m, n, banks[:, m * count["n"] + n])
     return c
 
 
@@ -70,20 +80,21 @@ def matmul_in_sbuf(a: Any, b: Any, order: str) -> Any:
     """Every product has a PSUM tile of its own; sums are made in SBUF."""
     c = ndarray((a.shape[0], b.shape[1]), dtype="float32", buffer="shared_hbm")
     count = counts(a, b)
-    totals: dict[tuple[int, int], Any] = {}
-    for place in product(*(range(count[axis]) for axis in order)):
-        at = dict(zip(order, place, strict=True))
+    totals = []
+    for _ in range(count["m"] * count["n"]):
+        total = ndarray((ROWS, WIDE), dtype="float32", buffer="sbuf")
+        nisa.memset(total, 0.0)
+        totals.append(total)
+    for at in places(count, order):
         part = ndarray((ROWS, WIDE), dtype="float32", buffer="psum")
         nisa.nc_matmul(
             dst=part, stationary=left_tile(a, at["m"], at["k"]), moving=right_tile(b, at["k"], at["n"])
         )
-        key = at["m"], at["n"]
-        if key not in totals:
-            totals[key] = ndarray((ROWS, WIDE), dtype="float32", buffer="sbuf")
-            nisa.memset(totals[key], 0.0)
-        nisa.tensor_tensor(dst=totals[key], data1=totals[key], data2=part, op=nl.add)
-    for (m, n), total in totals.items():
-        store(c, m, n, total)
+        total = totals[at["m"] * count["n"] + at["n"]]
+        nisa.tensor_tensor(dst=total, data1=total, data2=part, op=nl.add)
+    for m in range(count["m"]):
+        for n in range(count["n"]):
+            store(c, m, n, totals[m * count["n"] + n])
     return c
 
 
