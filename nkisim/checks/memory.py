@@ -1,9 +1,9 @@
 """Who wrote which bytes: computing with what nothing wrote, and matmuls onto what is not a matmul's.
 
-Every allocation of a launch has one note for each of its bytes: NOBODY, TENSOR for matmuls, OTHERS for other
-instructions, or EARLIER for what somebody wrote before an allocation at the same address. See :mod:`.shadow`
-for how a tensor's are found. Copying unwritten memory is no error, as kernels copy whole buffers of which
-they use a part; the copy is unwritten too.
+Every allocation of a launch has one note for each of its bytes: NOBODY, TENSOR for matmuls, OTHERS for
+other instructions. Tiles at one address share these notes. What matmuls add to is a matter of each tile, so
+PSUM has notes of its own for that. See :mod:`.shadow` for how a tensor's are found. Copying unwritten
+memory is no error, as kernels copy whole buffers of which they use a part; the copy is unwritten too.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import numpy as np
 from ..core.context import state
 from ..core.dtypes import Array
 from ..core.errors import SimulationError, fail, location
-from ..core.memory import OFF_CHIP, PSUM, Storage
+from ..core.memory import PSUM, Storage
 from ..core.tensor import Tensor
 from ..isa.constants import oob_mode
 from .shadow import bound, marks_of, put_marks, tensors
 
-NOBODY, OTHERS, TENSOR, EARLIER, SKIPPED = 0, 1, 2, 3, 255
+NOBODY, OTHERS, TENSOR, SKIPPED = 0, 1, 2, 255
 RESULTS = frozenset({"dst", "reduce_res", "dst_scale", "dst_idx"})
 """Operands that instructions write."""
 MATMULS = frozenset({"nc_matmul", "nc_matmul_mx"})
@@ -64,10 +64,6 @@ class Memory:
         _, storage.known = self._physical.setdefault(
             id(storage.raw), (storage.raw, np.zeros(storage.raw.size, np.uint8))
         )
-        notes = np.ndarray(
-            (storage.rows, storage.size), np.uint8, storage.known, storage.base, (storage.pitch or 1, 1)
-        )
-        notes[notes != NOBODY] = EARLIER
 
     def heard(self, function: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> None:
         """An instruction is about to run. Raises SimulationError when it may not."""
@@ -146,10 +142,10 @@ def _check_accumulation(name: str, dst: Any) -> None:
     """Before gen4 a matmul onto what another instruction wrote is undefined, unless that is zero."""
     if not isinstance(dst, Tensor) or dst.buffer != PSUM or isinstance(dst.dynamic, SimulationError):
         return
-    known = dst.storage.known
-    if known is None:
+    sums = dst.storage.sums
+    if sums is None:
         return
-    foreign = (marks_of(dst, known, False) == OTHERS).reshape(-1, dst.dtype.stored).any(axis=1)
+    foreign = (marks_of(dst, sums) == OTHERS).reshape(-1, dst.dtype.stored).any(axis=1)
     if foreign.any() and dst.read()[foreign.reshape(dst.read().shape)].any():
         raise fail(
             f"nisa.{name}: dst is a {dst!r} that another instruction than a matmul wrote something other "
@@ -168,13 +164,18 @@ def _mark(tensor: Tensor, who: int | Array, skip: bool, chosen: Array | None) ->
     storage = tensor.storage
     if isinstance(tensor.dynamic, SimulationError):
         return
-    if storage.known is None:
-        if storage.buffer in OFF_CHIP:
-            return
-        storage.known = np.full(storage.raw.size, OTHERS, np.uint8)
     marks = np.empty((tensor.size, tensor.dtype.stored), np.uint8)
     marks[...] = np.asarray(who).reshape(-1, 1)
+    if storage.buffer == PSUM:
+        if storage.sums is None:
+            storage.sums = np.zeros(storage.raw.size, np.uint8)
+        _note(tensor, storage.sums, marks, skip, chosen)
+    if storage.known is not None:
+        _note(tensor, storage.known, marks, skip, chosen)
+
+
+def _note(tensor: Tensor, notes: Array, marks: Array, skip: bool, chosen: Array | None) -> None:
     if chosen is not None and chosen.size == tensor.size:
-        held = marks_of(tensor, storage.known, skip).reshape(marks.shape)
+        held = marks_of(tensor, notes, skip).reshape(marks.shape)
         marks = np.where(chosen.reshape(-1, 1), marks, held)
-    put_marks(tensor, storage.known, marks, skip)
+    put_marks(tensor, notes, marks, skip)

@@ -41,8 +41,8 @@ class Storage:
         fresh: nothing was written or read yet, so that the bytes are not even poisoned.
         written: for PSUM a flag for each byte that an instruction wrote, made when first needed;
         regions: the PSUM regions that a matmul has written as a whole. watch, mark: a trace's.
-        known, site: in strict mode a byte for each byte that says who wrote it (None: outside of kernels),
-            and where the allocation is.
+        known, sums, site: in strict mode a byte for each byte that says who wrote it (None: outside of
+            kernels), for PSUM who wrote it through this allocation, and where the allocation is.
     """
 
     __slots__ = (
@@ -60,6 +60,7 @@ class Storage:
         "rows",
         "site",
         "size",
+        "sums",
         "watch",
         "written",
     )
@@ -89,6 +90,7 @@ class Storage:
         self.watch: Any = None
         self.mark: Any = None
         self.known: Array | None = None
+        self.sums: Array | None = None
         self.site: tuple[str, int] | None = None
         self._pointer: int | None = None
 

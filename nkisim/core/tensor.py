@@ -14,7 +14,7 @@ import numpy as np
 
 from .access import Dynamic, Pattern, scalar_value, static_view
 from .context import state
-from .dtypes import FLOAT, Array, DType, dtype_of, float32, store, up
+from .dtypes import FLOAT, PACKED, Array, DType, dtype_of, float32, store, up
 from .errors import SimulationError, fail, location
 from .memory import HBM, OFF_CHIP, PSUM, SBUF, SHARED_HBM, Allocation, Storage, off_chip, on_chip
 from .precision import check_bytes, check_packed
@@ -446,7 +446,8 @@ def allocate(
     shape: tuple[int, ...], dtype: DType, buffer: str, name: str, address: tuple[int, int] | None
 ) -> Tensor:
     """A new tensor; shared HBM of one name (or one call site) is the same bytes on all cores."""
-    check_packed(dtype)
+    if dtype.kind is PACKED:
+        check_packed(dtype)
     if buffer in OFF_CHIP:
         allocation = (
             _shared(shape, dtype, name) if buffer == SHARED_HBM else off_chip(shape, dtype, buffer, name)

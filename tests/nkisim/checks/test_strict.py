@@ -480,8 +480,17 @@ def accumulated_at(x, total):
     return out
 
 
-def test_a_new_tile_at_an_old_address_is_a_new_accumulation():
-    assert np.array_equal(strictly(reused_address, SMALL), SMALL.T @ SMALL)
+def taken_turns(x):
+    """Two tiles at one address: each is what its own last writers left."""
+    first = nl.ndarray((8, 8), dtype=nl.float32, buffer=nl.psum, address=(0, 2048))
+    second = nl.ndarray((8, 8), dtype=nl.float32, buffer=nl.psum, address=(0, 2048))
+    nisa.memset(dst=first, value=1.0)
+    return accumulated_at(x, second)
+
+
+@pytest.mark.parametrize("kernel", [reused_address, taken_turns])
+def test_another_tile_at_the_same_address_is_another_accumulation(kernel):
+    assert np.array_equal(strictly(kernel, SMALL), SMALL.T @ SMALL)
 
 
 def test_the_newest_generation_allows_it(monkeypatch):
