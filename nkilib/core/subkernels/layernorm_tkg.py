@@ -33,7 +33,7 @@ SHARDING_THRESHOLD = 10
 
 def layernorm_tkg(
     input: nl.ndarray,
-    gamma: nl.ndarray,
+    gamma: nl.ndarray | None,
     output: nl.ndarray,
     beta: nl.ndarray | None = None,
     eps: float = 1e-6,
@@ -44,7 +44,7 @@ def layernorm_tkg(
 
     Args:
         input: HBM ``[B, S, H]``, or SBUF ``[128, B·S, H/128]`` in the layout of the output.
-        gamma, beta: HBM ``[1, H]``; beta may be None.
+        gamma, beta: HBM ``[1, H]``; None is γ = 1, β = 0.
         output: HBM or SBUF ``[128, B·S, H/128]``; its hidden layout has one shard for each core.
         eps: added to the variance.
         use_heap_memory: scratch from the heap side of ``sbm``.
@@ -53,7 +53,8 @@ def layernorm_tkg(
     Raises AssertionError for shapes that do not match, and when H/128 does not divide by the cores.
     """
     sbm = manager(sbm)
-    source, weights, target = as_view(input), as_view(gamma), as_view(output)
+    source, target = as_view(input), as_view(output)
+    weights = None if gamma is None else as_view(gamma)
     tokens, hidden, _, width = validate_shapes(source, weights, target)
     if beta is not None:
         assert_shape(beta, (1, hidden), "beta", "It is (1, H).")
@@ -74,7 +75,7 @@ def layernorm_tkg(
 
 def layernorm_tkg_llama_impl(
     input: nl.ndarray,
-    gamma: nl.ndarray,
+    gamma: nl.ndarray | None,
     beta: nl.ndarray | None,
     result: nl.ndarray,
     bs_lb: int,
@@ -93,7 +94,7 @@ def layernorm_tkg_llama_impl(
     """
     source, into = as_view(input), as_view(result)
     work = scratch(sbm, use_heap_memory, "layernorm_tkg_llama_impl")
-    scale = _loaded_row(gamma, lnc, work)
+    scale = None if gamma is None else _loaded_row(gamma, lnc, work)
     shift = None if beta is None else _loaded_row(beta, lnc, work)
     if source.is_sbuf():
         values = source.slice(1, bs_lb, bs_lb + bs_count)

@@ -20,13 +20,13 @@ TOKEN_TILES = (64, 32, 16, 8)
 
 
 def validate_shapes(
-    input_view: TensorView, gamma_view: TensorView, output_view: TensorView
+    input_view: TensorView, gamma_view: TensorView | None, output_view: TensorView
 ) -> tuple[int, int, int, int]:
     """Check a decode norm's operands; returns ``(B·S, H, 128, H/128)``.
 
     Args:
         input_view: HBM ``[B, S, H]``, or SBUF ``[128, B·S, H/128]``.
-        gamma_view: ``[1, H]``.
+        gamma_view: ``[1, H]``, or None.
         output_view: ``[128, B·S, H/128]``.
     """
     shape = tuple(input_view.shape)
@@ -40,7 +40,8 @@ def validate_shapes(
     width = hidden // PARTITIONS
     kernel_assert(tokens > 0 and width > 0, f"input must not be empty, its shape is {shape}")
     assert_shape(output_view, (PARTITIONS, tokens, width), "output", "It is (128, B*S, H/128).")
-    assert_shape(gamma_view, (1, hidden), "gamma", "It is (1, H).")
+    if gamma_view is not None:
+        assert_shape(gamma_view, (1, hidden), "gamma", "It is (1, H).")
     return tokens, hidden, PARTITIONS, width
 
 

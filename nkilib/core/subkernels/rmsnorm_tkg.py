@@ -34,7 +34,7 @@ BxS_FULL_TILE_SIZE = 512
 
 def rmsnorm_tkg(
     input: TensorView | nl.ndarray,
-    gamma: TensorView | nl.ndarray,
+    gamma: TensorView | nl.ndarray | None,
     output: TensorView | nl.ndarray,
     eps: float = 1e-6,
     hidden_actual: int | None = None,
@@ -47,7 +47,7 @@ def rmsnorm_tkg(
 
     Args:
         input: HBM ``[B, S, H]``, or SBUF ``[128, B·S, H/128]`` in the layout of the output.
-        gamma: HBM ``[1, H]``.
+        gamma: HBM ``[1, H]``; None is γ = 1.
         output: HBM or SBUF ``[128, B·S, H/128]``; its hidden layout has one shard for each core.
         eps: added to the mean square.
         hidden_actual: divisor of the sum of squares for a padded H; None or 0 is H. The sum is over all of H.
@@ -59,7 +59,8 @@ def rmsnorm_tkg(
     Raises AssertionError for shapes that do not match, and when H/128 does not divide by the cores.
     """
     sbm = manager(sbm)
-    source, weights, target = as_view(input), as_view(gamma), as_view(output)
+    source, target = as_view(input), as_view(output)
+    weights = None if gamma is None else as_view(gamma)
     tokens, _, _, width = validate_shapes(source, weights, target)
     here = cores(alone=single_core_forced)
     shards = 1 if hidden_dim_tp else here.count
@@ -85,7 +86,7 @@ def rmsnorm_tkg(
 
 def rmsnorm_tkg_llama_impl(
     input: TensorView,
-    gamma: TensorView,
+    gamma: TensorView | None,
     output: TensorView,
     num_H_shards: int,
     hidden_actual: int | None,
@@ -103,8 +104,10 @@ def rmsnorm_tkg_llama_impl(
     width = output.shape[2]
     kernel_assert(not hidden_dim_tp or num_H_shards == 1, "hidden_dim_tp needs one shard of H")
     work = scratch(sbm, use_heap_memory, "rmsnorm_tkg_llama_impl")
-    weights = as_view(work.tile((PARTITIONS, width), gamma.dtype))
-    load_gamma_to_sbuf(gamma, weights, num_H_shards, hidden_dim_tp)
+    weights = None
+    if gamma is not None:
+        weights = as_view(work.tile((PARTITIONS, width), gamma.dtype))
+        load_gamma_to_sbuf(gamma, weights, num_H_shards, hidden_dim_tp)
     values = input
     if not input.is_sbuf():
         values = load_input_to_sbuf(input, output, num_H_shards, hidden_dim_tp)

@@ -1,0 +1,1 @@
+"""The MLP of a transformer layer, for token generation and context encoding."""

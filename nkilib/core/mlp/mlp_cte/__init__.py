@@ -1,0 +1,1 @@
+"""Context encoding: many tokens."""

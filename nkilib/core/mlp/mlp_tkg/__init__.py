@@ -1,0 +1,1 @@
+"""Token generation: few tokens."""

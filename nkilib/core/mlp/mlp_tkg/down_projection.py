@@ -1,0 +1,135 @@
+"""Down projection of token generation: ``y = m·Wd·sd + bd``, this core's columns, in fp32, rounded once."""
+
+from typing import Any
+
+import nki.isa as nisa
+import nki.language as nl
+
+from ....blocks.lnc import Cores
+from ....blocks.memory import PARTITIONS, Scratch, scratch
+from ....blocks.projection import (
+    accumulate,
+    affine,
+    bank_planes,
+    columns_at_once,
+    plane_sums,
+    row_sums,
+    spread_columns,
+)
+from ....blocks.tiles import as_tile, as_view, load_hidden_row
+from ...utils.allocator import SbufManager
+from ...utils.tensor_view import TensorView
+from ..mlp_parameters import MLPParameters
+
+
+class Down(nl.NKIObject):
+    """What the projection needs, for this core's columns.
+
+    Attributes:
+        weight: HBM ``[I, H/lnc]``. scale: STATIC, SBUF fp32 ``[128, 1]``. factors: ROW, shift: the bias, HBM
+            ``[1, H/lnc]``. The last three are None without.
+    """
+
+    weight: TensorView
+    scale: Any
+    factors: Any
+    shift: Any
+
+
+def project_down(
+    result: nl.ndarray, middle: nl.ndarray, params: MLPParameters, here: Cores, sbm: SbufManager
+) -> None:
+    """Fill ``result``, SBUF ``[T, H/lnc]`` or ``[128, H/128/lnc, T]``, from ``middle`` ``[128, ⌈I/128⌉, T]``.
+
+    Raises AssertionError when the second form does not fit into PSUM.
+    """
+    work = scratch(sbm, name="down")
+    quant = params.quant_params
+    scale = None
+    if quant.is_quant_static():
+        scale = work.tile((PARTITIONS, 1), nl.float32)
+        nisa.dma_copy(dst=scale, src=as_tile(quant.down_w_scale))
+    factors = None
+    if quant.is_quant_row():
+        factors = as_view(quant.down_w_scale).slice(0, 0, 1)
+    down = Down(
+        weight=_own(params.down_proj_weights_tensor, here),
+        scale=scale,
+        factors=_own(factors, here),
+        shift=_own(params.bias_params.down_proj_bias_tensor, here),
+    )
+    if params.use_tkg_down_proj_column_tiling:
+        _moving_weights(as_view(result), middle, down, sbm)
+    else:
+        _moving_tokens(as_view(result), middle, down, params.use_tkg_down_proj_optimized_layout, sbm)
+    work.close()
+
+
+def _own(tensor: Any, here: Cores) -> Any:
+    """This core's columns of ``[…, H]``; None stays None."""
+    if tensor is None:
+        return None
+    size = tensor.shape[1] // here.count
+    return as_view(tensor).slice(1, here.index * size, (here.index + 1) * size)
+
+
+def _moving_weights(result: TensorView, middle: nl.ndarray, down: Down, sbm: SbufManager) -> None:
+    tokens, width = result.shape
+    step = columns_at_once(tokens)
+    for start in range(0, width, step):
+        end = min(start + step, width)
+        work = scratch(sbm, name="columns")
+        factors = spread_columns(down.factors, tokens, start, end, work, sbm)
+        shift = spread_columns(down.shift, tokens, start, end, work, sbm)
+        scale = _for_tokens(down.scale, tokens)
+        sums = row_sums(tokens, end - start)
+        accumulate(sums, middle, down.weight.slice(1, start, end), sbm)
+        for piece in sums.pieces:
+            first, last = piece.columns[0], piece.columns[1]
+            into = result.slice(1, start + first, start + last)
+            affine(into, piece.product, sbm, scale, _cut(factors, first, last), _cut(shift, first, last))
+        work.close()
+
+
+def _for_tokens(scale: Any, tokens: int) -> Any:
+    return None if scale is None else scale[0:tokens, :]
+
+
+def _cut(tile: Any, start: int, end: int) -> Any:
+    return None if tile is None else tile[:, start:end]
+
+
+def _moving_tokens(
+    result: TensorView, middle: nl.ndarray, down: Down, in_planes: bool, sbm: SbufManager
+) -> None:
+    """``in_planes``: the weight columns are in the order (j, p), not (p, j)."""
+    _, planes, tokens = result.shape
+    work = scratch(sbm, name="moving_tokens")
+    factors = _hidden_row(down.factors, tokens, work)
+    shift = _hidden_row(down.shift, tokens, work)
+    sums = plane_sums(tokens, planes * PARTITIONS, strided=not in_planes)
+    accumulate(sums, middle, down.weight, sbm)
+    for bank in range(len(sums.banks)):
+        first, count = bank_planes(sums, bank)
+        affine(
+            result.slice(1, first, first + count),
+            sums.banks[bank],
+            sbm,
+            down.scale,
+            _slice(factors, first, count),
+            _slice(shift, first, count),
+        )
+    work.close()
+
+
+def _hidden_row(row: Any, tokens: int, work: Scratch) -> Any:
+    """A row ``[1, H/lnc]`` of HBM as ``[128, H/128/lnc, T]``, the same for all tokens; None stays None."""
+    if row is None:
+        return None
+    tile = work.tile((PARTITIONS, row.shape[1] // PARTITIONS), row.dtype)
+    load_hidden_row(tile, row)
+    return as_view(tile).expand_dim(2).broadcast(2, tokens)
+
+
+def _slice(view: Any, first: int, count: int) -> Any:
+    return None if view is None else view.slice(1, first, first + count)
