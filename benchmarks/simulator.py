@@ -45,8 +45,8 @@ def laid_out(given: str, folder: Path) -> Path:
     """The folder of a checkout."""
     if "@" not in given:
         return Path(given).resolve()
-    name, repository, revision = corpus.parse_spec(given)
-    return corpus.checkout(repository, revision, folder / name)
+    _, repository, revision = corpus.parse_spec(given)
+    return corpus.checkout(repository, revision, folder)
 
 
 def table(headings: str, *rows: str) -> None:
@@ -185,10 +185,11 @@ def main() -> None:
     print(machine())
     with tempfile.TemporaryDirectory() as folder:
         if options.upstream:
-            provide(laid_out(options.upstream, Path(folder)))
+            provide(laid_out(options.upstream, Path(folder) / "upstream"))
             kernels(options.seconds, options.only)
         if options.triton_viz:
-            examples(laid_out(options.triton_viz, Path(folder)), options.seconds, options.only)
+            peer = laid_out(options.triton_viz, Path(folder) / "triton-viz")
+            examples(peer, options.seconds, options.only)
     with threadpool_limits(1):
         floors()
 
