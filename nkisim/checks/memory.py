@@ -25,10 +25,18 @@ NOBODY, OTHERS, TENSOR, SKIPPED = 0, 1, 2, 255
 RESULTS = frozenset({"dst", "reduce_res", "dst_scale", "dst_idx"})
 """Operands that instructions write."""
 MATMULS = frozenset({"nc_matmul", "nc_matmul_mx"})
-COPIES = frozenset({"dma_copy", "tensor_copy"})
-"""Instructions that compute nothing when they only copy, element by element in order."""
-UNREAD = {"core_barrier": {"data"}, "local_gather": {"src_buffer"}, "nc_n_gather": {"data"}}
-"""Operands that an instruction does not read, or only where its indices point."""
+COPIES = {"dma_copy": "src", "tensor_copy": "src", "dma_transpose": "src", "nc_transpose": "data"}
+"""Instructions that compute nothing when they only copy, and the operand that they copy."""
+TRANSPOSES = frozenset({"dma_transpose", "nc_transpose"})
+"""Copies that exchange the first and the last dimension, nc_transpose the first and all others as one."""
+UNREAD = {
+    "core_barrier": {"data"},
+    "local_gather": {"src_buffer"},
+    "nc_n_gather": {"data"},
+    "nc_matmul_mx": {"stationary_scale", "moving_scale"},
+    "nonzero_with_count": {"src"},
+}
+"""Operands that an instruction does not read, or only in some partitions or where its indices point."""
 COLUMNS = frozenset(
     (
         "operand0",
@@ -70,7 +78,7 @@ class Memory:
         given = bound(function, args, kwargs)
         name, skip = function.__name__, given.get("oob_mode") is oob_mode.skip
         if name in COPIES and given.get("dst_rmw_op") is None:
-            _copied(given.get("dst"), given.get("src"), skip)
+            _copied(name, given.get("dst"), given.get(COPIES[name]), skip)
             return
         for what, tensor in read(name, given):
             _check_known(name, what, tensor, skip)
@@ -82,7 +90,7 @@ class Memory:
             _mark(tensor, TENSOR if matmul else OTHERS, skip, chosen)
 
 
-def _copied(dst: Any, src: Any, skip: bool) -> None:
+def _copied(name: str, dst: Any, src: Any, skip: bool) -> None:
     """What is copied is as known as it was; rows that a dynamic index skips stay."""
     if not (isinstance(dst, Tensor) and isinstance(src, Tensor)) or dst.size != src.size:
         return
@@ -90,8 +98,12 @@ def _copied(dst: Any, src: Any, skip: bool) -> None:
         _mark(dst, OTHERS, skip, None)
         return
     marks = marks_of(src, src.storage.known, skip, SKIPPED).reshape(src.size, -1)
-    left_out = (marks == SKIPPED).any(axis=1)
-    _mark(dst, np.where((marks == NOBODY).any(axis=1), NOBODY, OTHERS), skip, ~left_out)
+    elements = np.where((marks == NOBODY).any(axis=1), NOBODY, OTHERS)
+    elements[(marks == SKIPPED).any(axis=1)] = SKIPPED
+    if name in TRANSPOSES and src.partitioned:
+        shape = src.shape if name == "dma_transpose" else (src.shape[0], -1)
+        elements = elements.reshape(shape).swapaxes(0, -1).reshape(-1)
+    _mark(dst, elements, skip, elements != SKIPPED)
 
 
 def read(name: str, given: dict[str, Any]) -> Iterator[tuple[str, Tensor]]:

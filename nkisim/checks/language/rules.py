@@ -133,8 +133,9 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "tile-assignment",
         (ast.Assign, ast.AugAssign),
-        "a tile cannot be assigned to; give it to an instruction as dst",
+        "a tile cannot be assigned to: where this runs it is an error; give it to an instruction as dst",
         conditions.assigns_tile,
+        WARNING,
     ),
     Rule(
         "chained-view",

@@ -331,6 +331,29 @@ def test_copies_of_unwritten_memory_are_unwritten():
     assert np.array_equal(strictly(copied_about, small), expected)
 
 
+def transposed(x):
+    """[128, 8] with columns 5 to 7 unwritten, transposed by two engines and by DMA; the first rows are used."""
+    tile = nl.ndarray((128, 8), dtype=nl.float32, buffer=nl.sbuf)
+    nisa.dma_copy(dst=tile[:, 0:5], src=x[:, 0:5])
+    flipped = nl.ndarray((8, 128), dtype=nl.float32, buffer=nl.psum)
+    nisa.nc_transpose(dst=flipped, data=tile.reshape((128, 2, 4)))
+    result = nl.ndarray((8, 128), dtype=nl.float32, buffer=nl.sbuf)
+    nisa.tensor_copy(dst=result, src=flipped)
+    moved = nl.ndarray((8, 128), dtype=nl.float32, buffer=nl.sbuf)
+    nisa.dma_transpose(dst=moved, src=tile)
+    nisa.tensor_tensor(dst=result[0:5, :], data1=result[0:5, :], data2=moved[0:5, :], op=nl.add)
+    out = nl.ndarray((5, 128), dtype=nl.float32, buffer=nl.shared_hbm)
+    nisa.dma_copy(dst=out, src=result[0:5, :])
+    nisa.tensor_scalar(dst=moved, data=moved, op0=nl.add, operand0=1.0)
+    return out
+
+
+def test_transposes_are_copies():
+    assert np.array_equal(nkisim.jit(transposed)(X), 2 * X.T[:5])
+    with pytest.raises(SimulationError, match=r"element \[5, 0\] .* 384 of 1024 are unwritten"):
+        strictly(transposed, X)
+
+
 def used_after_copy(x):
     tile = nl.ndarray((128, 8), dtype=nl.float32, buffer=nl.sbuf)
     copy = nl.ndarray((128, 8), dtype=nl.bfloat16, buffer=nl.sbuf)
