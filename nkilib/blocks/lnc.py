@@ -50,14 +50,26 @@ def sharing(tokens: int, cores: Cores, threshold: int) -> Cores:
     return Cores(count=1, index=0)
 
 
-def exchange(dst: Any, src: Any, cores: Cores, pipe: int = 0) -> None:
-    """``dst`` = the other core's ``src``; SBUF tiles of one shape and dtype. Both cores must call it."""
+def exchange(dst: Any, src: Any, cores: Cores, pipe: int = 0, gpsimd: bool = False) -> None:
+    """``dst`` = the other core's ``src``; SBUF tiles of one shape and dtype. Both cores must call it.
+
+    ``gpsimd`` lets the GpSimd Engine move the data: less latency, on tiles that are not large.
+    """
     kernel_assert(cores.count == 2, "exchange is between two cores")
     other = 1 - cores.index
-    nisa.sendrecv(src=as_tile(src), dst=as_tile(dst), send_to_rank=other, recv_from_rank=other, pipe_id=pipe)
+    nisa.sendrecv(
+        src=as_tile(src),
+        dst=as_tile(dst),
+        send_to_rank=other,
+        recv_from_rank=other,
+        pipe_id=pipe,
+        use_gpsimd_dma=gpsimd,
+    )
 
 
-def sum_over_cores(mine: Any, cores: Cores, sbm: SbufManager, dst: Any = None, pipe: int = 0) -> None:
+def sum_over_cores(
+    mine: Any, cores: Cores, sbm: SbufManager, dst: Any = None, pipe: int = 0, gpsimd: bool = False
+) -> None:
     """``dst`` = the sum of the cores' ``mine``, the same bits on each; ``dst`` is ``mine`` if omitted.
 
     Args:
@@ -73,12 +85,12 @@ def sum_over_cores(mine: Any, cores: Cores, sbm: SbufManager, dst: Any = None, p
         return
     work = scratch(sbm, name="sum_over_cores")
     theirs = work.tile(tuple(mine.shape), mine.dtype)
-    exchange(theirs, mine, cores, pipe)
+    exchange(theirs, mine, cores, pipe, gpsimd)
     nisa.tensor_tensor(dst=as_tile(into), data1=as_tile(mine), data2=theirs, op=nl.add)
     work.close()
 
 
-def gather(full: Any, dim: int, cores: Cores, pipe: int = 0) -> None:
+def gather(full: Any, dim: int, cores: Cores, pipe: int = 0, gpsimd: bool = False) -> None:
     """Complete a tile whose halves along ``dim`` the two cores have computed; nothing with one core.
 
     Args:
@@ -91,7 +103,7 @@ def gather(full: Any, dim: int, cores: Cores, pipe: int = 0) -> None:
     half = view.shape[dim] // 2
     mine = view.slice(dim, cores.index * half, (cores.index + 1) * half)
     theirs = view.slice(dim, (1 - cores.index) * half, (2 - cores.index) * half)
-    exchange(theirs, mine, cores, pipe)
+    exchange(theirs, mine, cores, pipe, gpsimd)
 
 
 def barrier(tensor: Any, cores: Cores) -> None:

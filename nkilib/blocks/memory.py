@@ -30,6 +30,10 @@ class Scratch(nl.NKIObject):
             return self.sbm.alloc_heap(shape, dtype, name=name)
         return self.sbm.alloc_stack(shape, dtype, name=name)
 
+    def turn(self) -> None:
+        """Go on to the other places of a scratch that has several; what lies in them ends."""
+        self.sbm.increment_section()
+
     def close(self) -> None:
         """End the life of the tiles. Scratches close in the reverse order of their opening."""
         if not self.on_heap:
@@ -46,10 +50,14 @@ def manager(sbm: SbufManager | None = None) -> SbufManager:
     return sbm
 
 
-def scratch(sbm: SbufManager, on_heap: bool = False, name: str = "") -> Scratch:
-    """Room for temporary tiles: a scope of the stack, or, with ``on_heap``, the heap side."""
+def scratch(sbm: SbufManager, on_heap: bool = False, name: str = "", places: int = 1) -> Scratch:
+    """Room for temporary tiles: a scope of the stack, or, with ``on_heap``, the heap side.
+
+    On the stack a loop may alternate between ``places``, with ``turn()`` after each iteration, so that one
+    loads while the other is in use.
+    """
     if not on_heap:
-        sbm.open_scope(name=name)
+        sbm.open_scope(interleave_degree=places, name=name)
     return Scratch(sbm=sbm, on_heap=on_heap, held=0)
 
 

@@ -9,7 +9,9 @@ from typing import Any
 import nki.isa as nisa
 import nki.language as nl
 
-from .memory import Scratch
+from .masks import MASKED
+from .memory import Scratch, psum_tile
+from .tiles import as_view
 
 
 class RunningSoftmax(nl.NKIObject):
@@ -94,3 +96,43 @@ def add_part(dst: Any, part: Any, state: RunningSoftmax, first: bool) -> None:
         nisa.scalar_tensor_tensor(
             dst=dst, data=dst, op0=nl.multiply, operand0=state.factor, op1=nl.add, operand1=part
         )
+
+
+# -- keys on the partitions -----------------------------------------------------------------------------
+
+
+def column_max(dst: nl.ndarray, scores: nl.ndarray, work: Scratch) -> None:
+    """``dst[c, 0] = max over p, i of scores[p, i, c]``, at least the lowest finite float32.
+
+    Args:
+        dst: SBUF fp32 ``[C, 1]``. scores: SBUF fp32 ``[128, n, C ≤ 128]``, finite or -∞.
+    """
+    rows, columns = scores.shape[0], scores.shape[2]
+    largest = work.tile((rows, columns), nl.float32)
+    nisa.tensor_reduce(dst=largest, op=nl.maximum, data=as_view(scores).permute((0, 2, 1)).get_view(), axis=1)
+    nisa.tensor_scalar(dst=largest, data=largest, op0=nl.maximum, operand0=MASKED)
+    flipped = psum_tile((columns, rows))
+    nisa.nc_transpose(dst=flipped, data=largest, engine=nisa.tensor_engine)
+    nisa.tensor_reduce(dst=dst, op=nl.maximum, data=flipped, axis=1)
+
+
+def spread_column(column: nl.ndarray, partitions: int) -> nl.ndarray:
+    """A column ``[C, 1]`` of SBUF as a row on all partitions: PSUM ``[partitions, C]``."""
+    spread = psum_tile((partitions, column.shape[0]))
+    nisa.nc_transpose(
+        dst=spread, data=as_view(column).broadcast(1, partitions).get_view(), engine=nisa.tensor_engine
+    )
+    return spread
+
+
+def weigh_columns(dst: nl.ndarray, scores: nl.ndarray, largest: nl.ndarray, sums: nl.ndarray) -> None:
+    """``dst = exp(scores - largest)``, and ``sums[p, c] = Σ_i dst[p, i, c]`` of the rounded weights.
+
+    Args:
+        dst: SBUF ``[P, n, C]``, any float dtype. scores: SBUF fp32 ``[P, n, C]``, changed.
+        largest, sums: SBUF fp32 ``[P, C]``.
+    """
+    spread = as_view(largest).expand_dim(1).broadcast(1, scores.shape[1])
+    nisa.tensor_tensor(dst=scores, data1=scores, data2=spread.get_view(), op=nl.subtract)
+    nisa.activation(dst=dst, op=nl.exp, data=scores)
+    nisa.tensor_reduce(dst=sums, op=nl.add, data=as_view(dst).permute((0, 2, 1)).get_view(), axis=1)
