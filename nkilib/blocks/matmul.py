@@ -127,13 +127,18 @@ _STAGED_ROWS = 2048
 
 
 def load_transposed(dst: Any, src: Any, sbm: SbufManager) -> None:
-    """``dst[f, n] = src[n, f]``: rows of HBM become columns, a few tiles at a time.
+    """``dst[f, n] = src[n, f]``: rows of HBM become columns.
 
     Args:
         dst: SBUF ``[F, N]``, 16 or 32 bit; the load converts to its dtype.
         src: HBM ``[N, F ≤ 128]``.
+
+    One DMA that transposes where both are of one 16-bit type; otherwise TensorE transposes tile after tile.
     """
     into, source = as_view(dst), as_view(src)
+    if into.dtype == source.dtype and sizeinbytes(into.dtype) == 2:
+        nisa.dma_transpose(dst=into.get_view(), src=source.get_view())
+        return
     length, width = source.shape[0], source.shape[1]
     for start in range(0, length, _STAGED_ROWS):
         end = min(length, start + _STAGED_ROWS)

@@ -13,66 +13,101 @@ from .masks import MASKED
 from .memory import Scratch, psum_tile
 from .tiles import as_view
 
+SOFTMAX_COLUMNS = 11
+"""Columns of SBUF that :class:`RunningSoftmax` needs."""
+
+_MAX, _FACTOR, _SUMS, _LARGEST = 0, 2, 6, 10
+"""The first column of two, four, four, and one; parts take them in turns."""
+
 
 class RunningSoftmax(nl.NKIObject):
     """What is known of up to 128 rows after the parts that :func:`weigh` has seen.
 
     Attributes:
-        total: fp32 ``[P, 1]``, Z; the caller's, undefined before the first part.
-        negated_max: fp32 ``[P, 1]``, -m; None before the first part.
-        factor: fp32 ``[P, 1]`` by which the last part scales down whatever was summed with earlier weights,
-            None for a first part.
+        total: Z, fp32 ``[rows, 1]`` of the caller's; undefined before the first part.
+        columns: fp32 SBUF ``[128, SOFTMAX_COLUMNS]`` of the caller's, for nothing else.
+        rows: how many rows there are.
+        parts: how many parts were seen.
+        negated_max: ``[rows, 1]``, -m; None before the first part.
     """
 
     total: Any
+    columns: Any
+    rows: int
+    parts: int = 0
     negated_max: Any = None
+
+
+class Part(nl.NKIObject):
+    """What :func:`weigh` says of a part; valid until the fourth part after it.
+
+    Attributes:
+        factor: ``[rows, 1]``, what earlier sums must be multiplied by; None when there are none.
+        sums: ``[rows, 1]``, Σ of the part's weights.
+    """
+
     factor: Any = None
+    sums: Any = None
+
+
+def _column(state: RunningSoftmax, which: int) -> nl.ndarray:
+    return state.columns[0 : state.rows, which : which + 1]
+
+
+def largest(state: RunningSoftmax) -> nl.ndarray:
+    """Where the maximum of each row of the next part belongs, ``[rows, 1]``."""
+    return _column(state, _LARGEST)
 
 
 def begin_with_sink(state: RunningSoftmax, negated_sink: Any) -> None:
-    """Begin with one logit that has no value: it only enters the maximum and the sum; ``[P, 1]``, negated."""
+    """Begin with a logit that has no value: it only enters the maximum and the sum; ``[P, 1]``, negated."""
     state.negated_max = negated_sink
     nisa.memset(dst=state.total, value=1.0)
 
 
-def row_max(dst: Any, scores: Any) -> None:
-    """``dst[p, 0] = max_n scores[p, n]``."""
-    nisa.tensor_reduce(dst=dst, op=nl.maximum, data=scores, axis=1)
+def row_max(state: RunningSoftmax, scores: Any) -> None:
+    """Take the maximum of each row of a part, fp32 ``[rows, N]``."""
+    nisa.tensor_reduce(dst=largest(state), op=nl.maximum, data=scores, axis=1)
 
 
-def weigh(state: RunningSoftmax, dst: Any, scores: Any, largest: Any, scale: float, work: Scratch) -> None:
-    """``dst = exp(scale·scores - m)`` with m over this and all earlier parts; ``state`` takes the part in.
+def weigh(state: RunningSoftmax, dst: Any, scores: Any, scale: float) -> Part:
+    """``dst = exp(scale·scores - m)`` with m over this and all earlier parts.
 
     Args:
-        dst: SBUF ``[P, N]``, any float dtype. scores: fp32 ``[P, N]``, SBUF or PSUM.
-        largest: fp32 ``[P, 1]``, the maximum of each row of scores. scale: positive.
-        work: where tiles come from that live as long as ``state``.
+        dst: SBUF ``[rows, N]``, any float dtype.
+        scores: fp32 ``[rows, N]``, SBUF or PSUM, whose maxima are in :func:`largest`.
+        scale: positive.
 
-    What was summed with the weights of earlier parts must then be multiplied by ``state.factor``.
+    :func:`settle` must follow for each part, in their order, before ``state.total`` is used.
     """
-    rows = scores.shape[0]
-    before = state.negated_max
-    negated = work.tile((rows, 1), nl.float32)
+    before, turn = state.negated_max, state.parts % 4
+    negated = _column(state, _MAX + state.parts % 2)
+    state.negated_max = negated
+    state.parts += 1
     if before is None:
-        nisa.tensor_scalar(dst=negated, data=largest, op0=nl.multiply, operand0=-scale)
+        nisa.tensor_scalar(dst=negated, data=largest(state), op0=nl.multiply, operand0=-scale)
         _exponentials(dst, scores, negated, scale, state.total)
-    else:
-        nisa.tensor_scalar(
-            dst=negated, data=largest, op0=nl.multiply, operand0=-scale, op1=nl.minimum, operand1=before
-        )
-        sums = work.tile((rows, 1), nl.float32)
-        _exponentials(dst, scores, negated, scale, sums)
-        state.factor = work.tile((rows, 1), nl.float32)
-        nisa.activation(dst=state.factor, op=nl.exp, data=before, scale=-1.0, bias=negated)
+        return Part(sums=state.total)
+    nisa.tensor_scalar(
+        dst=negated, data=largest(state), op0=nl.multiply, operand0=-scale, op1=nl.minimum, operand1=before
+    )
+    part = Part(factor=_column(state, _FACTOR + turn), sums=_column(state, _SUMS + turn))
+    _exponentials(dst, scores, negated, scale, part.sums)
+    nisa.activation(dst=part.factor, op=nl.exp, data=before, scale=-1.0, bias=negated)
+    return part
+
+
+def settle(state: RunningSoftmax, part: Part) -> None:
+    """``Z = Z·factor + Σ weights``. Apart from :func:`weigh`, so that other work can be issued in between."""
+    if part.factor is not None:
         nisa.scalar_tensor_tensor(
             dst=state.total,
             data=state.total,
             op0=nl.multiply,
-            operand0=state.factor,
+            operand0=part.factor,
             op1=nl.add,
-            operand1=sums,
+            operand1=part.sums,
         )
-    state.negated_max = negated
 
 
 def _exponentials(dst: Any, scores: Any, negated: Any, scale: float, sums: Any) -> None:
@@ -88,13 +123,13 @@ def _exponentials(dst: Any, scores: Any, negated: Any, scale: float, sums: Any) 
     )
 
 
-def add_part(dst: Any, part: Any, state: RunningSoftmax, first: bool) -> None:
-    """Sum weighted values in fp32: ``dst = dst·factor + part``, or ``dst = part`` for a first; ``[P, F]``."""
+def add_part(dst: Any, values: Any, part: Part, first: bool) -> None:
+    """Sum weighted values in fp32: ``dst = dst·factor + values``, ``dst = values`` at first; ``[P, F]``."""
     if first:
-        nisa.tensor_copy(dst=dst, src=part)
+        nisa.tensor_copy(dst=dst, src=values)
     else:
         nisa.scalar_tensor_tensor(
-            dst=dst, data=dst, op0=nl.multiply, operand0=state.factor, op1=nl.add, operand1=part
+            dst=dst, data=dst, op0=nl.multiply, operand0=part.factor, op1=nl.add, operand1=values
         )
 
 

@@ -12,7 +12,15 @@ from blockcheck import BF16, FP32, in_hbm, in_sbuf
 from kernels import check_close, launch
 
 from nkilib.blocks.memory import manager, scratch
-from nkilib.blocks.softmax import RunningSoftmax, add_part, begin_with_sink, row_max, weigh
+from nkilib.blocks.softmax import (
+    SOFTMAX_COLUMNS,
+    RunningSoftmax,
+    add_part,
+    begin_with_sink,
+    row_max,
+    settle,
+    weigh,
+)
 
 ROWS, COLUMNS = 70, 96
 RANDOM = np.random.default_rng(8)
@@ -27,20 +35,21 @@ def attention(parts: Any, values: Any, scale: float, sink: Any = None) -> Any:
     def kernel(parts: Any, values: Any, sink: Any) -> Any:
         work = scratch(manager())
         total = work.tile((128, 2), FP32)
-        state = RunningSoftmax(total=total[0:ROWS, 1:2])
+        columns = work.tile((128, SOFTMAX_COLUMNS), FP32)
+        state = RunningSoftmax(total=total[0:ROWS, 1:2], columns=columns, rows=ROWS)
         if sink is not None:
             begin_with_sink(state, in_sbuf(sink))
         sums = work.tile((ROWS, COLUMNS), FP32)
         for index in range(len(parts)):
             scores = in_sbuf(parts[index])
-            largest = work.tile((ROWS, 1), FP32)
-            row_max(largest, scores)
+            row_max(state, scores)
             weights = work.tile((ROWS, COLUMNS), FP32)
-            weigh(state, weights, scores, largest, scale, work)
-            assert (state.factor is None) == (index == 0 and sink is None)
+            part = weigh(state, weights, scores, scale)
+            assert (part.factor is None) == (index == 0 and sink is None)
             weighted = work.tile((ROWS, COLUMNS), FP32)
             nisa.tensor_tensor(dst=weighted, data1=weights, data2=in_sbuf(values), op=nl.multiply)
-            add_part(sums, weighted, state, index == 0)
+            settle(state, part)
+            add_part(sums, weighted, part, index == 0)
         kept = work.tile((ROWS, 1), FP32)
         nisa.tensor_copy(dst=kept, src=state.total)
         return in_hbm(sums), in_hbm(kept), in_hbm(state.negated_max)
@@ -106,12 +115,12 @@ def test_weights_are_rounded_but_their_sum_is_not() -> None:
     def kernel(part: Any) -> Any:
         work = scratch(manager())
         total = work.tile((ROWS, 1), FP32)
-        state = RunningSoftmax(total=total)
+        columns = work.tile((ROWS, SOFTMAX_COLUMNS), FP32)
+        state = RunningSoftmax(total=total, columns=columns, rows=ROWS)
         held = in_sbuf(part)
-        largest = work.tile((ROWS, 1), FP32)
-        row_max(largest, held)
+        row_max(state, held)
         weights = work.tile((ROWS, COLUMNS), BF16)
-        weigh(state, weights, held, largest, 1.0, work)
+        settle(state, weigh(state, weights, held, 1.0))
         return in_hbm(weights), in_hbm(total)
 
     weights, total = launch(kernel, part)

@@ -177,3 +177,20 @@ def test_from_runtime_start(start: int) -> None:
     rows, columns = launch(kernel, x, np.array([[start]], np.int32))
     assert np.array_equal(rows[:, 0], x[1, start : start + 8])
     assert np.array_equal(columns, x[1, :, start : start + 5])
+
+
+@pytest.mark.parametrize("shape", [(128, 512), (70, 300), (1, 128), (50, 60)])
+@pytest.mark.parametrize("dtype", [BF16, FP32])
+def test_transpose_by_dma(shape: tuple[int, int], dtype: Any) -> None:
+    """Exact, and nothing else is touched."""
+    rows, columns = shape
+    x = drawn(shape, dtype)
+
+    def kernel(x: Any) -> Any:
+        held = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.sbuf)
+        nisa.dma_copy(dst=held, src=x)
+        flipped = _tile((128, -(-columns // 128), rows), x.dtype)
+        tiles.transpose_by_dma(flipped, held)
+        return _stored(flipped)
+
+    assert np.array_equal(launch(kernel, x), in_tiles(x.T))
