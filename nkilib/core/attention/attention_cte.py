@@ -36,6 +36,7 @@ from ...blocks.memory import PARTITIONS, manager, scratch
 from ...blocks.tiles import tiles_of
 from ..utils.allocator import SbufManager
 from ..utils.kernel_assert import assert_shape, kernel_assert
+from .attention_cte_buffers import make_buffers
 from .attention_cte_call import Call, Share, load_segments, prepare
 from .attention_cte_rows import attend_rows
 
@@ -150,6 +151,7 @@ def _attend(call: Call, prior_used_len: Any, cp_offset: Any, shares: list[Share]
     """All of this core's rows; keys and values are loaded once for the rows that share them."""
     constants = scratch(sbm, name="constants")
     prepare(call, prior_used_len, cp_offset, constants)
+    buffers = make_buffers(call, constants)
     repeats = call.q.shape[0] // call.k.shape[0]
     for kv_row in range(call.k.shape[0]):
         mine = []
@@ -159,8 +161,7 @@ def _attend(call: Call, prior_used_len: Any, cp_offset: Any, shares: list[Share]
         if len(mine) > 0:
             held = scratch(sbm, name="keys")
             segments = load_segments(call, kv_row, held, sbm)
-            for share in mine:
-                attend_rows(call, segments, share, sbm)
+            attend_rows(call, segments, mine, buffers, sbm)
             held.close()
     constants.close()
 

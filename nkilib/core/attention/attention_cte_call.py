@@ -8,7 +8,7 @@ import nki.language as nl
 from ...blocks.masks import Band, Bounds, load_number, query_positions
 from ...blocks.matmul import load_transposed
 from ...blocks.memory import PARTITIONS, Scratch
-from ...blocks.tiles import as_view, from_runtime_start, load_rows, tiles_of
+from ...blocks.tiles import as_view, from_runtime_start, load_broadcast, load_rows, tiles_of
 from ..utils.allocator import SbufManager
 from ..utils.kernel_helpers import get_ceil_aligned_size
 from ..utils.tensor_view import TensorView
@@ -31,6 +31,7 @@ class Call(nl.NKIObject):
     Attributes:
         cfg: an AttnConfig.
         keys: active keys to load, from the one at ``start`` on (int32 ``[1, 1]`` in SBUF; None: the first).
+        negated_sinks: fp32 ``[128, bs]``, on all partitions the same.
         band: positions of queries among these keys.
         bounds, prior_bounds: masks of active and of prior keys; None where every key is seen.
     """
@@ -47,6 +48,7 @@ class Call(nl.NKIObject):
     recip: Any
     keys: int = 0
     band: Any = None
+    negated_sinks: Any = None
     start: Any = None
     bounds: Any = None
     prior_bounds: Any = None
@@ -66,6 +68,8 @@ def prepare(call: Call, prior_used_len: Any, cp_offset: Any, work: Scratch) -> N
     """Masks, and where the loaded keys start; all that depends on values known only at run time."""
     cfg = call.cfg
     call.keys, call.band = _loaded_keys(cfg), _band(cfg)
+    if call.sink is not None:
+        call.negated_sinks = _negated_sinks(call.sink, work)
     if not cfg.causal_mask and not cfg.is_prefix_caching:
         return
     positions = work.tile((PARTITIONS, tiles_of(cfg.seqlen_q)), nl.float32)
@@ -86,6 +90,14 @@ def prepare(call: Call, prior_used_len: Any, cp_offset: Any, work: Scratch) -> N
         last = work.tile((PARTITIONS, 1), nl.float32)
         nisa.tensor_scalar(dst=last, data=used, op0=nl.add, operand0=-1.0)
         call.prior_bounds = Bounds(upper=last, lower=_window_start(call, among_all, used, work))
+
+
+def _negated_sinks(sink: Any, work: Scratch) -> nl.ndarray:
+    held = work.tile((PARTITIONS, sink.shape[0]), sink.dtype)
+    load_broadcast(held, as_view(sink).permute((1, 0)))
+    negated = work.tile((PARTITIONS, sink.shape[0]), nl.float32)
+    nisa.tensor_scalar(dst=negated, data=held, op0=nl.multiply, operand0=-1.0)
+    return negated
 
 
 def _loaded_keys(cfg: Any) -> int:

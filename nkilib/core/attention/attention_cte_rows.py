@@ -2,12 +2,16 @@
 
 Queries are taken in groups of up to 4 tiles of 128, keys in chunks of up to 16 blocks of 128. For each two::
 
-    scores   [128 queries, 2048 keys]      in four PSUM banks, of one tile of queries at a time
-    weights  [128 keys, 16, 512 queries]   exp(scores - m), transposed block by block
-    product  [d, 512 queries]              Σ over the chunk's keys of values·weights, in one PSUM bank
+    scores        [128 queries, 2048 keys]      in four PSUM banks, of one tile of queries at a time
+    exponentials  [128 queries, 2048 keys]      exp(scores - m)
+    weights       [128 keys, 16, 512 queries]   the same, transposed block by block by DMA
+    product       [d, 512 queries]              Σ over the chunk's keys of values·weights, in one PSUM bank
 
-Blocks that no query of a tile sees are left out when the kernel is traced. Sums over several chunks are kept
-in SBUF, in fp32.
+A step is one tile of queries and one chunk. Engines work in the order of issue, so the stages of a step are
+issued apart, between those of its neighbours: exponentials, weights one step later, products two steps later,
+their sums three steps later. Then no engine waits long for another.
+
+Blocks that no query of a tile sees are left out when the kernel is traced.
 """
 
 from typing import Any
@@ -16,83 +20,112 @@ import nki.isa as nisa
 import nki.language as nl
 
 from ...blocks.masks import mask_and_max, sees_all
-from ...blocks.matmul import contract, load_transposed, transpose, transpose_tiles
-from ...blocks.memory import PARTITIONS, PSUM_COLUMNS, Scratch, psum_tile, scratch
-from ...blocks.softmax import RunningSoftmax, add_part, begin_with_sink, row_max, weigh
-from ...blocks.tiles import as_view, load_broadcast, store_rows
+from ...blocks.matmul import contract, load_transposed
+from ...blocks.memory import PARTITIONS, PSUM_COLUMNS, psum_tile
+from ...blocks.softmax import (
+    RunningSoftmax,
+    add_part,
+    begin_with_sink,
+    largest,
+    row_max,
+    settle,
+    weigh,
+)
+from ...blocks.tiles import as_view, transpose_by_dma
 from ..utils.allocator import SbufManager
 from ..utils.tensor_view import TensorView
+from .attention_cte_buffers import GROUP_TILES, Buffers
 from .attention_cte_call import Call, Segment, Share
-from .attention_cte_plan import Chunk, Group, chunks, queries_of, rows_of, tiles_that_see
+from .attention_cte_plan import Chunk, Group, Step, blocks_of, chunks, queries_of, rows_of, tiles_that_see
+from .attention_cte_results import finish
 
-_GROUP_TILES = 4
-
-
-# -- rows -----------------------------------------------------------------------------------------------
+# -- steps ----------------------------------------------------------------------------------------------
 
 
-def attend_rows(call: Call, segments: list[Segment], share: Share, sbm: SbufManager) -> None:
-    """All groups of a share, and its statistics."""
-    work = scratch(sbm, name="rows")
-    tiles = share.end - share.first
-    factors = work.tile((PARTITIONS, tiles), nl.float32)
-    negated = None
-    if call.cfg.cache_softmax:
-        negated = work.tile((PARTITIONS, tiles), nl.float32)
-    sink = _negated_sink(call, share.batch, work)
-    for first in range(share.first, share.end, _GROUP_TILES):
-        inner = scratch(sbm, name="group")
-        column = first - share.first
-        group = _group(call, share, first, factors, column, sink, inner, sbm)
-        sums = _attend_group(call, group, chunks(call, segments, group), inner, sbm)
-        _finish(call, group, sums, factors, negated, column, inner)
-        inner.close()
-    if call.cfg.cache_softmax:
-        _store_statistics(call.neg_max, negated, share)
-        _store_statistics(call.recip, factors, share)
-    work.close()
+def attend_rows(
+    call: Call, segments: list[Segment], shares: list[Share], buffers: Buffers, sbm: SbufManager
+) -> None:
+    """All steps of the shares, which have their keys and values in ``segments``."""
+    behind: list[Any] = [None, None, None]
+    for share in shares:
+        for first in range(share.first, share.end, GROUP_TILES):
+            group = _group(call, segments, share, first, buffers, sbm)
+            for chunk in group.chunks:
+                for tile in range(chunk.first_tile, chunk.end_tile):
+                    step = Step(group=group, chunk=chunk, tile=tile, number=buffers.steps)
+                    buffers.steps += 1
+                    _weigh(call, step, buffers)
+                    _follow(call, behind, buffers, sbm)
+                    behind = [step, behind[0], behind[1]]
+        buffers.shares += 1
+    for _ in range(len(behind)):
+        _follow(call, behind, buffers, sbm)
+        behind = [None, behind[0], behind[1]]
 
 
-def _store_statistics(dst: nl.ndarray, src: Any, share: Share) -> None:
-    nisa.dma_copy(dst=dst[share.batch, :, share.first : share.end], src=src)
+def _follow(call: Call, behind: list[Any], buffers: Buffers, sbm: SbufManager) -> None:
+    """Later stages of the steps before this one, latest first; those of the last tile of a chunk are more."""
+    if behind[0] is not None:
+        _turn(behind[0], buffers)
+    if behind[2] is not None and _ends_chunk(behind[2]):
+        _take_in(call, behind[2], buffers, sbm)
+    if behind[1] is not None and _ends_chunk(behind[1]):
+        _multiply(call, behind[1], buffers)
 
 
-def _negated_sink(call: Call, batch: int, work: Scratch) -> Any:
-    if call.sink is None:
-        return None
-    sink = work.tile((PARTITIONS, 1), call.sink.dtype)
-    load_broadcast(sink, as_view(call.sink).slice(0, batch, batch + 1))
-    negated = work.tile((PARTITIONS, 1), nl.float32)
-    nisa.tensor_scalar(dst=negated, data=sink, op0=nl.multiply, operand0=-1.0)
-    return negated
+def _ends_chunk(step: Step) -> bool:
+    return bool(step.tile + 1 == step.chunk.end_tile)
 
 
 def _group(
-    call: Call, share: Share, first: int, totals: Any, column: int, sink: Any, work: Scratch, sbm: SbufManager
+    call: Call, segments: list[Segment], share: Share, first: int, buffers: Buffers, sbm: SbufManager
 ) -> Group:
-    """Loads queries; Z goes into ``totals`` from ``column`` on."""
-    tiles = min(_GROUP_TILES, share.end - first)
-    rows = min(call.cfg.seqlen_q - first * PARTITIONS, tiles * PARTITIONS)
-    states = []
+    """The next group, with its queries loaded."""
+    tiles = min(GROUP_TILES, share.end - first)
+    group = Group(
+        share=share,
+        tile=first,
+        tiles=tiles,
+        rows=min(call.cfg.seqlen_q - first * PARTITIONS, tiles * PARTITIONS),
+        column=first - share.first,
+        last=first + tiles == share.end,
+        buffer=buffers.groups % 2,
+        state_buffer=buffers.groups % 4,
+        share_buffer=buffers.shares % 2,
+    )
+    buffers.groups += 1
+    group.states = []
     for tile in range(tiles):
-        count = min(PARTITIONS, rows - tile * PARTITIONS)
-        state = RunningSoftmax(total=totals[0:count, column + tile : column + tile + 1])
-        if sink is not None:
-            begin_with_sink(state, sink[0:count, :])
-        states.append(state)
-    queries = work.tile((call.cfg.d, rows), nl.bfloat16)
-    _load_queries(call, queries, share.batch, first * PARTITIONS, sbm)
-    return Group(batch=share.batch, tile=first, tiles=tiles, rows=rows, queries=queries, states=states)
+        group.states.append(_state(call, group, tile, buffers))
+    group.chunks = chunks(call, segments, group, buffers.blocks)
+    for chunk in group.chunks:
+        chunk.buffer = buffers.chunks % 2
+        buffers.chunks += 1
+    _load_queries(call, group, buffers.queries[group.buffer], sbm)
+    return group
 
 
-def _load_queries(call: Call, dst: nl.ndarray, batch: int, start: int, sbm: SbufManager) -> None:
+def _state(call: Call, group: Group, tile: int, buffers: Buffers) -> RunningSoftmax:
+    rows, batch = rows_of(group, tile), group.share.batch
+    state = RunningSoftmax(
+        total=buffers.totals[group.state_buffer][0:rows, tile : tile + 1],
+        columns=buffers.states[tile][group.state_buffer],
+        rows=rows,
+    )
+    if call.negated_sinks is not None:
+        begin_with_sink(state, call.negated_sinks[0:rows, batch : batch + 1])
+    return state
+
+
+def _load_queries(call: Call, group: Group, buffer: nl.ndarray, sbm: SbufManager) -> None:
     """Queries as columns. A scale that is not positive goes into them, which is exact for its sign."""
-    source = as_view(call.q).select(0, batch)
-    end = start + dst.shape[1]
+    source, dst = as_view(call.q).select(0, group.share.batch), buffer[:, 0 : group.rows]
+    start = group.tile * PARTITIONS
     if call.cfg.tp_q:
-        load_transposed(dst, source.slice(0, start, end), sbm)
+        into = as_view(buffer).slice(1, 0, group.rows)
+        load_transposed(into, source.slice(0, start, start + group.rows), sbm)
     else:
-        nisa.dma_copy(dst=dst, src=source.slice(1, start, end).get_view())
+        nisa.dma_copy(dst=dst, src=source.slice(1, start, start + group.rows).get_view())
     if call.cfg.scale <= 0:
         sign = -1.0 if call.cfg.scale < 0 else 0.0
         nisa.tensor_scalar(dst=dst, data=dst, op0=nl.multiply, operand0=sign)
@@ -103,90 +136,86 @@ def _positive_scale(scale: float) -> float:
     return abs(scale) if scale != 0 else 1.0
 
 
-# -- a group of queries ---------------------------------------------------------------------------------
+def _keys_of(step: Step) -> tuple[int, int]:
+    """(first, end) of the keys of a step, counted in their segment."""
+    first, end = step.chunk.spans[step.tile]
+    return first * PARTITIONS, min(step.chunk.segment.length, end * PARTITIONS)
 
 
-def _attend_group(
-    call: Call, group: Group, parts: list[Chunk], work: Scratch, sbm: SbufManager
-) -> nl.ndarray:
-    """Σ weights·values over all chunks, ``[128, tiles, d]`` in fp32: query ``128·t + p`` at (p, t).
+def _weigh(call: Call, step: Step, buffers: Buffers) -> None:
+    """``exponentials = exp(scores - m)``."""
+    group, segment = step.group, step.chunk.segment
+    first, end = _keys_of(step)
+    rows, column = rows_of(group, step.tile), step.tile * PARTITIONS
+    scores = psum_tile((rows, end - first))
+    for start in range(first, end, PSUM_COLUMNS):
+        stop = min(end, start + PSUM_COLUMNS)
+        nisa.nc_matmul(
+            dst=scores[:, start - first : stop - first],
+            stationary=buffers.queries[group.buffer][:, column : column + rows],
+            moving=segment.keys[:, start:stop],
+        )
+    state = group.states[step.tile]
+    queries = queries_of(group, step.tile)
+    always = not segment.prior and sees_all(call.band, queries[0], queries[1], first, end)
+    if segment.bounds is None or always:
+        row_max(state, scores)
+    else:
+        mask_and_max(scores, first, segment.bounds, group.tile + step.tile, largest(state))
+    exponentials = buffers.exponentials[step.number % 2][0:rows, 0 : end - first]
+    step.chunk.parts[step.tile] = weigh(state, exponentials, scores, _positive_scale(call.cfg.scale))
 
-    Of a single chunk it is left in PSUM.
-    """
-    if len(parts) == 1:
-        return _attend_chunk(call, group, parts[0], work, sbm)
-    sums = work.tile((PARTITIONS, group.tiles, call.cfg.d), nl.float32)
-    begun = 0
-    for chunk in parts:
-        product = _attend_chunk(call, group, chunk, work, sbm)
-        for tile in range(chunk.first_tile, chunk.end_tile):
-            rows = rows_of(group, tile)
-            first = tile >= begun
-            add_part(sums[0:rows, tile, :], product[0:rows, tile, :], group.states[tile], first)
-        begun = max(begun, chunk.end_tile)
-    return sums
+
+def _weights_of(group: Group, chunk: Chunk, buffers: Buffers) -> TensorView:
+    return as_view(buffers.weights[chunk.buffer]).slice(2, 0, group.rows)
 
 
-def _attend_chunk(call: Call, group: Group, chunk: Chunk, lasting: Scratch, sbm: SbufManager) -> nl.ndarray:
-    """One chunk's Σ weights·values, ``[128, tiles, d]`` in PSUM; ``lasting`` gives what the states keep."""
-    work = scratch(sbm, name="chunk")
-    first_block = chunk.spans[chunk.first_tile][0]
-    end_block = chunk.spans[chunk.end_tile - 1][1]
-    weights = work.tile((PARTITIONS, end_block - first_block, group.rows), nl.bfloat16)
-    for tile in range(chunk.first_tile, chunk.end_tile):
-        first, end = chunk.spans[tile]
-        column = tile * PARTITIONS
-        into = as_view(weights).slice(1, first - first_block, end - first_block)
-        into = into.slice(2, column, column + rows_of(group, tile))
-        _weigh_tile(call, group, chunk, tile, into, lasting, work)
-    depth = call.cfg.d
-    product = psum_tile((depth, group.rows))
-    _sum_values(product, chunk, as_view(weights), first_block)
-    held = work.tile((depth, group.rows), nl.float32)
+def _turn(step: Step, buffers: Buffers) -> None:
+    """``weights[key, block, query] = exponentials[query, key]``; and the softmax takes the step in."""
+    group, chunk = step.group, step.chunk
+    rows, column = rows_of(group, step.tile), step.tile * PARTITIONS
+    first, end = _keys_of(step)
+    span, offset = chunk.spans[step.tile], blocks_of(chunk)[0]
+    into = _weights_of(group, chunk, buffers).slice(1, span[0] - offset, span[1] - offset)
+    exponentials = as_view(buffers.exponentials[step.number % 2]).slice(0, 0, rows).slice(1, 0, end - first)
+    transpose_by_dma(into.slice(2, column, column + rows), exponentials)
+    settle(group.states[step.tile], chunk.parts[step.tile])
+
+
+# -- chunks ---------------------------------------------------------------------------------------------
+
+
+def _multiply(call: Call, step: Step, buffers: Buffers) -> None:
+    """``products[d, query] = Σ values·weights`` over the chunk's keys."""
+    group, chunk = step.group, step.chunk
+    product = psum_tile((call.cfg.d, group.rows))
+    _sum_values(product, chunk, _weights_of(group, chunk, buffers))
     start, stop = chunk.first_tile * PARTITIONS, min(group.rows, chunk.end_tile * PARTITIONS)
-    nisa.tensor_copy(dst=held[:, start:stop], src=product[:, start:stop])
-    flipped = psum_tile((PARTITIONS, group.tiles, depth))
+    held = buffers.products[chunk.buffer]
+    nisa.activation(dst=held[:, start:stop], op=nl.copy, data=product[:, start:stop])
+
+
+def _take_in(call: Call, step: Step, buffers: Buffers, sbm: SbufManager) -> None:
+    """Add the products to those of earlier chunks; after the last chunk of a group store the result."""
+    group, chunk = step.group, step.chunk
+    held, sums = buffers.products[chunk.buffer], buffers.sums[group.buffer]
+    flipped = psum_tile((PARTITIONS, group.tiles, call.cfg.d))
     for tile in range(chunk.first_tile, chunk.end_tile):
         rows, column = rows_of(group, tile), tile * PARTITIONS
         nisa.nc_transpose(
             dst=flipped[0:rows, tile, :], data=held[:, column : column + rows], engine=nisa.tensor_engine
         )
-    work.close()
-    return flipped
+    if len(group.chunks) == 1:
+        finish(call, group, flipped, buffers, sbm)
+        return
+    for tile in range(chunk.first_tile, chunk.end_tile):
+        rows = rows_of(group, tile)
+        add_part(sums[0:rows, tile, :], flipped[0:rows, tile, :], chunk.parts[tile], tile >= chunk.begun)
+    if chunk.last:
+        finish(call, group, sums, buffers, sbm)
 
 
-def _weigh_tile(
-    call: Call, group: Group, chunk: Chunk, tile: int, dst: TensorView, lasting: Scratch, work: Scratch
-) -> None:
-    """``dst[key, block, query] = exp(score - m)`` for one tile of queries."""
-    segment = chunk.segment
-    first_key = chunk.spans[tile][0] * PARTITIONS
-    end_key = min(segment.length, chunk.spans[tile][1] * PARTITIONS)
-    rows = rows_of(group, tile)
-    column = tile * PARTITIONS
-    scores = psum_tile((rows, end_key - first_key))
-    for start in range(first_key, end_key, PSUM_COLUMNS):
-        end = min(end_key, start + PSUM_COLUMNS)
-        nisa.nc_matmul(
-            dst=scores[:, start - first_key : end - first_key],
-            stationary=group.queries[:, column : column + rows],
-            moving=segment.keys[:, start:end],
-        )
-    largest = work.tile((rows, 1), nl.float32)
-    first, stop = queries_of(group, tile)
-    seen = segment.bounds is None or (
-        not segment.prior and sees_all(call.band, first, stop, first_key, end_key)
-    )
-    if seen:
-        row_max(largest, scores)
-    else:
-        mask_and_max(scores, first_key, segment.bounds, group.tile + tile, largest)
-    weights = work.tile((rows, end_key - first_key), nl.bfloat16)
-    weigh(group.states[tile], weights, scores, largest, _positive_scale(call.cfg.scale), lasting)
-    transpose(dst, weights)
-
-
-def _sum_values(product: nl.ndarray, chunk: Chunk, weights: TensorView, first_block: int) -> None:
+def _sum_values(product: nl.ndarray, chunk: Chunk, weights: TensorView) -> None:
     """``product[:, queries] = Σ values·weights`` over the chunk's blocks.
 
     A matmul covers all tiles of queries for the blocks that all of them see. These come first: a matmul must
@@ -194,77 +223,29 @@ def _sum_values(product: nl.ndarray, chunk: Chunk, weights: TensorView, first_bl
     its own.
     """
     first_tile, end_tile = chunk.first_tile, chunk.end_tile
+    first_block, end_block = blocks_of(chunk)
     common = chunk.spans[end_tile - 1][0], chunk.spans[first_tile][1]
     if common[0] >= common[1]:
         for tile in range(first_tile, end_tile):
-            _add_values(product, chunk, weights, first_block, chunk.spans[tile], tile, tile + 1)
+            _add_values(product, chunk, weights, chunk.spans[tile], tile, tile + 1)
         return
-    _add_values(product, chunk, weights, first_block, common, first_tile, end_tile)
-    for block in range(first_block, chunk.spans[end_tile - 1][1]):
+    _add_values(product, chunk, weights, common, first_tile, end_tile)
+    for block in range(first_block, end_block):
         if block < common[0] or block >= common[1]:
             first, end = tiles_that_see(chunk, block)
-            _add_values(product, chunk, weights, first_block, (block, block + 1), first, end)
+            _add_values(product, chunk, weights, (block, block + 1), first, end)
 
 
 def _add_values(
-    product: nl.ndarray,
-    chunk: Chunk,
-    weights: TensorView,
-    first_block: int,
-    blocks: Any,
-    first: int,
-    end: int,
+    product: nl.ndarray, chunk: Chunk, weights: TensorView, blocks: Any, first: int, end: int
 ) -> None:
     """Add blocks ``blocks[0]`` to ``blocks[1] - 1`` for tiles of queries ``first`` to ``end - 1``."""
     start, stop = first * PARTITIONS, min(product.shape[1], end * PARTITIONS)
-    segment = chunk.segment
+    segment, (offset, _) = chunk.segment, blocks_of(chunk)
     contract(
         product[:, start:stop],
         as_view(segment.values).slice(1, blocks[0], blocks[1]),
-        weights.slice(1, blocks[0] - first_block, blocks[1] - first_block),
+        weights.slice(1, blocks[0] - offset, blocks[1] - offset),
         min(segment.length, blocks[1] * PARTITIONS) - blocks[0] * PARTITIONS,
         moving_columns=(start, stop - start),
-    )
-
-
-# -- results --------------------------------------------------------------------------------------------
-
-
-def _finish(
-    call: Call, group: Group, sums: nl.ndarray, factors: nl.ndarray, negated: Any, column: int, work: Scratch
-) -> None:
-    """``result = sums / Z``; ``factors`` holds Z of the group from ``column`` on, and gets 1/Z."""
-    result = work.tile((PARTITIONS, group.tiles, call.cfg.d), call.result.dtype)
-    whole = group.rows // PARTITIONS
-    if whole > 0:
-        _normalize(result, sums, factors, PARTITIONS, 0, whole, column)
-    if whole < group.tiles:
-        _normalize(result, sums, factors, group.rows - whole * PARTITIONS, whole, 1, column + whole)
-    if negated is not None:
-        for tile in range(group.tiles):
-            at = column + tile
-            nisa.tensor_copy(dst=negated[:, at : at + 1], src=group.states[tile].negated_max)
-    into = as_view(call.result).select(0, group.batch)
-    start, end = group.tile * PARTITIONS, group.tile * PARTITIONS + group.rows
-    if call.cfg.tp_out:
-        columns = work.tile((call.cfg.d, group.rows), call.result.dtype)
-        transpose_tiles(columns, result, group.rows)
-        nisa.dma_copy(dst=into.slice(1, start, end).get_view(), src=columns)
-    else:
-        store_rows(into.slice(0, start, end), result)
-
-
-def _normalize(
-    dst: nl.ndarray, sums: nl.ndarray, factors: nl.ndarray, rows: int, tile: int, tiles: int, column: int
-) -> None:
-    """``dst = sums·factors`` for ``tiles`` tiles with the same number of rows; ``factors`` is inverted."""
-    inverse = factors[0:rows, column : column + tiles]
-    nisa.reciprocal(dst=inverse, data=inverse)
-    spread = as_view(factors).slice(0, 0, rows).slice(1, column, column + tiles)
-    spread = spread.expand_dim(2).broadcast(2, sums.shape[2])
-    nisa.tensor_tensor(
-        dst=dst[0:rows, tile : tile + tiles, :],
-        data1=sums[0:rows, tile : tile + tiles, :],
-        data2=spread.get_view(),
-        op=nl.multiply,
     )

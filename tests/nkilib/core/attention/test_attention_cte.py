@@ -388,6 +388,33 @@ def test_an_earlier_chunk_may_have_the_maximum_or_a_later_one() -> None:
     case.check()
 
 
+@pytest.mark.parametrize("queries", [1, 128, 256])
+@pytest.mark.parametrize("keys", [300, 2500, 9000])
+def test_many_small_rows_follow_each_other(queries: int, keys: int) -> None:
+    """Work on several rows overlaps; each must keep its own sums."""
+    options: dict[str, Any] = {"cache_softmax": True} if queries % 128 == 0 else {}
+    case = Case(7, queries, keys, 16, sink=4.0, causal_mask=False, spread=3.0, **options)
+    for row in range(7):
+        case.args["k"][row] *= cast(0.2 + row / 7, "bfloat16")
+    case.check(1)
+
+
+def test_each_input_is_read_once_and_few_instructions_do_it() -> None:
+    import nkisim
+
+    case = Case(4, 1024, 1024, 128, bskv=2)
+    with nkisim.trace() as trace:
+        case.run()
+    loaded = sum(event.cost.read for event in trace.events if event.cost.source == "hbm")
+    assert loaded == sum(case.args[name].nbytes for name in ("q", "k", "v"))
+    assert (
+        sum(event.cost.written for event in trace.events if event.cost.target == "hbm") == 4 * 1024 * 128 * 2
+    )
+    blocks = 8 * 9 // 2  # of 128 keys and 128 queries, on the diagonal and below
+    assert sum(event.cost.macs for event in trace.events) == 4 * 2 * blocks * 128**3
+    assert len(trace.events) < 4 * 80
+
+
 # -- upstream-like configurations, small ----------------------------------------------------------------
 
 
