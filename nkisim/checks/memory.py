@@ -35,8 +35,9 @@ UNREAD = {
     "nc_n_gather": {"data"},
     "nc_matmul_mx": {"stationary_scale", "moving_scale"},
     "nonzero_with_count": {"src"},
+    "sendrecv": {"src"},
 }
-"""Operands that an instruction does not read, or only in some partitions or where its indices point."""
+"""Operands that an instruction does not compute with, or only in part."""
 COLUMNS = frozenset(
     (
         "operand0",
