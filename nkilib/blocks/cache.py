@@ -236,7 +236,7 @@ def gather_pieces(dst: Any, blocks: Blocks, numbers: TensorView, batch: int) -> 
 
 def gather_values(dst: nl.ndarray, blocks: Blocks, numbers: TensorView, first: int) -> None:
     """Values of sequences ``first`` on, ``[128, B, n, d]``; 0 where a piece is out of range."""
-    nisa.memset(dst=dst, value=0.0)
+    nisa.memset(dst=dst, value=0.0, engine=nisa.gpsimd_engine)
     for batch in range(dst.shape[1]):
         gather_pieces(as_view(dst).select(1, batch), blocks, numbers, first + batch)
 
@@ -254,14 +254,14 @@ def gather_keys(
     """
     columns = as_view(dst).reshape_dim(2, (dst.shape[2] // PARTITIONS, PARTITIONS))
     if blocks.depth == PARTITIONS and sizeinbytes(blocks.rows.dtype) == 2:
-        nisa.memset(dst=dst, value=0.0)
+        nisa.memset(dst=dst, value=0.0, engine=nisa.gpsimd_engine)
         for batch in range(dst.shape[1]):
             _gather_columns(columns.select(1, batch), blocks, numbers, first + batch)
         return columns
     for batch in range(dst.shape[1]):
         work = scratch(sbm, name="gather_keys")
         staged = work.tile((PARTITIONS, columns.shape[2], blocks.depth), dst.dtype)
-        nisa.memset(dst=staged, value=0.0)
+        nisa.memset(dst=staged, value=0.0, engine=nisa.gpsimd_engine)
         gather_pieces(staged, blocks, numbers, first + batch)
         transpose_tiles(as_view(dst).select(1, batch), staged, dst.shape[2])
         work.close()

@@ -139,7 +139,7 @@ def _score(call: Call, plan: Plan, group: Group, tile: Tile, scores: nl.ndarray,
     """Scores of all sequences of the group; -∞ where a query does not attend."""
     mask = work.tile((PARTITIONS, tile.order.tiles, group.batches, _queries(call)), nl.uint8)
     fill_mask(call, tile, mask, group.first, group.batches)
-    nisa.memset(dst=scores, value=_NO_SCORE)
+    nisa.memset(dst=scores, value=_NO_SCORE, engine=nisa.gpsimd_engine)
     loads = scratch(call.sbm, name="keys", places=plan.places)
     for start in range(0, group.batches, plan.together):
         count = min(plan.together, group.batches - start)

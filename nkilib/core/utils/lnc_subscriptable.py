@@ -21,8 +21,8 @@ TorchRefProtocolType = type[TorchRefProtocolT]
 class LncSubscriptable(Generic[TorchRefProtocolT]):
     """Gives a function the call form of a kernel.
 
-    Made at the top level of a module, as an annotated assignment with a docstring below, which documents what
-    the protocol does::
+    Made at the top level of a module, and assigned to a name that is annotated, there or before. Below the
+    annotation a docstring documents what the protocol does::
 
         reference: LncSubscriptable[Reference] = LncSubscriptable(_reference, Reference)
         \"\"\"…the docstring of Reference.__call__…\"\"\"
@@ -82,20 +82,35 @@ def _check_docstring(frame: FrameType, protocol: Any) -> None:
 
 
 def _docstring_at(source: str, line: int) -> str:
-    """The string below the annotated assignment at a line of the module's top level.
+    """The docstring of the name that a line of the module's top level assigns to.
 
-    Raises RuntimeError when there is no such assignment, or no string.
+    It stands below the annotation of that name, which is the assignment itself or a declaration of its own.
+    Raises RuntimeError when there is no assignment, no annotation or no string.
     """
     body = ast.parse(source).body
+    name = _assigned_at(body, line)
     for statement, following in zip(body, [*body[1:], None], strict=True):
-        if statement.lineno <= line <= (statement.end_lineno or 0) and isinstance(
-            statement, ast.Assign | ast.AnnAssign
-        ):
+        if isinstance(statement, ast.AnnAssign) and _named(statement.target, name):
             value = following.value if isinstance(following, ast.Expr) else None
             text = value.value if isinstance(value, ast.Constant) else None
-            if isinstance(statement, ast.AnnAssign) and isinstance(text, str):
+            if isinstance(text, str):
                 return text
-            raise RuntimeError(f"line {line}: the assignment needs an annotation, and a docstring below it")
+    raise RuntimeError(f"line {line}: {name} needs an annotation, and a docstring below it")
+
+
+def _assigned_at(body: list[ast.stmt], line: int) -> str:
+    for statement in body:
+        if not statement.lineno <= line <= (statement.end_lineno or 0):
+            continue
+        target = statement.targets[0] if isinstance(statement, ast.Assign) else None
+        if isinstance(statement, ast.AnnAssign):
+            target = statement.target
+        if isinstance(target, ast.Name):
+            return target.id
     raise RuntimeError(
         f"line {line}: LncSubscriptable must be assigned to a name at the top level of a module"
     )
+
+
+def _named(target: ast.expr, name: str) -> bool:
+    return isinstance(target, ast.Name) and target.id == name

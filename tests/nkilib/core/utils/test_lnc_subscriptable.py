@@ -102,6 +102,17 @@ def test_a_call_on_several_lines(load) -> None:
     assert load(("LncSubscriptable(function, Reference)\n", spread)).reference[1](1) == (1, "b", 1)
 
 
+def test_the_annotation_may_stand_before_the_assignment(load) -> None:
+    below = 'reference: Reference = LncSubscriptable(function, Reference)\n"""What it does.\n\nIn detail.\n"""\n'
+    apart = (
+        'reference: Reference\n"""What it does.\n\nIn detail.\n"""\n\n'
+        "reference = LncSubscriptable(function, Reference)\n"
+    )
+    assert load((below, apart)).reference[2](1) == (1, "b", 2)
+    with rejected("docstring differs"):
+        load((below, apart.replace("detail", "short")))
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
