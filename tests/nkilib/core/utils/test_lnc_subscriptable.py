@@ -103,7 +103,9 @@ def test_a_call_on_several_lines(load) -> None:
 
 
 def test_the_annotation_may_stand_before_the_assignment(load) -> None:
-    below = 'reference: Reference = LncSubscriptable(function, Reference)\n"""What it does.\n\nIn detail.\n"""\n'
+    below = (
+        'reference: Reference = LncSubscriptable(function, Reference)\n"""What it does.\n\nIn detail.\n"""\n'
+    )
     apart = (
         'reference: Reference\n"""What it does.\n\nIn detail.\n"""\n\n'
         "reference = LncSubscriptable(function, Reference)\n"
