@@ -86,7 +86,7 @@ def transpose(dst: Any, src: Any, scale: Any = None, shift: Any = None) -> None:
         scale, shift: fp32 SBUF ``[128, ⌈F/128⌉]`` (:func:`.tiles.load_column`): ``dst = scale·srcᵀ + shift``,
             one value for each column of ``src``; both optional.
 
-    As many tiles as a PSUM bank holds leave it in one instruction; with ``scale`` or ``shift`` each alone.
+    As many tiles as a PSUM bank holds leave it in one instruction; with ``shift`` each alone.
     """
     into, rows = as_view(dst), as_view(src)
     columns = rows.shape[1]
@@ -162,9 +162,14 @@ def _transpose_group(
     if scale is None and shift is None:
         nisa.tensor_copy(dst=target.get_view(), src=flipped)
         return
+    if shift is None:
+        factors = as_view(scale).slice(0, 0, height).slice(1, first, first + count)
+        spread = factors.expand_dim(2).broadcast(2, rows.shape[0]).get_view()
+        nisa.tensor_tensor(dst=target.get_view(), data1=flipped, data2=spread, op=nl.multiply)
+        return
     for i in range(count):
         multiplied, added = _column(scale, height, first + i), _column(shift, height, first + i)
-        _scaled_copy(target.select(1, i).get_view(), flipped[:, i, :], multiplied, added)
+        _shifted_copy(target.select(1, i).get_view(), flipped[:, i, :], multiplied, added)
 
 
 def _column(values: Any, height: int, column: int) -> Any:
@@ -173,11 +178,9 @@ def _column(values: Any, height: int, column: int) -> Any:
     return as_view(values).slice(0, 0, height).slice(1, column, column + 1).get_view()
 
 
-def _scaled_copy(dst: nl.ndarray, src: nl.ndarray, scale: Any, shift: Any) -> None:
+def _shifted_copy(dst: nl.ndarray, src: nl.ndarray, scale: Any, shift: Any) -> None:
     if scale is None:
         nisa.tensor_scalar(dst=dst, data=src, op0=nl.add, operand0=shift)
-    elif shift is None:
-        nisa.tensor_scalar(dst=dst, data=src, op0=nl.multiply, operand0=scale)
     else:
         nisa.tensor_scalar(dst=dst, data=src, op0=nl.multiply, operand0=scale, op1=nl.add, operand1=shift)
 

@@ -1,4 +1,4 @@
-"""Rotary position embedding in its rotate-half form, for heads whose elements lie on the partitions.
+"""Rotary position embedding in its rotate-half form.
 
 With the angle ``a = position·frequency[i]`` for i < d/2 and the halves ``x1, x2`` of a head::
 
@@ -100,3 +100,34 @@ def rotate_spread(dst: Any, src: Any, sine: Any, cosine: Any, work: Scratch) -> 
     nisa.tensor_tensor(dst=along, data1=source.get_view(), data2=as_view(cosine).get_view(), op=nl.multiply)
     nisa.tensor_tensor(dst=across, data1=swapped, data2=as_view(sine).get_view(), op=nl.multiply)
     nisa.tensor_tensor(dst=into.get_view(), data1=along, data2=across, op=nl.add)
+
+
+def rotate_rows(dst: Any, src: Any, sine: Any, cosine: Any, sbm: SbufManager) -> None:
+    """Rotate heads of tokens that lie on the partitions; each product is rounded to ``src``'s dtype.
+
+    Args:
+        dst, src: SBUF ``[T ≤ 128, n, d]``, d even; ``dst`` may be ``src``.
+        sine: SBUF ``[T, d/2]``, or wider: only the first half of a head is read. cosine: SBUF ``[T, d]``.
+    """
+    rows, into = as_view(src), as_view(dst)
+    heads, half = rows.shape[1], rows.shape[2] // 2
+    work = scratch(sbm, name="rotate_rows")
+    along = as_view(work.tile(tuple(rows.shape), rows.dtype))
+    across = as_view(work.tile(tuple(rows.shape), rows.dtype))
+    cosines = as_view(cosine).expand_dim(1).broadcast(1, heads)
+    sines = as_view(sine).slice(1, 0, half).expand_dim(1).broadcast(1, heads).get_view()
+    nisa.tensor_tensor(dst=along.get_view(), data1=rows.get_view(), data2=cosines.get_view(), op=nl.multiply)
+    for part in range(2):
+        first, other = part * half, (1 - part) * half
+        turned = across.slice(2, first, first + half).get_view()
+        swapped = rows.slice(2, other, other + half).get_view()
+        nisa.tensor_tensor(dst=turned, data1=swapped, data2=sines, op=nl.multiply)
+    for part in range(2):
+        first = part * half
+        nisa.tensor_tensor(
+            dst=into.slice(2, first, first + half).get_view(),
+            data1=along.slice(2, first, first + half).get_view(),
+            data2=across.slice(2, first, first + half).get_view(),
+            op=nl.subtract if part == 0 else nl.add,
+        )
+    work.close()

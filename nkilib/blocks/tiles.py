@@ -75,14 +75,14 @@ def load_rows(dst: Any, src: Any) -> None:
 
 
 def transpose_by_dma(dst: Any, src: Any) -> None:
-    """``dst[f, i, p] = src[p, 128 i + f]``, as :func:`.matmul.transpose` does it, from SBUF to SBUF.
+    """``dst[f, i, p] = src[p, 128 i + f]``, as :func:`.matmul.transpose` does it, by DMA.
 
     It has half the throughput of a copy, but takes no time of TensorE, and no other engine has to empty PSUM:
     for kernels that wait for Vector or Scalar Engine (see "DMA Transpose" in Trainium2's architecture guide).
 
     Args:
         dst: SBUF ``[128, ⌈F/128⌉, P]``; partitions beyond a ragged last tile stay as they are.
-        src: SBUF ``[P ≤ 128, F]`` of the same dtype, 16 or 32 bit.
+        src: HBM ``[P, F]``, or SBUF ``[P ≤ 128, F]``, of the same dtype, 16 or 32 bit.
 
     One instruction, and one more for a ragged tile. From gen3 on.
     """
@@ -156,10 +156,41 @@ def load_hidden(dst: Any, src: Any, shards: int = 1, transposed: bool = False) -
         kernel_assert(shards == 1, "the transposed hidden layout has one shard")
         _load_transposed(into, rows, columns // PARTITIONS)
         return
+    spread = _spread(rows, shards)
+    _move(_by_shard(into, shards), spread)
+
+
+def load_hidden_sum(dst: Any, srcs: list[Any], shards: int = 1) -> None:
+    """As :func:`load_hidden` for the sum of several tensors ``[T, H]``: added in fp32, rounded once."""
+    spread = []
+    for src in srcs:
+        spread.append(_spread(as_view(src), shards).get_view())
+    _add_up(_by_shard(as_view(dst), shards).get_view(), spread)
+
+
+def load_sum(dst: Any, srcs: list[Any]) -> None:
+    """``dst = srcs[0] + srcs[1] + …``: HBM tensors of the shape of dst; added in fp32, rounded once."""
+    tiles = []
+    for src in srcs:
+        tiles.append(as_tile(src))
+    _add_up(as_tile(dst), tiles)
+
+
+def _add_up(dst: nl.ndarray, srcs: list[nl.ndarray]) -> None:
+    nisa.dma_compute(dst=dst, srcs=srcs, scales=[1.0] * len(srcs), reduce_op=nl.add)
+
+
+def _spread(rows: TensorView, shards: int) -> TensorView:
+    """HBM ``[T, H]`` as ``[128, T, shards, H/128/shards]``."""
+    columns = rows.shape[1]
     kernel_assert(columns % (PARTITIONS * shards) == 0, f"H = {columns} is no multiple of 128·{shards}")
     each = columns // PARTITIONS // shards
-    spread = rows.reshape_dim(1, (shards, PARTITIONS, each)).permute((2, 0, 1, 3))
-    _move(into.reshape_dim(2, (shards, each)), spread)
+    return rows.reshape_dim(1, (shards, PARTITIONS, each)).permute((2, 0, 1, 3))
+
+
+def _by_shard(tile: TensorView, shards: int) -> TensorView:
+    """SBUF ``[128, T, H/128]`` as ``[128, T, shards, H/128/shards]``."""
+    return tile.reshape_dim(2, (shards, tile.shape[2] // shards))
 
 
 def _load_transposed(into: TensorView, rows: TensorView, tiles: int) -> None:
@@ -173,10 +204,7 @@ def _load_transposed(into: TensorView, rows: TensorView, tiles: int) -> None:
 
 def store_hidden(dst: Any, src: Any, shards: int = 1) -> None:
     """``dst[t, s·(H/shards) + p·H1s + j] = src[p, t, s·H1s + j]``, the inverse of :func:`load_hidden`."""
-    rows = as_view(dst)
-    each = rows.shape[1] // PARTITIONS // shards
-    spread = rows.reshape_dim(1, (shards, PARTITIONS, each)).permute((2, 0, 1, 3))
-    _move(spread, as_view(src).reshape_dim(2, (shards, each)))
+    _move(_spread(as_view(dst), shards), _by_shard(as_view(src), shards))
 
 
 def load_hidden_row(dst: Any, src: Any, shards: int = 1, transposed: bool = False) -> None:

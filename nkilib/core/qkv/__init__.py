@@ -1,0 +1,1 @@
+"""Normalisation, QKV projection and rotary embedding in one kernel."""
