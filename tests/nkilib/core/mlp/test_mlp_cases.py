@@ -64,17 +64,30 @@ def check(case: str, lnc: int, changes: dict[str, Any] | None = None, **options:
         check_close(got[1], want["add_out"], RTOL, ATOL, "sum")
 
 
+LARGE = ("MLP-14",)
+
+
 @pytest.mark.parametrize("lnc", [1, 2])
-@pytest.mark.parametrize("case", OPTIONS)
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=pytest.mark.slow if case in LARGE else ()) for case in OPTIONS]
+)
 def test_cases(case: str, lnc: int) -> None:
     check(case, lnc)
 
 
-@pytest.mark.parametrize("lnc", [1, 2])
-@pytest.mark.parametrize(("gate_up", "down"), list(itertools.product([True, False], repeat=2)))
-@pytest.mark.parametrize("case", ["MLP-03", "MLP-05", "MLP-06", "MLP-08", "MLP-09", "MLP-10"])
-def test_arrangements(case: str, gate_up: bool, down: bool, lnc: int) -> None:
-    check(case, lnc, use_tkg_gate_up_proj_column_tiling=gate_up, use_tkg_down_proj_column_tiling=down)
+ARRANGEMENTS = [
+    (case, flags, 2)
+    for case in ("MLP-05", "MLP-06", "MLP-08", "MLP-09", "MLP-10")
+    for flags in ((True, False), (False, True))
+]
+ARRANGEMENTS += [
+    ("MLP-03", flags, lnc) for flags in itertools.product([True, False], repeat=2) for lnc in (1, 2)
+]
+
+
+@pytest.mark.parametrize(("case", "flags", "lnc"), ARRANGEMENTS)
+def test_arrangements(case: str, flags: tuple[bool, bool], lnc: int) -> None:
+    check(case, lnc, use_tkg_gate_up_proj_column_tiling=flags[0], use_tkg_down_proj_column_tiling=flags[1])
 
 
 @pytest.mark.parametrize("lnc", [1, 2])
