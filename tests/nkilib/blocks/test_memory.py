@@ -65,3 +65,24 @@ def test_psum_bank() -> None:
     shapes: list[Any] = []
     launch(kernel, drawn((1, 1)))
     assert shapes == [((0, 3 * 2048), (64, 8))]
+
+
+def test_scratch_with_places_that_take_turns() -> None:
+    """Of two places the third iteration has the first one's, whatever lay above in between."""
+    places = []
+
+    def kernel() -> None:
+        sbm = SbufManager(0, 4096)
+        loop = scratch(sbm, places=2)
+        for _ in range(4):
+            places.append(sbm.get_stack_curr_addr())
+            loop.tile((128, 256), nl.float32)
+            inner = scratch(sbm)
+            inner.tile((128, 100), nl.float32)
+            inner.close()
+            loop.turn()
+        loop.close()
+        places.append(sbm.get_stack_curr_addr())
+
+    launch(kernel)
+    assert places == [0, 1024, 0, 1024, 0]

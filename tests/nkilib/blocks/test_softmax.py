@@ -17,9 +17,12 @@ from nkilib.blocks.softmax import (
     RunningSoftmax,
     add_part,
     begin_with_sink,
+    column_max,
     row_max,
     settle,
+    spread_column,
     weigh,
+    weigh_columns,
 )
 
 ROWS, COLUMNS = 70, 96
@@ -129,3 +132,37 @@ def test_weights_are_rounded_but_their_sum_is_not() -> None:
     check_close(total, exact.sum(axis=1, keepdims=True), 1e-6)
     check_close(weights, exact, 4e-3)
     assert np.abs(weights.astype(np.float64).sum(axis=1) - exact.sum(axis=1)).max() > 1e-4
+
+
+# -- keys on the partitions -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("tiles", "columns"), [(1, 1), (3, 128), (7, 20)])
+def test_columns(tiles: int, columns: int) -> None:
+    """The maximum of each column of all tiles and partitions; some see few keys, the first one none."""
+    scores = RANDOM.normal(size=(128, tiles, columns)).astype(np.float32) * 5
+    scores[RANDOM.uniform(size=scores.shape) < 0.5] = -np.inf
+    scores[:, :, 0] = -np.inf
+
+    def kernel(scores: Any) -> Any:
+        work = scratch(manager())
+        held = in_sbuf(scores)
+        column = work.tile((columns, 1), FP32)
+        column_max(column, held, work)
+        largest = work.tile((128, columns), FP32)
+        nisa.tensor_copy(dst=largest, src=spread_column(column, 128))
+        weights, sums = work.tile(scores.shape, BF16), work.tile((128, columns), FP32)
+        weigh_columns(weights, held, largest, sums)
+        work.close()
+        return in_hbm(column), in_hbm(largest), in_hbm(weights), in_hbm(sums)
+
+    column, largest, weights, sums = launch(kernel, scores)
+    lowest = np.finfo(np.float32).min
+    want = np.maximum(scores.max((0, 1)), lowest)
+    assert want[0] == lowest
+    assert np.array_equal(column[:, 0], want)
+    assert np.array_equal(largest, np.broadcast_to(want, (128, columns)))
+    check_close(weights, np.exp(scores.astype(np.float64) - want), 4e-3, 0)
+    rounded = np.asarray(weights).astype(np.float64)
+    assert not rounded[:, :, 0].any()
+    check_close(sums, rounded.sum(1), 1e-6, 0)

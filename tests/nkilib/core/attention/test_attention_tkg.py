@@ -377,6 +377,9 @@ MODELS = [
     ((64, 8, 1, 2048, 128), IN_SBUF),
     ((64, 8, 1, 2048, 128), {"block_len": 16, "use_pos_id": True, **IN_SBUF}),
     ((4, 10, 5, 5376, 64), {"strided_mm1": False, "qk_in_sb": True}),
+    ((4, 8, 7, 3072, 64), {"tp_k_prior": True, "sink": "float32", "full": 10240, **IN_SBUF}),
+    ((4, 1, 5, 8192, 128), {"block_len": 16, **IN_SBUF}),
+    ((4, 1, 5, 3072, 128), {"block_len": 16, **IN_SBUF}),
     ((8, 8, 5, 20480, 64), {"sink": "float32", "use_pos_id": True, **IN_SBUF}),
     ((4, 8, 7, 33792, 64), {"block_len": 16, "use_pos_id": True, **IN_SBUF}),
 ]
