@@ -24,7 +24,6 @@ from ..core.memory import (
     PSUM_BANKS,
     SBUF,
     SBUF_BYTES,
-    Allocation,
     Storage,
     on_chip,
 )
@@ -91,7 +90,7 @@ def _blocks(dims: tuple[int, ...], par: int, dtype: DType, buffer: str, name: st
     )
     storage.fresh = True
     array = np.ndarray((rows, *dims[:par], *dims[par + 1 :]), dtype.numpy, buffer=storage.raw)
-    tensor = from_storage(Allocation(storage, np.moveaxis(array, 0, par)), dtype, buffer, name)
+    tensor = from_storage((storage, np.moveaxis(array, 0, par)), dtype, buffer, name)
     tensor.partitioned = False
     for listener in state.allocations:
         listener(storage, None)
@@ -108,7 +107,7 @@ def holding(array: Array, dtype: DType, buffer: str) -> Tensor:
         storage = Storage(raw, None, raw.size, 1, buffer, "", dtype)
     else:
         storage = Storage(raw, size, size, rows, buffer, "", dtype)
-    return from_storage(Allocation(storage, values), dtype, buffer)
+    return from_storage((storage, values), dtype, buffer)
 
 
 def _check_places(

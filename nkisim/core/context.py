@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ class Core:
         activation_accumulators, vector_accumulators: float32 ``[128, 1]``, they live across instructions.
         physical: the memories that addressed tensors share, by buffer and widening (see :mod:`.precision`).
         sites: allocations so far by call site.
-        random: the core's random numbers. busy: inside an instruction that listeners were told of.
+        busy: inside an instruction that listeners were told of.
         copies: how many it made into HBM.
     """
 
@@ -42,12 +43,16 @@ class Core:
         self.vector_accumulators = np.zeros((128, 1), np.float32)
         self.physical: dict[str, Any] = {}
         self.sites: dict[Any, int] = {}
-        self.random = np.random.default_rng(index)
         self.busy = False
         self.copies = 0
         self.done = False
         self.waits_for: Callable[[], bool] | None = None
         self.waits_at = ""
+
+    @cached_property
+    def random(self) -> np.random.Generator:
+        """The core's random numbers; most kernels need none."""
+        return np.random.default_rng(self.index)
 
 
 class State:

@@ -9,7 +9,6 @@ whole was written. HBM reads as zero, as kernels rely on.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -17,7 +16,7 @@ import numpy as np
 
 from .dtypes import FLOAT, FLOAT8, Array, DType
 from .errors import SimulationError, fail
-from .pool import borrow, give_back
+from .pool import LEAST, borrow, give_back
 
 PARTITIONS = 128
 SBUF, PSUM, HBM, SHARED_HBM, PRIVATE_HBM = "sbuf", "psum", "hbm", "shared_hbm", "private_hbm"
@@ -30,6 +29,9 @@ SBUF_BYTES = {2: 192 << 10, 3: 224 << 10, 4: 256 << 10}
 
 _CHUNK = 16384
 """Bytes of a partition that are filled together."""
+_APART = 64
+"""Bytes between partitions that share a memory, whose size is a power of two or nearly: without them the same
+bytes of all partitions evict each other from the processor's cache."""
 
 
 class Storage:
@@ -45,25 +47,15 @@ class Storage:
             kernels), for PSUM who wrote it through this allocation, and where the allocation is.
     """
 
-    __slots__ = (
-        "_pointer",
-        "base",
-        "buffer",
-        "dtype",
-        "fresh",
-        "known",
-        "mark",
-        "name",
-        "pitch",
-        "raw",
-        "regions",
-        "rows",
-        "site",
-        "size",
-        "sums",
-        "watch",
-        "written",
-    )
+    fresh = False
+    written: Array | None = None
+    regions: set[Any] | frozenset[Any] = frozenset()
+    watch: Any = None
+    mark: Any = None
+    known: Array | None = None
+    sums: Array | None = None
+    site: tuple[str, int] | None = None
+    _pointer: int | None = None
 
     def __init__(
         self,
@@ -84,18 +76,9 @@ class Storage:
         self.name = name
         self.dtype = dtype
         self.base = base
-        self.fresh = False
-        self.written: Array | None = None
-        self.regions: set[Any] = set()
-        self.watch: Any = None
-        self.mark: Any = None
-        self.known: Array | None = None
-        self.sums: Array | None = None
-        self.site: tuple[str, int] | None = None
-        self._pointer: int | None = None
 
     def __del__(self) -> None:
-        if self.pitch is not None:
+        if self.pitch is not None and self.raw.nbytes >= LEAST:
             give_back(self)
 
     @property
@@ -127,33 +110,35 @@ class Storage:
 
 
 class Physical:
-    """A core's one SBUF or PSUM. Bytes that no tensor has reached yet are not even filled."""
+    """A core's one SBUF or PSUM. Bytes that no tensor has reached yet are not even filled.
 
-    __slots__ = ("_capacity", "_closed", "_raw")
+    Attributes:
+        raw: all bytes. pitch: bytes from one partition to the next.
+    """
+
+    __slots__ = ("_closed", "pitch", "raw")
 
     def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
-        self._raw = borrow(PARTITIONS * capacity)
+        self.pitch = capacity + _APART
+        self.raw = borrow(PARTITIONS * self.pitch)
         self._closed = bytearray(b"\1") * -(-capacity // _CHUNK)
 
-    def opened(self, start: int, end: int) -> Array:
-        """All bytes; those from ``start`` to ``end`` of every partition may be used from now on."""
+    def __del__(self) -> None:
+        give_back(self)
+
+    def open(self, start: int, end: int) -> None:
+        """The bytes from ``start`` to ``end`` of every partition may be used from now on."""
         first, last = start // _CHUNK, -(-end // _CHUNK)
         chunk = self._closed.find(1, first, last)
         while chunk >= 0:
             columns = slice(chunk * _CHUNK, (chunk + 1) * _CHUNK)
-            self._raw.reshape(PARTITIONS, self._capacity)[:, columns] = 0xFF
+            self.raw.reshape(PARTITIONS, self.pitch)[:, columns] = 0xFF
             self._closed[chunk] = 0
             chunk = self._closed.find(1, chunk + 1, last)
-        return self._raw
 
 
-@dataclass(slots=True)
-class Allocation:
-    """What :func:`allocate` gives: a storage and the array that shows it in the asked shape."""
-
-    storage: Storage
-    array: Array
+Allocation = tuple[Storage, Array]
+"""A storage, and the array that shows it in the asked shape."""
 
 
 def off_chip(shape: tuple[int, ...], dtype: DType, buffer: str, name: str) -> Allocation:
@@ -161,7 +146,7 @@ def off_chip(shape: tuple[int, ...], dtype: DType, buffer: str, name: str) -> Al
     count = prod(shape)
     raw = np.zeros(count * dtype.stored, np.uint8)
     storage = Storage(raw, None, raw.size, 1, buffer, name, dtype)
-    return Allocation(storage, np.ndarray(shape, dtype.numpy, buffer=raw))
+    return storage, np.ndarray(shape, dtype.numpy, buffer=raw)
 
 
 def on_chip(
@@ -187,7 +172,7 @@ def on_chip(
         raw = borrow(rows * stored)
         storage = Storage(raw, stored, stored, rows, buffer, name, dtype)
         storage.fresh = True
-        return Allocation(storage, np.ndarray(shape, dtype.numpy, buffer=raw))
+        return storage, np.ndarray(shape, dtype.numpy, raw)
     return _addressed(shape, dtype, buffer, name, address, physical, capacity, rows, row)
 
 
@@ -227,14 +212,15 @@ def _addressed(
     if outside or (buffer == PSUM and start % PSUM_BANK_BYTES):
         raise _misplaced(_described(shape, dtype, buffer, name), buffer, (partition, start), capacity)
     wide = dtype.stored // dtype.itemsize
-    plane, pitch = f"{buffer} {wide}", capacity * wide
+    plane = f"{buffer} {wide}"
     if plane not in physical:
-        physical[plane] = Physical(pitch)
-    base = partition * pitch + start * wide
+        physical[plane] = Physical(capacity * wide)
+    memory = physical[plane]
+    memory.open(start * wide, (start + row) * wide)
+    base = partition * memory.pitch + start * wide
     strides = [dtype.stored] * len(shape)
     for axis in range(len(shape) - 2, 0, -1):
         strides[axis] = strides[axis + 1] * shape[axis + 1]
-    strides[0] = pitch
-    raw = physical[plane].opened(start * wide, (start + row) * wide)
-    storage = Storage(raw, pitch, row * wide, rows, buffer, name, dtype, base)
-    return Allocation(storage, np.ndarray(shape, dtype.numpy, buffer=raw, offset=base, strides=strides))
+    strides[0] = memory.pitch
+    storage = Storage(memory.raw, memory.pitch, row * wide, rows, buffer, name, dtype, base)
+    return storage, np.ndarray(shape, dtype.numpy, buffer=memory.raw, offset=base, strides=strides)

@@ -12,7 +12,8 @@ import numpy as np
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-_LEAST = 1 << 16
+LEAST = 1 << 16
+"""Bytes below which fresh memory costs no more."""
 _MOST = 96 << 20
 
 _kept: dict[int, list[Array]] = {}
@@ -35,7 +36,7 @@ def give_back(owner: Any) -> None:
     """Keep ``owner.raw`` for the next one that needs this size, if nothing but ``owner`` refers to it."""
     global _held
     size = owner.raw.nbytes
-    if not _LEAST <= size <= _MOST or sys.getrefcount(owner.raw) != 2:
+    if not LEAST <= size <= _MOST or sys.getrefcount(owner.raw) != 2:
         return
     _kept.setdefault(size, []).append(owner.raw)
     _sizes.append(size)

@@ -23,6 +23,12 @@ from .registers import Register
 from .unsupported import Unsupported
 
 
+_INTEGERS = (int, np.integer)
+_ON_CHIP = (SBUF, PSUM)
+_BUFFERS = {None: SBUF, "": SBUF, **{name: name for name in (*_ON_CHIP, *OFF_CHIP)}}
+"""Without a subclass of ``str``, which compares more slowly."""
+
+
 class Slice:
     """``nl.ds(start, size)`` with a start that is known when the program runs."""
 
@@ -39,7 +45,7 @@ class Slice:
 
 def ds(start: Any, size: int) -> Any:
     """``start : start + size``; start may be a register or a one-element tensor."""
-    return Slice(start, size) if isinstance(start, Register | Tensor) else slice(start, start + size)
+    return Slice(start, size) if isinstance(start, _LATE) else slice(start, start + size)
 
 
 class Tensor(Unsupported):
@@ -83,10 +89,10 @@ class Tensor(Unsupported):
         address: tuple[int, int] | None = None,
     ) -> Tensor:
         """Allocate; see :mod:`.memory` for what the buffers hold and for the errors raised."""
-        dims = (int(shape),) if isinstance(shape, int | np.integer) else tuple(int(n) for n in shape)
+        dims = (int(shape),) if isinstance(shape, _INTEGERS) else tuple(map(int, shape))
         if buffer.__class__ is Region:
             return buffer.view(dtype, dims)
-        return allocate(dims, dtype_of(dtype), str(buffer or SBUF), name, address)
+        return allocate(dims, dtype_of(dtype), _BUFFERS.get(buffer) or str(buffer), name, address)
 
     # -- what it is ---------------------------------------------------------------------------------
 
@@ -192,7 +198,10 @@ class Tensor(Unsupported):
         found = array[keys]
         if not isinstance(found, np.ndarray) or found.ndim == 0:
             return self._element(keys)
-        return self.like(found, partitioned=self.partitioned and not (keys and isinstance(keys[0], int)))
+        view = self.like(found)
+        if keys and isinstance(keys[0], int):
+            view.partitioned = False
+        return view
 
     def _element(self, keys: tuple[Any, ...]) -> Tensor:
         """One element as a view; NumPy would copy it."""
@@ -387,6 +396,10 @@ class Tensor(Unsupported):
         )
 
 
+_LATE = (Register, Tensor)
+"""What has a value when the program runs."""
+
+
 def _plain(key: Any) -> Any:
     """An index as NumPy takes it; registers and one-element tensors give their present value."""
     if isinstance(key, slice):
@@ -400,19 +413,21 @@ def _plain(key: Any) -> Any:
 
 
 def _fits(keys: tuple[Any, ...], dims: tuple[int, ...]) -> bool:
-    """Whether these are plain integers and forward slices in the tensor; the usual case, found quickly."""
+    """Whether these are plain integers and forward slices in the tensor: the usual case, found quickly."""
     if len(keys) > len(dims):
         return False
-    for key, size in zip(keys, dims, strict=False):
-        if type(key) is slice:
-            start, stop = key.start, key.stop
-            if start is not None and (type(start) is not int or not 0 <= start <= size):
+    for axis, key in enumerate(keys):
+        if key.__class__ is slice:
+            start, stop, step = key.start, key.stop, key.step
+            if start is None:
+                start = 0
+            if stop is None:
+                stop = dims[axis]
+            if not (start.__class__ is stop.__class__ is int and 0 <= start <= stop <= dims[axis]):
                 return False
-            if stop is not None and (type(stop) is not int or not 0 <= stop <= size):
+            if step is not None and (step.__class__ is not int or step < 1):
                 return False
-            if key.step is not None and (type(key.step) is not int or key.step < 1):
-                return False
-        elif type(key) is not int or not 0 <= key < size:
+        elif key.__class__ is not int or not 0 <= key < dims[axis]:
             return False
     return True
 
@@ -435,10 +450,11 @@ def _spelled(key: Any) -> str:
 def from_storage(allocation: Allocation, dtype: DType, buffer: str, name: str = "") -> Tensor:
     """A tensor that shows a whole allocation."""
     tensor = object.__new__(Tensor)
-    tensor.array, tensor.storage = allocation.array, allocation.storage
+    storage, tensor.array = allocation
+    tensor.storage = storage
     tensor.dtype, tensor.buffer, tensor.name = dtype, buffer, name
     tensor.address, tensor.dynamic, tensor.partitioned = None, None, True
-    tensor._start = allocation.storage.base
+    tensor._start = storage.base
     return tensor
 
 
@@ -448,20 +464,20 @@ def allocate(
     """A new tensor; shared HBM of one name (or one call site) is the same bytes on all cores."""
     if dtype.kind is PACKED:
         check_packed(dtype)
-    if buffer in OFF_CHIP:
+    if buffer in _ON_CHIP:
+        core = state.running()
+        allocation = on_chip(shape, dtype, buffer, name, address, core.physical, state.generation)
+    elif buffer in OFF_CHIP:
         allocation = (
             _shared(shape, dtype, name) if buffer == SHARED_HBM else off_chip(shape, dtype, buffer, name)
         )
-    elif buffer in (SBUF, PSUM):
-        core = state.running()
-        allocation = on_chip(shape, dtype, buffer, name, address, core.physical, state.generation)
     else:
-        raise fail(f"unknown buffer {buffer!r}; there are {', '.join((SBUF, PSUM, *OFF_CHIP))}")
+        raise fail(f"unknown buffer {buffer!r}; there are {', '.join((*_ON_CHIP, *OFF_CHIP))}")
     tensor = from_storage(allocation, dtype, buffer, name)
     tensor.address = address
     if state.allocations:
         for listener in state.allocations:
-            listener(allocation.storage, address)
+            listener(tensor.storage, address)
     return tensor
 
 
@@ -475,10 +491,10 @@ def _shared(shape: tuple[int, ...], dtype: DType, name: str) -> Allocation:
         site = (*site, core.sites[site])
     if site not in state.shared:
         state.shared[site] = off_chip(shape, dtype, SHARED_HBM, name)
-    known: Allocation = state.shared[site]
-    if known.array.shape != shape:
-        raise fail(f"shared HBM {name!r} is {list(known.array.shape)} on another core, {list(shape)} here")
-    return Allocation(known.storage, np.ndarray(shape, dtype.numpy, buffer=known.storage.raw))
+    storage, array = state.shared[site]
+    if array.shape != shape:
+        raise fail(f"shared HBM {name!r} is {list(array.shape)} on another core, {list(shape)} here")
+    return storage, np.ndarray(shape, dtype.numpy, buffer=storage.raw)
 
 
 def argument(array: Array, buffer: str = HBM, dtype: DType | None = None) -> Tensor:
@@ -487,4 +503,4 @@ def argument(array: Array, buffer: str = HBM, dtype: DType | None = None) -> Ten
     check_packed(kind)
     raw = array.reshape(-1).view(np.uint8)
     storage = Storage(raw, None, raw.size, 1, buffer, "", kind)
-    return from_storage(Allocation(storage, array), kind, buffer)
+    return from_storage((storage, array), kind, buffer)

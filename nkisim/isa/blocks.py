@@ -18,14 +18,14 @@ _WORK: Any = 1000
 """How long NumPy may search for a byte that two views share before it counts as found."""
 
 
-def in_blocks(dst: Tensor, *operands: Any) -> Iterable[tuple[Any, ...]]:
-    """``(dst, *operands)`` with a few partitions of each tensor at a time; all at once when they are small.
+def in_blocks(*whole: Any) -> Iterable[tuple[Any, ...]]:
+    """``whole``, dst and operands, a few partitions at a time; all at once when they are small.
 
     For instructions that compute each partition of ``dst`` from the same partition of the operands alone.
     Other operands (numbers, None) are the same in every block. Tiles stay whole, too, when ``dst`` overlaps
     an operand other than exactly, when an address is dynamic, or when partitions do not match.
     """
-    whole = (dst, *operands)
+    dst = whole[0]
     if dst.array.size <= BLOCK or dst.dynamic is not None:
         return (whole,)
     rows = dst.array.shape[0]
@@ -71,15 +71,18 @@ def room(dst: Tensor, shape: tuple[int, ...]) -> Array:
     To be asked for when all operands were read, and to be handed to ``put`` afterwards.
     """
     into = dst.array
-    if dst.dtype is float32 and into.shape == shape and dst.partitioned and dst.dynamic is None:
-        steps = into.strides
-        # Elements that share memory, as a pattern with a step of 0 has, could not be read back.
-        if (len(steps) == 2 and steps[1] == 4 and steps[0] >= 4 * shape[1]) or into.flags.c_contiguous:
-            storage = dst.storage
-            if storage.fresh or storage.written is not None:
-                dst.before_write()
-            return into
-    return scratch.take(shape)
+    if dst.dtype is not float32 or into.shape != shape or not dst.partitioned or dst.dynamic is not None:
+        return scratch.take(shape)
+    if not into.flags.c_contiguous and not _apart(into.strides, shape):
+        return scratch.take(shape)
+    if dst.storage.fresh or dst.storage.written is not None:
+        dst.before_write()
+    return into
+
+
+def _apart(steps: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+    """Whether these are rows of neighbours. Elements that share memory could not be read back."""
+    return len(steps) == 2 and steps[1] == 4 and steps[0] >= 4 * shape[1]
 
 
 def combined(op: Operator, first: Array, second: Array, dst: Tensor) -> Array:

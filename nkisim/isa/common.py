@@ -77,12 +77,18 @@ def vector(value: Any, like: Array, instruction_name: str, what: str) -> Any:
     """
     if not isinstance(value, Tensor):
         return number(value, instruction_name, what)
-    operand(value, instruction_name, what)
-    return column(value.read(), like, instruction_name, what, value)
+    if value.buffer not in ON_CHIP:
+        operand(value, instruction_name, what)
+    read = value.read()
+    if like.ndim == 2 and read.shape == (like.shape[0], 1):
+        return read
+    return column(read, like, instruction_name, what, value)
 
 
 def number(value: Any, instruction_name: str, what: str) -> np.float32:
     """A number or a register's value as float32; raises SimulationError for anything else."""
+    if value.__class__ is float or value.__class__ is int:
+        return F32(value)
     if isinstance(value, Register):
         return F32(value.value)
     scalar = None if value is None or isinstance(value, str) else F32(value)

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..core import operators as nl
 from ..core.dtypes import INTEGER, PACKED, Array, bool_, float32, uint8, uint16, uint32
+from ..core.memory import PSUM
 from ..core.operators import Operator
 from ..core.registers import Register
 from ..core.scratch import scratch
@@ -61,18 +62,20 @@ def tensor_tensor(
     operand(data1, "tensor_tensor", "data1")
     operand(data2, "tensor_tensor", "data2")
     rules.alu("tensor_tensor", op, "op", arity=2)
-    rules.one_in_psum("tensor_tensor", data1, data2, ("data1", "data2"))
+    if data1.buffer == PSUM:
+        rules.one_in_psum("tensor_tensor", data1, data2, ("data1", "data2"))
     if engine is not _UNKNOWN:
         rules.check_engine("tensor_tensor", engine, dst, data1, data2)
     if op is nl.power:
         rules.outside_psum("tensor_tensor", dst, data1, data2)
     if op.bitwise:
         rules.integers("tensor_tensor", dst=dst, data1=data1, data2=data2)
+        first, second = data1.read_raw(), data2.read_raw().astype(data1.dtype.numpy, copy=False)
+        second = matched(first, second, "tensor_tensor", ("data1", "data2"))
+        put(dst, op.function(first, second), "tensor_tensor")
+        return
     for into, left, right in in_blocks(dst, data1, data2):
-        if op.bitwise:
-            first, second = left.read_raw(), right.read_raw().astype(data1.dtype.numpy, copy=False)
-        else:
-            first, second = left.read(), right.read()
+        first, second = left.read(), right.read()
         if first.shape != second.shape:
             second = matched(first, second, "tensor_tensor", ("data1", "data2"))
         put(into, combined(op, first, second, into), "tensor_tensor")
@@ -112,7 +115,7 @@ def tensor_scalar(
         return
     for into, part, first, second in in_blocks(dst, data, operand0, operand1):
         if op1 is None:
-            values = applied(op0, part.read(), first, reverse0, "tensor_scalar", dst=into)
+            values = applied(op0, part.read(), first, reverse0, "tensor_scalar", "operand0", into)
         else:
             values = applied(op0, part.read(), first, reverse0, "tensor_scalar")
             values = applied(op1, values, second, reverse1, "tensor_scalar", "operand1", into)

@@ -70,6 +70,8 @@ def _seen(dst: Tensor, into: Array) -> bool | Array:
     if region in regions:
         return True
     fresh = not regions
+    if fresh:
+        regions = storage.regions = set()
     if fresh and into.nbytes == storage.rows * storage.size:
         regions.add(WHOLE)
         return False
