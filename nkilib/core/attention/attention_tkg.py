@@ -33,8 +33,8 @@ comes last. A context of more than 8192 tokens on a core is worked on in tiles o
 attends to nothing gets unspecified values.
 
 Two cores share the batch, when it is even and has more than 128 queries or a context below 256; else the
-context, up to 128 queries; else they do the same. The outputs of a shared context are stored by the first
-core; in SBUF each core has all outputs.
+context, up to 128 queries; else they do the same. Outputs that both have are stored in HBM by the first core,
+``k_out`` by the one whose context ends with the new tokens; in SBUF each core has all of them.
 """
 
 from typing import Any

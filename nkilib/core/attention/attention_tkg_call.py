@@ -202,12 +202,12 @@ def _columns(tensor: Any, cfg: AttnTKGConfig, count: int, work: Scratch) -> Tens
 
 
 def _store_keys(call: Call, k_out: Any, new: TensorView) -> None:
-    """Rotated new keys, in HBM by the core that has the new tokens, in SBUF by each."""
-    cfg = call.cfg
+    """Rotated new keys, in HBM by the (first) core that has the new tokens, in SBUF by each."""
+    cfg, share = call.cfg, call.share
     if k_out is None:
         return
     if cfg.k_out_in_sb:
         nisa.tensor_copy(dst=as_view(k_out).get_view(), src=new.get_view())
-    elif has_new_tokens(call.share):
+    elif has_new_tokens(share) and (share.by_context or share.here.index == 0):
         target = as_view(k_out).select(1, 0).permute((1, 0, 2))
         nisa.dma_copy(dst=target.get_view(), src=new.get_view())

@@ -273,7 +273,7 @@ def _finish(call: Call, group: Group, work: Scratch) -> None:
         data2=group.sums[0:depth, 1, :],
         op=nl.multiply,
     )
-    if not call.cfg.out_in_sb and not (share.by_context and share.here.index > 0):
+    if not call.cfg.out_in_sb and (share.by_batch or share.here.index == 0):
         _store(call, group, result)
 
 

@@ -294,6 +294,22 @@ def test_no_core_relies_on_the_other_being_late(seed: int) -> None:
     assert all(np.array_equal(one, other) for one, other in zip(before, after, strict=True))
 
 
+@pytest.mark.parametrize(
+    ("sizes", "options"),
+    [
+        ((4, 1, 5, 512, 64), FUSED),
+        ((1, 1, 5, 128, 64), FUSED),
+        ((4, 8, 7, 256, 64), {"qk_in_sb": True}),
+        ((3, 10, 5, 256, 64), {"qk_in_sb": True}),
+    ],
+    ids=["context", "nothing", "batch", "nothing, many queries"],
+)
+def test_cores_do_not_write_the_same(sizes: tuple[int, ...], options: dict[str, Any]) -> None:
+    """Whatever they share."""
+    with nkisim.races():
+        check(Case(*sizes, lnc=2, **options))
+
+
 @BOTH
 @pytest.mark.parametrize("layout", [{"tp_k_prior": True}, {"tp_k_prior": False}, {"block_len": 16}], ids=str)
 def test_the_cache_is_read_once(layout: dict[str, Any], lnc: int) -> None:
