@@ -163,12 +163,13 @@ def _choose(
     if not forms:
         unchanged = same_as_new(*pairs[0])
         return None if unclear is None else _by_form(ctx, call, form, callee, *unchanged, arguments, unclear)
-    for change, old in forms:
-        if already_new(change, old, form, arguments):
-            return None
+    open_forms = [pair for pair in forms if not already_new(*pair, form, arguments)]
+    for change, old in open_forms:
         plan = _by_form(ctx, call, form, callee, change, old, arguments, unclear)
         if not plan.problem:
             return plan
+    if len(open_forms) < len(forms):
+        return None
     change, old = forms[0]
     only_new = binds(change.signature, form) and not any(binds(o.signature, form) for _, o in pairs)
     if form.complete and old.name == change.name and only_new:

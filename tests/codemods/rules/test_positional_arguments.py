@@ -175,6 +175,18 @@ def test_the_root_says_which_form_a_call_has(name: str, before: str, after: str)
     )
 
 
+def test_a_position_that_two_dialects_read_alike_speaks_for_neither_release() -> None:
+    """Of MLPParameters, position 13 is the quantization type in 2.28 as well as in main of December."""
+    head = "from nkilib_standalone.nkilib.core.mlp.mlp_parameters import MLPParameters\n\n"
+    first = ", ".join("abcdefghijklm") + ", QuantizationType.NONE, n, o, p, q, r"
+    check_transformed(
+        f"{head}MLPParameters({first}, nl.float32, False)\n",
+        f"{head.replace('nkilib_standalone.', '')}"
+        f"MLPParameters({first}, output_dtype=nl.float32, store_output_in_sbuf=False)\n",
+        code="NKM",
+    )
+
+
 @pytest.mark.parametrize(
     "call", ["qkv(x, w, L, b)", "qkv(x, w, L, b, QuantizationType.ROW, s)", "qkv(x, w, bias=b)"]
 )
