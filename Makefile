@@ -55,7 +55,7 @@ lint: $(STAMP)
 	@rm -rf $(TYPES) && mkdir -p $(TYPES)/nkimigrate $(TYPES)/nkilib
 	@ln -s "$(CURDIR)"/nkimigrate/* "$(CURDIR)"/codemods $(TYPES)/nkimigrate
 	@ln -s "$(CURDIR)"/nkilib/* $(TYPES)/nkilib && ln -s "$(CURDIR)"/compat $(TYPES)/nkilib/compat
-	@ln -s "$(CURDIR)"/nkisim "$(CURDIR)"/compat/nkilib_standalone $(TYPES)
+	@ln -s "$(CURDIR)"/nkisim "$(CURDIR)"/compat/nkilib_standalone "$(CURDIR)"/compat/nkilib_src $(TYPES)
 	@cd $(TYPES) && "$(abspath $(BIN))"/mypy --no-error-summary --config-file "$(CURDIR)"/pyproject.toml
 
 docs: $(STAMP)

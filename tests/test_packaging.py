@@ -87,7 +87,7 @@ def test_lowest_constraints_are_the_lower_bounds(repository: Path, settings: dic
 
 def test_wheel_has_no_other_top_level_names(members: list[str]) -> None:
     top = {name.partition("/")[0] for name in members}
-    assert top == {"nkilib", "nkilib_standalone", "nkimigrate", "nkisim"}
+    assert top == {"nkilib", "nkilib_src", "nkilib_standalone", "nkimigrate", "nkisim"}
 
 
 def test_wheel_has_every_source_file(repository: Path, settings: dict[str, Any], members: list[str]) -> None:

@@ -1,5 +1,5 @@
-"""Reserved for the import root that release 2.28 dropped; there is nothing in it yet.
+"""The root of release 2.27: ``nkilib_standalone.nkilib.X`` is ``nkilib.X``, see :mod:`nkilib.compat`."""
 
-Code that still says ``from nkilib_standalone.nkilib…`` does not run with this package today: migrate it with
-``nkimigrate``. The root comes back together with ``nkilib.compat``.
-"""
+from nkilib.compat import alias_root
+
+alias_root(f"{__name__}.nkilib")

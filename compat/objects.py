@@ -1,0 +1,79 @@
+"""Attributes and module values that are gone: sizes of views, children of loggers, the global log level."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from .release import release
+from .sites import report
+
+
+@dataclass(frozen=True)
+class ModuleValue:
+    """A module's constant that users assign."""
+
+    get: Callable[[], Any]
+    set: Callable[[Any], None]
+
+
+def _logging() -> ModuleType:
+    from nkilib.core.utils import logging
+
+    return logging
+
+
+def _global_level() -> Any:
+    """The level of loggers that are made without one."""
+    (level,) = _logging().Logger.__init__.__defaults__
+    return level
+
+
+def _set_global_level(level: Any) -> None:
+    """For loggers that are made from now on without a level, and for the module's own."""
+    logging = _logging()
+    logging.Logger.__init__.__defaults__ = (level,)
+    logging.get_logger.__defaults__ = (level,)
+    logging.logger.level = level
+
+
+MODULE_VALUES: Mapping[str, ModuleValue] = {
+    "nkilib.core.utils.logging.GLOBAL_LOG_LEVEL": ModuleValue(_global_level, _set_global_level),
+}
+
+
+def _create_child(self: Any, name: str, level: Any = None) -> Any:
+    """A logger called after its parent, at the parent's level unless another is given."""
+    qualified = "nkilib.core.utils.logging.Logger.create_child"
+    report(f"Logger.create_child is gone. {release().removed[qualified]}", rewritten=False)
+    return type(self)(f"{self.name}.{name}", self.level if level is None else level)
+
+
+METHODS: Mapping[str, Callable[..., Any]] = {"nkilib.core.utils.logging.Logger.create_child": _create_child}
+
+
+def add_objects(module: ModuleType) -> None:
+    """Give the classes that a module defines their former attributes and methods."""
+    for qualified, table in release().types.items():
+        owner, _, name = qualified.rpartition(".")
+        if owner != module.__name__ or name not in vars(module):
+            continue
+        kind = vars(module)[name]
+        for old, new in table.get("attributes", {}).items():
+            setattr(kind, old, _former(name, old, new, new in table.get("tuples", ())))
+        for method, function in METHODS.items():
+            if method.rpartition(".")[0] == qualified:
+                setattr(kind, method.rpartition(".")[2], function)
+
+
+def _former(kind: str, old: str, new: str, was_list: bool) -> property:
+    """An attribute by its old name; one that is a tuple now is given as a new list."""
+
+    def get(self: Any) -> Any:
+        report(f"{kind}.{old} is {new} in {release().root} {release().new}.")
+        value = getattr(self, new)
+        return list(value) if was_list else value
+
+    return property(get, doc=f"``{new}`` by its old name.")

@@ -1,0 +1,83 @@
+"""Where legacy spellings are used: a warning once for each line, errors in strict mode, and who is asking."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from types import FrameType
+
+COMMAND = "nkimigrate"
+_OWN = "nkilib"
+_SELF = "nkilib.compat"
+# Code between a use and this package that is not the user's.
+_BETWEEN = frozenset({_OWN, "functools", "importlib", "nki", "nkisim", "pkgutil", "unittest"})
+
+_seen: set[tuple[str, int, str]] = set()
+_strict = False
+
+
+class Switch:
+    """A mode of the process that is on from the call on, or in a ``with`` statement."""
+
+    def __init__(self) -> None:
+        self._before = self.turn(True)
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *exception: object) -> None:
+        self.turn(self._before)
+
+    @staticmethod
+    def turn(on: bool) -> bool:
+        """Set the mode; returns what it was."""
+        raise NotImplementedError
+
+
+def turn_strict(on: bool) -> bool:
+    global _strict
+    before, _strict = _strict, on
+    return before
+
+
+def is_inside(frame: FrameType) -> bool:
+    """Whether the code that runs in a frame, or makes importlib run in it, is the library's own."""
+    name = _module(_past_importlib(frame))
+    return name.startswith(f"{_OWN}.") and not name.startswith(_SELF)
+
+
+def _past_importlib(frame: FrameType) -> FrameType:
+    while _module(frame).partition(".")[0] == "importlib" and frame.f_back is not None:
+        frame = frame.f_back
+    return frame
+
+
+def _module(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", ""))
+
+
+def _site() -> FrameType:
+    """The nearest frame of code that is neither ours, nor of a library between."""
+    first: FrameType | None = sys._getframe(1)
+    frame = first
+    while frame is not None and _module(frame).partition(".")[0] in _BETWEEN:
+        frame = frame.f_back
+    assert first is not None
+    return frame or first
+
+
+def report(what: str, *, rewritten: bool = True) -> None:
+    """Warn at the line of the user's code that runs now, once for each line and text; strict mode raises.
+
+    ``rewritten``: whether the command rewrites it, or only reports it.
+    """
+    frame = _site()
+    file, line = frame.f_code.co_filename, frame.f_lineno
+    text = f"{what} `{COMMAND} {file}` {'rewrites' if rewritten else 'reports'} it."
+    if _strict:
+        raise DeprecationWarning(f"{file}:{line}: {text}")
+    if (file, line, text) in _seen:
+        return
+    registry = frame.f_globals.setdefault("__warningregistry__", {})
+    warnings.warn_explicit(text, DeprecationWarning, file, line, _module(frame) or file, registry)
+    _seen.add((file, line, text))
