@@ -22,10 +22,9 @@ from .regions import Region
 from .registers import Register
 from .unsupported import Unsupported
 
-
 _INTEGERS = (int, np.integer)
 _ON_CHIP = (SBUF, PSUM)
-_BUFFERS = {None: SBUF, "": SBUF, **{name: name for name in (*_ON_CHIP, *OFF_CHIP)}}
+_BUFFERS: dict[Any, str] = {None: SBUF, "": SBUF, **{name: name for name in (*_ON_CHIP, *OFF_CHIP)}}
 """Without a subclass of ``str``, which compares more slowly."""
 
 

@@ -64,14 +64,14 @@ def _seen(dst: Tensor, into: Array) -> bool | Array:
     """Whether a matmul has written these elements: all, none, or a flag for each; from now on it has."""
     storage = dst.storage
     regions = storage.regions
+    if regions is None:
+        regions = storage.regions = set()
     if WHOLE in regions:
         return True
     region = (dst.start_byte(), into.shape, into.strides, into.itemsize)
     if region in regions:
         return True
     fresh = not regions
-    if fresh:
-        regions = storage.regions = set()
     if fresh and into.nbytes == storage.rows * storage.size:
         regions.add(WHOLE)
         return False
@@ -81,13 +81,13 @@ def _seen(dst: Tensor, into: Array) -> bool | Array:
     regions.add(region)
     if apart:
         return False
-    return _flagged(storage, region)
+    return _flagged(storage, region, regions - {region})
 
 
-def _flagged(storage: Storage, region: Region) -> bool | Array:
+def _flagged(storage: Storage, region: Region, others: set[Region]) -> bool | Array:
     if storage.written is None:
         storage.written = np.zeros(storage.raw.size, np.bool_)
-        for other in storage.regions - {region}:
+        for other in others:
             _flags(storage.written, other)[...] = True
     flags = _flags(storage.written, region)
     before = flags[..., 0].copy()
