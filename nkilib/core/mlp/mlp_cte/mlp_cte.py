@@ -18,8 +18,8 @@ ROW: x = q·tok[t], with ``tok`` in the last 4 bytes of a token; m is quantised 
 import nki.language as nl
 
 from ....blocks.lnc import cores
-from ....blocks.memory import PARTITIONS, Scratch, manager, scratch
-from ....blocks.tiles import as_view, load_rows, tiles_of
+from ....blocks.memory import PARTITIONS, manager, scratch
+from ....blocks.tiles import as_view, tiles_of
 from ...subkernels.norm_tkg_utils import rows_of
 from ...utils.allocator import SbufManager
 from ...utils.tensor_view import TensorView
@@ -27,8 +27,9 @@ from ..mlp_parameters import (
     MLPParameters,
     mlpp_store_fused_add,
 )
+from .layers import Layers, load_layers
 from .plan import Plan, make_plan
-from .projections import Scales, Weights, load_scales, project_down, project_gate_up, quantize
+from .projections import project_down, project_gate_up, quantize
 from .source import Source, load_source, open_source
 
 
@@ -47,43 +48,23 @@ def mlp_cte(
     plan = make_plan(mlp_params, cores())
     sbm = manager()
     work = scratch(sbm, name="mlp_cte")
-    weights = _weights(mlp_params, plan, work)
-    scales = load_scales(mlp_params, plan, work)
+    layers = load_layers(mlp_params, plan, work)
     source = open_source(mlp_params, output_stored_add_tensor_hbm, plan, work)
     output = rows_of(as_view(output_tensor_hbm))
     for start in range(plan.first, plan.first + plan.tokens, plan.block):
         end = min(start + plan.block, plan.first + plan.tokens)
-        _run_block(output, (start, end), source, weights, scales, mlp_params, plan, sbm)
+        _run_block(output, (start, end), source, layers, mlp_params, plan, sbm)
     work.close()
     if mlpp_store_fused_add(mlp_params):
         return [output_tensor_hbm, output_stored_add_tensor_hbm]
     return [output_tensor_hbm]
 
 
-def _weights(params: MLPParameters, plan: Plan, work: Scratch) -> Weights:
-    """This core's weights, in SBUF if they are to stay there."""
-    start, end = plan.inner_first, plan.inner_first + plan.inner
-    gate = as_view(params.gate_proj_weights_tensor).slice(1, start, end)
-    up = as_view(params.up_proj_weights_tensor).slice(1, start, end)
-    down = as_view(params.down_proj_weights_tensor).slice(0, start, end)
-    if plan.resident:
-        gate, up, down = _resident(gate, work), _resident(up, work), _resident(down, work)
-    return Weights(gate=gate, up=up, down=down)
-
-
-def _resident(weight: TensorView, work: Scratch) -> TensorView:
-    rows, columns = weight.shape
-    tile = work.tile((PARTITIONS, tiles_of(rows), columns), weight.dtype)
-    load_rows(tile, weight)
-    return as_view(tile)
-
-
 def _run_block(
     output: TensorView,
     tokens: tuple[int, int],
     source: Source,
-    weights: Weights,
-    scales: Scales,
+    layers: Layers,
     params: MLPParameters,
     plan: Plan,
     sbm: SbufManager,
@@ -95,12 +76,10 @@ def _run_block(
     turned = outer.tile((PARTITIONS, tiles_of(plan.inner), count), dtype)
     inner = scratch(sbm, name="source_projections")
     x = inner.tile((PARTITIONS, tiles_of(params.hidden_size), count), dtype)
-    load_source(x, scales, source, tokens, params, plan, sbm)
+    load_source(x, layers.up.token_scale, source, tokens, params, plan, sbm)
     middle = inner.tile((PARTITIONS, tiles_of(count), plan.inner), source.dtype)
-    project_gate_up(middle, x, weights, scales, params, plan, sbm)
-    quantize(turned, middle, scales, params, sbm)
+    project_gate_up(middle, x, layers, params.activation_fn, sbm)
+    quantize(turned, middle, layers, params, sbm)
     inner.close()
-    project_down(
-        output.slice(0, tokens[0], tokens[1]), turned, weights, scales, source.dtype, params, plan, sbm
-    )
+    project_down(output.slice(0, tokens[0], tokens[1]), turned, layers, source.dtype, plan, sbm)
     outer.close()

@@ -21,7 +21,6 @@ from ..mlp_parameters import (
     mlpp_input_has_packed_scale,
 )
 from .plan import Plan
-from .projections import Scales
 
 SCALE_BYTES = 4
 
@@ -73,16 +72,16 @@ def _column(row: Any, work: Scratch) -> Any:
 
 def load_source(
     x: nl.ndarray,
-    scales: Scales,
+    token_scale: Any,
     source: Source,
     tokens: tuple[int, int],
     params: MLPParameters,
     plan: Plan,
     sbm: SbufManager,
 ) -> None:
-    """Tokens ``(start, end)`` into ``x`` ``[128, H/128, end - start]``; ROW: their scales into ``scales``."""
+    """Tokens ``(start, end)`` into ``x`` ``[128, H/128, end - start]``; ROW: their scales, too."""
     if mlpp_input_has_packed_scale(params):
-        _load_token_scales(scales.tokens, params, tokens)
+        _load_token_scales(token_scale, params, tokens)
     for start in range(tokens[0], tokens[1], PARTITIONS):
         end = min(start + PARTITIONS, tokens[1])
         work = scratch(sbm, name="tokens")

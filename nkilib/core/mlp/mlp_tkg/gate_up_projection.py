@@ -56,29 +56,30 @@ def project_gate_up(
 
 
 def _gate(params: MLPParameters, here: Cores, work: Scratch) -> Projection:
-    quant = params.quant_params
-    scale, factors = _scales(quant.gate_w_scale, params, work)
-    return Projection(
-        weight=_own_rows(params.gate_proj_weights_tensor, here),
-        scale=scale,
-        factors=factors,
-        shift=_column(params.bias_params.gate_proj_bias_tensor, work),
-        upper=params.gate_clamp_upper_limit,
-        lower=params.gate_clamp_lower_limit,
+    projection = _projection(
+        params.gate_proj_weights_tensor, params.quant_params.gate_w_scale, params, here, work
     )
+    projection.shift = _column(params.bias_params.gate_proj_bias_tensor, work)
+    projection.upper, projection.lower = params.gate_clamp_upper_limit, params.gate_clamp_lower_limit
+    return projection
 
 
 def _up(params: MLPParameters, here: Cores, work: Scratch) -> Projection:
-    quant = params.quant_params
-    scale, factors = _scales(quant.up_w_scale, params, work)
-    return Projection(
-        weight=_own_rows(params.up_proj_weights_tensor, here),
-        scale=scale,
-        factors=factors,
-        shift=_column(params.bias_params.up_proj_bias_tensor, work),
-        upper=params.up_clamp_upper_limit,
-        lower=params.up_clamp_lower_limit,
+    projection = _projection(
+        params.up_proj_weights_tensor, params.quant_params.up_w_scale, params, here, work
     )
+    projection.shift = _column(params.bias_params.up_proj_bias_tensor, work)
+    projection.upper, projection.lower = params.up_clamp_upper_limit, params.up_clamp_lower_limit
+    return projection
+
+
+def _projection(
+    weight: nl.ndarray, scale: Any, params: MLPParameters, here: Cores, work: Scratch
+) -> Projection:
+    """Without bias and limits."""
+    one, factors = _scales(scale, params, work)
+    rows = _own_rows(weight, here)
+    return Projection(weight=rows, scale=one, factors=factors, shift=None, upper=None, lower=None)
 
 
 def _own_rows(weight: nl.ndarray, here: Cores) -> TensorView:
