@@ -22,6 +22,7 @@ import nki.language as nl
 from ...blocks.lnc import Cores, cores
 from ...blocks.matmul import contract, is_fp8
 from ...blocks.memory import PARTITIONS, PSUM_COLUMNS, Scratch, manager, psum_tile, scratch
+from ...blocks.projection import spread_columns
 from ...blocks.tiles import as_view, load_hidden_row
 from ..utils.allocator import SbufManager
 from ..utils.common_types import QuantizationType
@@ -33,7 +34,6 @@ from .projection import (
     Scales,
     columns_at_a_time,
     leave,
-    load_bias_row,
     load_scales,
     project_tokens,
     quantized,
@@ -180,7 +180,7 @@ def _project(out: TensorView, operands: Operands, sbm: SbufManager) -> None:
         loaded = work.tile((depth, tiles, size), operands.weight.dtype)
         columns = operands.weight.slice(1, start, start + size)
         nisa.dma_copy(dst=loaded, src=columns.reshape_dim(0, (tiles, depth)).permute((1, 0, 2)).get_view())
-        added = load_bias_row(operands.bias, min(P_MAX, tokens), start, size, work, sbm)
+        added = spread_columns(operands.bias, min(P_MAX, tokens), start, start + size, work, sbm)
         for token in range(0, tokens, P_MAX):
             count = min(P_MAX, tokens - token)
             part = out.slice(0, token, token + count).slice(1, start, start + size)

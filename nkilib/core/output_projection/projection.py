@@ -11,7 +11,7 @@ from typing import Any
 import nki.isa as nisa
 import nki.language as nl
 
-from ...blocks.matmul import broadcast_row, contract, is_fp8
+from ...blocks.matmul import contract, is_fp8
 from ...blocks.memory import PARTITIONS, PSUM_COLUMNS, Scratch, psum_tile, scratch
 from ...blocks.quantize import invert, quantize_static
 from ...blocks.tiles import as_tile, as_view
@@ -46,19 +46,6 @@ def load_scales(weight_scale: Any, input_scale: Any, work: Scratch) -> Scales:
     nisa.tensor_tensor(dst=product, data1=product, data2=inverse, op=nl.multiply)
     invert(inverse, inverse)
     return Scales(inverse=inverse, product=product)
-
-
-def load_bias_row(bias: Any, rows: int, start: int, size: int, work: Scratch, sbm: SbufManager) -> Any:
-    """Columns of a bias ``[1, H]``, the same on ``rows`` partitions, ``[rows, size]``; or None."""
-    if bias is None:
-        return None
-    spread = work.tile((rows, size), bias.dtype)
-    loading = scratch(sbm, name="bias")
-    row = loading.tile((1, size), bias.dtype)
-    nisa.dma_copy(dst=row, src=as_view(bias).slice(1, start, start + size).get_view())
-    broadcast_row(spread, row, sbm)
-    loading.close()
-    return spread
 
 
 def quantized(operand: Any, rows: int, scales: Scales, dtype: Any, work: Scratch, sbm: SbufManager) -> Any:

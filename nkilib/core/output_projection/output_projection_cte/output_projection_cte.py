@@ -17,6 +17,7 @@ import nki.language as nl
 
 from ....blocks.lnc import cores, split
 from ....blocks.memory import PARTITIONS, manager, scratch
+from ....blocks.projection import spread_columns
 from ....blocks.tiles import as_view, load_rows, tiles_of
 from ...utils.allocator import SbufManager
 from ...utils.common_types import QuantizationType
@@ -24,7 +25,6 @@ from ...utils.tensor_view import TensorView
 from ..projection import (
     Scales,
     columns_at_a_time,
-    load_bias_row,
     load_scales,
     project_tokens,
     quantized,
@@ -91,7 +91,7 @@ def _project_columns(
     work = scratch(sbm, name="columns")
     loaded = work.tile((PARTITIONS, tiles_of(rows), size), weight.dtype)
     load_rows(loaded, weight.slice(1, start, start + size))
-    added = load_bias_row(bias, PARTITIONS, start, size, work, sbm)
+    added = spread_columns(bias, PARTITIONS, start, start + size, work, sbm)
     for b in range(attention.shape[0]):
         sequence = attention.shape[2]
         for token in range(0, sequence, F_MAX):
