@@ -1,4 +1,4 @@
-"""Rotary embedding with heads on the partitions."""
+"""Rotary embedding, with heads on the partitions and with tokens there."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from blockcheck import drawn, in_hbm, in_sbuf, sbuf
 from kernels import cast, check_close, launch, on_chip
 
 from nkilib.blocks.memory import manager, scratch
-from nkilib.blocks.rope import load_angles, rotate_spread, sine_and_cosine
+from nkilib.blocks.rope import load_angles, rotate_rows, rotate_spread, sine_and_cosine
 from nkilib.blocks.tiles import as_view
 
 EDGES = np.pi * np.array([0.0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2, 2.5, 3, 7, 1001.5, 40000.25])
@@ -82,3 +82,27 @@ def test_rotation_of_several_kinds_keeps_its_input() -> None:
     kept, turned = launch(kernel, x)
     assert np.array_equal(kept, x)
     assert np.array_equal(turned, np.concatenate([-x[32:], x[:32]]))
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+@pytest.mark.parametrize(("depth", "dtype"), [(64, "float32"), (96, "bfloat16"), (6, "float16")])
+def test_rotation_of_rows(depth: int, dtype: str, in_place: bool) -> None:
+    """Heads of tokens on the partitions; of the sines only the first half of a head is read."""
+    half = depth // 2
+    x, sine, cosine = (drawn((5, n), dtype, n) for n in (3 * depth, depth, depth + 1))
+    cosine = np.ascontiguousarray(cosine[:, :depth])
+    sine[:, half:] = np.nan
+
+    def kernel(x, sine, cosine):
+        rows = in_sbuf(x)
+        heads = as_view(rows).reshape_dim(1, (3, depth))
+        into = rows if in_place else sbuf((5, 3 * depth), x.dtype)
+        target = as_view(into).reshape_dim(1, (3, depth))
+        rotate_rows(target, heads, in_sbuf(sine), in_sbuf(cosine), manager())
+        return in_hbm(into)
+
+    x1, x2 = np.split(np.asarray(x, np.float64).reshape(5, 3, depth), 2, axis=2)
+    s, c = (np.asarray(each, np.float64)[:, None] for each in (sine[:, :half], cosine))
+    want = np.concatenate([x1 * c[..., :half] - x2 * s, x2 * c[..., half:] + x1 * s], 2)
+    tolerance = {"float32": 1e-6, "bfloat16": 1e-2, "float16": 2e-3}[dtype]
+    check_close(launch(kernel, x, sine, cosine), want.reshape(5, -1), tolerance)

@@ -194,3 +194,28 @@ def test_transpose_by_dma(shape: tuple[int, int], dtype: Any) -> None:
         return _stored(flipped)
 
     assert np.array_equal(launch(kernel, x), in_tiles(x.T))
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+def test_sums_with_the_hidden_dimension_spread(shards: int) -> None:
+    """Added in float32: 256 + 1 + 1 is 258, which bfloat16 loses step by step."""
+    parts = [np.full((3, 512), value, BF16) for value in (256.0, 1.0, 1.0)]
+    parts[0][1, 300] = 7.0
+    got = loaded(lambda tile, x: tiles.load_hidden_sum(tile, x, shards), parts, (128, 3, 4), BF16)
+    total = sum(np.asarray(part, np.float64) for part in parts)
+    assert np.array_equal(got, to_sbuf_h(total, shards))
+
+
+def test_sums_of_rows() -> None:
+    parts = [np.full((3, 5), value, BF16) for value in (256.0, 1.0, 1.0)]
+    got = loaded(tiles.load_sum, parts, (3, 5), BF16)
+    assert np.array_equal(got, np.full((3, 5), 258.0))
+
+
+@pytest.mark.parametrize("columns", [128, 300])
+def test_tokens_of_hbm_are_transposed(columns: int) -> None:
+    x = drawn((70, columns))
+    got = loaded(tiles.transpose_by_dma, x, (128, -(-columns // 128), 70))
+    for tile in range(-(-columns // 128)):
+        part = x[:, 128 * tile : 128 * (tile + 1)].T
+        assert np.array_equal(got[: len(part), tile], part)
