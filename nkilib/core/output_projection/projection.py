@@ -12,7 +12,7 @@ import nki.isa as nisa
 import nki.language as nl
 
 from ...blocks.matmul import contract, is_fp8
-from ...blocks.memory import PARTITIONS, PSUM_COLUMNS, Scratch, psum_tile, scratch
+from ...blocks.memory import PARTITIONS, PSUM_COLUMNS, Scratch, psum_tile
 from ...blocks.quantize import invert, quantize_static
 from ...blocks.tiles import as_tile, as_view
 from ..utils.allocator import SbufManager, sizeinbytes
