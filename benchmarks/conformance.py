@@ -28,7 +28,6 @@ HERE = Path(__file__).resolve().parent
 TESTS = Path("test/integration")
 OUTCOMES = ("passed", "failed", "late", "memory", "skipped")
 """``killed`` (the process died) counts as failed."""
-COUNTED = ("passed", "failed", "killed")
 
 
 def arguments() -> argparse.Namespace:
@@ -42,7 +41,7 @@ def arguments() -> argparse.Namespace:
     add(
         "--family", nargs="+", default=[], help="families whose names have one of these in them; default: all"
     )
-    add("--sample", type=int, default=4, help="cases of each family that its tests do not skip")
+    add("--sample", type=int, default=4, help="cases of each family, besides skipped and too large ones")
     add("--seed", nargs="+", default=["0"], help="one sample for each; whole numbers")
     add(
         "--case",

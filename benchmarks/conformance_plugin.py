@@ -36,10 +36,10 @@ LARGE = "Skipping slow simulation test"
 """Reason of the mark with which the tests leave out large shapes in simulation."""
 GRACE = 20
 """More seconds of CPU time until a case that did not end at its signal is killed."""
-WALL = 6
+WALL = 20
 """Seconds of wall time for one of CPU time until a case is killed."""
 SPARE = 4
-"""Cases that are at hand for each one that is to run, as tests skip many of their own."""
+"""Cases that are at hand for each one that is to run, as tests skip many and others are too large."""
 DIE_WITH_PARENT = 1
 """``PR_SET_PDEATHSIG`` of prctl(2)."""
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -52,6 +52,8 @@ NO_MEMORY = (
 )
 TARGETS = ("trn2", "trn3")
 LONGEST = 600
+UNUSED = ("skipped", "memory")
+"""Outcomes that say nothing: another case is taken."""
 
 conformance_imports.serve(Path(OPTIONS.checkout), OPTIONS.kernels)
 
@@ -69,6 +71,7 @@ class Running:
     folder: Path
     started: float = field(default_factory=time.monotonic)
     warned: bool = False
+    status: int = 0
 
 
 @pytest.hookimpl(trylast=True)
@@ -110,22 +113,29 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
     """Run the cases, ``processes`` at a time."""
     gc.collect()
     gc.freeze()
-    waiting = list(reversed(session.items))
+    waiting = list(session.items)
     running: list[Running] = []
-    taken = Counter(family(case) for case, outcome in OPTIONS.done.items() if outcome != "skipped")
-    while waiting or running:
-        while waiting and len(running) < OPTIONS.processes:
-            item = waiting.pop()
-            if OPTIONS.case or taken[family(item.nodeid)] < OPTIONS.sample:
-                taken[family(item.nodeid)] += 1
-                running.append(_start(item))
+    taken = Counter(family(case) for case, outcome in OPTIONS.done.items() if outcome not in UNUSED)
+    while True:
+        while len(running) < OPTIONS.processes and (item := _next(waiting, taken)) is not None:
+            running.append(_start(item))
+        if not running:
+            return True
         for case in [case for case in running if _ended(case)]:
             running.remove(case)
             result = _finish(case)
-            taken[family(case.item.nodeid)] -= result["outcome"] == "skipped"
+            taken[family(case.item.nodeid)] -= result["outcome"] in UNUSED
             print(result["outcome"], result["seconds"], case.item.nodeid, file=sys.stderr, flush=True)
         time.sleep(0.02)
-    return True
+
+
+def _next(waiting: list[pytest.Item], taken: Counter[str]) -> pytest.Item | None:
+    """Take the first case whose family has not got its number; cases that say nothing are given back."""
+    for index, item in enumerate(waiting):
+        if OPTIONS.case or taken[family(item.nodeid)] < OPTIONS.sample:
+            taken[family(item.nodeid)] += 1
+            return waiting.pop(index)
+    return None
 
 
 def _start(item: pytest.Item) -> Running:
@@ -140,7 +150,8 @@ def _start(item: pytest.Item) -> Running:
 
 
 def _ended(case: Running) -> bool:
-    if os.waitpid(case.process, os.WNOHANG)[0] != 0:
+    ended, case.status = os.waitpid(case.process, os.WNOHANG)
+    if ended:
         return True
     used = _cpu_seconds(case.process)
     if used > OPTIONS.seconds and not case.warned:
@@ -163,9 +174,7 @@ def _cpu_seconds(process: int) -> float:
 
 def _finish(case: Running) -> dict[str, Any]:
     file = case.folder / "result"
-    result = (
-        json.loads(file.read_text()) if file.exists() else {"outcome": "killed", "error": "the process died"}
-    )
+    result = json.loads(file.read_text()) if file.exists() else _death(case.status)
     result.setdefault("seconds", round(time.monotonic() - case.started, 2))
     detail = result.pop("detail", "")
     _write(case.item.nodeid, result)
@@ -173,6 +182,13 @@ def _finish(case: Running) -> dict[str, Any]:
         _explain(case.item.nodeid, detail)
     shutil.rmtree(case.folder, ignore_errors=True)
     return result
+
+
+def _death(status: int) -> dict[str, Any]:
+    """Result of a process that left none. Nobody but a system without memory kills it like this."""
+    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
+        return {"outcome": "memory", "error": "killed by the system, which had no memory left"}
+    return {"outcome": "killed", "error": f"the process died: exit code {os.waitstatus_to_exitcode(status)}"}
 
 
 def _write(case: str, result: dict[str, Any]) -> None:
@@ -191,6 +207,7 @@ def _explain(case: str, detail: str) -> None:
 
 def _child(item: pytest.Item, folder: Path) -> None:
     ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
+    Path("/proc/self/oom_score_adj").write_text("1000")  # rather this one than anything else
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(null, stream)
