@@ -10,6 +10,8 @@
 #   make bench-simulator  the simulator's speed: UPSTREAM=CHECKOUT TRITON_VIZ=CHECKOUT, each if at hand
 #   make conformance  run integration tests of UPSTREAM=CHECKOUT on the simulator; OPTIONS="--seed 1 --family mlp"
 #   make beta1-examples  run the legacy language's documented examples of DOCS=CHECKOUT on the simulator
+#   make kernel-errors  write docs/kernels.md: how exact the kernels are, by their tests
+#   make kernel-costs  trace the kernels; UPSTREAM=CHECKOUT@REVISION sets those of a checkout beside them
 #   make clean        remove everything that the other targets made
 # Another interpreter: make test PYTHON=python3.12
 
@@ -27,7 +29,7 @@ TYPES := build/types
 MEASURED := build/measured
 
 .PHONY: demo test test-slow test-lowest lint docs measured bench public-code bench-simulator conformance \
-    beta1-examples clean
+    beta1-examples kernel-errors kernel-costs clean
 .DEFAULT_GOAL := test
 
 $(STAMP): pyproject.toml constraints-lowest.txt
@@ -90,6 +92,12 @@ conformance: measured
 
 beta1-examples: measured
 	@$(MEASURED)/bin/python benchmarks/beta1_examples.py $(DOCS) $(OPTIONS)
+
+kernel-errors: $(STAMP)
+	@PYTHONPATH=tests/support $(BIN)/python tests/support/kernel_errors.py
+
+kernel-costs: measured
+	@$(MEASURED)/bin/python benchmarks/kernel_costs.py $(if $(UPSTREAM),--upstream $(UPSTREAM)) $(OPTIONS)
 
 clean:
 	@rm -rf .venv .venv-lowest build dist nkimigrate.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
