@@ -93,15 +93,21 @@ def load_mx(dst: MxOperand, values: Any, scales: Any) -> None:
 
 
 def load_scales(dst: Any, src: Any) -> None:
-    """Scales of HBM ``[16·tiles, N]``, where products look for them: a DMA for each quadrant."""
+    """Scales of HBM ``[16·tiles, N]``, where products look for them."""
     rows = as_view(src)
     kernel_assert(rows.shape[0] % SCALE_ROWS == 0, f"a tile has 16 rows of scales, there are {rows.shape[0]}")
+    tiled = rows.reshape_dim(0, (rows.shape[0] // SCALE_ROWS, SCALE_ROWS)).permute((1, 0, 2))
+    place_scales(dst, tiled)
+
+
+def place_scales(dst: Any, src: Any) -> None:
+    """Scales of HBM ``[R ≤ 16, tiles, N]``, row r on partition ``32·(r // 4) + r % 4``; a DMA a quadrant."""
+    into, rows = as_view(dst), as_view(src)
     each = SCALE_ROWS // QUADRANTS
-    split = rows.reshape_dim(0, (rows.shape[0] // SCALE_ROWS, QUADRANTS, each))
-    for quadrant in range(QUADRANTS):
-        first = quadrant * QUADRANT_PARTITIONS
-        into = as_view(dst).slice(0, first, first + each)
-        nisa.dma_copy(dst=into.get_view(), src=split.select(1, quadrant).permute((1, 0, 2)).get_view())
+    for start in range(0, rows.shape[0], each):
+        row = rows.slice(0, start, start + each)
+        first = start // each * QUADRANT_PARTITIONS
+        nisa.dma_copy(dst=into.slice(0, first, first + row.shape[0]).get_view(), src=row.get_view())
 
 
 # -- activations ------------------------------------------------------------------------------------------

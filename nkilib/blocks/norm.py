@@ -142,6 +142,7 @@ def rms_norm_spread(
     count: int,
     sbm: SbufManager,
     on_heap: bool = False,
+    product_dtype: Any = nl.float32,
 ) -> None:
     """``dst = x·gamma / √(Σ_h x² / count + eps)``, spread ``[128, T, H1]``.
 
@@ -149,16 +150,25 @@ def rms_norm_spread(
         gamma: SBUF ``[128, H1]`` in the layout of x, or ``[128, T, H1]``, or None.
         count: divisor of the sum over all 128·H1 elements.
         on_heap: scratch from the heap side of ``sbm``.
+        product_dtype: what x·gamma is rounded to before it is divided.
     """
     work = scratch(sbm, on_heap, "rms_norm_spread")
     added = work.tile((PARTITIONS, 1), nl.float32)
     nisa.memset(dst=added, value=eps)
-    rms_norm_spread_with(dst, x, gamma, added, None, count, sbm, on_heap)
+    rms_norm_spread_with(dst, x, gamma, added, None, count, sbm, on_heap, product_dtype)
     work.close()
 
 
 def rms_norm_spread_with(
-    dst: Any, x: Any, gamma: Any, eps: Any, ones: Any, count: int, sbm: SbufManager, on_heap: bool = False
+    dst: Any,
+    x: Any,
+    gamma: Any,
+    eps: Any,
+    ones: Any,
+    count: int,
+    sbm: SbufManager,
+    on_heap: bool = False,
+    product_dtype: Any = nl.float32,
 ) -> None:
     """:func:`rms_norm_spread` for callers that have its constants in SBUF.
 
@@ -172,7 +182,7 @@ def rms_norm_spread_with(
     factor = work.tile((PARTITIONS, tokens), nl.float32)
     _sum_squares_of_parts(squares, values, sbm, on_heap)
     sum_over_partitions(factor, squares, sbm, nl.rsqrt, 1.0 / count, as_tile(eps), on_heap, ones)
-    _scale_spread(as_view(dst), values, gamma, as_view(factor), sbm, on_heap)
+    _scale_spread(as_view(dst), values, gamma, as_view(factor), product_dtype, sbm, on_heap)
     work.close()
 
 
@@ -195,12 +205,18 @@ def _sum_squares_of_parts(dst: nl.ndarray, values: TensorView, sbm: SbufManager,
 
 
 def _scale_spread(
-    dst: TensorView, values: TensorView, gamma: Any, factor: TensorView, sbm: SbufManager, on_heap: bool
+    dst: TensorView,
+    values: TensorView,
+    gamma: Any,
+    factor: TensorView,
+    product_dtype: Any,
+    sbm: SbufManager,
+    on_heap: bool,
 ) -> None:
-    """``dst[p, t, j] = values·gamma[p, j]·factor[p, t]``, one rounding."""
+    """``dst[p, t, j] = values·gamma[p, j]·factor[p, t]``, the first product rounded to ``product_dtype``."""
     size, width = _token_chunk(values), values.shape[2]
     work = scratch(sbm, on_heap, "scale_spread")
-    product = work.tile((PARTITIONS, size, width), nl.float32)
+    product = work.tile((PARTITIONS, size, width), product_dtype)
     for start in range(0, values.shape[1], size):
         part = values.slice(1, start, start + size)
         count = part.shape[1]

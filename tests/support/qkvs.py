@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import ml_dtypes
 import nki.language as nl
 import numpy as np
 from blockcheck import BF16, FP8, FP32
@@ -13,7 +12,6 @@ from kernels import launch
 from nkilib.core.qkv.qkv import qkv
 from nkilib.core.qkv.qkv_tkg import qkv_tkg
 from nkilib.core.utils.common_types import NormType, QKVOutputLayout, QuantizationType
-from nkisim.core import dtypes
 
 RMS, LAYER, SKIP, PLAIN = (
     NormType.RMS_NORM, NormType.LAYER_NORM, NormType.RMS_NORM_SKIP_GAMMA, NormType.NO_NORM,
@@ -68,13 +66,6 @@ def caches(
     if slots is not None:
         result |= {"use_block_kv": True, "block_size": shape[1], "slot_mapping": slots}
     return result
-
-
-def packed(values: Any, dtype: str = "float8_e4m3fn_x4") -> Any:
-    """Values that an 8-bit MX type can hold as packed elements, a quarter as many columns."""
-    narrow = {"float8_e4m3fn_x4": ml_dtypes.float8_e4m3fn, "float8_e5m2_x4": ml_dtypes.float8_e5m2}[dtype]
-    raw = np.ascontiguousarray(values.astype(narrow)).view(np.uint8)
-    return raw.view(dtypes.dtype_of(dtype).numpy)
 
 
 def run(tensors: dict[str, Any], lnc: int = 1, target: str = "trn2", **options: Any) -> Any:

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from blockcheck import BF16, FP16, FP32
 from kernels import check_close
+from mxs import packed
 from numpy_cases import CASES
-from qkvs import BSD, LAYER, MX, NBSD, RMS, SKIP, arguments, caches, heads, packed, run
+from qkvs import BSD, LAYER, MX, NBSD, RMS, SKIP, arguments, caches, heads, run
 
 TKG: dict[str, dict[str, Any]] = {
     "QKV-01": {},

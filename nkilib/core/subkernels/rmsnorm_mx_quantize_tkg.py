@@ -1,0 +1,144 @@
+"""Decode RMSNorm, after an optional residual add, whose result is also quantised to MX; NeuronCore-v4.
+
+    h = x + residual                                     rounded to residual's dtype; without one, x
+    y = (h·γ) / √(Σ_h h² / hidden_actual + eps)          h·γ rounded to x's dtype, y to output's
+
+Core c does the tokens ``[c·T/2, (c + 1)·T/2)``. On chip the hidden dimension is transposed, as with
+``hidden_dim_tp`` of :mod:`.norm_tkg_utils`: ``output[p, t, j] = y[t, 128 j + p]``. The four lanes of a packed
+element lie a quarter of H apart, ``output[p, t, q·H/512 + i]`` for tile i, and a scale belongs to 8
+partitions (see :mod:`nkilib.blocks.mx`).
+"""
+
+from typing import Any
+
+import nki.isa as nisa
+import nki.language as nl
+
+from ...blocks.lnc import Cores, cores, gather, split
+from ...blocks.memory import PARTITIONS, manager, scratch
+from ...blocks.mx import LANES, MxOperand, mx_columns, quantize
+from ...blocks.norm import rms_norm_spread
+from ...blocks.tiles import as_view, load_hidden_row, tile_rows, tiles_of, transpose_by_dma
+from ..utils.allocator import SbufManager
+from ..utils.kernel_assert import kernel_assert
+from ..utils.tensor_view import TensorView
+from .norm_tkg_utils import load_input_to_sbuf, own_input, own_tokens, validate_shapes_quantize_mx
+
+
+def rmsnorm_mx_quantize_tkg(
+    input: Any,
+    gamma: Any,
+    output: Any,
+    output_quant: Any,
+    output_scale: Any,
+    residual: Any = None,
+    output_residual: Any = None,
+    eps: float = 1e-6,
+    hidden_actual: int | None = None,
+    hidden_dim_tp: bool = True,
+) -> Any:
+    """Fill the outputs; returns (output, output_quant, output_scale), and output_residual with a residual.
+
+    Args:
+        input, residual: HBM ``[B, S, H]`` of 16 bits; T = B·S. gamma: HBM ``[1, H]``.
+        output: SBUF float16 or bfloat16 ``[128, T, H/128]``; each core has its own tokens only.
+        output_quant: SBUF float8_e4m3fn_x4 ``[128, H/512, T]``, on both cores all tokens.
+        output_scale: SBUF uint8, the same shape, also complete; row r of the scales is on partition
+            ``32·(r // 4) + r % 4``, other partitions are undefined.
+        output_residual: HBM ``[T, H]``, receives h; needed with ``residual``.
+        hidden_actual: divisor of the sum of squares, H when None.
+        hidden_dim_tp: must be True.
+
+    Raises AssertionError on other than two cores, when T is no multiple of 4, H none of 512 (with a residual
+    1024), with a residual and T < 256, and when a shape does not fit.
+    """
+    here = cores()
+    hidden = _check(
+        input, gamma, output, output_quant, output_scale, residual, output_residual, hidden_dim_tp
+    )
+    kernel_assert(here.count == 2, f"rmsnorm_mx_quantize_tkg runs on two cores, not on {here.count}")
+    sbm = manager()
+    work = scratch(sbm, name="rmsnorm_mx_quantize_tkg")
+    own = own_tokens(as_view(output), here)
+    weights = work.tile((PARTITIONS, hidden // PARTITIONS), gamma.dtype)
+    load_hidden_row(weights, gamma, transposed=True)
+    rows = own_input(as_view(input), here)
+    if residual is None:
+        x = as_view(work.tile(tuple(own.shape), input.dtype))
+        load_input_to_sbuf(rows, x, 1, True)
+    else:
+        x = as_view(work.tile(tuple(own.shape), residual.dtype))
+        start, size = split(output_residual.shape[0], here)
+        stored = as_view(output_residual).slice(0, start, start + size)
+        _add_residual(x, rows, own_input(as_view(residual), here), stored, sbm)
+    rms_norm_spread(own, x, weights, eps, hidden_actual or hidden, sbm, product_dtype=input.dtype)
+    _quantize_own(MxOperand(values=output_quant, scales=output_scale), own, here, sbm)
+    work.close()
+    if residual is None:
+        return output, output_quant, output_scale
+    return output, output_quant, output_scale, output_residual
+
+
+def _check(
+    input: Any,
+    gamma: Any,
+    output: Any,
+    output_quant: Any,
+    output_scale: Any,
+    residual: Any,
+    output_residual: Any,
+    hidden_dim_tp: bool,
+) -> int:
+    """Check the operands; returns H."""
+    _, _, hidden, _, _, tokens, tiles = validate_shapes_quantize_mx(
+        tuple(input.shape),
+        tuple(gamma.shape),
+        tuple(output.shape),
+        tuple(output_quant.shape),
+        tuple(output_scale.shape),
+        output.dtype,
+        hidden_dim_tp,
+        residual is not None,
+        None if residual is None else tuple(residual.shape),
+        None if output_residual is None else tuple(output_residual.shape),
+    )
+    expected = (PARTITIONS, tiles, tokens)
+    for tensor in (output_quant, output_scale):
+        found = tuple(tensor.shape)
+        kernel_assert(found == expected, f"quantised values and scales must be {expected}, one is {found}")
+    kernel_assert(tokens % 4 == 0, f"B*S must be a multiple of 4, it is {tokens}")
+    return hidden
+
+
+def _add_residual(
+    x: TensorView, rows: TensorView, residual: TensorView, stored: TensorView, sbm: SbufManager
+) -> None:
+    """``x[p, t, j] = h[t, 128 j + p]`` and ``stored = h`` of the sum h of two HBM tensors ``[t, H]``."""
+    tokens, hidden = rows.shape
+    for tile in range(tiles_of(tokens)):
+        start, count = tile * PARTITIONS, tile_rows(tokens, tile)
+        end = start + count
+        work = scratch(sbm, name="add_residual")
+        added = work.tile((count, hidden), rows.dtype)
+        total = work.tile((count, hidden), residual.dtype)
+        nisa.dma_copy(dst=added, src=rows.slice(0, start, end).get_view())
+        nisa.dma_copy(dst=total, src=residual.slice(0, start, end).get_view())
+        nisa.tensor_tensor(dst=total, data1=added, data2=total, op=nl.add)
+        nisa.dma_copy(dst=stored.slice(0, start, end).get_view(), src=total)
+        transpose_by_dma(x.slice(1, start, end).permute((0, 2, 1)), total)
+        work.close()
+
+
+def _quantize_own(dst: MxOperand, own: TensorView, here: Cores, sbm: SbufManager) -> None:
+    """Quantise this core's tokens ``[128, t, H/128]``, their lanes brought together, and get the other's."""
+    _, tokens, width = own.shape
+    tiles = width // LANES
+    work = scratch(sbm, name="quantize_own")
+    lanes = work.tile((PARTITIONS, tiles, tokens, LANES), own.dtype)
+    apart = own.reshape_dim(2, (LANES, tiles)).permute((0, 3, 1, 2))
+    nisa.tensor_copy(dst=lanes, src=apart.get_view())
+    start = here.index * tokens
+    quantize(mx_columns(dst, start, start + tokens), lanes)
+    gather(dst.values, 2, here)
+    gather(dst.scales, 2, here)
+    work.close()
