@@ -172,6 +172,15 @@ def up(array: Array, dtype: DType) -> Array:
     return values
 
 
+def fill(into: Array, value: Any) -> None:
+    """Set every element to ``value``: by its bits where NumPy is slow to repeat it, as types of ml_dtypes."""
+    if into.dtype.kind != "V":
+        into[...] = value
+        return
+    bits = f"u{into.dtype.itemsize}"
+    into.view(bits)[...] = np.asarray(value, into.dtype).view(bits)
+
+
 def store(into: Array, values: Array, dtype: DType) -> None:
     """Write ``values`` (float32, or already of the stored type) into ``into``, converted to ``dtype``."""
     if values.dtype == into.dtype:

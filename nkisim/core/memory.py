@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .dtypes import FLOAT, FLOAT8, Array, DType
+from .dtypes import FLOAT, FLOAT8, Array, DType, fill
 from .errors import SimulationError, fail
 from .pool import LEAST, borrow, give_back
 
@@ -93,7 +93,7 @@ class Storage:
         self.fresh = False
         window = self._window()
         if self.dtype.kind == FLOAT:
-            window[...] = np.nan
+            fill(window, np.nan)
         else:
             window.view(np.uint8)[...] = 0xFF if self.dtype.kind == FLOAT8 else 0x5A
 

@@ -18,6 +18,7 @@ from .blocks import in_blocks, mapped
 from .common import instruction, operand, operand_limit, put, vector
 from .constants import reduce_cmd
 
+_NUMBERS = (int, float)
 _IDLE, _RESET, _REDUCE = reduce_cmd.idle, reduce_cmd.reset, reduce_cmd.reduce
 _RESET_REDUCE, _LOAD_REDUCE = reduce_cmd.reset_reduce, reduce_cmd.load_reduce
 
@@ -89,15 +90,12 @@ def _activate(
 
 def scaled(name: str, values: Array, scale: Any, bias: Any) -> Array:
     scaled = values
-    if not (isinstance(scale, int | float) and scale == 1.0):
+    if not (isinstance(scale, _NUMBERS) and scale == 1.0):
         scaled = np.multiply(values, vector(scale, values, name, "scale"), out=scratch.take(values.shape))
     if bias is None:
         return scaled
-    operand_limit(
-        isinstance(bias, Tensor) or state.generation > 2,
-        name,
-        "bias is a number; on gen2 it must be a [P, 1] tile",
-    )
+    if state.generation == 2 and not isinstance(bias, Tensor):
+        raise fail(f"nisa.{name}: bias is a number; on gen2 it must be a [P, 1] tile")
     shift = vector(bias, values, name, "bias")
     return np.add(scaled, shift, out=scratch.take(values.shape) if scaled is values else scaled)
 

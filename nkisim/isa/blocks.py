@@ -11,6 +11,7 @@ from ..core.dtypes import Array, float32
 from ..core.operators import Operator
 from ..core.scratch import scratch
 from ..core.tensor import Tensor
+from .common import matched
 
 BLOCK = 1 << 16
 """Elements worked on at a time."""
@@ -85,11 +86,19 @@ def _apart(steps: tuple[int, ...], shape: tuple[int, ...]) -> bool:
     return len(steps) == 2 and steps[1] == 4 and steps[0] >= 4 * shape[1]
 
 
-def combined(op: Operator, first: Array, second: Array, dst: Tensor) -> Array:
-    """``first op second`` for ``dst``: float32 arrays of one shape (or integers, with a bitvec operator)."""
+def combined(
+    op: Operator, first: Array, second: Array, dst: Tensor, name: str, operands: tuple[str, str]
+) -> Array:
+    """``first op second`` for ``dst``: two float32 operands of the instruction ``name``.
+
+    Raises SimulationError when their partitions or elements in each differ.
+    """
+    shape = first.shape
+    if second.shape != shape:
+        second = matched(first, second, name, operands)
     if op.into is None:
         return op.function(first, second)
-    return op.into(first, second, out=room(dst, first.shape))
+    return op.into(first, second, out=room(dst, shape))
 
 
 def mapped(op: Operator, values: Array, dst: Tensor) -> Array:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..core import operators as nl
-from ..core.dtypes import INTEGER, PACKED, Array, bool_, float32, uint8, uint16, uint32
+from ..core.dtypes import INTEGER, PACKED, Array, bool_, fill, float32, uint8, uint16, uint32
 from ..core.memory import PSUM
 from ..core.operators import Operator
 from ..core.registers import Register
@@ -23,6 +23,8 @@ from .common import F32, column, instruction, matched, number, operand, operand_
 from .constants import engine
 
 _UNKNOWN = engine.unknown
+_POWER = nl.power
+_TILES = ("data1", "data2")
 
 
 def applied(
@@ -61,24 +63,22 @@ def tensor_tensor(
     operand(dst, "tensor_tensor", "dst")
     operand(data1, "tensor_tensor", "data1")
     operand(data2, "tensor_tensor", "data2")
-    rules.alu("tensor_tensor", op, "op", arity=2)
+    rules.alu("tensor_tensor", op, "op", 2)
     if data1.buffer == PSUM:
-        rules.one_in_psum("tensor_tensor", data1, data2, ("data1", "data2"))
+        rules.one_in_psum("tensor_tensor", data1, data2, _TILES)
     if engine is not _UNKNOWN:
         rules.check_engine("tensor_tensor", engine, dst, data1, data2)
-    if op is nl.power:
+    if op is _POWER:
         rules.outside_psum("tensor_tensor", dst, data1, data2)
     if op.bitwise:
         rules.integers("tensor_tensor", dst=dst, data1=data1, data2=data2)
         first, second = data1.read_raw(), data2.read_raw().astype(data1.dtype.numpy, copy=False)
-        second = matched(first, second, "tensor_tensor", ("data1", "data2"))
+        second = matched(first, second, "tensor_tensor", _TILES)
         put(dst, op.function(first, second), "tensor_tensor")
         return
     for into, left, right in in_blocks(dst, data1, data2):
-        first, second = left.read(), right.read()
-        if first.shape != second.shape:
-            second = matched(first, second, "tensor_tensor", ("data1", "data2"))
-        put(into, combined(op, first, second, into), "tensor_tensor")
+        values = combined(op, left.read(), right.read(), into, "tensor_tensor", _TILES)
+        put(into, values, "tensor_tensor")
 
 
 @instruction
@@ -183,11 +183,11 @@ def scalar_tensor_tensor(
     for into, part, scalar, tile in in_blocks(dst, data, operand0, operand1):
         first = applied(op0, part.read(), scalar, reverse0, "scalar_tensor_tensor")
         second = tile.read()
-        if first.shape != second.shape:
-            second = matched(first, second, "scalar_tensor_tensor", ("data", "operand1"))
         if reverse1:
-            first, second = second, first
-        put(into, combined(op1, first, second, into), "scalar_tensor_tensor")
+            values = combined(op1, second, first, into, "scalar_tensor_tensor", ("operand1", "data"))
+        else:
+            values = combined(op1, first, second, into, "scalar_tensor_tensor", ("data", "operand1"))
+        put(into, values, "scalar_tensor_tensor")
 
 
 @instruction
@@ -245,7 +245,7 @@ def memset(dst: Any, value: Any, engine: engine = _UNKNOWN, name: Any = None) ->
         rules.check_engine("memset", engine, dst)
     if dst.dynamic is None:
         dst.before_write()
-        dst.array[...] = constant(value, dst)
+        fill(dst.array, constant(value, dst))
     else:
         put(dst, np.broadcast_to(constant(value, dst), dst.shape), "memset")
 

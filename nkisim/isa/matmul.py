@@ -22,6 +22,8 @@ from .psum import multiply_into
 FLOAT8S = dict.fromkeys(("float8_e4m3", "float8_e5m2"))
 WIDE = dict.fromkeys(("float32", "tfloat32"))
 INPUTS = dict.fromkeys((*FLOAT8S, "float8_e4m3fn", "bfloat16", "float16", *WIDE))
+_NONE, _DOUBLE_ROW = matmul_perf_mode.none, matmul_perf_mode.double_row
+_SBUF, _PSUM = (SBUF,), (PSUM,)
 _SIDES = ("partitions", "elements in a partition")
 MOVING_LIMIT = {"float32": 4096, "bfloat16": 8192}
 """Largest free size of ``moving`` on gen4, by the destination's type; before, it is 512."""
@@ -37,7 +39,7 @@ def nc_matmul(
     is_transpose: bool = False,
     tile_position: Any = (),
     tile_size: Any = (),
-    perf_mode: Any = matmul_perf_mode.none,
+    perf_mode: Any = _NONE,
     name: str | None = None,
 ) -> None:
     """``dst[M, N] (+)= stationary[K, M].T @ moving[K, N]`` in float32, on TensorE.
@@ -59,14 +61,14 @@ def nc_matmul(
     Raises SimulationError when a limit is exceeded, sizes differ, or buffers or types are not allowed.
     """
     mode = perf_mode if isinstance(perf_mode, matmul_perf_mode) else matmul_perf_mode(perf_mode)
-    _check_types(dst, stationary, moving, mode)
+    doubled = mode is _DOUBLE_ROW
+    _check_types(dst, stationary, moving, doubled)
     left, right = _matrix(stationary, mode, "stationary"), _matrix(moving, mode, "moving")
     if left.shape[0] != right.shape[0]:
         raise fail(
             f"nisa.nc_matmul: the contraction differs: stationary is a {stationary!r}, moving a {moving!r}; "
             "their partitions must match"
         )
-    doubled = mode is matmul_perf_mode.double_row
     if doubled and tile_size and int(tile_size[1]) != 128:
         raise fail(f"nisa.nc_matmul: double_row excludes column tiling, tile_size is {tuple(tile_size)}")
     check_tile("nc_matmul", tile_position, tile_size, left.shape[0] >> doubled, left.shape[1])
@@ -77,14 +79,17 @@ def nc_matmul(
     multiply_into(dst, left, right, "nc_matmul")
 
 
-def _check_types(dst: Tensor, stationary: Tensor, moving: Tensor, mode: matmul_perf_mode) -> None:
-    operand(dst, "nc_matmul", "dst", (PSUM,))
-    doubled = mode is matmul_perf_mode.double_row
-    for tensor, what in ((stationary, "stationary"), (moving, "moving")):
-        operand(tensor, "nc_matmul", what, (SBUF,))
-        _allowed(tensor, what, FLOAT8S if doubled else INPUTS, " with double_row" if doubled else "")
+def _check_types(dst: Tensor, stationary: Tensor, moving: Tensor, doubled: bool) -> None:
+    operand(dst, "nc_matmul", "dst", _PSUM)
+    operand(stationary, "nc_matmul", "stationary", _SBUF)
+    operand(moving, "nc_matmul", "moving", _SBUF)
     first, second = stationary.dtype.name, moving.dtype.name
-    if (first in WIDE) != (second in WIDE):
+    types = FLOAT8S if doubled else INPUTS
+    if first not in types or second not in types:
+        when = " with double_row" if doubled else ""
+        _allowed(stationary, "stationary", types, when)
+        _allowed(moving, "moving", types, when)
+    if (first in WIDE) is not (second in WIDE):
         raise fail(
             f"nisa.nc_matmul: stationary is {first}, moving is {second}; float32 and tfloat32 mix with each "
             "other only"
@@ -101,7 +106,7 @@ def _allowed(tensor: Tensor, what: str, types: Collection[str], when: str) -> No
 def _matrix(tensor: Tensor, mode: matmul_perf_mode, what: str) -> Array:
     """An operand as float32 ``[K, free]``."""
     values = tensor.read()
-    if mode is matmul_perf_mode.none:
+    if mode is _NONE:
         return values if values.ndim == 2 else values.reshape(values.shape[0], -1)
     if values.ndim < 3 or values.shape[1] != 2:
         raise fail(f"nisa.nc_matmul: {what} is a {tensor!r}; with double_row dimension 1 must be 2")

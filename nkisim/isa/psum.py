@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..core.access import Dynamic
-from ..core.dtypes import Array, store, up
+from ..core.dtypes import Array, float32, store, up
 from ..core.errors import SimulationError, fail
 from ..core.memory import Storage
 from ..core.scratch import scratch
@@ -26,10 +26,11 @@ def multiply_into(dst: Tensor, left: Array, right: Array, name: str) -> None:
 
     Raises SimulationError when ``dst`` has another size.
     """
-    dst = resolved(dst)
+    if dst.dynamic is not None:
+        dst = resolved(dst)
     into = dst.array if dst.partitioned else dst.array[None]
-    rows, columns = left.shape[1], right.shape[1]
-    if into.shape[0] != rows or into.size != rows * columns:
+    rows, columns = shape = left.shape[1], right.shape[1]
+    if into.shape != shape and (into.shape[0] != rows or into.size != rows * columns):
         raise fail(
             f"nisa.{name}: the result has {rows} partitions of {columns} elements (the free sizes of "
             f"stationary and moving), dst is a {dst!r}"
@@ -39,9 +40,9 @@ def multiply_into(dst: Tensor, left: Array, right: Array, name: str) -> None:
         dst.before_write()
         _product(left, right, into)
         return
-    result = _product(left, right, scratch.take((rows, columns))).reshape(into.shape)
+    result = _product(left, right, scratch.take(shape))
     dst.before_write()
-    _accumulate(into, result, seen, dst)
+    _accumulate(into, result if into.shape == shape else result.reshape(into.shape), seen, dst)
 
 
 def resolved(dst: Tensor) -> Tensor:
@@ -52,8 +53,8 @@ def resolved(dst: Tensor) -> Tensor:
 
 
 def _accumulate(into: Array, result: Array, seen: bool | Array, dst: Tensor) -> None:
-    if seen is True and into.dtype == np.float32:
-        into += result
+    if seen is True and dst.dtype is float32:
+        np.add(into, result, out=into)
     elif seen is False:
         store(into, result, dst.dtype)
     else:
@@ -129,9 +130,12 @@ def _direct(into: Array, columns: int) -> bool:
 
 def _dense(matrix: Array) -> Array:
     """The matrix with neighbouring elements next to each other, as BLAS needs it."""
-    if matrix.dtype == np.float32 and matrix.strides[1] == 4 and matrix.strides[0] >= 4 * matrix.shape[1]:
+    if matrix.flags.c_contiguous:
         return matrix
-    return np.ascontiguousarray(matrix, dtype=np.float32)
+    steps = matrix.strides
+    if steps[1] == 4 and steps[0] >= 4 * matrix.shape[1]:
+        return matrix
+    return np.ascontiguousarray(matrix)
 
 
 def _product(left: Array, right: Array, into: Array) -> Array:

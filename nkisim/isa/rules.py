@@ -82,7 +82,7 @@ def one_in_psum(instruction: str, first: Any, second: Any, names: tuple[str, str
         )
 
 
-def alu(instruction: str, operator: Any, what: str, *, bitwise: bool | None = None, arity: int = 0) -> None:
+def alu(instruction: str, operator: Any, what: str, arity: int = 0, bitwise: bool | None = None) -> None:
     """Raises SimulationError unless it is an operator that Vector Engine has.
 
     ``bitwise`` asks for a bitvec (True) or an arithmetic (False) operator, ``arity`` for that many operands.

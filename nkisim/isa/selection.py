@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -36,12 +37,18 @@ _SEARCHED = 16384
 
 
 def _free_pattern(pattern: Any, name: str) -> Array:
-    """``Σ step·index`` for each element of a partition, flat, as int64."""
+    """``Σ step·index`` for each element of a partition, flat, as int64; to be read only."""
     pairs: Sequence[Any] = [pattern] if isinstance(pattern[0], int) else pattern
     operand_limit(len(pairs) <= 4, name, f"pattern {pattern} has {len(pairs)} dimensions; at most 4")
+    return _sums(tuple([(int(step), int(count)) for step, count in pairs]))
+
+
+@lru_cache(maxsize=64)
+def _sums(pairs: tuple[tuple[int, int], ...]) -> Array:
     total = np.zeros(1, np.int64)
     for step, count in pairs:
-        total = (total[:, None] + np.arange(int(count), dtype=np.int64) * int(step)).reshape(-1)
+        total = (total[:, None] + np.arange(count, dtype=np.int64) * step).reshape(-1)
+    total.flags.writeable = False
     return total
 
 
