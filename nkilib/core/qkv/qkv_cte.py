@@ -26,7 +26,7 @@ from typing import Any
 import nki.language as nl
 
 from ...blocks.lnc import Cores, cores, split
-from ...blocks.memory import PARTITIONS, Scratch, manager, scratch
+from ...blocks.memory import PARTITIONS, PSUM_COLUMNS, Scratch, manager, scratch
 from ...blocks.mx import LANES, MxOperand, accumulate_mx, add_mx_products, load_mx, mx_operand
 from ...blocks.projection import WEIGHT_BYTES, accumulate, add_products, row_sums
 from ...blocks.tiles import load_rows, tiles_of
@@ -221,11 +221,13 @@ def _plan(args: QKV_CTE_UserInput, source: Source, free: int) -> tuple[bool, int
     elif is_mx(args):
         operand = hidden + hidden // LANES
     rows = 0 if source.by_dma else 2 * hidden
-    rest = free - rows - RESULT_BYTES * columns - SMALL_BYTES
-    if weight + operand <= rest:
+    result = RESULT_BYTES * columns
+    if weight + operand + rows + result + SMALL_BYTES <= free:
         return True, PARTITIONS
-    most = min(MOST_TILES, NUM_HW_PSUM_BANKS // div_ceil(columns, 512))
-    return False, max(1, min(most, (rest - WEIGHT_BYTES) // operand)) * PARTITIONS
+    # Loading tokens, and multiplying them (two blocks of weights), take turns.
+    rest = free - max(rows + SMALL_BYTES, 2 * WEIGHT_BYTES + result)
+    most = min(MOST_TILES, NUM_HW_PSUM_BANKS // div_ceil(columns, PSUM_COLUMNS))
+    return False, max(1, min(most, rest // operand)) * PARTITIONS
 
 
 def _weight_bytes(args: QKV_CTE_UserInput) -> int:
