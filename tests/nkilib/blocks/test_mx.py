@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from blockcheck import BF16, FP32, drawn, in_hbm, in_sbuf
 from kernels import check_close, launch, rejected
+from mxs import packed
 from numpy_ref import mx_dequant, mx_quantize
-from qkvs import packed
 
 from nkilib.blocks import mx
 from nkilib.blocks.memory import manager, psum_tile, scratch

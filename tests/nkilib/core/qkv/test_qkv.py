@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from blockcheck import BF16, drawn, in_sbuf, per_core
 from kernels import check_close, launch, rejected
+from mxs import packed
 from numpy_cases import CASES
 from numpy_ref import qkv_ref, to_sbuf_h
-from qkvs import LAYER, MX, NBDS, RMS, SKIP, arguments, caches, heads, packed, run, tkg_arguments
+from qkvs import LAYER, MX, NBDS, RMS, SKIP, arguments, caches, heads, run, tkg_arguments
 
 import nkilib.core.qkv.qkv as module
 from nkilib.core.qkv.qkv import qkv

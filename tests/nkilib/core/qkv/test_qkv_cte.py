@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from blockcheck import BF16, FP8, FP16, FP32, drawn
 from kernels import check_close, launch, rejected
+from mxs import packed
 from numpy_cases import CASES
 from numpy_ref import bsd_to_nbsd, kv_quant, mx_quantize, mx_swizzle_input, qkv_mx_ref, qkv_ref
 from qkvs import (
@@ -25,7 +26,6 @@ from qkvs import (
     arguments,
     caches,
     heads,
-    packed,
     run,
     scale,
 )
