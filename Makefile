@@ -4,10 +4,11 @@
 #   make lint         ruff (lint, format) and mypy
 #   make test-slow    run the slow tests
 #   make test-lowest  run the tests with the oldest dependencies that pyproject.toml allows
-#   make docs         write docs/rules.md from the rules' own documentation
+#   make docs         write docs/rules.md from the rules' own documentation, docs/compat.md from the release table
 #   make bench        measure speed; HITS="CHECKOUT@REVISION …" adds files with a hit (see benchmarks/)
 #   make public-code  migrate public code bases: CODE="NAME=CHECKOUT@REVISION …"
 #   make bench-simulator  the simulator's speed: UPSTREAM=CHECKOUT TRITON_VIZ=CHECKOUT, each if at hand
+#   make bench-compat what running 2.27 code through nkilib.compat costs
 #   make conformance  run integration tests of UPSTREAM=CHECKOUT on the simulator; OPTIONS="--seed 1 --family mlp"
 #   make beta1-examples  run the legacy language's documented examples of DOCS=CHECKOUT on the simulator
 #   make kernel-errors  write docs/kernels.md: how exact the kernels are, by their tests
@@ -28,8 +29,8 @@ STAMP := $(VENV)/.made-with-$(notdir $(PYTHON))
 TYPES := build/types
 MEASURED := build/measured
 
-.PHONY: demo test test-slow test-lowest lint docs measured bench public-code bench-simulator conformance \
-    beta1-examples kernel-errors kernel-costs clean
+.PHONY: demo test test-slow test-lowest lint docs measured bench public-code bench-simulator bench-compat \
+    conformance beta1-examples kernel-errors kernel-costs clean
 .DEFAULT_GOAL := test
 
 $(STAMP): pyproject.toml constraints-lowest.txt
@@ -63,6 +64,8 @@ lint: $(STAMP)
 docs: $(STAMP)
 	@PYTHONIOENCODING=utf-8 $(BIN)/python docs/generate.py > docs/rules.md.new
 	@mv docs/rules.md.new docs/rules.md
+	@PYTHONIOENCODING=utf-8 $(BIN)/python docs/generate_compat.py > docs/compat.md.new
+	@mv docs/compat.md.new docs/compat.md
 
 # A regular installation of this tree, by a current pip: editable ones and the commands of old pips start more slowly.
 measured:
@@ -80,6 +83,9 @@ public-code: measured
 bench-simulator: measured
 	@$(MEASURED)/bin/python benchmarks/simulator.py $(if $(UPSTREAM),--upstream $(UPSTREAM)) \
 	    $(if $(TRITON_VIZ),--triton-viz $(TRITON_VIZ)) $(OPTIONS)
+
+bench-compat: measured
+	@$(MEASURED)/bin/python benchmarks/compat.py
 
 # Beside the simulator, the checkout's tests import these. Any torch will do; one for CPUs alone is far smaller:
 # TORCH="torch --index-url https://download.pytorch.org/whl/cpu". One that is already there is kept.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from typing import Any
 
+from .modes import is_legacy
 from .reading import member
 from .release import release
 
@@ -56,14 +57,14 @@ LEGACY: Mapping[str, Callable[[Call, dict[str, Any]], Any]] = {
 
 def legacy_of(name: str) -> Callable[[Call, dict[str, Any]], Any] | None:
     """How a call of the callable with this new name went in the old release, where that is known."""
-    found = (behaviour["id"] for behaviour in release().call_behaviours(name))
+    found = (behaviour["id"] for behaviour in release().call_behaviours.get(name, ()))
     return next((LEGACY[key] for key in found if key in LEGACY), None)
 
 
 def notes(name: str, given: Mapping[str, Any]) -> Iterator[str]:
     """What to know about a legacy call with these arguments, by their old names."""
-    for behaviour in release().call_behaviours(name):
-        if _concerns(behaviour, given):
+    for behaviour in release().call_behaviours.get(name, ()):
+        if _concerns(behaviour, given) and not (is_legacy() and behaviour["id"] in LEGACY):
             yield f"{behaviour['message']}. {behaviour['step']}"
 
 

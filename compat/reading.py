@@ -11,6 +11,7 @@ import numbers
 import sys
 from collections.abc import Mapping
 from enum import Enum
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -82,17 +83,27 @@ def _takes(parameters: Parameters, name: str, value: Any) -> bool:
 
 def _fits(value: Any, default: str) -> bool:
     """Whether a value is of the default's kind; without a default, or with None, anything is."""
+    kind, enum = _kind(default)
+    if kind is bool:
+        return type(value).__name__ in ("bool", "bool_")
+    if kind is Enum:
+        return type(value).__name__ == enum
+    if kind is type:
+        return not isinstance(value, bool | float | Enum)
+    return kind is object or (isinstance(value, kind) and not isinstance(value, bool))
+
+
+@cache
+def _kind(default: str) -> tuple[type, str]:
+    """What a default's source says of values, and of which enumeration; ``type`` stands for element types."""
     node = ast.parse(default, mode="eval").body
     if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-        enum = node.value.id[:1].isupper()
-        return type(value).__name__ == node.value.id if enum else not isinstance(value, bool | float | Enum)
+        name = node.value.id
+        return (Enum, name) if name[:1].isupper() else (type, "")
     if not isinstance(node, ast.Constant) or node.value is None:
-        return True
-    if isinstance(node.value, bool):
-        return type(value).__name__ in ("bool", "bool_")
-    if isinstance(node.value, str):
-        return isinstance(value, str)
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+        return object, ""
+    number = isinstance(node.value, int | float) and not isinstance(node.value, bool)
+    return (numbers.Real if number else type(node.value)), ""
 
 
 def translated(form: Form, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Arguments:
@@ -135,3 +146,12 @@ def member(qualified: str) -> Any:
     """An enumeration's member by its qualified name."""
     module, kind, name = qualified.rsplit(".", 2)
     return getattr(import_module(module), kind)[name]
+
+
+def as_member(enum: str, value: Any) -> Any:
+    """The member that a string names, in whatever case, or a number is the value of; None for all else."""
+    for name, number in release().enums[enum].items():
+        same = isinstance(value, str) and value.lower() == name.lower()
+        if same or (type(value) is type(number) and value == number):
+            return member(f"{enum}.{name}")
+    return None

@@ -129,6 +129,7 @@ class Release:
         self.throughs: Mapping[str, str] = data["throughs"]
         self.removed: Mapping[str, str] = data["removed"]
         self.stars: Mapping[str, list[str]] = data["stars"]
+        self.enums: Mapping[str, Mapping[str, Any]] = data["enums"]
         self.types: Mapping[str, Mapping[str, Any]] = data["types"]
         self.behaviours: tuple[Mapping[str, Any], ...] = tuple(data["behaviours"])
         self._moves = {**data["modules"], **data["wrong_modules"]}
@@ -191,6 +192,11 @@ class Release:
         forms = tuple(f for f in self._forms(new) if f.changes and self._same(f.name, name))
         return Callee(new, Parameters(self._calls[new]["signature"]), forms) if forms else None
 
+    def enums_of(self, new: str) -> Mapping[str, str]:
+        """Parameters that insist on members of an enumeration now → its qualified name."""
+        enums: Mapping[str, str] = self._calls.get(new, {}).get("enums", {})
+        return enums
+
     def _same(self, one: str, other: str) -> bool:
         """Whether two names were the same one: the last part of a through is that of its definition."""
         return one.rpartition(".")[2] == other.rpartition(".")[2]
@@ -200,11 +206,15 @@ class Release:
         prefix = f"{module}."
         return (name[len(prefix) :] for name in self._calls if name.startswith(prefix))
 
-    def call_behaviours(self, name: str) -> Iterator[Mapping[str, Any]]:
-        """What changed about calls of a callable, by its new name."""
+    @cached_property
+    def call_behaviours(self) -> Mapping[str, list[Mapping[str, Any]]]:
+        """New name of a callable → what changed about calls of it."""
+        found: dict[str, list[Mapping[str, Any]]] = {}
         for behaviour in self.behaviours:
-            if behaviour["kind"] == "call" and name in map(self.defining, behaviour["symbols"]):
-                yield behaviour
+            if behaviour["kind"] == "call":
+                for name in {self.defining(symbol) for symbol in behaviour["symbols"]}:
+                    found.setdefault(name, []).append(behaviour)
+        return found
 
 
 @cache

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Callable
 from types import FrameType
 
 COMMAND = "nkimigrate"
 _OWN = "nkilib"
+_INSIDE = "nkilib."
 _SELF = "nkilib.compat"
 # Code between a use and this package that is not the user's.
 _BETWEEN = frozenset({_OWN, "functools", "importlib", "nki", "nkisim", "pkgutil", "unittest"})
@@ -42,8 +44,10 @@ def turn_strict(on: bool) -> bool:
 
 def is_inside(frame: FrameType) -> bool:
     """Whether the code that runs in a frame, or makes importlib run in it, is the library's own."""
-    name = _module(_past_importlib(frame))
-    return name.startswith(f"{_OWN}.") and not name.startswith(_SELF)
+    name: str = frame.f_globals.get("__name__", "")
+    if name.startswith("importlib."):
+        name = _module(_past_importlib(frame))
+    return name.startswith(_INSIDE) and not name.startswith(_SELF)
 
 
 def _past_importlib(frame: FrameType) -> FrameType:
@@ -66,18 +70,22 @@ def _site() -> FrameType:
     return frame or first
 
 
-def report(what: str, *, rewritten: bool = True) -> None:
+def report(what: str | Callable[[], str], *, key: str = "", rewritten: bool = True) -> None:
     """Warn at the line of the user's code that runs now, once for each line and text; strict mode raises.
 
-    ``rewritten``: whether the command rewrites it, or only reports it.
+    Args:
+        what: the text; a function makes it only when it is needed, and needs a ``key`` to know it by.
+        rewritten: whether the command rewrites it, or only reports it.
     """
     frame = _site()
     file, line = frame.f_code.co_filename, frame.f_lineno
-    text = f"{what} `{COMMAND} {file}` {'rewrites' if rewritten else 'reports'} it."
+    known = (file, line, key or str(what))
+    if known in _seen and not _strict:
+        return
+    text = what if isinstance(what, str) else what()
+    text = f"{text} `{COMMAND} {file}` {'rewrites' if rewritten else 'reports'} it."
     if _strict:
         raise DeprecationWarning(f"{file}:{line}: {text}")
-    if (file, line, text) in _seen:
-        return
     registry = frame.f_globals.setdefault("__warningregistry__", {})
     warnings.warn_explicit(text, DeprecationWarning, file, line, _module(frame) or file, registry)
-    _seen.add((file, line, text))
+    _seen.add(known)

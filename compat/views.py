@@ -12,7 +12,9 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from .adapters import Adaptation, Adapter, MethodAdapter, adapt_class
+from .adaptation import Adaptation
+from .adapters import Adapter, MethodAdapter
+from .classes import facade_of, make_facade
 from .objects import MODULE_VALUES, add_objects
 from .release import release
 from .sites import is_inside, report
@@ -110,7 +112,9 @@ def _resolved(qualified: str) -> Any:
 
 def _adapted(qualified: str, value: Any) -> Any:
     """The adapter of one of the library's own functions or kernels; anything else as it is."""
-    if isinstance(value, type | ModuleType | Adapter) or not callable(value):
+    if isinstance(value, type):
+        return facade_of(value)
+    if isinstance(value, ModuleType | Adapter) or not callable(value):
         return value
     if not str(getattr(value, "__module__", "")).startswith(_OWN):
         return value
@@ -156,10 +160,14 @@ def _prepare_loaded() -> None:
 
 def _prepare(module: ModuleType) -> None:
     for kind, method, adaptation in _adaptations(module):
+        if not method:
+            make_facade(kind, adaptation)
+    for kind, method, adaptation in _adaptations(module):
         if method:
-            setattr(kind, method, MethodAdapter(adaptation, vars(kind)[method]))
-        else:
-            adapt_class(kind, adaptation)
+            held = vars(kind)[method]
+            # a static one is reached through the class: the library's own may stay as it is
+            owner = facade_of(kind) if isinstance(held, staticmethod) else kind
+            setattr(owner, method, MethodAdapter(adaptation, held))
     add_objects(module)
 
 

@@ -17,12 +17,15 @@ _LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
 _FENCED = r"```{language}\n(.*?)```"
 
 
-def test_rules_page_is_up_to_date(repository: Path) -> None:
+@pytest.mark.parametrize(
+    ("script", "page"), [("generate.py", "rules.md"), ("generate_compat.py", "compat.md")]
+)
+def test_generated_page_is_up_to_date(repository: Path, script: str, page: str) -> None:
     done = subprocess.run(
-        [sys.executable, repository / "docs" / "generate.py"], capture_output=True, encoding="utf-8"
+        [sys.executable, repository / "docs" / script], capture_output=True, encoding="utf-8"
     )
     assert done.returncode == 0, done.stderr
-    written = (repository / "docs" / "rules.md").read_text(encoding="utf-8")
+    written = (repository / "docs" / page).read_text(encoding="utf-8")
     assert written == done.stdout, "run `make docs`"
 
 

@@ -116,8 +116,8 @@ result = [shown(mlp_kernel), shown(mlp), shown(rmsnorm_tkg)]
     ]
 
 
-def test_classes_stay_the_same_classes() -> None:
-    ran = oldcode.run(f"""{HEAD}import pickle
+def test_objects_are_of_the_library_s_own_classes() -> None:
+    ran = oldcode.run(f"""{HEAD}import copy, dataclasses, pickle
 from nkilib.core.utils.tiled_range import TiledRange, TiledRangeIterator
 from nkilib.core.rmsnorm.rmsnorm_quant import RmsNormQuantKernelArgs
 from nkilib.core.utils.tensor_view import TensorView
@@ -128,15 +128,23 @@ class Mine(TensorView):
         self.extra = extra
 class Plain(TensorView):
     pass
+def matched(thing):
+    match thing:
+        case TensorView():
+            return True
 args = RmsNormQuantKernelArgs(0.5, NormType.NO_NORM, 1e-3)
 mine = Mine(x, 3)
 result = [
-    isinstance(TiledRange(8, 4)[0], TiledRangeIterator), type(TiledRangeIterator(4, 0, 0)) is TiledRangeIterator,
+    isinstance(TiledRange(8, 4)[0], TiledRangeIterator), type(TiledRangeIterator(4, 0, 0)) == TiledRangeIterator,
+    dict([(TiledRangeIterator, 1)])[type(TiledRange(8, 4)[0])] == 1, matched(TensorView(x)),
+    pickle.loads(pickle.dumps(TensorView)) is TensorView, copy.deepcopy(args) == args,
+    issubclass(Mine, TensorView), issubclass(type(TensorView(x)), TensorView), not isinstance(x, TensorView),
+    not isinstance(TensorView(x), Mine), dataclasses.replace(args, eps=1.0).eps == 1.0,
     pickle.loads(pickle.dumps(args)) == args, isinstance(mine, TensorView), mine.extra == 3,
     Plain(x, [2, 8], [8, 1]).sizes == [2, 8],
 ]
 """)
-    assert (ran.error, ran.result) == ("", [True] * 6)
+    assert (ran.error, ran.result) == ("", [True] * 15)
 
 
 def test_views_have_sizes_and_methods_take_them() -> None:
@@ -190,13 +198,15 @@ def test_a_call_that_fits_no_release_fails_as_in_the_new_one() -> None:
     assert "nope" in ran.error
 
 
-def test_a_class_with_an_ordinary_metaclass_is_adapted_through_its_init() -> None:
+def test_a_class_with_an_ordinary_metaclass_has_a_facade_as_well() -> None:
     ran = oldcode.run("""
-from nkilib.compat.adapters import Adaptation, adapt_class
+from nkilib.compat.adaptation import Adaptation
+from nkilib.compat.classes import facade_of, make_facade
 class Tile:
     def __init__(self, tile_size, tile_index, start_offset, end_offset):
         self.all = [tile_size, tile_index, start_offset, end_offset]
-adapt_class(Tile, Adaptation("nkilib.core.utils.tiled_range.TiledRangeIterator"))
-result = [Tile(4, 1, 8).all, Tile(4, 1, 8, 10).all]
+make_facade(Tile, Adaptation("nkilib.core.utils.tiled_range.TiledRangeIterator"))
+Old = facade_of(Tile)
+result = [Old(4, 1, 8).all, Old(4, 1, 8, 10).all, type(Old(4, 1, 8)) is Tile, facade_of(int) is int]
 """)
-    assert (ran.error, ran.result) == ("", [[4, 1, 8, 12], [4, 1, 8, 10]])
+    assert (ran.error, ran.result) == ("", [[4, 1, 8, 12], [4, 1, 8, 10], True, True])

@@ -6,35 +6,24 @@ text; what comes out runs on the kernels alone.
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import numpy as np
 import oldcode
 import pytest
+from equality import check_equal
 from helpers import migrate
 from kernels import cast, check_close
 from missing import exists
 from oldcalls import HOST, QKV, OldCall, old_calls
 
 from nkimigrate.codemods.model import Outcome
+from nkimigrate.codemods.signature import first_break
 from nkimigrate.releases import load
 
 RELEASE = load("2.27", "2.28")
 CALLS = list(old_calls(RELEASE))
-
-
-def check_equal(one: Any, other: Any) -> None:
-    assert type(one) is type(other)
-    if isinstance(one, list | tuple | dict):
-        pairs = (one, other) if not isinstance(one, dict) else (list(one.items()), list(other.items()))
-        assert len(one) == len(other)
-        for mine, yours in zip(*pairs, strict=True):
-            check_equal(mine, yours)
-    elif isinstance(one, np.ndarray):
-        assert (one.dtype, one.shape) == (other.dtype, other.shape)
-        assert one.tobytes() == other.tobytes()
-    else:
-        assert one == other
 
 
 def skip_missing(call: OldCall) -> None:
@@ -56,6 +45,33 @@ def test_old_call_and_migrated_call_agree(call: OldCall) -> None:
     new = oldcode.run(result.text("old.py"), first="nkilib")
     assert (new.error, new.warnings) == ("", []), result.text("old.py")
     check_equal(old.result, new.result)
+
+
+def test_every_form_with_a_rule_is_called() -> None:
+    """Each form of what nkilib has is among the calls, or its keywords are in test_texts.py."""
+    named = {
+        "reshape_dim",
+        "reshape",
+        "get_trivial_strides",
+        "calculate_head_packing",
+        "layernorm_tkg_llama_impl",
+    }
+    called = {(call.form.name, call.form.dialect) for call in CALLS}
+    for change in RELEASE.calls:
+        for form in change.old:
+            breaks = first_break(form.signature, change.signature, form.renamed) is not None
+            changes = breaks or form.renamed or form.added or form.dropped or form.flags
+            if changes and form.rewrite != "human" and defined(change.name):
+                last = change.name.rpartition(".")[2]
+                assert (form.name, form.dialect) in called or last in named, (form.name, form.dialect)
+
+
+def defined(name: str) -> bool:
+    """Whether nkilib has what a new qualified name stands for."""
+    module, _, last = name.rpartition(".")
+    if module.rpartition(".")[2][:1].isupper():
+        return defined(module)
+    return exists(module) and hasattr(importlib.import_module(module), last)
 
 
 QKV_CALL = f"""{HOST.replace("{root}", "nkilib")}from nkilib.core.qkv.qkv import qkv

@@ -1,0 +1,124 @@
+"""Prints docs/compat.md: what nkilib.compat bridges, from the release table that it follows.
+
+Usage: python docs/generate_compat.py > docs/compat.md (or ``make docs``)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nkilib.compat.behaviour import LEGACY
+from nkimigrate.codemods.release import CallChange, OldForm, Release
+from nkimigrate.codemods.signature import first_break
+from nkimigrate.releases import load
+
+HEAD = """\
+# Running 2.27 code without migrating it: nkilib.compat
+
+Generated from the release table by `make docs`. Names are without their root `nkilib.core.`
+
+```python
+import nkilib.compat                        # or any import of nkilib_standalone or nkilib_src
+from nkilib_standalone.nkilib.core.mlp.mlp import mlp_kernel
+
+mlp_kernel(x, gate, up, down, *norms, False, ActFnType.SiLU, NormType.RMS_NORM, nl.bfloat16) ```
+
+Old import roots lead to the same modules as `nkilib`, so enumerations and classes of all roots are the
+same. Old names can be imported from where they were, and callables take the arguments of every dialect of
+2.27 beside those of 2.28, in one process. The library itself stays as it is: only code outside of it sees
+old names and adapters.
+
+A call that binds to the 2.28 signature is taken for one of 2.28, unless an argument stands at a position
+that changed and is what 2.27 takes there: `qkv(x, w, layout, bias, True)` is old, and with
+`QuantizationType.ROW` in that place it is new. Where both read a value alike, the call is old; keywords
+leave no doubt. Dialects whose import root the process has imported are tried first.
+
+Each use warns once for its line, with a `DeprecationWarning` that says what to write and names the
+command that does. Python shows such warnings for `__main__` and in tests; `-W default` shows all.
+
+| | |
+|---|---|
+| `nkilib.compat.strict()` | from here on, or in a `with` statement, every use is an error |
+| `nkilib.compat.legacy_behaviour()` | likewise, calls do what 2.27 did, see [below](#behaviour) |
+
+## What is not bridged
+
+- Strides, and results of `get_trivial_strides`, are tuples now. `sizes` is a new list at each access:
+  changing it does not change the view.
+- `type(view) is TensorView` is false for classes whose constructor changed. Outside of the library such a
+  name is a facade that makes, and recognises, objects of the library's own class; `==`, `isinstance`,
+  `issubclass`, `match`, dictionaries by type, subclasses and pickles work.
+- In a subclass, `super().__init__` takes the 2.28 arguments.
+- An import under a legacy root warns where each module is first imported; `strict()` makes later ones
+  errors.
+- `GLOBAL_LOG_LEVEL` acts on loggers made after the assignment, and on `nkilib.core.utils.logging.logger`.
+- Inside kernels the adapters run on nkisim. Whether the Neuron compiler takes them there has never been
+  tried: for a device, migrate what kernels call.
+- Star imports do not bring names of Python's own modules that an old module had imported.
+- What nkilib does not have yet cannot be imported by its old name either.
+
+"""
+TEMPLATES = {"norm-output": ["the output is allocated"], "view-copy": ["made with `_copy`"]}
+
+
+def page(release: Release) -> Iterator[str]:
+    """The page in pieces."""
+    yield HEAD
+    moves = {**release.modules, **release.wrong_modules}
+    yield from _table("Modules", "| old | new |", [(_code(o), _code(n)) for o, n in moves.items()])
+    names = [(_code(old), _code(release.defining(new))) for old, new in release.symbols.items()]
+    yield from _table("Names", "| old | new |", names)
+    yield from _table("Calls", "| callable | dialect | was | rule |", list(_calls(release)))
+    yield from _table(
+        "Names that are gone", "| name | what to do |", [(_code(n), s) for n, s in release.removed.items()]
+    )
+    yield "Compat gives `GLOBAL_LOG_LEVEL` and `Logger.create_child`; the others fail with this step.\n\n"
+    yield from _table("Behaviour", "| changed | what happens with compat |", list(_behaviours(release)))
+    yield "With `norm-buffers`, `legacy_behaviour` leaves the norm's scope open to the caller, as 2.27 did.\n"
+
+
+def _table(heading: str, columns: str, rows: list[tuple[str, ...]]) -> Iterator[str]:
+    yield f"## {heading}\n\n{columns}\n{'|---' * columns.strip('|').count('|')}|---|\n"
+    for row in rows:
+        yield f"| {' | '.join(row)} |\n"
+    yield "\n"
+
+
+def _code(name: str) -> str:
+    return f"`{name.removeprefix('nkilib.core.')}`"
+
+
+def _calls(release: Release) -> Iterator[tuple[str, ...]]:
+    for change in release.calls:
+        for form in change.old:
+            rule = _rule(change, form)
+            if rule:
+                was = "" if form.name == change.name else _code(form.name)
+                yield _code(change.name), form.dialect, was, rule
+
+
+def _rule(change: CallChange, form: OldForm) -> str:
+    """How a call of this form is made; "" when nothing changes about it."""
+    if form.rewrite == "human":
+        return f"fails: {form.step}"
+    start = first_break(form.signature, change.signature, form.renamed)
+    parts = [] if start is None else [f"from position {start} on by keyword"]
+    parts += [f"`{old}` is `{new}`" for old, new in form.renamed.items()]
+    parts += [f"`{name}={value}` is added" for name, value in form.added.items()]
+    parts += [f"`{name}={value}` is dropped" for name, value in form.dropped.items()]
+    parts += [f"`{name}` is a member for `{flag.parameter}`" for name, flag in form.flags.items()]
+    parts += TEMPLATES.get(form.template, [])
+    return "; ".join(parts) or ("" if form.name == change.name else "renamed")
+
+
+def _behaviours(release: Release) -> Iterator[tuple[str, ...]]:
+    for behaviour in release.behaviours:
+        given = behaviour.id in (*LEGACY, "norm-buffers")
+        if given:
+            yield f"{behaviour.message} (`{behaviour.id}`)", "2.28's; `legacy_behaviour` gives 2.27's"
+        elif behaviour.kind in ("call", "method"):
+            yield f"{behaviour.message} (`{behaviour.id}`)", "2.28's"
+
+
+if __name__ == "__main__":
+    print("".join(page(load("2.27", "2.28"))), end="")
