@@ -41,13 +41,14 @@ def contract(
         rows: how many k there are; tile ``i`` holds ``min(depth, rows - depth·i)`` of them.
         stationary_columns, moving_columns: (start, size) of the columns to use; all if omitted.
         depth: rows in a tile that is not the last, ≤ 128 (for example a head of 64).
-        double_row: two tiles in one instruction, for operands that are both fp8 (gen3 or newer); a last
-            single or ragged tile runs alone.
+        double_row: two tiles in one instruction, for operands that are both fp8; a last single or ragged tile
+            runs alone, and each does before gen3.
 
     16- and 8-bit operands may be mixed, fp32 goes with fp32 only.
     """
     tiles = div_ceil(rows, depth)
-    paired = rows // depth // 2 * 2 if double_row else 0
+    able = nisa.get_nc_version() >= nisa.nc_version.gen3
+    paired = rows // depth // 2 * 2 if double_row and able else 0
     for tile in range(0, paired, 2):
         left = _cut(stationary, depth, tile, 2, stationary_columns)
         right = _cut(moving, depth, tile, 2, moving_columns)

@@ -106,15 +106,17 @@ def accumulate(
     Args:
         activations: SBUF ``[128, tiles, T]``.
         weight: HBM ``[K, N]``, row ``128 i + p`` against (p, tile i); ``by_partition``, row ``p·tiles + i``.
+            float32 is converted to the activations' dtype by the load.
     """
     rows = as_view(weight)
     operand = as_view(activations)
+    dtype = operand.dtype if rows.dtype == nl.float32 else rows.dtype
     tiles = tiles_of(rows.shape[0])
-    size = max(1, WEIGHT_BYTES // (rows.shape[1] * sizeinbytes(rows.dtype)))
+    size = max(1, WEIGHT_BYTES // (rows.shape[1] * sizeinbytes(dtype)))
     for first in range(0, tiles, size):
         last = min(first + size, tiles)
         work = scratch(sbm, name="weights")
-        block = work.tile((PARTITIONS, last - first, rows.shape[1]), rows.dtype)
+        block = work.tile((PARTITIONS, last - first, rows.shape[1]), dtype)
         count = min(rows.shape[0], last * PARTITIONS) - first * PARTITIONS
         if by_partition:
             spread = rows.reshape_dim(0, (PARTITIONS, tiles)).slice(1, first, last)

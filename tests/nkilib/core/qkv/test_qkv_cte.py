@@ -174,7 +174,7 @@ def test_static_with_everything(lnc: int, rows: int) -> None:
 
 
 @pytest.mark.parametrize("way", [True, False])
-@pytest.mark.parametrize("target", ["trn2", "trn3"])
+@pytest.mark.parametrize("target", ["trn1", "trn2", "trn3"])
 def test_static_clips_what_is_too_large(target: str, way: bool) -> None:
     given, _ = CASES["QKV-12"]()
     given["in_scale"] = np.float32(1 / 200)
@@ -302,6 +302,14 @@ def test_mx_with_an_odd_number_of_tokens() -> None:
     plain = mx_expected(given, values, scales)
     turned = qkv_ref(plain, np.eye(384), cos=given["cos"], sin=given["sin"], nq=1, nkv=1, d=128)
     check_close(got, turned, *MX_TOLERANCE)
+
+
+@pytest.mark.parametrize("size", [192, 48])
+def test_float32_weights_are_converted_by_the_load(size: int) -> None:
+    given = tensors((1, 4, 1024), 1024)
+    got = launch(in_little_memory, arguments(given, FP32), size * 1024, lnc=1)
+    assert got.dtype == FP32
+    check_close(got, qkv_ref(**given), *TOLERANCE)
 
 
 @pytest.mark.slow
