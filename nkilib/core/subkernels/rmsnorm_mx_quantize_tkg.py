@@ -15,14 +15,22 @@ import nki.isa as nisa
 import nki.language as nl
 
 from ...blocks.lnc import Cores, cores, gather, split
-from ...blocks.memory import PARTITIONS, manager, scratch
+from ...blocks.memory import PARTITIONS, Scratch, manager, scratch
 from ...blocks.mx import LANES, MxOperand, mx_columns, quantize
 from ...blocks.norm import rms_norm_spread
-from ...blocks.tiles import as_view, load_hidden_row, tile_rows, tiles_of, transpose_by_dma
+from ...blocks.tiles import as_view, load_hidden_row, transpose_by_dma
 from ..utils.allocator import SbufManager
 from ..utils.kernel_assert import kernel_assert
 from ..utils.tensor_view import TensorView
 from .norm_tkg_utils import load_input_to_sbuf, own_input, own_tokens, validate_shapes_quantize_mx
+
+
+class Sources(nl.NKIObject):
+    """A core's tokens in HBM, ``[t, H]``: x, the residual, where their sum is stored; the last two or None."""
+
+    rows: TensorView
+    residual: Any
+    stored: Any
 
 
 def rmsnorm_mx_quantize_tkg(
@@ -59,20 +67,24 @@ def rmsnorm_mx_quantize_tkg(
     kernel_assert(here.count == 2, f"rmsnorm_mx_quantize_tkg runs on two cores, not on {here.count}")
     sbm = manager()
     work = scratch(sbm, name="rmsnorm_mx_quantize_tkg")
-    own = own_tokens(as_view(output), here)
     weights = work.tile((PARTITIONS, hidden // PARTITIONS), gamma.dtype)
     load_hidden_row(weights, gamma, transposed=True)
-    rows = own_input(as_view(input), here)
-    if residual is None:
-        x = as_view(work.tile(tuple(own.shape), input.dtype))
-        load_input_to_sbuf(rows, x, 1, True)
-    else:
-        x = as_view(work.tile(tuple(own.shape), residual.dtype))
-        start, size = split(output_residual.shape[0], here)
-        stored = as_view(output_residual).slice(0, start, start + size)
-        _add_residual(x, rows, own_input(as_view(residual), here), stored, sbm)
-    rms_norm_spread(own, x, weights, eps, hidden_actual or hidden, sbm, product_dtype=input.dtype)
-    _quantize_own(MxOperand(values=output_quant, scales=output_scale), own, here, sbm)
+    own = own_tokens(as_view(output), here)
+    sources = _sources(input, residual, output_residual, here)
+    quantised = MxOperand(values=output_quant, scales=output_scale)
+    count = own.shape[1]
+    blocks = scratch(sbm, name="blocks", places=2)
+    for start in range(0, count, PARTITIONS):
+        end = min(start + PARTITIONS, count)
+        x = _load(sources, start, end, blocks, sbm)
+        into = own.slice(1, start, end)
+        rms_norm_spread(into, x, weights, eps, hidden_actual or hidden, sbm, product_dtype=input.dtype)
+        first = here.index * count + start
+        _quantize(mx_columns(quantised, first, first + end - start), into, sbm)
+        blocks.turn()
+    blocks.close()
+    gather(output_quant, 2, here)
+    gather(output_scale, 2, here)
     work.close()
     if residual is None:
         return output, output_quant, output_scale
@@ -110,35 +122,48 @@ def _check(
     return hidden
 
 
-def _add_residual(
-    x: TensorView, rows: TensorView, residual: TensorView, stored: TensorView, sbm: SbufManager
-) -> None:
-    """``x[p, t, j] = h[t, 128 j + p]`` and ``stored = h`` of the sum h of two HBM tensors ``[t, H]``."""
+def _sources(input: Any, residual: Any, output_residual: Any, here: Cores) -> Sources:
+    rows = own_input(as_view(input), here)
+    if residual is None:
+        return Sources(rows=rows, residual=None, stored=None)
+    start, size = split(output_residual.shape[0], here)
+    return Sources(
+        rows=rows,
+        residual=own_input(as_view(residual), here),
+        stored=as_view(output_residual).slice(0, start, start + size),
+    )
+
+
+def _load(sources: Sources, start: int, end: int, work: Scratch, sbm: SbufManager) -> TensorView:
+    """h of up to 128 tokens, ``[128, t, H/128]``."""
+    rows = sources.rows.slice(0, start, end)
     tokens, hidden = rows.shape
-    for tile in range(tiles_of(tokens)):
-        start, count = tile * PARTITIONS, tile_rows(tokens, tile)
-        end = start + count
-        work = scratch(sbm, name="add_residual")
-        added = work.tile((count, hidden), rows.dtype)
-        total = work.tile((count, hidden), residual.dtype)
-        nisa.dma_copy(dst=added, src=rows.slice(0, start, end).get_view())
-        nisa.dma_copy(dst=total, src=residual.slice(0, start, end).get_view())
-        nisa.tensor_tensor(dst=total, data1=added, data2=total, op=nl.add)
-        nisa.dma_copy(dst=stored.slice(0, start, end).get_view(), src=total)
-        transpose_by_dma(x.slice(1, start, end).permute((0, 2, 1)), total)
-        work.close()
+    shape = (PARTITIONS, tokens, hidden // PARTITIONS)
+    if sources.residual is None:
+        x = as_view(work.tile(shape, rows.dtype))
+        return load_input_to_sbuf(rows, x, 1, True)
+    x = as_view(work.tile(shape, sources.residual.dtype))
+    residual, stored = sources.residual.slice(0, start, end), sources.stored.slice(0, start, end)
+    held = scratch(sbm, name="add_residual")
+    added = held.tile((tokens, hidden), rows.dtype)
+    total = held.tile((tokens, hidden), residual.dtype)
+    nisa.dma_copy(dst=added, src=rows.get_view())
+    nisa.dma_copy(dst=total, src=residual.get_view())
+    nisa.tensor_tensor(dst=total, data1=added, data2=total, op=nl.add)
+    nisa.dma_copy(dst=stored.get_view(), src=total)
+    transpose_by_dma(x.permute((0, 2, 1)), total)
+    held.close()
+    return x
 
 
-def _quantize_own(dst: MxOperand, own: TensorView, here: Cores, sbm: SbufManager) -> None:
-    """Quantise this core's tokens ``[128, t, H/128]``, their lanes brought together, and get the other's."""
-    _, tokens, width = own.shape
+def _quantize(dst: MxOperand, y: TensorView, sbm: SbufManager) -> None:
+    """Quantise ``[128, t, H/128]``, the lanes of an element brought together before."""
+    _, tokens, width = y.shape
     tiles = width // LANES
-    work = scratch(sbm, name="quantize_own")
-    lanes = work.tile((PARTITIONS, tiles, tokens, LANES), own.dtype)
-    apart = own.reshape_dim(2, (LANES, tiles)).permute((0, 3, 1, 2))
-    nisa.tensor_copy(dst=lanes, src=apart.get_view())
-    start = here.index * tokens
-    quantize(mx_columns(dst, start, start + tokens), lanes)
-    gather(dst.values, 2, here)
-    gather(dst.scales, 2, here)
+    work = scratch(sbm, name="quantize")
+    lanes = work.tile((PARTITIONS, tiles, tokens, LANES), y.dtype)
+    apart = y.reshape_dim(2, (LANES, tiles)).permute((0, 3, 1, 2))
+    # On Scalar Engine: Vector Engine has the norm and the quantisation.
+    nisa.activation(dst=lanes, op=nl.copy, data=apart.get_view())
+    quantize(dst, lanes)
     work.close()

@@ -12,6 +12,7 @@ from kernels import cast, check_close, launch, rejected
 from mxs import E2M1, E4M3, E5M2, Operand, columns_of, cores, drawn_mx, on_partitions, own, scales_in_sbuf
 from numpy_ref import mx_dequant, mx_quantize
 
+import nkisim
 from nkilib.core.mlp.mlp_tkg import projection_mx_constants as constants
 from nkilib.core.mlp.mlp_tkg.down_projection_mx_shard_H import (
     down_projection_mx_shard_H,
@@ -115,6 +116,17 @@ def test_many_tokens(T: int, shuffled: bool) -> None:
     case = Case(T, 1024, 192)
     for core in case.tokens(2, use_stream_shuffle_broadcast=shuffled):
         check_close(core, case.y, RTOL)
+
+
+@pytest.mark.parametrize("shuffled", [True, False])
+def test_how_a_bias_gets_onto_all_partitions(shuffled: bool) -> None:
+    """By shuffles of Vector Engine, or by matmuls (of rank 1) of Tensor Engine."""
+    case = Case(4, 1024, 64)
+    with nkisim.trace() as trace:
+        case.tokens(use_stream_shuffle_broadcast=shuffled)
+    counts = trace.instructions()
+    assert counts["vector"].get("nc_stream_shuffle", 0) == (1 if shuffled else 0)
+    assert counts["tensor"].get("nc_matmul", 0) == (0 if shuffled else 2)
 
 
 @pytest.mark.slow
