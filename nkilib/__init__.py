@@ -1,4 +1,4 @@
-"""The NKI Library of release 2.28: kernels and their utilities; there is none here yet.
+"""The NKI Library of release 2.28: kernels and their utilities, at its paths and signatures.
 
 Importing it makes ``import nki`` work: where no real ``nki`` is installed, :mod:`nkisim` serves it. A real
 one is always used, unless ``NKI_SIMULATOR=1`` asks for the simulator. Where the Neuron SDK is installed, its

@@ -7,7 +7,9 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from nkimigrate.arguments import ARGUMENTS
@@ -79,3 +81,12 @@ def test_output_in_the_readme_is_real(readme: str, repository: Path, tmp_path: P
     assert command == "$ nkimigrate llama_trn"
     for line in shown:
         assert line == "[…]" or line in printed, line
+
+
+def test_kernel_in_the_readme_runs(readme: str) -> None:
+    names: dict[str, Any] = {}
+    exec(fenced(readme, "python", "Kernels without a device"), names)
+    x, gate, up, down = (names[name].astype(np.float64) for name in ("x", "gate", "up", "down"))
+    gated = x @ gate
+    expected = gated / (1 + np.exp(-gated)) * (x @ up) @ down
+    assert np.abs(names["y"].astype(np.float64) - expected).max() <= 2e-2 * np.abs(expected).max()
