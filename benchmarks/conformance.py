@@ -28,6 +28,8 @@ HERE = Path(__file__).resolve().parent
 TESTS = Path("test/integration")
 OUTCOMES = ("passed", "failed", "late", "memory", "skipped")
 """``killed`` (the process died) counts as failed."""
+ENDED = (0, 1, 5)
+"""Exit codes of a pytest that came to its end: all well, files that cannot be imported, nothing to run."""
 
 
 def arguments() -> argparse.Namespace:
@@ -102,7 +104,7 @@ def environment(options: argparse.Namespace, seed: str, done: dict[str, str], sc
     }
 
 
-_FILES = {"results": "jsonl", "failures": "log", "pytest": "log"}
+_FILES = {"results": "jsonl", "failures": "log"}
 
 
 def files(options: argparse.Namespace) -> list[str]:
@@ -116,7 +118,7 @@ def run(options: argparse.Namespace, seed: str, done: dict[str, str]) -> int:
     command = [sys.executable, "-m", "pytest", "-p", "conformance_plugin", "--test-mode", "simulation", "-q"]
     command += ["-c", str(options.checkout / "test" / "pytest.ini"), "-p", "no:cacheprovider", "--capture=no"]
     command += ["--continue-on-collection-errors", "--tb=short", "--no-header", *files(options)]
-    with tempfile.TemporaryDirectory() as scratch, (options.results / "pytest.log").open("w") as log:
+    with tempfile.TemporaryDirectory() as scratch, (options.results / f"pytest-{seed}.log").open("w") as log:
         env = environment(options, seed, done, scratch)
         return subprocess.run(
             [*command, "--basetemp", scratch + "/pytest"], cwd=scratch, env=env, stdout=log
@@ -168,8 +170,10 @@ def main() -> int:
     kept = known(options, file)
     file.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
     (options.results / "failures.log").write_text("")
+    complete = True
     for seed in options.seed:
-        run(options, seed, {line["case"]: line["outcome"] for line in kept if line["seed"] == seed})
+        done = {line["case"]: line["outcome"] for line in kept if line["seed"] == seed}
+        complete &= run(options, seed, done) in ENDED
     found = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     families = table(found)
     report = text(families, found)
@@ -181,7 +185,9 @@ def main() -> int:
     (options.results / "summary.json").write_text(json.dumps({**limits, "families": families}, indent=1))
     print(report)
     print(f"\nresults and tracebacks: {options.results}")
-    return 0 if found and enough(families, options.minimum) else 1
+    if not complete:
+        print("A run broke off, so cases are missing: see pytest-SEED.log there, and go on with --resume.")
+    return 0 if complete and found and enough(families, options.minimum) else 1
 
 
 if __name__ == "__main__":

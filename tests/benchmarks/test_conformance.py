@@ -229,6 +229,18 @@ def test_resume_runs_only_what_is_missing(checkout):
 
 
 @pytest.mark.slow
+def test_a_run_that_breaks_off_is_no_success(checkout):
+    """All that was run passed, but the process that should have run the rest is gone."""
+    (checkout / "test/integration/test_double.py").write_text(
+        "import os\n\ndef test_good():\n    pass\n\ndef test_breaks_the_runner():\n"
+        "    os.kill(os.getppid(), 9)\n"
+    )
+    code, outcomes, _ = run(checkout, "--family", "double", "--processes", "1", "--seed", "0", "1")
+    assert code == 1
+    assert set(outcomes.values()) <= {"passed"}
+
+
+@pytest.mark.slow
 def test_our_kernels_replace_the_checkouts(checkout):
     """Ours has no such kernel: it is never taken from the checkout, so the file cannot even be imported."""
     code, outcomes, found = run(checkout, "--family", "double", "--kernels", "ours")
