@@ -26,7 +26,7 @@ from .norm_tkg_utils import load_input_to_sbuf, own_input, own_tokens, validate_
 
 
 class Sources(nl.NKIObject):
-    """A core's tokens in HBM, ``[t, H]``: x, the residual, where their sum is stored; the last two or None."""
+    """A core's tokens in HBM, ``[t, H]``: x, the residual, where their sum is stored; these two or None."""
 
     rows: TensorView
     residual: Any
