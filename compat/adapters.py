@@ -8,7 +8,7 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping
 from types import MethodType
-from typing import Any
+from typing import Any, Protocol
 
 from .adaptation import Adaptation
 from .release import Callee, Parameters
@@ -69,10 +69,16 @@ def _parameter(
     return inspect.Parameter(name, kind, default=default)
 
 
+class Calling(Protocol):
+    """How a call is made: the target, its positional arguments, its keywords."""
+
+    def call(self, target: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any: ...
+
+
 class MethodAdapter:
     """A method of a class that also takes old arguments; no function, so that it is not read as a kernel."""
 
-    def __init__(self, adaptation: Adaptation, method: Any) -> None:
+    def __init__(self, adaptation: Calling, method: Any) -> None:
         self._adaptation = adaptation
         self.method = method
         self._bind = method.__get__
@@ -89,7 +95,7 @@ class MethodAdapter:
 class _Bound:
     """What a method adapter gives: the call without the object."""
 
-    def __init__(self, adaptation: Adaptation, target: Any, unbound: bool) -> None:
+    def __init__(self, adaptation: Calling, target: Any, unbound: bool) -> None:
         self._adaptation, self.__wrapped__, self._unbound = adaptation, target, unbound
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

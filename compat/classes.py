@@ -31,9 +31,25 @@ def facade_of(kind: type) -> type:
 def make_facade(kind: type, adaptation: Adaptation) -> None:
     """Give code outside a facade for a class whose constructor changed."""
     content = {name: getattr(kind, name) for name in ("__doc__", "__module__", "__qualname__")}
-    content |= {_FACADE_OF: kind, _ADAPTATION: adaptation}
+    content |= {_FACADE_OF: kind, _ADAPTATION: adaptation, "__init__": _init(kind, adaptation)}
     _facades[kind] = _facade_meta(type(kind))(kind.__name__, (kind,), content)
     copyreg.pickle(type(kind), _reduced)
+
+
+def _init(kind: Any, adaptation: Adaptation) -> Any:
+    """What a subclass calls as ``super().__init__``."""
+
+    @functools.wraps(kind.__init__)
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        def make(*args: Any, **kwargs: Any) -> Any:
+            kind.__init__(self, *args, **kwargs)
+            return self
+
+        made = adaptation.call(make, args, kwargs)
+        if made is not self:
+            vars(self).update(vars(made))
+
+    return init
 
 
 def _reduced(kind: type) -> Any:
@@ -50,13 +66,9 @@ def _facade_meta(meta: type) -> type:
     """The metaclass of facades of classes with the metaclass ``meta``, and of what derives from them."""
 
     def call(cls: type, *args: Any, **kwargs: Any) -> Any:
-        if real(cls) is not cls:
-            return vars(cls)[_ADAPTATION].call(real(cls), args, kwargs)
-        make = functools.partial(meta.__call__, cls)
-        facade = next(base for base in cls.__mro__ if real(base) is not base)
-        if cls.__init__ is not real(facade).__init__:
-            return make(*args, **kwargs)
-        return vars(facade)[_ADAPTATION].call(make, args, kwargs)
+        if real(cls) is cls:
+            return meta.__call__(cls, *args, **kwargs)
+        return vars(cls)[_ADAPTATION].call(real(cls), args, kwargs)
 
     def instancecheck(cls: type, instance: Any) -> bool:
         same = real(cls) is cls

@@ -35,14 +35,13 @@ class legacy_behaviour(Switch):
     @staticmethod
     def turn(on: bool) -> bool:
         global _legacy
+        from .methods import set_legacy_methods
+
+        if on != _legacy:
+            set_legacy_methods(on)
         before, _legacy = _legacy, on
         return before
 
 
 def is_legacy() -> bool:
-    return _legacy
-
-
-def gives(behaviour: str) -> bool:
-    """Whether a behaviour of the old release is asked for; it is named for the reader."""
     return _legacy

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
+from .adapters import MethodAdapter
 from .release import release
 from .sites import report
 
@@ -19,24 +22,23 @@ class ModuleValue:
     set: Callable[[Any], None]
 
 
-def _logging() -> ModuleType:
-    from nkilib.core.utils import logging
-
-    return logging
+def _logging() -> dict[str, Any]:
+    """What the module holds itself: no facade."""
+    return vars(import_module("nkilib.core.utils.logging"))
 
 
 def _global_level() -> Any:
     """The level of loggers that are made without one."""
-    (level,) = _logging().Logger.__init__.__defaults__
+    (level,) = _logging()["Logger"].__init__.__defaults__
     return level
 
 
 def _set_global_level(level: Any) -> None:
     """For loggers that are made from now on without a level, and for the module's own."""
-    logging = _logging()
-    logging.Logger.__init__.__defaults__ = (level,)
-    logging.get_logger.__defaults__ = (level,)
-    logging.logger.level = level
+    held = _logging()
+    held["Logger"].__init__.__defaults__ = (level,)
+    held["get_logger"].__defaults__ = (level,)
+    held["logger"].level = level
 
 
 MODULE_VALUES: Mapping[str, ModuleValue] = {
@@ -51,6 +53,24 @@ def _create_child(self: Any, name: str, level: Any = None) -> Any:
     return type(self)(f"{self.name}.{name}", self.level if level is None else level)
 
 
+class Integers:
+    """Gives a method's parameter as a Python integer, where the old release took NumPy's as well."""
+
+    def __init__(self, method: str, parameter: str, position: int) -> None:
+        self.method, self.parameter, self.position = method, parameter, position
+
+    def call(self, target: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call the method."""
+        place = self.position
+        value = args[place] if place < len(args) else kwargs.get(self.parameter)
+        if isinstance(value, int) or not isinstance(value, numbers.Integral):
+            return target(*args, **kwargs)
+        report(f"{self.method} takes {value!r} for an index that is known only when it runs; write int(…).")
+        if place < len(args):
+            return target(*args[:place], int(value), *args[place + 1 :], **kwargs)
+        return target(*args, **{**kwargs, self.parameter: int(value)})
+
+
 METHODS: Mapping[str, Callable[..., Any]] = {"nkilib.core.utils.logging.Logger.create_child": _create_child}
 
 
@@ -63,6 +83,9 @@ def add_objects(module: ModuleType) -> None:
         kind = vars(module)[name]
         for old, new in table.get("attributes", {}).items():
             setattr(kind, old, _former(name, old, new, new in table.get("tuples", ())))
+        for method, entry in table.get("integers", {}).items():
+            integers = Integers(f"{name}.{method}", entry["parameter"], entry["position"])
+            setattr(kind, method, MethodAdapter(integers, vars(kind)[method]))
         for method, function in METHODS.items():
             if method.rpartition(".")[0] == qualified:
                 setattr(kind, method.rpartition(".")[2], function)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .modes import gives
+from .modes import is_legacy
 from .release import Form
 
 
@@ -29,8 +29,8 @@ def norm_output(target: Callable[..., Any], form: Form, given: Mapping[str, Any]
     elif manager is None:
         made = nl.ndarray(shape, dtype=source.dtype, buffer=nl.sbuf)
     else:
-        if gives("norm-buffers"):
-            manager.open_scope()
+        if is_legacy():
+            manager.open_scope()  # as 2.27 left it to the caller
         alloc = manager.alloc_heap if given.get("use_heap_memory") else manager.alloc_stack
         made = alloc(shape, dtype=source.dtype, buffer=nl.sbuf)
     return target(**rest, **{output: made})

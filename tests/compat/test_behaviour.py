@@ -17,7 +17,11 @@ RELEASE = load("2.27", "2.28")
 
 
 def test_every_row_is_one_of_the_table() -> None:
-    ran = oldcode.run("from nkilib.compat.behaviour import LEGACY\nresult = set(LEGACY)")
+    ran = oldcode.run("""
+from nkilib.compat.behaviour import LEGACY
+from nkilib.compat.methods import LEGACY_METHODS
+result = {*LEGACY, *(row for row, _ in LEGACY_METHODS.values())}
+""")
     assert ran.result
     assert ran.result <= {behaviour.id for behaviour in RELEASE.behaviours}
 
@@ -127,3 +131,41 @@ result = [open_scopes, now.tobytes() == before.tobytes()]
 """
     ran = oldcode.run(source)
     assert (ran.error, ran.result) == ("", [[(1, 1), (2, 1)], True])
+
+
+def test_slices_end_inside_their_dimension() -> None:
+    ran = oldcode.run(f"""{HEAD}from nkilib.core.utils.tensor_view import TensorView
+view = TensorView(tensor(4, 16))
+result = [view.slice(1, 8, 99).shape]
+with nkilib.compat.legacy_behaviour():
+    result += [view.slice(1, 8, 16).shape, view.slice(dim=1, start=0, end=9, step=2).shape]
+    try:
+        view.slice(1, 8, 17)
+    except AssertionError as error:
+        result += ["17" in str(error)]
+result += [view.slice(1, 8, 17).shape]
+""")
+    assert (ran.error, ran.result) == ("", [(4, 8), (4, 8), (4, 5), True, (4, 8)])
+
+
+def test_what_asks_for_no_alignment_gets_none() -> None:
+    ran = oldcode.run(f"""{HEAD}from nkilib.core.utils.allocator import SbufManager
+def addresses():
+    manager = SbufManager(0, 4096)
+    manager.open_scope()
+    manager.alloc_stack((128, 3), dtype=nl.int8)
+    manager.alloc((128, 2), dtype=nl.float32)
+    first = manager.get_stack_curr_addr()
+    manager.alloc_stack((128, 2), nl.float32, align=32)
+    return [first, manager.get_stack_curr_addr()]
+@nki.jit
+def kernel(x):
+    found.append(addresses())
+    return x
+found = []
+kernel(bf16(1, 1))
+with nkilib.compat.legacy_behaviour():
+    kernel(bf16(1, 1))
+result = found
+""")
+    assert (ran.error, ran.result) == ("", [[12, 40], [11, 40]])

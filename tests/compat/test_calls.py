@@ -128,6 +128,9 @@ class Mine(TensorView):
         self.extra = extra
 class Plain(TensorView):
     pass
+class Old(TensorView):
+    def __init__(self, base, sizes):
+        super().__init__(base, sizes=sizes, offset=2)
 def matched(thing):
     match thing:
         case TensorView():
@@ -141,10 +144,11 @@ result = [
     issubclass(Mine, TensorView), issubclass(type(TensorView(x)), TensorView), not isinstance(x, TensorView),
     not isinstance(TensorView(x), Mine), dataclasses.replace(args, eps=1.0).eps == 1.0,
     pickle.loads(pickle.dumps(args)) == args, isinstance(mine, TensorView), mine.extra == 3,
-    Plain(x, [2, 8], [8, 1]).sizes == [2, 8],
+    Plain(x, [2, 8], [8, 1]).sizes == [2, 8], type(Plain(x)) is Plain,
+    (Old(x, [2, 4]).shape, Old(x, [2, 4]).offset, type(Old(x, [8]))) == ((2, 4), 2, Old),
 ]
 """)
-    assert (ran.error, ran.result) == ("", [True] * 15)
+    assert (ran.error, ran.result) == ("", [True] * 17)
 
 
 def test_views_have_sizes_and_methods_take_them() -> None:
@@ -156,6 +160,17 @@ result = [v.sizes, v.sizes + [1], v.reshape_dim(dim=1, sizes=[2, 4]).sizes, v.re
 """)
     assert (ran.error, ran.result) == ("", [[4, 8], [4, 8, 1], [4, 2, 4], (4, 4, 2), (3, 1), [4, 8]])
     assert "TensorView.sizes is shape in nkilib 2.28." in ran.said()
+
+
+def test_numpy_s_integers_select_as_python_s_do() -> None:
+    ran = oldcode.run(f"""{HEAD}from nkilib.core.utils.tensor_view import TensorView
+view = TensorView(tensor(4, 16))
+wanted = view.select(1, 3)
+made = [view.select(1, np.int64(3)), view.select(dim=1, index=np.uint8(3))]
+result = [(m.shape, m.offset, m.has_dynamic_access()) == (wanted.shape, wanted.offset, False) for m in made]
+""")
+    assert (ran.error, ran.result) == ("", [True, True])
+    assert "index that is known only when it runs; write int(…)." in ran.said()
 
 
 def test_loggers() -> None:
@@ -210,3 +225,26 @@ Old = facade_of(Tile)
 result = [Old(4, 1, 8).all, Old(4, 1, 8, 10).all, type(Old(4, 1, 8)) is Tile, facade_of(int) is int]
 """)
     assert (ran.error, ran.result) == ("", [[4, 1, 8, 12], [4, 1, 8, 10], True, True])
+
+
+def test_kernels_that_call_adapters_are_accepted_by_strict_launches() -> None:
+    ran = oldcode.run(f"""{HEAD}import nkisim
+from nkilib.core.subkernels.rmsnorm_tkg import rmsnorm_tkg
+from nkilib.core.utils.tensor_view import TensorView
+from nkilib.core.utils.tiled_range import TiledRangeIterator
+from nkilib.core.mlp.mlp import mlp_kernel
+{MLP}
+@nki.jit
+def kernel(x, gamma):
+    view = TensorView(x, [4, 256])
+    tile = TiledRangeIterator(2, 1, 2)
+    rows = view.reshape_dim(dim=1, sizes=[2, 128]).slice(0, tile.start_offset, tile.end_offset)
+    output = rmsnorm_tkg(x, gamma, 1e-3)
+    return output, rows.sizes[1]
+
+with nkisim.strict():
+    output, count = kernel(hidden, gamma)
+    mlp_kernel[2](hidden, gate, up, down)
+result = [output.shape, count]
+""")
+    assert (ran.error, ran.result) == ("", [(128, 4, 2), 2])

@@ -27,6 +27,10 @@ result = nki.jit(attention_cte)(q, k, v, 0.125)
 view = TensorView(tensor(4, 16)).slice(1, 0, 8)
 result = [view.sizes[1], view.reshape_dim(dim=1, sizes=[2, 4]).sizes[2], list(view.sizes) + [1]]
 """,
+    "an index of NumPy": """from {root}.core.utils.tensor_view import TensorView
+view = TensorView(tensor(4, 16))
+result = [view.select(1, i).offset for i in np.arange(3)]
+""",
     "strides": """from {root}.core.utils.tensor_view import TensorView
 result = TensorView.get_trivial_strides(sizes=(2, 3, 4), base_stride=2)
 """,
