@@ -174,7 +174,7 @@ def up(array: Array, dtype: DType) -> Array:
 
 def fill(into: Array, value: Any) -> None:
     """Set every element to ``value``: by its bits where NumPy is slow to repeat it, as types of ml_dtypes."""
-    if into.dtype.kind != "V":
+    if into.dtype.kind != "V" or into.size < SMALL:
         into[...] = value
         return
     bits = f"u{into.dtype.itemsize}"

@@ -163,3 +163,22 @@ def test_numpy_takes_element_types(dtype, numpy):
     assert np.zeros(2, dtype=dtype).dtype == np.dtype(numpy)
     assert np.dtype(dtype) == np.dtype(numpy)
     assert issubclass(dtype.type, np.generic)
+
+
+@pytest.mark.parametrize(("dtype", "numpy"), FLOATS, ids=str)
+def test_fill_is_numpys_assignment(dtype, numpy):
+    shape = (30, 1000)  # large enough to be filled by its bits
+    expected = np.zeros(shape, numpy)
+    expected[:, 1:501] = 1.5
+    found = np.zeros(shape, dtype.numpy)
+    dtypes.fill(found[:, 1:501], np.asarray(1.5).astype(numpy))
+    assert same(found, expected)
+    dtypes.fill(found, np.nan)
+    assert np.isnan(found.astype(np.float32)).all()
+
+
+@pytest.mark.parametrize("dtype", [dtypes.float32, dtypes.int8, dtypes.uint32], ids=str)
+def test_fill_with_numpys_own_types(dtype):
+    found = np.zeros((2, 3), dtype.numpy)
+    dtypes.fill(found[:, ::2], 7)
+    assert found.tolist() == [[7, 0, 7], [7, 0, 7]]

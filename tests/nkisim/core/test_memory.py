@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nkisim.core import dtypes
-from nkisim.core.context import state
+from nkisim.core.context import Core, state
 from nkisim.core.errors import SimulationError
 from nkisim.core.tensor import Tensor
 
@@ -159,3 +159,22 @@ def test_written_flags_follow_the_view():
 def test_dtype_objects_and_strings_allocate_alike():
     assert Tensor((1, 2), "bfloat16").dtype is dtypes.bfloat16
     assert Tensor((1, 2), dtypes.bfloat16).buffer == "sbuf"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_memory_of_an_earlier_core_reads_as_unwritten(dtype):
+    for _ in range(2):
+        state.core = Core(0, 1, ())
+        tensor = Tensor((128, 512), dtype, "sbuf", address=(0, 16 * KIB))
+        assert np.isnan(tensor.read()).all()
+        tensor.write(ones(tensor))
+        del tensor
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16", "float8_e5m2"])
+def test_what_a_first_write_leaves_reads_as_nan(dtype):
+    tensor = Tensor((8, 1600), dtype, "sbuf")
+    tensor[2:4, 5:9].write(np.ones((2, 4), np.float32))
+    expected = np.full((8, 1600), np.nan, np.float32)
+    expected[2:4, 5:9] = 1
+    np.testing.assert_array_equal(tensor.read(), expected)
