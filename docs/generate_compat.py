@@ -22,7 +22,8 @@ Generated from the release table by `make docs`. Names are without their root `n
 import nkilib.compat                        # or any import of nkilib_standalone or nkilib_src
 from nkilib_standalone.nkilib.core.mlp.mlp import mlp_kernel
 
-mlp_kernel(x, gate, up, down, *norms, False, ActFnType.SiLU, NormType.RMS_NORM, nl.bfloat16) ```
+mlp_kernel(x, gate, up, down, *norms, False, ActFnType.SiLU, NormType.RMS_NORM, nl.bfloat16)
+```
 
 Old import roots lead to the same modules as `nkilib`, so enumerations and classes of all roots are the
 same. Old names can be imported from where they were, and callables take the arguments of every dialect of
