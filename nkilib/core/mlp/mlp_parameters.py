@@ -93,7 +93,7 @@ class MLPParameters(nl.NKIObject):
         batch_size, sequence_len, hidden_size, intermediate_size: B, S, H, I.
         input_in_sbuf: whether the hidden state is in SBUF.
         fused_add_params, norm_params, bias_params, quant_params, expert_params: the groups.
-        shard_on_h_disabled: each core works for itself.
+        shard_on_h_disabled: for mixtures of experts whose cores do not divide H.
         the others: as the parameters of these names.
 
     Args:

@@ -17,7 +17,7 @@ import nki.language as nl
 
 from ....blocks.lnc import Cores, barrier, cores, split
 from ....blocks.memory import PARTITIONS, PSUM_BANK_BYTES, Scratch, manager, psum_tile, scratch
-from ....blocks.tiles import as_tile, as_view, load_hidden
+from ....blocks.tiles import as_tile, as_view, load_hidden, tiles_of
 from ...subkernels.layernorm_tkg import layernorm_tkg
 from ...subkernels.norm_tkg_utils import rows_of
 from ...subkernels.rmsnorm_tkg import rmsnorm_tkg
@@ -50,25 +50,24 @@ def mlp_tkg(
     Returns:
         The outputs, the sum last; see :func:`nkilib.core.mlp.mlp.mlp`.
     """
-    here = cores(alone=params.shard_on_h_disabled)
+    here = cores()
+    divided = here.count == 1 or not params.shard_on_h_disabled
+    kernel_assert(divided, "mlp_tkg divides H between the cores, shard_on_h_disabled is for experts")
     planes = params.hidden_size // PARTITIONS
     kernel_assert(planes % here.count == 0, f"H/128 = {planes} must divide by the {here.count} cores")
     sbm = manager()
     work = scratch(sbm, name="mlp_tkg")
-    own = _activations(params, output_stored_add_tensor_hbm, here, work, sbm)
-    middle = work.tile(
-        (PARTITIONS, _planes(params.intermediate_size), own.shape[2]), params.hidden_tensor.dtype
-    )
+    tokens = params.batch_size * params.sequence_len
+    middle = work.tile((PARTITIONS, tiles_of(params.intermediate_size), tokens), params.hidden_tensor.dtype)
+    source = scratch(sbm, name="source")
+    own = _activations(params, output_stored_add_tensor_hbm, here, source, sbm)
     project_gate_up(middle, own, params, here, sbm)
+    source.close()
     output = _deliver(params, output_tensor_hbm, middle, here, work, sbm)
     work.close()
     if mlpp_store_fused_add(params):
         return [output, output_stored_add_tensor_hbm]
     return [output]
-
-
-def _planes(size: int) -> int:
-    return (size + PARTITIONS - 1) // PARTITIONS
 
 
 # -- input ------------------------------------------------------------------------------------------------
@@ -78,13 +77,15 @@ def _activations(
     params: MLPParameters, total: Any, here: Cores, work: Scratch, sbm: SbufManager
 ) -> TensorView:
     """This core's part of x as a matmul takes it: SBUF ``[128, H/128/lnc, T]``."""
-    source = _summed(params, total, here, work)
     if mlpp_has_normalization(params):
         tokens = params.batch_size * params.sequence_len
         normed = work.tile((PARTITIONS, tokens, params.hidden_size // PARTITIONS), params.hidden_tensor.dtype)
-        _normalize(normed, source, params, here, sbm)
-        source = normed
-    view = as_view(source)
+        inner = scratch(sbm, name="norm")
+        _normalize(normed, _summed(params, total, here, inner, sbm), params, sbm)
+        inner.close()
+        view = as_view(normed)
+    else:
+        view = as_view(_summed(params, total, here, work, sbm))
     if not view.is_sbuf():
         view = _load_own(view, params, here, work)
     elif view.shape[2] * PARTITIONS == params.hidden_size:
@@ -102,27 +103,25 @@ def _load_own(source: TensorView, params: MLPParameters, here: Cores, work: Scra
     return as_view(own)
 
 
-def _normalize(normed: nl.ndarray, source: Any, params: MLPParameters, here: Cores, sbm: SbufManager) -> None:
+def _normalize(normed: nl.ndarray, source: Any, params: MLPParameters, sbm: SbufManager) -> None:
     gamma, beta = (
         params.norm_params.normalization_weights_tensor,
         params.norm_params.normalization_bias_tensor,
     )
     if mlpp_has_rms_normalization(params):
-        rmsnorm_tkg(
-            source, gamma, normed, eps=params.eps, single_core_forced=params.shard_on_h_disabled, sbm=sbm
-        )
+        rmsnorm_tkg(source, gamma, normed, eps=params.eps, sbm=sbm)
     else:
         layernorm_tkg(source, gamma, normed, beta=beta, eps=params.eps, sbm=sbm)
 
 
-def _summed(params: MLPParameters, total: Any, here: Cores, work: Scratch) -> Any:
+def _summed(params: MLPParameters, total: Any, here: Cores, work: Scratch, sbm: SbufManager) -> Any:
     """The hidden state with what is added to it: HBM ``[B, S, H]`` or SBUF, all columns or this core's."""
     hidden = params.hidden_tensor
     if not mlpp_has_fused_add(params):
         return hidden
     added = params.fused_add_params.fused_add_tensor
     if mlpp_store_fused_add(params):
-        _store_sum(total, hidden, added, here, work)
+        _store_sum(total, hidden, added, here, sbm)
         barrier(total, here)
         return total
     rows = rows_of(as_view(added))
@@ -148,12 +147,15 @@ def _sum_in_sbuf(params: MLPParameters, added: TensorView, shards: int, work: Sc
     return total
 
 
-def _store_sum(total: nl.ndarray, hidden: nl.ndarray, added: nl.ndarray, here: Cores, work: Scratch) -> None:
+def _store_sum(
+    total: nl.ndarray, hidden: nl.ndarray, added: nl.ndarray, here: Cores, sbm: SbufManager
+) -> None:
     """``total = hidden + added``, each core one half of the elements, in long runs."""
     columns = total.shape[0] * total.shape[1] * total.shape[2] // PARTITIONS
     start, size = split(columns, here)
     for first in range(start, start + size, SUM_COLUMNS):
         last = min(first + SUM_COLUMNS, start + size)
+        work = scratch(sbm, name="sum")
         left = work.tile((PARTITIONS, last - first), hidden.dtype)
         right = work.tile((PARTITIONS, last - first), added.dtype)
         nisa.dma_copy(dst=left, src=_part(hidden, columns, first, last))
@@ -161,6 +163,7 @@ def _store_sum(total: nl.ndarray, hidden: nl.ndarray, added: nl.ndarray, here: C
         result = work.tile((PARTITIONS, last - first), total.dtype)
         nisa.tensor_tensor(dst=result, data1=left, data2=right, op=nl.add)
         nisa.dma_copy(dst=_part(total, columns, first, last), src=result)
+        work.close()
 
 
 def _part(tensor: nl.ndarray, columns: int, first: int, last: int) -> nl.ndarray:

@@ -13,6 +13,8 @@ from kernels import launch, rejected
 from mlps import LAYER, RMS, ROW, STATIC
 
 from nkilib.core.mlp.mlp import mlp
+from nkilib.core.mlp.mlp_parameters import MLPParameters
+from nkilib.core.mlp.mlp_tkg.mlp_tkg import mlp_tkg
 from nkilib.core.utils.common_types import QuantizationType
 
 H, I = 256, 130  # noqa: E741
@@ -191,3 +193,12 @@ def test_row_quantised_tokens_have_their_scales() -> None:
 def test_tokens_divide_by_the_cores() -> None:
     with rejected("B·S = 99 tokens must divide by the 2 cores"):
         launch(mlp, **call((1, 99)), lnc=2)
+
+
+def undivided(given: dict[str, Any]) -> Any:
+    return mlp_tkg(MLPParameters(**given, shard_on_h_disabled=True), None, None)
+
+
+def test_token_generation_divides_the_hidden_dimension() -> None:
+    with rejected("shard_on_h_disabled is for experts"):
+        launch(undivided, call(), lnc=2)
