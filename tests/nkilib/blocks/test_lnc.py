@@ -9,7 +9,7 @@ import nki.language as nl
 import numpy as np
 import pytest
 from blockcheck import BF16, FP32, drawn, in_sbuf, per_core
-from kernels import launch
+from kernels import launch, rejected
 
 from nkilib.blocks import lnc
 from nkilib.blocks.memory import manager
@@ -93,6 +93,40 @@ def test_gather_completes_both_halves(dim: int) -> None:
     x = drawn((16, 4, 6))
     assert np.array_equal(launch(kernel, x, lnc=2), np.stack([x, x]))
     assert np.array_equal(launch(kernel, x, lnc=1), x[None])
+
+
+def test_what_is_not_between_two_halves_of_two_cores() -> None:
+    def exchanged(x: Any) -> Any:
+        tile = in_sbuf(x)
+        lnc.exchange(tile, tile, lnc.cores())
+
+    def gathered(x: Any) -> Any:
+        lnc.gather(in_sbuf(x), 1, lnc.cores())
+
+    with rejected("exchange is between two cores"):
+        launch(exchanged, drawn((16, 5)), lnc=1)
+    with rejected("gather needs two equal halves, dimension is 5"):
+        launch(gathered, drawn((16, 5)), lnc=2)
+
+
+@pytest.mark.parametrize("gpsimd", [False, True])
+def test_who_moves_what_is_exchanged(gpsimd: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def recorded(**options: Any) -> None:
+        asked.append(options["use_gpsimd_dma"])
+        send(**options)
+
+    def kernel(x: Any) -> Any:
+        here, tile = lnc.cores(), in_sbuf(x)
+        lnc.sum_over_cores(tile, here, manager(), gpsimd=gpsimd)
+        lnc.gather(tile, 1, here, gpsimd=gpsimd)
+        return per_core(tile)
+
+    send = nisa.sendrecv
+    monkeypatch.setattr(nisa, "sendrecv", recorded)
+    launch(kernel, drawn((16, 4)), lnc=2)
+    assert asked == [gpsimd] * 4
 
 
 def test_barrier_orders_what_cores_write() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import nki.isa as nisa
 import numpy as np
 import pytest
 from kernels import cast, check_close
@@ -283,6 +284,25 @@ def test_ten_runs_are_bit_identical(layout: dict[str, Any], lnc: int) -> None:
     first = case.run()
     for _ in range(9):
         assert all(np.array_equal(one, other) for one, other in zip(first, case.run(), strict=True))
+
+
+@pytest.mark.parametrize("hint", [True, False])
+@pytest.mark.parametrize("sizes", [(2, 2, 3, 512, 64), (4, 2, 3, 128, 64)], ids=["context", "batch"])
+def test_who_moves_what_cores_exchange(
+    sizes: tuple[int, ...], hint: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It changes no value."""
+    case = Case(*sizes, lnc=2, spread=2.0, **IN_SBUF)
+    before, asked, send = case.run()[0], set(), nisa.sendrecv
+
+    def recorded(**options: Any) -> None:
+        asked.add(options["use_gpsimd_dma"])
+        send(**options)
+
+    monkeypatch.setattr(nisa, "sendrecv", recorded)
+    case.cfg.use_gpsimd_sb2sb = hint
+    assert np.array_equal(case.run()[0], before)
+    assert asked == {hint}
 
 
 @pytest.mark.parametrize("seed", [1, 2])

@@ -9,6 +9,9 @@ import pytest
 from kernels import cast, rejected
 from tkgcases import Case
 
+from nkilib.blocks.lnc import Cores
+from nkilib.core.attention import attention_tkg as module
+
 IN_SBUF = {"qk_in_sb": True, "out_in_sb": True}
 FUSED = {"use_pos_id": True, "fuse_rope": True}
 
@@ -22,6 +25,8 @@ def small(**options: Any) -> Case:
     [
         ("bs", 0, "bs is 0, allowed: 1 to 128"),
         ("bs", 129, "bs is 129, allowed: 1 to 128"),
+        ("q_head", 0, "q_head is 0, allowed: 1 to 16"),
+        ("s_active", 0, "s_active is 0, allowed: 1 to 8"),
         ("q_head", 17, "q_head is 17, allowed: 1 to 16"),
         ("s_active", 9, "s_active is 9, allowed: 1 to 8"),
         ("curr_sprior", 512, "curr_sprior is 512, more than the cache has"),
@@ -34,6 +39,12 @@ def test_sizes(field: str, value: Any, text: str) -> None:
     setattr(case.cfg, field, value)
     with rejected(text):
         case.run()
+
+
+def test_more_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "cores", lambda: Cores(count=3, index=0))
+    with rejected("the launch has 3 cores, attention_tkg runs on 1 or 2"):
+        small().run()
 
 
 def test_long_heads() -> None:

@@ -228,6 +228,21 @@ def test_shapes_that_do_not_fit(changed: int, shape: tuple[int, ...], text: str,
         launch(checked, *inputs, target="trn3")
 
 
+@pytest.mark.parametrize("changed", [1, 2])
+def test_weights_in_sbuf_of_another_shape(changed: int) -> None:
+    case = Case(4, 1024, 192)
+    held = whole(case.w)
+    inputs = [case.inter, held.raw, held.scales]
+    inputs[changed] = inputs[changed][..., 1:].copy()
+
+    def checked(inter: Any, w: Any, ws: Any) -> Any:
+        operands = in_sbuf(inter), in_sbuf(w), scales_in_sbuf(ws)
+        return in_hbm(down_projection_mx_shard_H(*operands, None, ProjConfig(1024, 192, 4, 1, 0)))
+
+    with rejected(f"{('weight', 'weight_scale')[changed - 1]} must have shape (128, 1, 1024)"):
+        launch(checked, *inputs, target="trn3")
+
+
 # -- the configuration ---------------------------------------------------------------------------------------
 
 

@@ -187,6 +187,12 @@ def test_shapes_that_do_not_fit(changed: int, shape: tuple[int, ...], text: str)
         launch(kernel, *inputs, target="trn3")
 
 
+def test_a_bias_for_both_projections_has_both() -> None:
+    case = Case(4, 1024, 192)
+    with rejected("bias_sb must have shape (128, 2, 1, 4)"):
+        launch(result, *case.inputs, case.bias, bias_t_shared_between_gate_up=True, target="trn3")
+
+
 @pytest.mark.parametrize("changed", [2, 3])
 def test_weights_in_sbuf_of_another_shape(changed: int) -> None:
     case = Case(4, 1024, 192)
@@ -337,6 +343,31 @@ def test_fused_shapes_that_do_not_fit(changed: int, cut: Any, text: str) -> None
     case.inputs[changed] = case.inputs[changed][cut].copy()
     with rejected(text):
         launch(fused, *case.inputs, False, NO_CLAMPS, ActFnType.SiLU, target="trn3")
+
+
+@pytest.mark.parametrize(
+    ("scales", "out", "text"),
+    [
+        ((128, 2, 1, 128), (128, 1, 4, 4), "gate_up_scale_sb must have shape (128, 2, 2, 128)"),
+        ((128, 2, 2, 128), (128, 1, 3, 4), "output must have shape (128, 1, 4, 4)"),
+        ((128, 2, 2, 128), (128, 1, 4, 4), "hidden must have shape (128, 2, 4)"),
+    ],
+)
+def test_fused_tiles_that_do_not_fit(scales: Any, out: Any, text: str) -> None:
+    def kernel(x: Any, hs: Any, w: Any, ws: Any, b: Any, numbers: Any) -> Any:
+        given = in_sbuf(x), scales_in_sbuf(hs), w, ws, b, in_sbuf(numbers)
+        tiles = (
+            nl.ndarray(scales, dtype=nl.uint8, buffer=nl.sbuf),
+            nl.ndarray(out, dtype=nl.bfloat16, buffer=nl.sbuf),
+        )
+        dims = SimpleNamespace(T=4, I=128, num_shards=1, shard_id=0)
+        attrs = SimpleNamespace(shard_on_h_disabled=False)
+        process_fused_gate_up_projection_mxfp4(*given, *tiles, attrs, dims, None, None)
+
+    inputs = Fused(4, 1024, 128, None).inputs[:6]
+    inputs[0] = inputs[0][..., 1:].copy()
+    with rejected(text):
+        launch(kernel, *inputs, target="trn3")
 
 
 def test_the_module_of_plain_tensors_has_the_same_functions() -> None:

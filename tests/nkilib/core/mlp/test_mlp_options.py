@@ -194,7 +194,7 @@ def test_without_a_gate_its_weights_are_not_read() -> None:
     check_close(run(arguments(given), 2, skip_gate_proj=True)[0], want, RTOL, ATOL)
 
 
-@pytest.mark.parametrize("limit", [{"g_hi": 0.2}, {"g_lo": 0.1}, {"u_hi": 0.3}, {"u_lo": -0.1}])
+@pytest.mark.parametrize("limit", [{"g_hi": 0.2}, {"g_lo": 0.1}, {"u_hi": 0.0}, {"u_lo": -0.1}])
 def test_each_limit(limit: dict[str, float]) -> None:
     given = tensors()
     got = run(arguments({**given, **limit}), 2)[0]
@@ -210,7 +210,7 @@ def test_activations(function: Any, tokens: Any) -> None:
 
 
 @pytest.mark.parametrize("gate_up", [True, False])
-@pytest.mark.parametrize(("tokens", "inner"), [((1, 3), 5001), ((96, 1), 2100), ((1, 98), 3000), (FEW, 1)])
+@pytest.mark.parametrize(("tokens", "inner"), [((1, 3), 5001), ((96, 1), 2100), ((1, 98), 5001), (FEW, 1)])
 def test_many_and_few_inner_columns(tokens: Any, inner: int, gate_up: bool) -> None:
     given = tensors(tokens, 256, inner)
     got = run(arguments(given), 2, use_tkg_gate_up_proj_column_tiling=gate_up)[0]
@@ -319,7 +319,7 @@ def test_cores_share_the_inner_columns(kind: Any, monkeypatch: pytest.MonkeyPatc
         return
     given, call = quantized_call(kind, 123, 1408, 300)
     want = mlp_cte_row_ref(**given) if kind == ROW else mlp_cte_static_ref(**given)
-    check_close(run(call, 2)[0][0], want, 5e-2, ATOL)
+    check_close(run(call, 2)[0][0], want, 3e-2 if kind == ROW else 5e-2, ATOL)
 
 
 @pytest.mark.parametrize(("hidden", "inner"), [(256, 302), (1408, 100), (1408, 301)])

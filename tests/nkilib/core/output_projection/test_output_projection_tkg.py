@@ -175,6 +175,8 @@ def test_operands_must_fit() -> None:
     attention, weight = given()
     with rejected("bias must have shape (1, 256)"):
         launch(output_projection_tkg, attention, weight, np.zeros((256,), BF16))
+    with rejected("attention must be [D, B, N, S]"):
+        launch(output_projection_tkg, attention[..., 0], weight)
     with rejected("weight must have N·D = 64 rows"):
         launch(output_projection_tkg, attention, weight[1:])
     with rejected("the weight scale must have shape (128, 1)"):

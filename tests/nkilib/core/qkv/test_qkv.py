@@ -16,6 +16,7 @@ from qkvs import LAYER, MX, NBDS, RMS, SKIP, arguments, caches, heads, run, tkg_
 import nkilib.core.qkv.qkv as module
 from nkilib.core.qkv.qkv import qkv
 from nkilib.core.qkv.qkv_tkg import qkv_tkg
+from nkilib.core.utils.allocator import SbufManager, create_auto_alloc_manager
 
 WEIGHT = drawn((128, 384), seed=1, scale=0.1)
 
@@ -86,6 +87,19 @@ def test_token_generation_is_given_everything(case: str, options: dict[str, Any]
     both = (got, want) if isinstance(got, tuple) else ((got,), (want,))
     for mine, theirs in zip(*both, strict=True):
         assert mine.tobytes() == theirs.tobytes()
+
+
+def managed(tensors: dict[str, Any], automatic: bool) -> Any:
+    sbm = create_auto_alloc_manager() if automatic else SbufManager(0, 192 * 1024)
+    result = qkv(sbm=sbm, use_auto_allocation=automatic, **tensors)
+    assert sbm.total_stack_allocs > 0
+    return result
+
+
+@pytest.mark.parametrize(("sequence", "automatic"), [(4, True), (100, True), (100, False)])
+def test_both_kernels_use_a_given_manager(sequence: int, automatic: bool) -> None:
+    tensors = given(1, sequence)
+    assert launch(managed, tensors, automatic).tobytes() == run(tensors, 0).tobytes()
 
 
 def from_sbuf(hidden: Any, options: dict[str, Any]) -> Any:

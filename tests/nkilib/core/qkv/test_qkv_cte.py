@@ -419,6 +419,14 @@ def wide(hidden: int) -> dict[str, Any]:
             "layer_norm_bias goes with LAYER_NORM only",
             {"fused_norm_type": RMS, "gamma_norm_weights": ROW_OF_512, "layer_norm_bias": ROW_OF_512},
         ),
+        (
+            "layer_norm_bias must have shape (1, 512)",
+            {
+                "fused_norm_type": LAYER,
+                "gamma_norm_weights": ROW_OF_512,
+                "layer_norm_bias": ROW_OF_512[0],
+            },
+        ),
         ("heads of 128 must be I = 512 columns", heads(3, 1)),
         ("go with fused_rope only", {"cos_cache": TABLE}),
         ("go with fused_rope only", {"sin_cache": TABLE}),
@@ -437,6 +445,7 @@ def wide(hidden: int) -> dict[str, Any]:
         ("need num_q_heads, num_kv_heads and d_head", CACHES | {"d_head": None}),
         ("need both caches", CACHES | {"v_cache": None}),
         ("k_scale must have shape (128, 1)", CACHES | {"k_scale": scale(1, 1)}),
+        ("v_scale must have shape (128, 1)", CACHES | {"v_scale": scale(1, 1)}),
         ("has no largest value: give fp8_max and fp8_min", CACHES | {"kv_dtype": None}),
         ("must be [1, ≥ 128, 128]", CACHES | {"k_cache": np.zeros((1, 100, 128), BF16)}),
         ("v_cache must have rows of 128", CACHES | {"v_cache": np.zeros((1, 200, 64), BF16)}),

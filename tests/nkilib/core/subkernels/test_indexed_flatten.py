@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from kernels import launch, rejected
+from kernels import check_close, launch, rejected
 from npref_attn import indexed_flatten_ref
 
 import nkisim
@@ -36,7 +36,8 @@ def check(
     got = launch(indexed_flatten, x, f_len, output_len, offsets, begin, lnc=lnc, **options)
     want = indexed_flatten_ref(x, f_len, output_len, offsets, start or 0, cores=lnc, **options)
     assert got.dtype == x.dtype
-    assert np.array_equal(got, want)
+    check_close(got, want, 0, 0)
+    assert np.array_equal(got, want)  # to the last bit of integers that float32 does not have
 
 
 @pytest.mark.parametrize("lnc", [1, 2])

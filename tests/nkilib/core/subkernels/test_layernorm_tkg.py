@@ -157,6 +157,7 @@ def test_scratch_comes_from_the_callers_manager(use_heap_memory: bool) -> None:
     ("shape", "gamma", "beta", "out", "lnc", "words"),
     [
         ((1, 2, 130), (1, 130), (1, 130), (128, 2, 1), 1, "H must be a multiple of 128"),
+        ((1, 0, 256), (1, 256), (1, 256), (128, 0, 2), 1, "empty"),
         ((1, 2, 256), (256,), (1, 256), (128, 2, 2), 1, "gamma"),
         ((1, 2, 256), (1, 256), (256,), (128, 2, 2), 1, "beta"),
         ((1, 2, 256), (1, 256), (1, 256), (128, 3, 2), 1, "output"),

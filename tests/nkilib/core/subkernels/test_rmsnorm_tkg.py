@@ -264,6 +264,7 @@ def test_a_chunk_is_checked(tokens: int, out_tokens: int, words: str) -> None:
     ("shape", "gamma", "out", "lnc", "words"),
     [
         ((1, 2, 100), (1, 100), (128, 2, 1), 1, "H must be a multiple of 128"),
+        ((1, 0, 256), (1, 256), (128, 0, 2), 1, "empty"),
         ((1, 2, 256), (256,), (128, 2, 2), 1, "gamma"),
         ((1, 2, 256), (1, 128), (128, 2, 2), 1, "gamma"),
         ((1, 2, 256), (1, 256), (128, 3, 2), 1, "output"),
