@@ -20,8 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import kernel_cost_cases
+import kernel_cost_subkernels
 from simulator import laid_out, provide
 
+CASES = [*kernel_cost_cases.CASES, *kernel_cost_subkernels.CASES]
 FIGURES = {
     "bytes": (1e6, ".2f"),
     "macs": (1e9, ".3f"),
@@ -50,7 +52,7 @@ def work(checkout: str, only: str) -> None:
     if checkout:
         provide(Path(checkout))
     os.environ["NKILIB_LOG_LEVEL"] = "OFF"
-    for case in kernel_cost_cases.CASES:
+    for case in CASES:
         for cores in case.cores if only in case.name else ():
             print(json.dumps([case.name, cores, traced(case, cores)]), flush=True)
 
@@ -105,7 +107,7 @@ def main() -> None:
         ours = figures("", given.only)
     print("| kernel | cores | HBM MB | multiply-adds, 10⁹ | instructions | busiest engine, µs |")
     print("|---|---|---|---|---|---|")
-    for case in kernel_cost_cases.CASES:
+    for case in CASES:
         for cores in case.cores:
             found = ours.get((case.name, cores))
             if found is None:
