@@ -20,8 +20,7 @@ class Linear(nl.NKIObject):
         weight: HBM ``[K, N]``, or SBUF ``[128, ⌈K/128⌉, N]``. rows: K.
         scale: STATIC, of weights times activations, SBUF fp32 ``[128, 1]``.
         row_scale: ROW, of the columns, HBM fp32 ``[1, N]``.
-        token_scale: of the activations: ROW, or RMSNorm's factor; SBUF fp32 ``[128, tiles of a block]``,
-            written for each block.
+        token_scale: ROW, of the activations, SBUF fp32 ``[128, tiles of a block]``, written for each block.
         bias: HBM ``[1, N]``.
     """
 
@@ -43,7 +42,7 @@ class Layers(nl.NKIObject):
 
 
 class _Entry(nl.NKIObject):
-    """Scales of a projection's activations: one ``[128, 1]``, or of tokens ``[128, tiles of a block]``."""
+    """Scales of a projection's activations: STATIC ``[128, 1]``, ROW ``[128, tiles of a block]``, or None."""
 
     static: Any = None
     tokens: Any = None
@@ -54,8 +53,6 @@ def load_layers(params: MLPParameters, plan: Plan, work: Scratch) -> Layers:
     quant, bias = params.quant_params, params.bias_params
     start, end = plan.inner_first, plan.inner_first + plan.inner
     source = _entry(quant.gate_up_in_scale, params, plan, work)
-    if plan.norm_later:
-        source.tokens = work.tile((PARTITIONS, tiles_of(plan.block)), nl.float32)
     middle = _entry(quant.down_in_scale, params, plan, work)
     gate = as_view(params.gate_proj_weights_tensor).slice(1, start, end)
     up = as_view(params.up_proj_weights_tensor).slice(1, start, end)
@@ -103,7 +100,7 @@ def _linear(
     if entry.static is not None:
         static = _loaded(scale, work)
         nisa.tensor_tensor(dst=static, data1=static, data2=entry.static, op=nl.multiply)
-    if entry.tokens is not None and scale is not None:
+    if entry.tokens is not None:
         row = as_view(scale).slice(0, 0, 1).slice(1, columns[0], columns[1])
     return Linear(
         weight=_resident(weight, work) if plan.resident else weight,

@@ -1,6 +1,6 @@
 """The MLP for context encoding: many tokens, in blocks of up to 512 that the weights stream past.
 
-    x    SBUF [128, H/128, t]     tokens of a block, normalised, contraction-major
+    x    SBUF [128, H/128, t]     normalised tokens of a block, contraction-major
     m    SBUF [128, t/128, I]     act(x·Wg + bg) · (x·Wu + bu), tokens on partitions
     mᵀ   SBUF [128, I/128, t]     contraction-major, quantised before with ROW and STATIC
     y    HBM  [T, H]              mᵀ·Wd + bd
@@ -8,7 +8,7 @@
 Values between the steps have the hidden state's dtype, bfloat16 if that is fp8; sums and scales are fp32.
 Two cores take halves of the tokens. With few tokens, many columns and no bias of a projection they take
 halves of I instead, exchange partial sums, and each stores half of H. Weights that fit stay in SBUF for all
-blocks. RMSNorm's factor of a token multiplies the products of that token.
+blocks.
 
 ROW: x = q·tok[t], with ``tok`` in the last 4 bytes of a token; m is quantised with a scale D[t] of its own:
 ``y = (fp8(m / D)·Wd)·sd[h]·D[t]``. STATIC: ``y = (fp8(clip(m / s, ±240))·Wd)·sd·s``, where s is

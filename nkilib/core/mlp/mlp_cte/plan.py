@@ -15,7 +15,6 @@ from ..mlp_parameters import (
     mlpp_has_fused_add,
     mlpp_has_projection_bias,
     mlpp_has_quantized_weights,
-    mlpp_has_rms_normalization,
 )
 
 SHARED_INNER_TOKENS, SHARED_INNER_HIDDEN, SHARED_INNER_COLUMNS = 256, 7168, 1024
@@ -37,8 +36,6 @@ class Plan(nl.NKIObject):
         here: the cores. first, tokens: its tokens. inner_first, inner: its columns of I.
         shares_inner: whether the cores have halves of I, and all tokens.
         block: tokens at a time. resident: whether all weights stay in SBUF.
-        norm_later: whether RMSNorm's factor of a token multiplies the products, not the activations. float16
-            has not the range for that.
     """
 
     here: Cores
@@ -49,7 +46,6 @@ class Plan(nl.NKIObject):
     shares_inner: bool
     block: int
     resident: bool
-    norm_later: bool
 
 
 def make_plan(params: MLPParameters, here: Cores) -> Plan:
@@ -74,7 +70,6 @@ def make_plan(params: MLPParameters, here: Cores) -> Plan:
         shares_inner=shares_inner,
         block=block,
         resident=block < tokens and _fits(params, block, inner),
-        norm_later=mlpp_has_rms_normalization(params) and params.hidden_tensor.dtype != nl.float16,
     )
 
 

@@ -8,7 +8,7 @@ import nki.language as nl
 from ....blocks.lnc import split
 from ....blocks.matmul import is_fp8, transpose
 from ....blocks.memory import PARTITIONS, Scratch, scratch
-from ....blocks.norm import layer_norm_rows, rms_norm_rows, row_rms_factor
+from ....blocks.norm import layer_norm_rows, rms_norm_rows
 from ....blocks.tiles import as_view, load_column, tiles_of
 from ...subkernels.norm_tkg_utils import rows_of
 from ...utils.allocator import SbufManager
@@ -79,7 +79,7 @@ def load_source(
     plan: Plan,
     sbm: SbufManager,
 ) -> None:
-    """Tokens ``(start, end)`` into ``x`` ``[128, H/128, end - start]``; perhaps their scales, too."""
+    """Tokens ``(start, end)`` into ``x`` ``[128, H/128, end - start]``; ROW: their scales, too."""
     if mlpp_input_has_packed_scale(params):
         _load_token_scales(token_scale, params, tokens)
     for start in range(tokens[0], tokens[1], PARTITIONS):
@@ -89,10 +89,7 @@ def load_source(
         nisa.dma_copy(dst=rows, src=source.hidden.slice(0, start, end).get_view())
         if source.added is not None:
             _add(rows, source, start, end, plan, work)
-        if plan.norm_later:
-            tile = (start - tokens[0]) // PARTITIONS
-            row_rms_factor(token_scale[0 : end - start, tile : tile + 1], rows, params.eps, sbm)
-        elif mlpp_has_rms_normalization(params):
+        if mlpp_has_rms_normalization(params):
             rms_norm_rows(rows, rows, params.eps, sbm)
         elif mlpp_has_layer_normalization(params):
             layer_norm_rows(rows, rows, params.eps, sbm)
