@@ -73,6 +73,22 @@ def test_fp8_weights_without_quantisation(tokens: Any, lnc: int) -> None:
     check_close(run(arguments(given, weights=FP8), lnc)[0], expected(given), RTOL, ATOL)
 
 
+@pytest.mark.parametrize("norm", [None, *NORMS])
+@pytest.mark.parametrize("tokens", [FEW, MANY])
+def test_scales_without_quantisation_are_not_read(tokens: Any, norm: Any) -> None:
+    given = tensors(tokens, also="gamma gb")
+    options = {} if norm is None else {"normalization_type": norm}
+    if norm in (None, SKIP):
+        given.pop("gamma")
+    scales = {
+        "gate_w_scale": np.full((128, 200), 3.0, FP32),
+        "up_w_scale": np.full((128, 200), 5.0, FP32),
+        "down_w_scale": np.full((128, 256), 7.0, FP32),
+    }
+    got = run(arguments(given) | scales, **options)[0]
+    assert got.tobytes() == run(arguments(given), **options)[0].tobytes()
+
+
 @pytest.mark.parametrize("tokens", [FEW, MANY])
 def test_fp8_hidden_state_without_quantisation(tokens: Any) -> None:
     given = tensors(tokens)
