@@ -200,7 +200,9 @@ def _project_rows(
     depth, tiles, _ = operands.attention.shape
     work = scratch(sbm, name="rows")
     result = out if out.is_sbuf() else as_view(work.tile((tokens[1], out.shape[1]), out.dtype))
-    project_tokens(result, operands.attention, weight, tiles * depth, depth, tokens, bias, operands.scales)
+    project_tokens(
+        result, operands.attention, weight, tiles * depth, depth, tokens, bias, operands.scales, sbm
+    )
     if not out.is_sbuf():
         nisa.dma_copy(dst=out.get_view(), src=result.get_view())
     work.close()
@@ -258,7 +260,7 @@ def _project_planes(
             double_row=paired,
         )
         bias = None if biases is None else biases.slice(1, j, j + 1).get_view()
-        leave(out.select(1, j), product, bias, operands.scales, j)
+        leave(out.select(1, j), product, bias, operands.scales, j, sbm)
     work.close()
 
 

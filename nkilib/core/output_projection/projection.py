@@ -13,6 +13,7 @@ import nki.language as nl
 
 from ...blocks.matmul import contract, is_fp8
 from ...blocks.memory import PARTITIONS, PSUM_COLUMNS, Scratch, psum_tile
+from ...blocks.projection import affine
 from ...blocks.quantize import invert, quantize_static
 from ...blocks.tiles import as_tile, as_view
 from ..utils.allocator import SbufManager, sizeinbytes
@@ -82,6 +83,7 @@ def project_tokens(
     columns: tuple[int, int],
     bias: Any,
     scales: Scales,
+    sbm: SbufManager,
 ) -> None:
     """``dst[t, h] = rnd(Σ_r attention[r, t] · weight[r, h] · scale + bias[h])`` for up to 128 tokens.
 
@@ -98,32 +100,27 @@ def project_tokens(
         product = psum_tile((tokens, end - start))
         contract(product, attention, weight, rows, columns, (start, end - start), depth, paired)
         part = None if bias is None else as_view(bias).slice(0, 0, tokens).slice(1, start, end).get_view()
-        leave(into.slice(1, start, end), product, part, scales, start // PSUM_COLUMNS)
+        leave(into.slice(1, start, end), product, part, scales, start // PSUM_COLUMNS, sbm)
 
 
-def leave(dst: Any, product: nl.ndarray, bias: Any, scales: Scales, index: int) -> None:
+def leave(dst: Any, product: nl.ndarray, bias: Any, scales: Scales, index: int, sbm: SbufManager) -> None:
     """``dst = product · scale + bias``, out of PSUM in one instruction; plain copies alternate the engines.
 
     bias: SBUF of the product's shape, or one value for each of its partitions ``[P, 1]``, or None.
     """
     target = as_tile(dst)
-    if scales.product is None and bias is None:
+    scale = None
+    if scales.product is not None:
+        scale = as_view(scales.product).slice(0, 0, product.shape[0]).get_view()
+    if scale is None and bias is None:
         interleave_copy(target, product, index=index)
-        return
-    rows = product.shape[0]
-    scale = 1.0 if scales.product is None else as_view(scales.product).slice(0, 0, rows).get_view()
-    if bias is None:
-        nisa.tensor_scalar(dst=target, data=product, op0=nl.multiply, operand0=scale)
-    elif bias.shape[1] == 1 and product.shape[1] > 1:
+    elif bias is not None and bias.shape[1] == 1 and product.shape[1] > 1:
+        factor = 1.0 if scale is None else scale
         nisa.tensor_scalar(
-            dst=target, data=product, op0=nl.multiply, operand0=scale, op1=nl.add, operand1=bias
+            dst=target, data=product, op0=nl.multiply, operand0=factor, op1=nl.add, operand1=bias
         )
-    elif scales.product is None:
-        nisa.tensor_tensor(dst=target, data1=product, data2=bias, op=nl.add)
     else:
-        nisa.scalar_tensor_tensor(
-            dst=target, data=product, op0=nl.multiply, operand0=scale, op1=nl.add, operand1=bias
-        )
+        affine(target, product, sbm, scale, shift=bias)
 
 
 def columns_at_a_time(tiles: int, width: int, dtype: Any, unit: int) -> int:

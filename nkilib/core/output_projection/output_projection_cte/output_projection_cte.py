@@ -120,6 +120,6 @@ def _project_block(
     for token in range(0, tokens, P_MAX):
         count = min(P_MAX, tokens - token)
         result = work.tile((count, weight.shape[2]), out.dtype)
-        project_tokens(result, operand, weight, rows, PARTITIONS, (token, count), bias, scales)
+        project_tokens(result, operand, weight, rows, PARTITIONS, (token, count), bias, scales, sbm)
         nisa.dma_copy(dst=out.slice(0, token, token + count).get_view(), src=result)
     work.close()
