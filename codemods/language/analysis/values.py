@@ -1,0 +1,83 @@
+"""What an expression of a kernel stands for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from .symbols import Sym
+
+Shape = tuple[Sym, ...]
+
+
+class Space(str, Enum):
+    """Where a tensor lives; the members' values are the names in ``nl``."""
+
+    HBM = "hbm"
+    SHARED_HBM = "shared_hbm"
+    PRIVATE_HBM = "private_hbm"
+    SBUF = "sbuf"
+    PSUM = "psum"
+
+
+@dataclass(frozen=True, slots=True)
+class Dtype:
+    """A dtype as a trace-time expression.
+
+    Attributes:
+        text: how the new code spells it: ``nl.float32``, ``x.dtype``, ``acc_type``.
+        known: the name in ``nl`` when it is certain, e.g. ``float32``; None when it depends on an input.
+        source: what two dtypes must share to be certainly equal, e.g. the parameter they come from.
+    """
+
+    text: str
+    known: str | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """A tensor, or a view of one, as the new code names it.
+
+    Attributes:
+        text: expression in the new code, e.g. ``x`` or ``x[0:128, nl.ds(k * 512, 512)]``.
+        shape: as the old code sees it; None when even the rank is unknown.
+        dtype, space: None when unknown.
+        whole: the text is a name, so ``.ap`` and ``.reshape`` may be used on it.
+        valid: for each axis how many leading elements are defined when fewer than ``shape`` says, else None;
+            empty when everything is defined (a masked load leaves the rest undefined).
+    """
+
+    text: str
+    shape: Shape | None
+    dtype: Dtype | None
+    space: Space | None
+    whole: bool = True
+    valid: tuple[Sym | None, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A number known when the kernel is traced: ``text`` as the new code spells it, ``sym`` when it is an
+    integer expression that the algebra understands.
+    """
+
+    text: str
+    sym: Sym | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A member of the language used as a value: an ALU or activation operation, an engine, an enum member.
+
+    ``name`` is the new qualified one, e.g. ``nl.add``.
+    """
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A trace-time Python value that the analysis does not follow; the new code spells it ``text``."""
+
+    text: str

@@ -1,0 +1,1 @@
+"""Which instructions an operation of the former language becomes; one module for one family."""

@@ -1,0 +1,1 @@
+"""Walks the statements of a kernel and writes the new ones."""
