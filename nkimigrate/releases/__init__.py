@@ -1,5 +1,7 @@
 """The release tables that ship with nkimigrate, one TOML file for one step:
 ``<product>_<from>_to_<to>.toml``.
+
+Those of the library say which steps there are; those of the language accompany them.
 """
 
 from __future__ import annotations
@@ -10,9 +12,13 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from typing import Any
+
+    from ..codemods.language.step import LanguageStep
     from ..codemods.release import Release
 
 _NAME = re.compile(r"(?P<product>[a-z]+)_(?P<old>\d+(?:_\d+)*)_to_(?P<new>\d+(?:_\d+)*)\.toml")
+_LIBRARY, _LANGUAGE = "nkilib", "nki"
 
 
 class UnknownStep(Exception):
@@ -20,13 +26,13 @@ class UnknownStep(Exception):
 
 
 @cache
-def _files() -> dict[tuple[str, str], str]:
+def _files(product: str = _LIBRARY) -> dict[tuple[str, str], str]:
     """(from, to) → path of the table."""
     folder = os.path.dirname(__file__)
     found = {}
     for name in sorted(os.listdir(folder)):
         match = _NAME.fullmatch(name)
-        if match:
+        if match and match["product"] == product:
             step = (match["old"].replace("_", "."), match["new"].replace("_", "."))
             found[step] = os.path.join(folder, name)
     return found
@@ -64,14 +70,31 @@ def path_between(old: str, new: str) -> list[tuple[str, str]]:
 
 @cache
 def load(old: str, new: str) -> Release:
-    """The table of one step."""
+    """The library's table of one step."""
+    from ..codemods.release import Release
+
+    return Release.from_dict(_table(_files()[old, new]))
+
+
+@cache
+def load_language(old: str, new: str) -> LanguageStep | None:
+    """The language's table of one step; None when the language stays as it is."""
+    path = _files(_LANGUAGE).get((old, new))
+    if path is None:
+        return None
+    from ..codemods.language.step import LanguageStep
+
+    return LanguageStep.from_dict(_table(path))
+
+
+def _table(path: str) -> dict[str, Any]:
     import sys
 
     if sys.version_info >= (3, 11):
         import tomllib
     else:
         import tomli as tomllib
-    from ..codemods.release import Release
 
-    with open(_files()[old, new], "rb") as file:
-        return Release.from_dict(tomllib.load(file))
+    with open(path, "rb") as file:
+        table: dict[str, Any] = tomllib.load(file)
+        return table
