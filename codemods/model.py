@@ -121,6 +121,19 @@ class ReplaceStatement:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplaceLines:
+    """Replace whole physical lines by ``code``, which is indented as it is to stand there.
+
+    ``span`` runs from the first byte of the first line to the first byte of the line after the last (or the
+    end of the file). Lines of ``code`` end with ``\\n``; they get the file's newline. Empty code takes the
+    lines away.
+    """
+
+    span: Span
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
 class RemoveStatement:
     """Take the simple statement at ``span`` away, with its lines and the comment behind it."""
 
@@ -166,6 +179,7 @@ Edit = (
     | EditImport
     | InsertBefore
     | ReplaceStatement
+    | ReplaceLines
     | RemoveStatement
     | KeepBody
     | ReplaceText

@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Collection, Sequence
 
-from ..model import Edit, InsertBefore, Move, RemoveStatement, ReplaceStatement, Span
+from ..model import Edit, InsertBefore, Move, RemoveStatement, ReplaceLines, ReplaceStatement, Span
 from ..source import Source
 from .lines import indentation, line_end, line_start, newline, next_line, owns_lines, starts_line, tail
 from .locate import Place, first_offset, locate, parse
@@ -53,6 +53,19 @@ def replaced(source: Source, node: ast.AST, edit: ReplaceStatement) -> bytes:
     if not edit.code.strip():
         raise EditRefused(edit, "there is no code to put in the statement's place")
     return _indented(source, start, edit.code, edit)
+
+
+def lines_replaced(source: Source, edit: ReplaceLines) -> Splice:
+    """Other lines for whole ones.
+
+    Raises:
+        EditRefused: the span does not start and end at the start of a line.
+    """
+    starts = {*source.line_starts, len(source.utf8)}
+    if not {*edit.span} <= starts:
+        raise EditRefused(edit, "the range is not one of whole lines")
+    line_break = newline(source.utf8)
+    return Splice(edit.span, edit.code.encode("utf-8").replace(b"\n", line_break), edit)
 
 
 def removed(source: Source, place: Place, edit: Edit, going: Collection[ast.AST]) -> Splice:

@@ -1,0 +1,87 @@
+"""Finds the functions of a file that are written in the language: kernels, and what kernels call."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from ...analysis.context import FileContext
+from .names import BETA1, Names
+from .plan import Function
+
+_MAKERS = {f"{BETA1}.{name}" for name in ("jit", "trace", "baremetal", "benchmark", "profile", "simulate_kernel")}
+_MAKERS |= {"torch_neuronx.nki_jit", "torch_neuronx.xla_impl.ops.nki_jit", "jax_neuronx.nki_call"}
+_LANGUAGE = (f"{BETA1}.language.", f"{BETA1}.isa.")
+_HOST = tuple(f"{BETA1}.language.{name}" for name in ("nc", "spmd_dim", "static_cast"))
+
+
+def functions(ctx: FileContext, names: Names) -> dict[str, Function]:
+    """By name, in the order of the file. Of several definitions with one name, the last is meant."""
+    definitions = {node.name: node for node in _definitions(ctx.tree)}
+    chosen = {name for name, node in definitions.items() if _decorated(node, names)}
+    chosen |= _handed_over(ctx, names) & set(definitions)
+    kernels = set(chosen)
+    calls = {name: list(_calls(node, definitions)) for name, node in definitions.items()}
+    pending = list(chosen)
+    while pending:
+        for callee, _ in calls[pending.pop()]:
+            if callee not in chosen:
+                chosen.add(callee)
+                pending.append(callee)
+    chosen |= {name for name, node in definitions.items() if name not in chosen and _speaks(node, names)}
+    found = {name: Function(node, name in kernels) for name, node in definitions.items() if name in chosen}
+    for name in found:
+        for callee, call in calls[name]:
+            if callee in found:
+                found[callee].callers.append(call)
+    return found
+
+
+def _definitions(tree: ast.Module) -> Iterator[ast.FunctionDef]:
+    """Functions at the top of the file or of a class, also in arms of ``if`` and ``try``."""
+    pending: list[ast.stmt] = list(reversed(tree.body))
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.FunctionDef):
+            yield node
+        elif isinstance(node, ast.If | ast.Try | ast.ClassDef | ast.With):
+            inner = [*node.body, *getattr(node, "orelse", ())]
+            inner += [s for h in getattr(node, "handlers", ()) for s in h.body]
+            pending += reversed(inner)
+
+
+def _decorated(node: ast.FunctionDef, names: Names) -> bool:
+    return any(_maker(d.func if isinstance(d, ast.Call) else d, names) for d in node.decorator_list)
+
+
+def _maker(node: ast.expr, names: Names) -> bool:
+    return names.qualified(node) in _MAKERS
+
+
+def _handed_over(ctx: FileContext, names: Names) -> set[str]:
+    """Functions given to ``nki.jit(f)``, ``nki.benchmark(…)(f)`` and the like."""
+    found = set()
+    for node in ast.walk(ctx.tree):
+        if not isinstance(node, ast.Call):
+            continue
+        maker = node.func.func if isinstance(node.func, ast.Call) else node.func
+        if _maker(maker, names):
+            found |= {a.id for a in node.args if isinstance(a, ast.Name)}
+    return found
+
+
+def _calls(node: ast.FunctionDef, definitions: dict[str, ast.FunctionDef]) -> Iterator[tuple[str, ast.Call]]:
+    for call in ast.walk(node):
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in definitions:
+            if definitions[call.func.id] is not node:
+                yield call.func.id, call
+
+
+def _speaks(node: ast.FunctionDef, names: Names) -> bool:
+    """Whether the function uses the language itself, other than for launching."""
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Call):
+            name = names.qualified(inner.func)
+            if name.startswith(_LANGUAGE) and not name.startswith(_HOST):
+                return True
+    return False

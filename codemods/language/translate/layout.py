@@ -1,0 +1,119 @@
+"""New statements laid out as black would: in the file's own indentation, 88 columns wide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+WIDTH = 88
+_OPENING, _CLOSING = "([{", ")]}"
+
+
+def call(callee: str, arguments: Mapping[str, str]) -> str:
+    """A call with keyword arguments, on one line."""
+    return f"{callee}({', '.join(f'{name}={value}' for name, value in arguments.items())})"
+
+
+def laid_out(code: str, indent: str, unit: str) -> list[str]:
+    """The lines of a logical line at ``indent``: broken at its last brackets where it is too long."""
+    if "\n" in code or len(indent) + len(code) <= WIDTH:
+        return [indent + line if line else line for line in code.split("\n")]
+    split = _last_brackets(code)
+    if split is None:
+        return [indent + code]
+    head, body, tail = split
+    inner = indent + unit
+    lines = [indent + head]
+    if len(inner) + len(body) <= WIDTH and not _magic(code):
+        lines.append(inner + body)
+    else:
+        for item in items(body):
+            *first, last = laid_out(item, inner, unit)
+            lines += [*first, last + ("" if item.startswith("*") and "(" not in head else ",")]
+    return [*lines, indent + tail]
+
+
+def _magic(code: str) -> bool:
+    return code.rstrip(_CLOSING).endswith(",")
+
+
+def _last_brackets(code: str) -> tuple[str, str, str] | None:
+    """``head(``, the contents, and ``)tail`` of the last bracket pair at the outermost level that has any."""
+    found = None
+    depth, start = 0, 0
+    for position, character in _outside_strings(code):
+        if character in _OPENING:
+            if depth == 0:
+                start = position
+            depth += 1
+        elif character in _CLOSING:
+            depth -= 1
+            if depth == 0 and position > start + 1:
+                found = (start, position)
+    if found is None:
+        return None
+    start, end = found
+    return code[: start + 1], code[start + 1 : end].strip().rstrip(","), code[end:]
+
+
+def items(body: str) -> list[str]:
+    """The parts of a comma-separated list."""
+    found, depth, start = [], 0, 0
+    for position, character in _outside_strings(body):
+        if character in _OPENING:
+            depth += 1
+        elif character in _CLOSING:
+            depth -= 1
+        elif character == "," and depth == 0:
+            found.append(body[start:position].strip())
+            start = position + 1
+    found.append(body[start:].strip())
+    return [item for item in found if item]
+
+
+def _outside_strings(code: str) -> Iterator[tuple[int, str]]:
+    """Positions and characters that are not in a string."""
+    quote, position = "", 0
+    while position < len(code):
+        character = code[position]
+        if quote:
+            if character == "\\":
+                position += 1
+            elif code.startswith(quote, position):
+                position += len(quote) - 1
+                quote = ""
+        elif character in "'\"":
+            quote = character * 3 if code.startswith(character * 3, position) else character
+            position += len(quote) - 1
+        else:
+            yield position, character
+        position += 1
+
+
+def flat(segment: str) -> str:
+    """An expression's text on one line, without the comments inside."""
+    if "\n" not in segment and "\r" not in segment:
+        return segment
+    import io
+    import tokenize
+
+    pieces: list[str] = []
+    previous: tokenize.TokenInfo | None = None
+    tokens = tokenize.generate_tokens(io.StringIO(f"({segment})").readline)
+    for token in tokens:
+        if token.type in (tokenize.NL, tokenize.NEWLINE, tokenize.COMMENT, tokenize.ENDMARKER):
+            continue
+        if previous is not None and _apart(previous, token):
+            pieces.append(" ")
+        pieces.append(token.string)
+        previous = token
+    return "".join(pieces)[1:-1].strip()
+
+
+def _apart(previous: object, token: object) -> bool:
+    """Whether two tokens need a blank between them: those that had one, and those on different lines."""
+    before, after = previous, token
+    if before.end[0] == after.start[0]:  # type: ignore[attr-defined]
+        return bool(before.end[1] < after.start[1])  # type: ignore[attr-defined]
+    return before.string not in ("(", "[", "{") and after.string not in (")", "]", "}", ",", ".")  # type: ignore[attr-defined]
+
+

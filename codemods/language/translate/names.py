@@ -1,0 +1,72 @@
+"""Which qualified name an expression denotes, as the file's imports spell it."""
+
+from __future__ import annotations
+
+import ast
+
+from ...analysis.context import FileContext
+from ...analysis.scopes import Binding, Use, reaching
+
+BETA1 = "neuronxcc.nki"
+_SHORT = {
+    f"{BETA1}.language": "nl",
+    f"{BETA1}.isa": "nisa",
+    f"{BETA1}.compiler": "ncc",
+    f"{BETA1}.typing": "nt",
+    BETA1: "nki",
+}
+_DEPTH = 8
+
+
+class Names:
+    """Resolves names and attributes of one file; strangers with the same spelling resolve to themselves."""
+
+    def __init__(self, ctx: FileContext) -> None:
+        self._ctx = ctx
+        self._uses = {id(link): (use, i) for use in ctx.module.uses for i, link in enumerate(use.links)}
+
+    def qualified(self, node: ast.AST) -> str:
+        """``neuronxcc.nki.language.load``, ``numpy.float32``, ``builtins.range``; "" when it is none of these.
+
+        Names the file itself defines, other than aliases of imported ones, give "".
+        """
+        found = self._uses.get(id(node))
+        return self._chain(*found, _DEPTH) if found else ""
+
+    def short(self, node: ast.AST) -> str:
+        """As :meth:`qualified`, with the customary alias of the language's modules: ``nl.load``."""
+        name = self.qualified(node)
+        head, _, tail = name.rpartition(".")
+        while head:
+            if head in _SHORT:
+                return f"{_SHORT[head]}.{tail}"
+            head, _, more = head.rpartition(".")
+            tail = f"{more}.{tail}"
+        return name
+
+    def _chain(self, use: Use, index: int, depth: int) -> str:
+        if not isinstance(use.links[0], ast.Name) or depth == 0:
+            return ""
+        name = self._base(use, depth)
+        for link in use.links[1 : index + 1]:
+            if not name or not isinstance(link, ast.Attribute):
+                return ""
+            name = f"{name}.{link.attr}"
+        return name
+
+    def _base(self, use: Use, depth: int) -> str:
+        owner = self._ctx.module.lookup(use.name, use.scope)
+        if owner is None:
+            return f"builtins.{use.name}"
+        targets = {self._target(b, depth) for b in reaching(owner[1], use, owner[0])}
+        ours = {t for t in targets if f"{t}.".startswith(f"{BETA1}.")}
+        chosen = ours or targets
+        return chosen.pop() if len(chosen) == 1 else ""
+
+    def _target(self, binding: Binding, depth: int) -> str:
+        if binding.kind == "import" and binding.alias is not None:
+            target = self._ctx.target(binding)
+            plain = isinstance(binding.node, ast.Import) and not binding.alias.asname
+            return target.partition(".")[0] if plain else target
+        found = self._uses.get(id(binding.value)) if binding.kind == "assign" and not binding.path else None
+        return self._chain(*found, depth - 1) if found else ""
