@@ -25,9 +25,11 @@ def test_divisible():
     facts.divisible(N, 128)
     assert facts.same(N // TILE * TILE, N) is True
     assert facts.same(ceil_div(N, TILE), N // TILE) is True
-    assert facts.divides(64, N) and not facts.divides(256, N)
+    assert facts.divides(64, N)
+    assert not facts.divides(256, N)
     facts.divisible(N, 96)
-    assert facts.divides(384, N) and not facts.divides(256, N)
+    assert facts.divides(384, N)
+    assert not facts.divides(256, N)
 
 
 def test_divisible_of_an_expression():
