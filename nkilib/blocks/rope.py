@@ -12,6 +12,7 @@ import nki.isa as nisa
 import nki.language as nl
 
 from ..core.utils.allocator import SbufManager
+from ..core.utils.tensor_view import TensorView
 from .memory import Scratch, scratch
 from .tiles import as_view, load_broadcast
 
@@ -76,12 +77,15 @@ def _add_multiple(dst: nl.ndarray, count: nl.ndarray, factor: float, start: nl.n
     )
 
 
-def rotate_spread(dst: Any, src: Any, sine: Any, cosine: Any, work: Scratch) -> None:
-    """Rotate heads that lie on the partitions; products and sum in fp32, one rounding to ``dst``'s dtype.
+def rotate_spread(
+    dst: Any, src: Any, sine: Any, cosine: Any, work: Scratch, products: Any = nl.float32
+) -> None:
+    """Rotate heads that lie on the partitions; the sum is made in fp32 and rounded once to ``dst``'s dtype.
 
     Args:
         dst, src: SBUF ``[d, …]``, d a multiple of 64, since both halves must begin at a multiple of 32.
-        sine, cosine: SBUF fp32, views of the same shape as ``src``.
+        sine, cosine: SBUF, views of the same shape as ``src``.
+        products: the dtype that each product is rounded to before the sum.
     """
     source, into = as_view(src), as_view(dst)
     depth, half = source.shape[0], source.shape[0] // 2
@@ -95,39 +99,53 @@ def rotate_spread(dst: Any, src: Any, sine: Any, cosine: Any, work: Scratch) -> 
     nisa.tensor_copy(
         dst=as_view(swapped).slice(0, half, depth).get_view(), src=source.slice(0, 0, half).get_view()
     )
-    along = work.tile(tuple(source.shape), nl.float32)
-    across = work.tile(tuple(source.shape), nl.float32)
+    along = work.tile(tuple(source.shape), products)
+    across = work.tile(tuple(source.shape), products)
     nisa.tensor_tensor(dst=along, data1=source.get_view(), data2=as_view(cosine).get_view(), op=nl.multiply)
     nisa.tensor_tensor(dst=across, data1=swapped, data2=as_view(sine).get_view(), op=nl.multiply)
     nisa.tensor_tensor(dst=into.get_view(), data1=along, data2=across, op=nl.add)
 
 
-def rotate_rows(dst: Any, src: Any, sine: Any, cosine: Any, sbm: SbufManager) -> None:
+def rotate_rows(
+    dst: Any, src: Any, sine: Any, cosine: Any, sbm: SbufManager, quarters: bool = False, back: bool = False
+) -> None:
     """Rotate heads of tokens that lie on the partitions; each product is rounded to ``src``'s dtype.
 
     Args:
-        dst, src: SBUF ``[T ≤ 128, n, d]``, d even; ``dst`` may be ``src``.
-        sine: SBUF ``[T, d/2]``, or wider: only the first half of a head is read. cosine: SBUF ``[T, d]``.
+        dst, src: SBUF ``[P ≤ 128, n, …, d]``, d even; ``dst`` may be ``src``.
+        sine: SBUF ``[P, …, d/2]``, for all n. cosine: SBUF ``[P, …, d]``.
+        quarters: ``sine`` is ``[P, …, d]``, a half for each half of the result. Without it a wider one may be
+            given too, of which only the first half is read.
+        back: the transposed map, which for halves that are equal turns back.
     """
     rows, into = as_view(src), as_view(dst)
-    heads, half = rows.shape[1], rows.shape[2] // 2
+    last = rows.get_dim() - 1
+    half = rows.shape[last] // 2
     work = scratch(sbm, name="rotate_rows")
     along = as_view(work.tile(tuple(rows.shape), rows.dtype))
     across = as_view(work.tile(tuple(rows.shape), rows.dtype))
-    cosines = as_view(cosine).expand_dim(1).broadcast(1, heads)
-    sines = as_view(sine).slice(1, 0, half).expand_dim(1).broadcast(1, heads).get_view()
+    cosines, sines = _for_all(cosine, rows), _for_all(sine, rows)
     nisa.tensor_tensor(dst=along.get_view(), data1=rows.get_view(), data2=cosines.get_view(), op=nl.multiply)
     for part in range(2):
         first, other = part * half, (1 - part) * half
-        turned = across.slice(2, first, first + half).get_view()
-        swapped = rows.slice(2, other, other + half).get_view()
-        nisa.tensor_tensor(dst=turned, data1=swapped, data2=sines, op=nl.multiply)
+        used = 0
+        if quarters:
+            used = other if back else first
+        turned = across.slice(last, first, first + half).get_view()
+        swapped = rows.slice(last, other, other + half).get_view()
+        factors = sines.slice(last, used, used + half).get_view()
+        nisa.tensor_tensor(dst=turned, data1=swapped, data2=factors, op=nl.multiply)
     for part in range(2):
         first = part * half
         nisa.tensor_tensor(
-            dst=into.slice(2, first, first + half).get_view(),
-            data1=along.slice(2, first, first + half).get_view(),
-            data2=across.slice(2, first, first + half).get_view(),
-            op=nl.subtract if part == 0 else nl.add,
+            dst=into.slice(last, first, first + half).get_view(),
+            data1=along.slice(last, first, first + half).get_view(),
+            data2=across.slice(last, first, first + half).get_view(),
+            op=nl.subtract if (part == 0) != back else nl.add,
         )
     work.close()
+
+
+def _for_all(table: Any, rows: TensorView) -> TensorView:
+    """``[P, …, w]`` repeated for each of ``rows``' second dimension."""
+    return as_view(table).expand_dim(1).broadcast(1, rows.shape[1])
