@@ -3,6 +3,7 @@
 #   make test         run the tests (without the slow ones)
 #   make lint         ruff (lint, format) and mypy
 #   make test-slow    run the slow tests
+#   make test-browser open the HTML report in Chromium, which must be installed
 #   make test-lowest  run the tests with the oldest dependencies that pyproject.toml allows
 #   make docs         write docs/rules.md from the rules' own documentation, docs/compat.md from the release table
 #   make bench        measure speed; HITS="CHECKOUT@REVISION …" adds files with a hit (see benchmarks/)
@@ -29,7 +30,7 @@ STAMP := $(VENV)/.made-with-$(notdir $(PYTHON))
 TYPES := build/types
 MEASURED := build/measured
 
-.PHONY: demo test test-slow test-lowest lint docs measured bench public-code bench-simulator bench-compat \
+.PHONY: demo test test-slow test-browser test-lowest lint docs measured bench public-code bench-simulator bench-compat \
     conformance beta1-examples kernel-errors kernel-costs clean
 .DEFAULT_GOAL := test
 
@@ -47,6 +48,10 @@ test: $(STAMP)
 
 test-slow: $(STAMP)
 	@$(BIN)/python -m pytest -q -m slow $(PYTEST_OPTIONS)
+
+test-browser: $(STAMP)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check $(PIP_OPTIONS) playwright
+	@$(BIN)/python -m pytest -q -rs tests/nkimigrate/test_report_browser.py
 
 test-lowest:
 	@$(MAKE) --no-print-directory test PYTHON=$(LOWEST_PYTHON) VENV=.venv-lowest PIP_OPTIONS='-c constraints-lowest.txt'

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     Kind = Literal["flag", "text", "list", "number", "action"]
 
-FORMATS = ("text", "json", "github", "sarif", "junit")
+FORMATS = ("text", "json", "github", "gitlab", "sarif", "junit")
 COMPLETE_VARIABLE = "_NKIMIGRATE_COMPLETE"
 """Set by the scripts that complete commands in a shell."""
 
@@ -87,6 +87,25 @@ GROUPS: dict[str, tuple[Argument, ...]] = {
         Argument("--extend-exclude", "list", "Leave out what matches, too.", metavar="PATTERNS"),
         Argument("--no-gitignore", "flag", "Do not leave out what git ignores.", negative="--gitignore"),
         Argument(
+            "--since",
+            "text",
+            "Report on, and rewrite, only files changed since this git revision.",
+            metavar="REVISION",
+            in_file=False,
+        ),
+        Argument(
+            "--baseline",
+            "text",
+            "With --check: leave out the findings that this file lists.",
+            metavar="FILE",
+        ),
+        Argument(
+            "--write-baseline",
+            "flag",
+            "Make the baseline list today's findings, and exit with 0.",
+            in_file=False,
+        ),
+        Argument(
             "--stdin-filename",
             "text",
             "Name under which code read from standard input (PATH -) is reported.",
@@ -98,11 +117,18 @@ GROUPS: dict[str, tuple[Argument, ...]] = {
         Argument(
             "--output-format",
             "text",
-            "Format of the report: text (default), json, github, sarif or junit.",
+            "Format of the report: text (default), json, github, gitlab, sarif or junit.",
             metavar="FORMAT",
             choices=FORMATS,
         ),
         Argument("--output", "text", "Write the report to a file.", metavar="FILE", in_file=False),
+        Argument(
+            "--report",
+            "text",
+            "Write a page for people, too: each change side by side, each next step.",
+            metavar="FILE",
+            in_file=False,
+        ),
         Argument("--statistics", "flag", "Show how often each rule applied.", negative="--no-statistics"),
         Argument(
             "-q --quiet",

@@ -104,7 +104,19 @@ def _migrate(given: dict[str, Any]) -> int:
     if settings.stdin:
         asked.stdin = _standard_input()
     report = _run(settings, asked, "" if given["paths"] else settings.file.path)
+    if settings.mode == "check" and settings.text("baseline"):
+        _compare(settings, report)
     return show(settings, report, asked.stdin)
+
+
+def _compare(settings: Settings, report: Report) -> None:
+    """Leave out what the baseline lists, after it was written if that is what was asked for."""
+    from . import baseline
+
+    path = settings.text("baseline")
+    if settings.flag("write_baseline"):
+        baseline.write(report.findings, path)
+    report.findings, report.known, report.gone = baseline.without_known(report.findings, path)
 
 
 def _standard_input() -> bytes:
@@ -125,9 +137,10 @@ def _no_paths(given: dict[str, Any]) -> int:
 
 def _check_output(settings: Settings) -> None:
     """A report that cannot be written is better known before files are."""
-    path = settings.text("output")
-    if path and (os.path.isdir(path) or not os.path.isdir(os.path.dirname(path) or ".")):
-        raise UsageError(f"--output {path}: not a file in an existing folder")
+    for key in ("output", "report"):
+        path = settings.text(key)
+        if path and (os.path.isdir(path) or not os.path.isdir(os.path.dirname(path) or ".")):
+            raise UsageError(f"--{key} {path}: not a file in an existing folder")
 
 
 def _run(settings: Settings, asked: Options, named_by: str) -> Report:

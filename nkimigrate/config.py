@@ -22,6 +22,8 @@ class Options:
         respect_gitignore: leave out what git ignores.
         cache: remember which files have nothing to migrate.
         stdin: code to migrate instead of files; ``stdin_filename`` is the name to report it under.
+        only: real paths of the files that count, or None for all; the others are still read.
+        texts: make the new text and keep the old one even when nothing but a report is wanted.
     """
 
     paths: tuple[str, ...] = ()
@@ -39,6 +41,8 @@ class Options:
     cache: bool = True
     stdin_filename: str | None = None
     stdin: bytes | None = None
+    only: frozenset[str] | None = None
+    texts: bool = False
 
     def __init__(self, **values: Any) -> None:
         unknown = values.keys() - Options.__annotations__.keys()

@@ -181,12 +181,22 @@ def _migrate(
             lambda exported: _reexporting(_rest(others, candidates), exported),
         )
         before.update({c.path: c.data for c in candidates if c.path not in before})
+        _leave_out(candidates, options.only)
         report.problems += [c.result for c in candidates if isinstance(c.result, Problem)]
-        if options.mode == "check" and step == steps[-1]:
+        if options.mode == "check" and not options.texts and step == steps[-1]:
             _report_only(candidates, report)
         else:
             _edit(setting, candidates, options.jobs, report, progress)
     _collect_changes(candidates, before, report)
+    if options.texts:
+        report.texts = {finding.path: before[finding.path] for finding in report.findings}
+
+
+def _leave_out(candidates: Iterable[Candidate], only: frozenset[str] | None) -> None:
+    """What was analysed for others' sake alone has no result of its own."""
+    for candidate in candidates:
+        if only is not None and os.path.realpath(candidate.path) not in only:
+            candidate.result = None
 
 
 def _rest(others: Iterable[str], candidates: Iterable[Candidate]) -> list[str]:

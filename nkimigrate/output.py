@@ -30,7 +30,9 @@ def show(settings: Settings, report: Report, stdin: bytes | None) -> int:
     stream = sys.stderr if taken else sys.stdout
     view = _view(settings, report, stream)
     if settings.text("output"):
-        _save(settings.text("output"), _rendered(settings, view))
+        _save("output", settings.text("output"), _rendered(settings.text("output_format", "text"), view))
+    if settings.text("report"):
+        _save("report", settings.text("report"), _rendered("page", view))
     try:
         if settings.mode == "diff":
             _print_diffs(report)
@@ -69,27 +71,26 @@ def _print_report(settings: Settings, view: View, stream: IO[str]) -> None:
         if not view.quiet:
             print_lines(stream, text.summary(view))
     elif settings.text("output_format", "text") != "text":
-        _write(stream, _rendered(settings, view))
+        _write(stream, _rendered(settings.text("output_format"), view))
     elif view.findings or view.report.problems or view.verbose or not settings.stdin:
         if view.verbose and settings.file.path:
             print_lines(stream, [f"Configuration: {clean(settings.file.path)}"])
         print_lines(stream, text.render(view))
 
 
-def _rendered(settings: Settings, view: View) -> bytes:
+def _rendered(name: str, view: View) -> bytes:
     from importlib import import_module
 
-    name = settings.text("output_format", "text")
     module = import_module(f".report.{_MODULES.get(name, name)}", __package__)
     return "".join(f"{line}\n" for line in module.render(view)).encode("utf-8")
 
 
-def _save(path: str, data: bytes) -> None:
+def _save(option: str, path: str, data: bytes) -> None:
     try:
         with open(path, "wb") as file:
             file.write(data)
     except OSError as error:
-        raise UsageError(f"--output {path}: {(error.strerror or str(error)).lower()}") from None
+        raise UsageError(f"--{option} {path}: {(error.strerror or str(error)).lower()}") from None
 
 
 def print_lines(stream: IO[str], lines: Iterable[str]) -> None:

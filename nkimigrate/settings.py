@@ -32,11 +32,16 @@ class Settings:
         self.file = _file(given)
         self.values: dict[str, Any] = {**self.file.values, **given}
         self.values["paths"] = given["paths"] or tuple(
-            os.path.normpath(os.path.join(_relative(self.file.folder), path))
-            for path in self.file.values.get("paths", ())
+            map(self._from_file, self.file.values.get("paths", ()))
         )
+        if "baseline" in self.file.values and "baseline" not in given:
+            self.values["baseline"] = self._from_file(self.file.values["baseline"])
         if given.get("quiet") or given.get("verbose"):  # either of them takes the other one back
             self.values |= {"quiet": bool(given.get("quiet")), "verbose": bool(given.get("verbose"))}
+
+    def _from_file(self, path: str) -> str:
+        """A path that the configuration gives, relative to its folder, as it is from here."""
+        return os.path.normpath(os.path.join(_relative(self.file.folder), path))
 
     def flag(self, key: str) -> bool:
         return bool(self.values.get(key))
@@ -66,14 +71,31 @@ def options(settings: Settings, given: dict[str, Any]) -> Options:
         "all_keywords": settings.flag("all_keywords"),
         "respect_gitignore": not settings.flag("no_gitignore"),
         "cache": not settings.flag("no_cache"),
+        "only": _only(settings),
+        "texts": bool(settings.text("report")),
     }
     if settings.stdin:
         chosen["stdin_filename"] = values.get("stdin_filename", "<stdin>")
     return Options(**chosen)
 
 
+def _only(settings: Settings) -> frozenset[str] | None:
+    """The files that count, if not all do. Raises UsageError when git cannot say."""
+    if "since" not in settings.values:
+        return None
+    from .gitfiles import changed_since
+
+    return changed_since(settings.text("since"))
+
+
 def _check_combination(given: dict[str, Any]) -> None:
     paths = given["paths"]
+    if given.get("write_baseline") and not ("baseline" in given and given.get("check")):
+        raise UsageError("--write-baseline needs --check and --baseline FILE")
+    if "baseline" in given and not given.get("check"):
+        raise UsageError("--baseline is for --check; rewriting takes files, rules and `# nkimigrate: skip`")
+    if "since" in given and STDIN in paths:
+        raise UsageError("--since is about files, not about standard input")
     if given.get("check") and given.get("diff"):
         raise UsageError("--check and --diff exclude each other; --diff exits like --check")
     if given.get("quiet") and given.get("verbose"):
@@ -145,8 +167,9 @@ def _patterns(settings: Settings, given: dict[str, Any]) -> dict[str, Any]:
         if "exclude" in values:
             chosen["exclude"] = _from_root(values["exclude"], folder, root)
         extend += _from_root(values.get("extend_exclude", ()), folder, root)
-    if "output" in given:  # or the next run would look for things to migrate in the report
-        extend += _from_root((f"./{_literal(given['output'])}",), here, root)
+    for key in ("output", "report"):  # or the next run would look for things to migrate in the report
+        if key in given:
+            extend += _from_root((f"./{_literal(given[key])}",), here, root)
     return {**chosen, "extend_exclude": extend}
 
 

@@ -96,7 +96,9 @@ def test_wheel_has_every_source_file(repository: Path, settings: dict[str, Any],
     for folder in package_folders(repository):
         name = installed_name(folder, mapping).replace(".", "/")
         files = (repository / folder).iterdir()
-        expected |= {f"{name}/{f.name}" for f in files if f.suffix in {".py", ".toml", ".json", ".typed"}}
+        expected |= {
+            f"{name}/{f.name}" for f in files if f.suffix in {".py", ".toml", ".json", ".jinja", ".typed"}
+        }
     assert set(members) == expected
 
 

@@ -36,6 +36,7 @@ def document(view: View) -> dict[str, Any]:
             "problem_files": len({problem.path for problem in report.problems}),
             **_counts(view.findings),
             "suppressed": report.suppressed,
+            "known": report.known,
         },
         "rules": [{"code": code, **_counts(found)} for code, found in by_code(view.findings).items()],
         "findings": [_finding(finding) for finding in view.findings],

@@ -16,7 +16,9 @@ class Report:
         changes: the files whose text changed (or would), sorted by path; in write mode only those written,
             none in check mode, which does not make the new text.
         problems: the files that could not be handled.
+        texts: the former bytes of files with findings, by path, if the run was asked to keep them.
         suppressed: number of findings that comments in the code silenced.
+        known: number of findings that the baseline lists; gone: number of its entries that are no more.
         files: number of files looked at.
         candidates: number of those that were parsed.
         seconds: how long the run took.
@@ -28,7 +30,10 @@ class Report:
         self.findings: list[Finding] = []
         self.changes: list[Change] = []
         self.problems: list[Problem] = []
+        self.texts: dict[str, bytes] = {}
         self.suppressed = 0
+        self.known = 0
+        self.gone = 0
         self.files = 0
         self.candidates = 0
         self.seconds = 0.0

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
-from urllib.parse import quote
 
 from .. import __version__
 from ..codemods.model import Finding
 from ..codemods.rules import all_rules
+from ..fingerprints import marked
 from ..problems import all_problems
 from ..ruledocs import Documented, as_markdown, explanation
 from ..terminal import clean
 from .model import Problem
+from .places import uri
 from .text import position
 from .view import NEEDS_YOU, NOTED, REWRITTEN, REWRITTEN_NOTED, View, kind
 
@@ -33,14 +31,11 @@ def render(view: View) -> Iterator[str]:
 
 def _run(view: View) -> dict[str, Any]:
     rules = {rule.code: index for index, rule in enumerate(all_rules())}
-    prints = _fingerprints(view.findings)
     return {
         "tool": {"driver": _driver()},
         "columnKind": "unicodeCodePoints",
         "invocations": [_invocation(view)],
-        "results": [
-            _result(finding, rules, mark) for finding, mark in zip(view.findings, prints, strict=True)
-        ],
+        "results": [_result(finding, rules, mark) for mark, finding in marked(view.findings)],
     }
 
 
@@ -115,23 +110,3 @@ def _region(finding: Finding) -> dict[str, int]:
 
 def _location(path: str, region: dict[str, int]) -> dict[str, Any]:
     return {"physicalLocation": {"artifactLocation": {"uri": uri(path)}, "region": region}}
-
-
-def uri(path: str) -> str:
-    """A relative reference for what lies below the current folder, else a ``file:`` URI."""
-    relative = os.path.relpath(path) if os.path.isabs(path) or ".." in path.split(os.sep) else path
-    if relative.split(os.sep)[0] == os.pardir:
-        return "file://" + quote(os.fsencode(os.path.abspath(path)))
-    return quote(os.fsencode(os.path.normpath(relative)))
-
-
-def _fingerprints(findings: Sequence[Finding]) -> list[str]:
-    """What stays the same when lines move: rule, file, message, and which of several equal ones it is."""
-    seen = Counter[tuple[str, str, str]]()
-    marks = []
-    for finding in findings:
-        key = (finding.code, uri(finding.path), finding.message)
-        seen[key] += 1
-        text = "\0".join((*key, str(seen[key])))
-        marks.append(hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:32])
-    return marks

@@ -129,6 +129,9 @@ def _summary(view: View, paint: Paint) -> Iterator[str]:
     if report.problems:
         failed = len({problem.path for problem in report.problems})
         yield paint("red", f"{plural(failed, 'file')} could not be handled")
+    if report.gone:
+        entries = plural(report.gone, "entry").replace("entrys", "entries")
+        yield f"{entries} of the baseline found nothing any more; --write-baseline brings it up to date."
     if view.mode == "check" and any(f.edits for f in findings):
         yield "Run without --check to rewrite, or with --diff to see the changes."
     if view.verbose:
@@ -144,7 +147,9 @@ def _parts(findings: Iterable[Finding], mode: str) -> str:
 
 
 def _suppressed(view: View) -> str:
-    return f" ({view.report.suppressed} suppressed)" if view.report.suppressed else ""
+    kept = ((view.report.suppressed, "suppressed"), (view.report.known, "in the baseline"))
+    said = ", ".join(f"{number} {how}" for number, how in kept if number)
+    return f" ({said})" if said else ""
 
 
 def plural(number: int, noun: str) -> str:

@@ -93,7 +93,7 @@ def test_every_option_that_may_stand_in_the_file_is_read(folder: Path) -> None:
         ("statistics = 'yes'", "`statistics`: expected true or false, not a string ('yes')"),
         (
             "output-format = 'xml'",
-            "`output-format`: expected one of text, json, github, sarif, junit, not a string ('xml')",
+            "`output-format`: expected one of text, json, github, gitlab, sarif, junit, not a string ('xml')",
         ),
         ("to = 2026-01-01", "`to`: expected a string, not a date"),
     ],

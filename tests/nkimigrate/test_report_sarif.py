@@ -20,7 +20,8 @@ from reports import HOSTILE, finding, hostile, mixed, report
 from nkimigrate.codemods.rules import all_rules
 from nkimigrate.problems import all_problems
 from nkimigrate.report.model import Problem, Report
-from nkimigrate.report.sarif import FINGERPRINT, render, uri
+from nkimigrate.report.places import uri
+from nkimigrate.report.sarif import FINGERPRINT, render
 from nkimigrate.report.view import View
 
 REPORTS = {"empty": report(), "mixed": mixed(), "hostile": hostile()}

@@ -1,0 +1,47 @@
+"""Asks git which files changed since a revision."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+from .errors import UsageError
+
+
+def changed_since(revision: str, folder: str = ".") -> frozenset[str]:
+    """Real paths of the files that differ from where ``revision`` and the current commit parted.
+
+    Files that git does not know yet count, deleted ones do not.
+
+    Raises UsageError: no git, no repository, no such revision.
+    """
+    top = os.fsdecode(_git(folder, "rev-parse", "--show-toplevel").rstrip(b"\n"))
+    commit = _git(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    base = _merge_base(folder, commit.decode().strip())
+    names = _git(top, "diff", "--name-only", "-z", "--no-renames", "--diff-filter=d", base)
+    names += _git(top, "ls-files", "-z", "--others", "--exclude-standard")
+    return frozenset(
+        os.path.realpath(os.path.join(top, os.fsdecode(name))) for name in names.split(b"\0") if name
+    )
+
+
+def _merge_base(folder: str, commit: str) -> str:
+    """Where the histories parted; the commit itself where they never met (a shallow clone)."""
+    done = _run(folder, "merge-base", commit, "HEAD")
+    return done.stdout.decode().strip() if done.returncode == 0 else commit
+
+
+def _git(folder: str, *words: str) -> bytes:
+    done = _run(folder, *words)
+    if done.returncode:
+        said = os.fsdecode(done.stderr).strip().splitlines()
+        why = said[-1].removeprefix("fatal: ") if said else "git does not know this revision"
+        raise UsageError(f"--since: {why}")
+    return done.stdout
+
+
+def _run(folder: str, *words: str) -> subprocess.CompletedProcess[bytes]:
+    try:
+        return subprocess.run(["git", "-C", folder, *words], capture_output=True, check=False)
+    except FileNotFoundError:
+        raise UsageError("--since: git is not installed") from None
