@@ -134,6 +134,18 @@ class ReplaceLines:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplaceCode:
+    """Put ``new`` in the place of the code ``old`` at ``span``, whatever that is a part of.
+
+    For what no other edit names: an annotation, a marker in a parameter list.
+    """
+
+    span: Span
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
 class RemoveStatement:
     """Take the simple statement at ``span`` away, with its lines and the comment behind it."""
 
@@ -180,6 +192,7 @@ Edit = (
     | InsertBefore
     | ReplaceStatement
     | ReplaceLines
+    | ReplaceCode
     | RemoveStatement
     | KeepBody
     | ReplaceText

@@ -8,13 +8,24 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import accumulate
 
-from ..model import AddImport, Edit, EditImport, InsertBefore, KeepBody, Move, RemoveStatement, ReplaceLines, ReplaceText
+from ..model import (
+    AddImport,
+    Edit,
+    EditImport,
+    InsertBefore,
+    KeepBody,
+    Move,
+    RemoveStatement,
+    ReplaceCode,
+    ReplaceLines,
+    ReplaceText,
+)
 from ..source import Source
 from .locate import Place, locate, parse
 from .refusal import EditRefused as EditRefused
 from .render import import_splices, removed_statements, rendered, unmoved
 from .splices import Splice, ordered, splice
-from .statements import inserted, lines_replaced, moved, taken_away
+from .statements import code_replaced, inserted, lines_replaced, moved, taken_away
 from .toplevel import additions
 from .tries import collapsed, in_dropped_arm, kept
 from .units import Unit, all_inside, units
@@ -57,12 +68,14 @@ def _parsed(source: Source, edit: Edit) -> ast.Module:
 
 def _splices(source: Source, tree: ast.Module, edits: Sequence[Edit]) -> list[Splice]:
     """What the edits come to, each statement that loses its ``except`` arms as one splice."""
-    whole = [lines_replaced(source, edit) for edit in edits if isinstance(edit, ReplaceLines)]
-    places = [(edit, _place(source, tree, edit)) for edit in edits if not isinstance(edit, ReplaceLines)]
+    direct = [lines_replaced(source, edit) for edit in edits if isinstance(edit, ReplaceLines)]
+    direct += [code_replaced(source, edit) for edit in edits if isinstance(edit, ReplaceCode)]
+    rest = [edit for edit in edits if not isinstance(edit, ReplaceLines | ReplaceCode)]
+    places = [(edit, _place(source, tree, edit)) for edit in rest]
     tries = [(edit, kept(source, place, edit)) for edit, place in places if isinstance(edit, KeepBody)]
     nodes = [node for _, node in tries]
     inside = [(edit, place) for edit, place in places if not in_dropped_arm(place, nodes)]
-    return [*collapsed(source, list(_single(source, tree, inside)), tries), *whole]
+    return [*collapsed(source, list(_single(source, tree, inside)), tries), *direct]
 
 
 def _place(source: Source, tree: ast.Module, edit: Edit) -> Place:

@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Collection, Sequence
 
-from ..model import Edit, InsertBefore, Move, RemoveStatement, ReplaceLines, ReplaceStatement, Span
+from ..model import Edit, InsertBefore, Move, RemoveStatement, ReplaceCode, ReplaceLines, ReplaceStatement, Span
 from ..source import Source
 from .lines import indentation, line_end, line_start, newline, next_line, owns_lines, starts_line, tail
 from .locate import Place, first_offset, locate, parse
@@ -66,6 +66,18 @@ def lines_replaced(source: Source, edit: ReplaceLines) -> Splice:
         raise EditRefused(edit, "the range is not one of whole lines")
     line_break = newline(source.utf8)
     return Splice(edit.span, edit.code.encode("utf-8").replace(b"\n", line_break), edit)
+
+
+def code_replaced(source: Source, edit: ReplaceCode) -> Splice:
+    """Other code for a part of a statement.
+
+    Raises:
+        EditRefused: another code stands there.
+    """
+    found = source.utf8[slice(*edit.span)]
+    if found != edit.old.encode("utf-8"):
+        raise EditRefused(edit, f"the code there is {found.decode('utf-8', 'replace')!r}, not {edit.old!r}")
+    return Splice(edit.span, edit.new.encode("utf-8"), edit)
 
 
 def removed(source: Source, place: Place, edit: Edit, going: Collection[ast.AST]) -> Splice:

@@ -1,4 +1,4 @@
-"""Why a place cannot be rewritten, or what to know about one that is."""
+"""What is to be done to a place, why it cannot be rewritten, or what to know about it."""
 
 from __future__ import annotations
 
@@ -19,18 +19,35 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """A place that is rewritten: the finding that a report has of it.
+
+    Attributes:
+        node: the place, which covers every line that the edits change.
+        code: the code of the rule that describes this kind of change.
+        text: what the place becomes, or what is gone.
+        edits: carried out only when no part of the file has a reason against it.
+    """
+
+    node: ast.AST
+    code: str
+    text: str
+    edits: tuple[Edit, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Work:
     """What one part of the language step wants to do to a file.
 
     Attributes:
-        edits: carried out only when no part of the file has a reason against it.
+        changes: carried out together or not at all.
         reasons: what a person must decide first.
         notes: what to know about places that are rewritten.
     """
 
-    edits: tuple[Edit, ...] = ()
+    changes: tuple[Change, ...] = ()
     reasons: tuple[Reason, ...] = ()
     notes: tuple[Reason, ...] = ()
 
     def __add__(self, other: Work) -> Work:
-        return Work(self.edits + other.edits, self.reasons + other.reasons, self.notes + other.notes)
+        return Work(self.changes + other.changes, self.reasons + other.reasons, self.notes + other.notes)
