@@ -191,6 +191,7 @@ class Release:
     symbols: Mapping[str, str]
     throughs: Mapping[str, str]
     removed: Mapping[str, str]
+    insides: Mapping[str, Mapping[str, Any]]
     stars: Mapping[str, tuple[str, ...]]
     new_stars: Mapping[str, tuple[str, ...]]
     calls: tuple[CallChange, ...]
@@ -221,6 +222,7 @@ class Release:
             symbols=data.get("symbols", {}),
             throughs=data.get("throughs", {}),
             removed=data.get("removed", {}),
+            insides=data.get("insides", {}),
             stars={k: tuple(v) for k, v in data.get("stars", {}).items()},
             new_stars={k: tuple(v) for k, v in data.get("new_stars", {}).items()},
             calls=tuple(CallChange.from_dict(t) for t in data.get("calls", ())),

@@ -10,6 +10,8 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
+from nkilib.insides import refuse
+
 from .release import release
 from .sites import report
 from .views import view, view_loaded
@@ -116,6 +118,7 @@ class _Gone(MetaPathFinder):
 def _alias_spec(alias: str, name: str) -> ModuleSpec | None:
     spec = importlib.util.find_spec(name)
     if spec is None:
+        refuse(name, alias)
         return None
     root = next((root for root in _roots if alias == root or alias.startswith(f"{root}.")), "")
     old, new = (root, _roots[root]) if root else (alias, name)

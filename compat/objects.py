@@ -41,8 +41,22 @@ def _set_global_level(level: Any) -> None:
     held["logger"].level = level
 
 
+_PACKAGE = "nkilib.core.output_projection.output_projection_cte"
+
+
+def _limit(name: str) -> ModuleValue:
+    """A limit of the output projection, whose name is private now; assigned, it holds as it did."""
+
+    def held() -> dict[str, Any]:
+        return vars(import_module(f"{_PACKAGE}.output_projection_cte_parameters"))
+
+    return ModuleValue(lambda: held()[f"_{name}"], lambda value: held().update({f"_{name}": value}))
+
+
+_LIMITS = ("MAX_VALIDATED_B_TIMES_S_SIZE", "MAX_VALIDATED_H_SIZE", "MAX_VALIDATED_N_SIZE")
 MODULE_VALUES: Mapping[str, ModuleValue] = {
     "nkilib.core.utils.logging.GLOBAL_LOG_LEVEL": ModuleValue(_global_level, _set_global_level),
+    **{f"{_PACKAGE}.{name}": _limit(name) for name in _LIMITS},
 }
 
 

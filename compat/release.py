@@ -6,19 +6,12 @@
 from __future__ import annotations
 
 import ast
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from importlib import resources
 from typing import Any
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-TABLE = "nkilib_2_27_to_2_28.toml"
+from nkilib.insides import table
 
 
 @dataclass(frozen=True)
@@ -220,5 +213,4 @@ class Release:
 @cache
 def release() -> Release:
     """The table, read when first asked for."""
-    text = resources.files("nkimigrate.releases").joinpath(TABLE).read_text(encoding="utf-8")
-    return Release(tomllib.loads(text))
+    return Release(table())

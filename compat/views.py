@@ -12,6 +12,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
+from nkilib import insides
+
 from .adaptation import Adaptation
 from .adapters import Adapter, MethodAdapter
 from .classes import facade_of, make_facade
@@ -77,11 +79,12 @@ def _seen(module: ModuleType, name: str) -> Any:
 
 def _missing(module: ModuleType, name: str) -> Any:
     qualified = f"{module.__name__}.{name}"
-    step = release().removed.get(qualified)
-    if step is None:
+    step, inside = release().removed.get(qualified), insides.said(qualified)
+    if step is None and inside is None:
         return ModuleType.__getattribute__(module, name)
-    _report_removed(qualified)
-    raise AttributeError(f"{qualified} is gone. {step}", name=name, obj=module)
+    if step is not None:
+        _report_removed(qualified)
+    raise insides.absent(name, module.__name__, inside or f"{qualified} is gone. {step}")
 
 
 def _report_removed(qualified: str) -> None:
@@ -100,7 +103,8 @@ def _elsewhere(module: str, name: str) -> Any:
     try:
         return _adapted(qualified, _resolved(new))
     except ImportError as error:
-        raise AttributeError(f"{qualified} is {new} now, which cannot be imported: {error}") from error
+        text = insides.said(qualified) or f"{qualified} is {new} now, which cannot be imported: {error}"
+        raise insides.absent(qualified.rpartition(".")[2], module, text) from error
 
 
 def _resolved(qualified: str) -> Any:

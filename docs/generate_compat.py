@@ -56,7 +56,22 @@ command that does. Python shows such warnings for `__main__` and in tests; `-W d
 - Inside kernels the adapters run on nkisim. Whether the Neuron compiler takes them there has never been
   tried: for a device, migrate what kernels call.
 - Star imports do not bring names of Python's own modules that an old module had imported.
-- What nkilib does not have yet cannot be imported by its old name either.
+- What nkilib does not have yet cannot be imported by its old name either, nor can [insides](#insides).
+
+"""
+INSIDES = """\
+## Insides
+
+A name is *public* when it can be used by itself: a kernel, the arguments it takes, its constants and
+limits, and everything in `utils` and `subkernels`. All public names of all dialects of 2.27 whose
+kernels are here can be imported from where they were, under every root, and take their old arguments.
+
+A name is an *inside* when it is one step, plan or buffer of a single kernel: it takes or describes the
+tiles that this kernel has on chip at that moment. The kernels of this library are composed of
+[blocks](blocks.md), cut their work otherwise and have no such moment, so there is nothing that these
+names could stand for, although they have no leading underscore. Importing one is an `ImportError` with
+the step below, with and without compat, and `hasattr` is false. The original `nkilib` of 2.28 has most
+of them.
 
 """
 # "norm-buffers" is given in part, see the end of the page.
@@ -75,7 +90,12 @@ def page(release: Release) -> Iterator[str]:
     yield from _table(
         "Names that are gone", "| name | what to do |", [(_code(n), s) for n, s in release.removed.items()]
     )
-    yield "Compat gives `GLOBAL_LOG_LEVEL` and `Logger.create_child`; the others fail with this step.\n\n"
+    yield "Compat gives `GLOBAL_LOG_LEVEL`, `Logger.create_child` and `MAX_VALIDATED_…`, which can be read\n"
+    yield "and assigned as before; the others fail with this step or that of the [insides](#insides).\n\n"
+    yield INSIDES
+    insides = release.insides.items()
+    rows = [(_code(module), ", ".join(f"`{n}`" for n in i["names"]), i["step"]) for module, i in insides]
+    yield from _table("Names that are insides", "| module | names | what to do |", rows)
     yield from _table("Behaviour", "| changed | what happens with compat |", list(_behaviours(release)))
     yield "Of `norm-buffers`, `legacy_behaviour` gives the scope that is left open to the caller, and of\n"
     yield "`sbuf-manager-addresses` that what asks for no alignment gets none.\n"

@@ -5,6 +5,8 @@ one is always used, unless ``NKI_SIMULATOR=1`` asks for the simulator. Where the
 own ``nkilib`` is the one to use.
 """
 
+from . import insides
+
 
 def _serve_nki() -> None:
     """Nothing to do where nkisim is not installed: then nki must be the real one."""
@@ -18,3 +20,4 @@ def _serve_nki() -> None:
 
 
 _serve_nki()
+insides.install()

@@ -186,17 +186,19 @@ def _shifted_copy(dst: nl.ndarray, src: nl.ndarray, scale: Any, shift: Any) -> N
         nisa.tensor_scalar(dst=dst, data=src, op0=nl.multiply, operand0=scale, op1=nl.add, operand1=shift)
 
 
-def broadcast_row(dst: Any, row: Any, sbm: SbufManager) -> None:
+def broadcast_row(dst: Any, row: Any, sbm: SbufManager, ones: Any = None) -> None:
     """``dst[p, n] = row[0, n]`` for every p, exactly: a row that is read from HBM once, on all partitions.
 
     Args:
         dst: SBUF ``[P ≤ 128, N]``. row: SBUF ``[1, N]``, a float of 16 or 32 bits.
+        ones: SBUF ``[1, P]`` of ones in row's dtype, for callers that have one.
     """
     into, source = as_view(dst), as_view(row)
     rows, columns = into.shape[0], into.shape[1]
     work = scratch(sbm, name="broadcast_row")
-    ones = work.tile((1, rows), source.dtype)
-    nisa.memset(dst=ones, value=1.0)
+    if ones is None:
+        ones = work.tile((1, rows), source.dtype)
+        nisa.memset(dst=ones, value=1.0)
     for start in range(0, columns, PSUM_COLUMNS):
         end = min(start + PSUM_COLUMNS, columns)
         spread = psum_tile((rows, end - start))

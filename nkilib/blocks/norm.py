@@ -54,8 +54,14 @@ def row_sum_squares(dst: nl.ndarray, x: Any, sbm: SbufManager) -> None:
     work.close()
 
 
-def rsqrt_of(dst: nl.ndarray, src: nl.ndarray, scale: float, eps: float, sbm: SbufManager) -> None:
-    """``dst = 1 / √(scale·src + eps)``, fp32 ``[P, N]``, SBUF (``src`` also PSUM)."""
+def rsqrt_of(dst: nl.ndarray, src: nl.ndarray, scale: float, eps: Any, sbm: SbufManager) -> None:
+    """``dst = 1 / √(scale·src + eps)``, fp32 ``[P, N]``, SBUF (``src`` also PSUM).
+
+    eps: a number, or SBUF ``[P, 1]`` that holds it.
+    """
+    if not isinstance(eps, (int, float)):
+        nisa.activation(dst=dst, op=nl.rsqrt, data=src, scale=scale, bias=eps)
+        return
     work = scratch(sbm, name="rsqrt_of")
     added = work.tile((dst.shape[0], 1), nl.float32)
     nisa.memset(dst=added, value=eps)
@@ -63,8 +69,8 @@ def rsqrt_of(dst: nl.ndarray, src: nl.ndarray, scale: float, eps: float, sbm: Sb
     work.close()
 
 
-def row_rms_factor(dst: nl.ndarray, x: Any, eps: float, sbm: SbufManager, count: int | None = None) -> None:
-    """``dst[t] = 1 / √(Σ_h x² / count + eps)``: fp32 ``[T, 1]``; count is H when None or 0."""
+def row_rms_factor(dst: nl.ndarray, x: Any, eps: Any, sbm: SbufManager, count: int | None = None) -> None:
+    """``dst[t] = 1 / √(Σ_h x² / count + eps)``: fp32 ``[T, 1]``, see rsqrt_of; count is H when None or 0."""
     divisor = count if count else as_view(x).shape[1]
     work = scratch(sbm, name="row_rms_factor")
     squares = work.tile((dst.shape[0], 1), nl.float32)
@@ -74,7 +80,7 @@ def row_rms_factor(dst: nl.ndarray, x: Any, eps: float, sbm: SbufManager, count:
 
 
 def rms_norm_rows(
-    dst: Any, x: Any, eps: float, sbm: SbufManager, gamma: Any = None, count: int | None = None
+    dst: Any, x: Any, eps: Any, sbm: SbufManager, gamma: Any = None, count: int | None = None
 ) -> None:
     """``dst[t, h] = x / √(Σ_h x² / count + eps) · gamma[h]``, token-major ``[T, H]``.
 

@@ -11,7 +11,14 @@ from missing import exists
 from nkimigrate.releases import load
 
 RELEASE = load("2.27", "2.28")
-GIVEN = {"nkilib.core.utils.logging.GLOBAL_LOG_LEVEL", "nkilib.core.utils.logging.Logger.create_child"}
+PROJECTION = "nkilib.core.output_projection.output_projection_cte"
+GIVEN = {
+    "nkilib.core.utils.logging.GLOBAL_LOG_LEVEL",
+    "nkilib.core.utils.logging.Logger.create_child",
+    f"{PROJECTION}.MAX_VALIDATED_B_TIMES_S_SIZE",
+    f"{PROJECTION}.MAX_VALIDATED_H_SIZE",
+    f"{PROJECTION}.MAX_VALIDATED_N_SIZE",
+}
 
 
 def defined(name: str) -> bool:
@@ -113,7 +120,9 @@ def test_a_removed_name_says_what_to_do(name: str) -> None:
     module, _, last = name.rpartition(".")
     text = f"from {module} import {last}\n"
     ran = oldcode.run(text)
-    assert ran.error.startswith("ImportError: cannot import name")
+    assert ran.error.startswith("ImportError: nkilib.")
+    inside = last in RELEASE.insides.get(module, {}).get("names", ())
+    assert (RELEASE.insides[module]["step"] if inside else RELEASE.removed[name]) in ran.error
     (warning,) = ran.warnings
     assert warning[:2] == (oldcode.FILE, 1)
     assert RELEASE.removed[name] in warning[2]

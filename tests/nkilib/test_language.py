@@ -15,6 +15,7 @@ import nkilib
 from nkisim.checks.session import breaches
 
 HOST = {
+    "nkilib.insides": "answers imports",
     "nkilib.core.utils.lnc_subscriptable": "for reference functions",
     "nkilib.core.utils.logging._levels_of_environment": "runs when the module is imported",
 }

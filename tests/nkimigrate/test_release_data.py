@@ -647,6 +647,7 @@ def kernel_calls(tree: ast.AST) -> Iterator[tuple[str, ast.Call]]:
 
 def texts() -> Iterator[tuple[str, str]]:
     yield from ((f"removed {name}", step) for name, step in TABLE["removed"].items())
+    yield from ((f"inside {module}", held["step"]) for module, held in TABLE["insides"].items())
     yield from ((f"step {label(pair)}", pair[1]["step"]) for pair in CALLS if "step" in pair[1])
     yield from ((f"step {b['id']}", b["step"]) for b in BEHAVIOURS)
     yield from ((f"message {b['id']}", b["message"]) for b in BEHAVIOURS)

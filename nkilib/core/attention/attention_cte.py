@@ -31,6 +31,7 @@ from typing import Any
 import nki
 import nki.language as nl
 
+from ... import insides
 from ...blocks.lnc import Cores, cores
 from ...blocks.memory import PARTITIONS, manager, scratch
 from ...blocks.tiles import tiles_of
@@ -39,6 +40,8 @@ from ..utils.kernel_assert import assert_shape, kernel_assert
 from .attention_cte_buffers import make_buffers
 from .attention_cte_call import Call, Share, load_segments, prepare
 from .attention_cte_rows import attend_rows
+
+__getattr__ = insides.named(__name__)
 
 _MAX_BS = 32
 _MAX_SEQLEN = 36864

@@ -41,6 +41,7 @@ from typing import Any
 
 import nki.language as nl
 
+from ... import insides
 from ...blocks.lnc import cores, gather
 from ...blocks.memory import scratch
 from ..utils.allocator import SbufManager
@@ -59,6 +60,8 @@ from .attention_tkg_utils import (
     resize_cache_block_len_for_attention_tkg_kernel as resize_cache_block_len_for_attention_tkg_kernel,
 )
 from .attention_tkg_utils import uses_flash_attention as uses_flash_attention
+
+__getattr__ = insides.named(__name__)
 
 _ALLOWED_CONFIGURATIONS = [
     (256, [(128, 64)]),

@@ -19,6 +19,7 @@ import nki
 import nki.isa as nisa
 import nki.language as nl
 
+from ... import insides
 from ...blocks.lnc import Cores, cores
 from ...blocks.matmul import contract, is_fp8
 from ...blocks.memory import PARTITIONS, PSUM_COLUMNS, Scratch, manager, psum_tile, scratch
@@ -40,6 +41,8 @@ from .projection import (
     validate_operands,
     validate_quantization,
 )
+
+__getattr__ = insides.named(__name__)
 
 P_MAX = 128
 F_MAX = 512

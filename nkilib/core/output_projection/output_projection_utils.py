@@ -1,6 +1,9 @@
 """Packing heads onto the 128 partitions of a matmul operand."""
 
+from ... import insides
 from ..utils.kernel_assert import kernel_assert
+
+__getattr__ = insides.named(__name__)
 
 
 def calculate_head_packing(N: int, D: int, partition_size: int) -> tuple[int, int, int]:

@@ -25,6 +25,7 @@ from typing import Any
 
 import nki.language as nl
 
+from ... import insides
 from ...blocks.lnc import Cores, cores, split
 from ...blocks.memory import PARTITIONS, PSUM_COLUMNS, Scratch, manager, scratch
 from ...blocks.mx import LANES, MxOperand, accumulate_mx, add_mx_products, load_mx, mx_operand
@@ -37,6 +38,8 @@ from .products import load_scales
 from .qkv_cte_sink import Sink, deliver, open_sink
 from .qkv_cte_source import Source, even, load_tokens, open_source, operand_tile
 from .qkv_cte_utils import QKV_CTE_UserInput, compute_dtype, heads_of, is_mx, is_static, validate
+
+__getattr__ = insides.named(__name__)
 
 MAX_STREAM_SHUFFLE_PARTITIONS = 32
 NUM_MX_WEIGHT_BUFFERS = 2

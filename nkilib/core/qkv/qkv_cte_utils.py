@@ -5,6 +5,7 @@ from typing import Any
 
 import nki.language as nl
 
+from ... import insides
 from ...blocks.matmul import is_fp8
 from ...blocks.memory import PARTITIONS
 from ...blocks.mx import LANES, TILE
@@ -13,6 +14,8 @@ from ..utils.common_types import NormType, QKVOutputLayout, QuantizationType
 from ..utils.kernel_assert import assert_shape, kernel_assert
 from ..utils.kernel_helpers import get_max_positive_value_for_dtype, is_hbm_buffer
 from .products import Heads, validate_quantization, validate_scales
+
+__getattr__ = insides.named(__name__)
 
 MAX_HIDDEN, MAX_COLUMNS = 24576, 4096
 HEAD_OF_NBSD = 128

@@ -19,6 +19,7 @@ from typing import Any
 
 import nki.language as nl
 
+from ... import insides
 from ...blocks.lnc import Cores, cores, sharing, split
 from ...blocks.memory import PARTITIONS, Scratch, manager, scratch
 from ...blocks.quantize import quantize_static
@@ -43,6 +44,8 @@ from .qkv_tkg_checks import (
     width_of,
 )
 from .qkv_tkg_output import Projection, project
+
+__getattr__ = insides.named(__name__)
 
 P_MAX = 128
 F_MAX = 512

@@ -3,7 +3,7 @@
 For each row ``x[H]`` of the input, in fp32 with the result of each line rounded to bf16:
 
     x = hidden
-    x = x / √(Σ x² / H + eps) · γ                                  unless norm_type is NO_NORM
+    x = x / √(Σ x² / H + bf16(eps)) · γ                            unless norm_type is NO_NORM
     ROW:    x = clip(x, ±lower_bound) with a bound
             D = max(max|x| / 240, 1e-6);  q = fp8(x · (1 / D))     stored q, then the 4 bytes of D (fp32)
     STATIC: x = x · (1 / s);  q = fp8(clip(x, ±240))               stored q
@@ -29,9 +29,14 @@ from ..utils.common_types import NormType, QuantizationType
 from ..utils.kernel_assert import assert_shape, kernel_assert
 from ..utils.kernel_helpers import is_rms_normalization
 from ..utils.tensor_view import TensorView
+from .rmsnorm_quant_constants import SCALE_BYTES, RMSNormQuantConstants, build_rms_norm_quant_constants
+from .rmsnorm_quant_tile_info import build_rms_norm_quant_tile_info
 
-SCALE_BYTES = 4
-MAX_BATCH, MAX_SEQUENCE, MAX_HIDDEN = 2, 32768, 16384
+MAX_BATCH, MAX_SEQUENCE, MAX_HIDDEN = (
+    RMSNormQuantConstants.MAX_B,
+    RMSNormQuantConstants.MAX_S,
+    RMSNormQuantConstants.MAX_H,
+)
 SMALLEST_BOUND = 1e-6
 
 
@@ -96,18 +101,26 @@ def rmsnorm_quant_kernel(
     """
     _validate(hidden, ln_w, kargs, input_dequant_scale)
     leading, width = _rows_and_width(hidden)
-    stored = width + SCALE_BYTES if kargs.is_row_quant() else width
-    out = nl.ndarray(tuple(leading) + (stored,), dtype=nl.float8_e4m3, buffer=nl.shared_hbm)  # noqa: RUF005
     rows = num_elts(leading)
+    start, count = split(rows, cores())
+    tiles = build_rms_norm_quant_tile_info((count, width))
+    constants = build_rms_norm_quant_constants(tiles, kargs.eps, (count, width))
+    stored = width + constants.dequant_scale_size if kargs.is_row_quant() else width
+    out = nl.ndarray(
+        tuple(leading) + (stored,),  # noqa: RUF005
+        dtype=constants.quant_data_type,
+        buffer=nl.shared_hbm,
+    )
     sbm = manager()
     work = scratch(sbm, name="rmsnorm_quant")
-    gamma = _load_gamma(ln_w, width, work, sbm) if kargs.needs_rms_normalization() else None
+    gamma = _load_gamma(ln_w, constants, work, sbm) if kargs.needs_rms_normalization() else None
     inverse = _load_inverse(input_dequant_scale, work) if kargs.is_static_quant() else None
     source, target = as_view(hidden.reshape((rows, width))), as_view(out.reshape((rows, stored)))
-    start, count = split(rows, cores())
-    for first in range(start, start + count, PARTITIONS):
-        last = min(first + PARTITIONS, start + count)
-        _quantize_tile(target.slice(0, first, last), source.slice(0, first, last), gamma, inverse, kargs, sbm)
+    for tile in range(tiles.outer_dim_tile.tile_count):
+        first = start + tile * tiles.outer_dim_tile.tile_size
+        last = first + tiles.outer_dim_tile.get_tile_bound(tile)
+        into, read = target.slice(0, first, last), source.slice(0, first, last)
+        _quantize_tile(into, read, gamma, inverse, kargs, constants, sbm)
     work.close()
     return out
 
@@ -118,13 +131,16 @@ def _rows_and_width(hidden: nl.ndarray) -> tuple[tuple[int, ...], int]:
     return hidden.shape[0:last], hidden.shape[last]
 
 
-def _load_gamma(ln_w: nl.ndarray, width: int, work: Scratch, sbm: SbufManager) -> TensorView:
+def _load_gamma(
+    ln_w: nl.ndarray, constants: RMSNormQuantConstants, work: Scratch, sbm: SbufManager
+) -> TensorView:
     """γ on all partitions: ``[128, H]`` in its own type."""
+    width = constants.proc_dim_size
     gamma = work.tile((PARTITIONS, width), ln_w.dtype)
     inner = scratch(sbm, name="gamma")
-    row = inner.tile((1, width), ln_w.dtype)
+    row = inner.tile((1, width), constants.pe_broadcast_ones_vector_sbuf.dtype)
     nisa.dma_copy(dst=row, src=ln_w)
-    broadcast_row(gamma, row, sbm)
+    broadcast_row(gamma, row, sbm, constants.pe_broadcast_ones_vector_sbuf)
     inner.close()
     return as_view(gamma)
 
@@ -143,17 +159,19 @@ def _quantize_tile(
     gamma: TensorView | None,
     inverse: TensorView | None,
     kargs: RmsNormQuantKernelArgs,
+    constants: RMSNormQuantConstants,
     sbm: SbufManager,
 ) -> None:
     """Up to 128 rows from HBM ``[rows, H]`` to HBM fp8 ``[rows, H (+ 4)]``."""
     rows, width = source.shape
     work = scratch(sbm, name="tile")
-    x = work.tile((rows, width), nl.bfloat16)
-    stored = work.tile((rows, target.shape[1]), nl.float8_e4m3)
+    x = work.tile((rows, width), constants.compute_data_type)
+    stored = work.tile((rows, target.shape[1]), constants.quant_data_type)
     values = as_view(stored).slice(1, 0, width)
     nisa.dma_copy(dst=x, src=source.get_view())
     if gamma is not None:
-        rms_norm_rows(x, x, kargs.eps, sbm, gamma.slice(0, 0, rows))
+        eps = as_view(constants.rmsn_eps_bias_sbuf).slice(0, 0, rows).get_view()
+        rms_norm_rows(x, x, eps, sbm, gamma.slice(0, 0, rows))
     if inverse is not None:
         quantize_static(values, x, inverse.slice(0, 0, rows).get_view(), sbm)
     else:

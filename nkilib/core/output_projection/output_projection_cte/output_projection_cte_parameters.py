@@ -2,8 +2,11 @@
 
 from typing import Any
 
+from .... import insides
 from ...utils.kernel_assert import kernel_assert
 from ..projection import validate_operands
+
+__getattr__ = insides.named(__name__)
 
 P_MAX = 128
 """Tokens of a tile: the partitions of a result."""

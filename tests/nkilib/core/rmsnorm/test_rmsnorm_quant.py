@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import nki.isa as nisa
+import nki.language as nl
 import numpy as np
 import pytest
 from blockcheck import BF16, FP8, FP16, FP32, drawn
@@ -13,6 +15,8 @@ from numpy_ref import rmsnorm_quant_ref
 
 import nkisim
 from nkilib.core.rmsnorm.rmsnorm_quant import RmsNormQuantKernelArgs, rmsnorm_quant_kernel
+from nkilib.core.rmsnorm.rmsnorm_quant_constants import build_rms_norm_quant_constants
+from nkilib.core.rmsnorm.rmsnorm_quant_tile_info import build_rms_norm_quant_tile_info
 from nkilib.core.utils.common_types import NormType, QuantizationType
 
 ROW, STATIC = QuantizationType.ROW, QuantizationType.STATIC
@@ -238,3 +242,53 @@ def test_inputs_are_checked(shape: Any, gamma: Any, changes: Any, scale: Any, ln
             given,
             lnc=lnc,
         )
+
+
+def test_tiles_of_rows_and_columns() -> None:
+    tiles = build_rms_norm_quant_tile_info((300, 1100))
+    rows, columns = tiles.outer_dim_tile, tiles.proc_dim_tile
+    assert [rows.get_tile_bound(tile) for tile in range(rows.tile_count)] == [128, 128, 44]
+    assert [columns.get_tile_bound(tile) for tile in range(columns.tile_count)] == [512, 512, 76]
+
+
+def test_constants() -> None:
+    def kernel(x: Any) -> Any:
+        shape = tuple(x.shape)
+        made = build_rms_norm_quant_constants(build_rms_norm_quant_tile_info(shape), 0.1, shape)
+        out = []
+        for tile in (
+            made.outer_dim_tile_zero_bias_vector_sbuf,
+            made.rmsn_eps_bias_sbuf,
+            made.pe_broadcast_ones_vector_sbuf,
+        ):
+            stored = nl.ndarray(tile.shape, dtype=nl.float32, buffer=nl.shared_hbm)
+            nisa.dma_copy(dst=stored, src=tile)
+            out.append(stored)
+        seen.append(made)
+        return tuple(out)
+
+    seen: list[Any] = []
+    zeros, eps, ones = launch(kernel, drawn((300, 1100)))
+    assert np.array_equal(zeros, np.zeros((128, 1), FP32))
+    assert np.array_equal(eps, np.full((128, 1), 0.10009765625, FP32))
+    assert np.array_equal(ones, np.ones((1, 128), FP32))
+    (made,) = seen
+    assert (made.outer_dim_size, made.proc_dim_size) == (300, 1100)
+    assert (made.compute_data_type, made.quant_data_type) == (nl.bfloat16, nl.float8_e4m3)
+    assert (made.quant_data_type_range, made.dequant_scale_size, made.min_dequant_scale_value) == (
+        240,
+        4,
+        1e-6,
+    )
+    assert (made.num_hw_psum_banks, made.MAX_S, made.MAX_H, made.MAX_B) == (8, 32768, 16384, 2)
+
+
+def test_eps_is_rounded_to_the_type_of_the_rows() -> None:
+    """Rows so small that eps decides: bf16(0.3) is 0.30078125."""
+    x, gamma = np.full((1, 256), 2.0**-10, BF16), np.full(256, 704, FP32)
+    _, scale = unpacked(launch(rmsnorm_quant_kernel, x, gamma, options(eps=0.3)))
+    rounded, exact = (
+        np.array(2.0**-10 * 704 / np.sqrt(2.0**-20 + eps), BF16).astype(FP32) for eps in (0.30078125, 0.3)
+    )
+    assert rounded != exact
+    assert abs(scale * 240 / rounded - 1) < 1e-6
