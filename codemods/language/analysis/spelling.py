@@ -106,6 +106,8 @@ def plus(left: Form, right: Form) -> Form:
         return _raised(left, b)
     if a is not None and a < 0:
         return minus(right, number(-a))
+    if isinstance(right, Binary) and right.op == "-" and right.right == left:
+        return right.left
     return right if a == 0 else Binary("+", left, right)
 
 

@@ -4,17 +4,9 @@ from __future__ import annotations
 
 from typing import NoReturn, Protocol
 
+from ..analysis.refusal import Refused as Refused
 from ..analysis.symbols import Sym
 from ..analysis.values import Dtype, Shape, Space, Tensor
-
-
-class Refused(Exception):
-    """The place needs a person: ``message`` is the key of one in ``messages.py``, ``fields`` fill it in."""
-
-    def __init__(self, message: str, **fields: str) -> None:
-        super().__init__(message)
-        self.message = message
-        self.fields = fields
 
 
 class Emitter(Protocol):
