@@ -33,3 +33,25 @@ def activate(
     SiLU x·σ(x), GELU (erf), GELU_Tanh_Approx, Swish x·σ(1.702 x).
     """
     nisa.activation(dst=dst, op=get_nl_act_fn_from_type(function), data=src, bias=bias, scale=scale)
+
+
+class Gating(nl.NKIObject):
+    """``f(clamp(gate))·clamp(up)``: the function, and the (upper, lower) limits; a limit may be None."""
+
+    function: ActFnType
+    gate: tuple[float | None, float | None] = (None, None)
+    up: tuple[float | None, float | None] = (None, None)
+
+
+def limit(tile: Any, limits: tuple[float | None, float | None]) -> None:
+    """:func:`clamp` in place to (upper, lower); nothing without limits."""
+    if limits[0] is not None or limits[1] is not None:
+        clamp(tile, tile, limits[0], limits[1])
+
+
+def gated(dst: Any, gate: Any, up: Any, gating: Gating) -> None:
+    """``dst = f(clamp(gate))·clamp(up)``; ``gate`` and ``up``, SBUF, are used up."""
+    limit(gate, gating.gate)
+    limit(up, gating.up)
+    activate(gate, gate, gating.function)
+    nisa.tensor_tensor(dst=dst, data1=gate, data2=up, op=nl.multiply)

@@ -16,7 +16,7 @@ import nki.language as nl
 from ..core.utils.allocator import SbufManager, sizeinbytes
 from ..core.utils.kernel_helpers import div_ceil
 from ..core.utils.tensor_view import TensorView
-from .memory import PARTITIONS, PSUM_BANK_BYTES, PSUM_COLUMNS, psum_tile, scratch
+from .memory import PARTITIONS, PSUM_BANK_BYTES, PSUM_COLUMNS, Scratch, psum_tile, scratch
 from .tiles import as_tile, as_view, load_rows, tiles_of
 
 
@@ -184,6 +184,25 @@ def _shifted_copy(dst: nl.ndarray, src: nl.ndarray, scale: Any, shift: Any) -> N
         nisa.tensor_scalar(dst=dst, data=src, op0=nl.add, operand0=shift)
     else:
         nisa.tensor_scalar(dst=dst, data=src, op0=nl.multiply, operand0=scale, op1=nl.add, operand1=shift)
+
+
+def rows_of_spread(spread: nl.ndarray, work: Scratch) -> nl.ndarray:
+    """Columns ``p·J + j`` in ``[128, J, T ≤ 128]`` of SBUF as rows ``[T, 128·J]``, a tile of ``work``."""
+    _, planes, tokens = spread.shape
+    result = work.tile((tokens, PARTITIONS * planes), spread.dtype)
+    into = as_view(result).reshape_dim(1, (PARTITIONS, planes)).permute((0, 2, 1))
+    source = spread
+    if sizeinbytes(spread.dtype) == 1:
+        source = work.tile(tuple(spread.shape), nl.bfloat16)
+        nisa.tensor_copy(dst=source, src=spread)
+    group = PSUM_BANK_BYTES // PARTITIONS // sizeinbytes(source.dtype)
+    for first in range(0, planes, group):
+        count = min(group, planes - first)
+        flipped = psum_tile((tokens, count, PARTITIONS), source.dtype)
+        for j in range(count):
+            nisa.nc_transpose(dst=flipped[:, j, :], data=source[:, first + j, :], engine=nisa.tensor_engine)
+        nisa.tensor_copy(dst=into.slice(1, first, first + count).get_view(), src=flipped)
+    return result
 
 
 def broadcast_row(dst: Any, row: Any, sbm: SbufManager, ones: Any = None) -> None:

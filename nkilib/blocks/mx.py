@@ -164,6 +164,25 @@ def quantize(dst: MxOperand, src: Any) -> None:
     nisa.quantize_mx(dst=as_tile(dst.values), src=as_tile(src), dst_scale=as_tile(dst.scales))
 
 
+def quantize_spread(dst: MxOperand, src: Any, sbm: SbufManager) -> None:
+    """Quantise activations with the hidden dimension over the partitions, as :func:`quarters` lie.
+
+    Args:
+        dst: ``[128, H/512, T]``.
+        src: SBUF of 16 bits ``[128, T, H/128]``, ``src[p, t, j] = x[t, 128 j + p]``.
+    """
+    y = as_view(src)
+    _, tokens, width = y.shape
+    tiles = width // LANES
+    work = scratch(sbm, name="quantize_spread")
+    lanes = work.tile((PARTITIONS, tiles, tokens, LANES), y.dtype)
+    apart = y.reshape_dim(2, (LANES, tiles)).permute((0, 3, 1, 2))
+    # On Scalar Engine: Vector Engine quantises, and often normalised before.
+    nisa.activation(dst=lanes, op=nl.copy, data=apart.get_view())
+    quantize(dst, lanes)
+    work.close()
+
+
 # -- products ---------------------------------------------------------------------------------------------
 
 

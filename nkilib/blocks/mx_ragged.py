@@ -14,8 +14,20 @@ import nki.isa as nisa
 
 from ..core.utils.allocator import SbufManager
 from ..core.utils.kernel_helpers import div_ceil
-from .memory import scratch
-from .mx import LANES, QUADRANT_PARTITIONS, TILE, MxOperand, contract_mx, mx_tiles, place_scales, quantize
+from ..core.utils.tensor_view import TensorView
+from .memory import PARTITIONS, PSUM_COLUMNS, psum_tile, scratch
+from .mx import (
+    LANES,
+    QUADRANT_PARTITIONS,
+    TILE,
+    MxOperand,
+    contract_mx,
+    mx_columns,
+    mx_tiles,
+    place_scales,
+    quantize,
+)
+from .projection import affine
 from .tiles import as_tile, as_view
 
 GROUP = 8
@@ -115,3 +127,60 @@ def contract_mx_tiles(dst: Any, stationary: MxOperand, moving: MxOperand, length
         contract_mx(dst, whole_tiles(stationary, length), whole_tiles(moving, length))
     if rest(length) > 0:
         contract_mx(dst, last_tile(stationary, length), last_tile(moving, length))
+
+
+# -- products with the columns of the weights on the partitions ------------------------------------------
+
+
+def project_lanes(
+    dst: TensorView, activations: MxOperand, weight: MxOperand, bias: Any, columns: int, sbm: SbufManager
+) -> None:
+    """``dst[p, k, t, q] = Σ_h x[t, h]·W[h, 512 k + q·c/4 + p] + bias[p, k, q]``.
+
+    With ``c = min(512, columns - 512 k)``: lane q of (partition p, tile k) of what a next product sums over.
+
+    Args:
+        dst: SBUF ``[128, ⌈columns/512⌉, T, 4]``; of a ragged last tile, zero behind its c/4 partitions.
+        activations: ``[128, tiles, T]``. weight: ``[128, tiles, columns]``.
+        bias: SBUF ``[P, ⌈columns/512⌉, 4]`` or None; P may be less than 128 when there is one, ragged, tile.
+    """
+    whole, more, tokens = columns // TILE, rest(columns), dst.shape[2]
+    if more > 0 and more < PARTITIONS:
+        nisa.memset(dst=dst.select(1, whole).get_view(), value=0.0)
+    for start in range(0, tokens, PSUM_COLUMNS):
+        end = min(start + PSUM_COLUMNS, tokens)
+        part, into = mx_columns(activations, start, end), dst.slice(2, start, end)
+        group = max(1, PSUM_COLUMNS // (LANES * (end - start)))
+        for first in range(0, whole, group):
+            last = min(first + group, whole)
+            _project_tiles(into.slice(1, first, last), part, weight, bias, first, PARTITIONS, sbm)
+        if more > 0:
+            ragged = into.slice(0, 0, more).slice(1, whole, whole + 1)
+            _project_tiles(ragged, part, weight, bias, whole, more, sbm)
+
+
+def _project_tiles(
+    dst: TensorView, tokens: MxOperand, weight: MxOperand, bias: Any, first: int, rows: int, sbm: SbufManager
+) -> None:
+    """``dst`` ``[rows, n, T ≤ 512, 4]``: tiles ``first`` on, of ``4·rows`` columns."""
+    count, size = dst.shape[1], dst.shape[2]
+    sums = psum_tile((rows, count, LANES, _columns_in_bank(LANES * count, size)))
+    for tile in range(count):
+        for lane in range(LANES):
+            start = (first + tile) * TILE + lane * rows
+            contract_mx(sums[:, tile, lane, 0:size], mx_columns(weight, start, start + rows), tokens)
+    shift = None
+    if bias is not None:
+        columns = as_view(bias).slice(0, 0, rows).slice(1, first, first + count)
+        shift = columns.expand_dim(3).broadcast(3, size)
+    affine(dst.permute((0, 1, 3, 2)), sums[:, :, :, 0:size], sbm, shift=shift)
+
+
+def _columns_in_bank(sums: int, size: int) -> int:
+    """PSUM columns for each of so many sums of ``size`` ≤ 512, so that none lies in two banks."""
+    if sums * size <= PSUM_COLUMNS:
+        return size
+    columns = PSUM_COLUMNS
+    while columns // 2 >= size:
+        columns = columns // 2
+    return columns

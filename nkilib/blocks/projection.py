@@ -182,6 +182,32 @@ def _with_scale(dst: Any, src: Any, scale: Any, op: Any, operand: Any) -> None:
         nisa.scalar_tensor_tensor(dst=dst, data=src, op0=nl.multiply, operand0=scale, op1=op, operand1=other)
 
 
+def weigh(dst: Any, src: Any, weight: Any, adding: bool, sbm: SbufManager) -> None:
+    """``dst = src·weight``, or with ``adding`` ``dst += src·weight``; in fp32 with one rounding to ``dst``.
+
+    Args:
+        dst: SBUF; src: SBUF or PSUM, of one shape ``[P, …]``.
+        weight: SBUF fp32 ``[P, 1]``, or of the shape of src; None is 1.
+    """
+    into, data = as_tile(dst), as_tile(src)
+    if weight is None and adding:
+        nisa.tensor_tensor(dst=into, data1=data, data2=into, op=nl.add)
+    elif weight is None:
+        nisa.tensor_copy(dst=into, src=data)
+    elif len(weight.shape) == 2 and weight.shape[1] == 1 and adding:
+        _with_scale(into, data, as_tile(weight), nl.add, into)
+    elif len(weight.shape) == 2 and weight.shape[1] == 1:
+        nisa.tensor_scalar(dst=into, data=data, op0=nl.multiply, operand0=as_tile(weight))
+    elif adding:
+        work = scratch(sbm, name="weigh")
+        held = work.tile(tuple(src.shape), nl.float32)
+        nisa.tensor_tensor(dst=held, data1=data, data2=as_tile(weight), op=nl.multiply)
+        nisa.tensor_tensor(dst=into, data1=held, data2=into, op=nl.add)
+        work.close()
+    else:
+        nisa.tensor_tensor(dst=into, data1=data, data2=as_tile(weight), op=nl.multiply)
+
+
 def spread_columns(row: Any, rows: int, start: int, end: int, work: Scratch, sbm: SbufManager) -> Any:
     """Columns ``start`` to ``end`` of an HBM row ``[1, N]`` on ``rows`` partitions of SBUF; or None."""
     if row is None:

@@ -1,7 +1,8 @@
 """Questions about the parameters of an MLP."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from ...blocks.activation import Gating
 from ...blocks.matmul import is_fp8
 from ..utils.common_types import NormType
 from ..utils.kernel_helpers import is_rms_normalization
@@ -84,3 +85,12 @@ def mlpp_has_projection_bias(params: "MLPParameters") -> bool:
 
 def mlpp_has_normalization_bias(params: "MLPParameters") -> bool:
     return params.norm_params.normalization_bias_tensor is not None
+
+
+def gating_of(params: Any) -> Gating:
+    """The activation function and the limits."""
+    return Gating(
+        function=params.activation_fn,
+        gate=(params.gate_clamp_upper_limit, params.gate_clamp_lower_limit),
+        up=(params.up_clamp_upper_limit, params.up_clamp_lower_limit),
+    )

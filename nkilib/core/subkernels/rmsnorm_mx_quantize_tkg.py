@@ -16,7 +16,7 @@ import nki.language as nl
 
 from ...blocks.lnc import Cores, cores, gather, split
 from ...blocks.memory import PARTITIONS, Scratch, manager, scratch
-from ...blocks.mx import LANES, MxOperand, mx_columns, quantize
+from ...blocks.mx import MxOperand, mx_columns, quantize_spread
 from ...blocks.norm import rms_norm_spread
 from ...blocks.tiles import as_view, load_hidden_row, transpose_by_dma
 from ..utils.allocator import SbufManager
@@ -80,7 +80,7 @@ def rmsnorm_mx_quantize_tkg(
         into = own.slice(1, start, end)
         rms_norm_spread(into, x, weights, eps, hidden_actual or hidden, sbm, product_dtype=input.dtype)
         first = here.index * count + start
-        _quantize(mx_columns(quantised, first, first + end - start), into, sbm)
+        quantize_spread(mx_columns(quantised, first, first + end - start), into, sbm)
         blocks.turn()
     blocks.close()
     gather(output_quant, 2, here)
@@ -154,16 +154,3 @@ def _load(sources: Sources, start: int, end: int, work: Scratch, sbm: SbufManage
     transpose_by_dma(x.permute((0, 2, 1)), total)
     held.close()
     return x
-
-
-def _quantize(dst: MxOperand, y: TensorView, sbm: SbufManager) -> None:
-    """Quantise ``[128, t, H/128]``, the lanes of an element brought together before."""
-    _, tokens, width = y.shape
-    tiles = width // LANES
-    work = scratch(sbm, name="quantize")
-    lanes = work.tile((PARTITIONS, tiles, tokens, LANES), y.dtype)
-    apart = y.reshape_dim(2, (LANES, tiles)).permute((0, 3, 1, 2))
-    # On Scalar Engine: Vector Engine has the norm and the quantisation.
-    nisa.activation(dst=lanes, op=nl.copy, data=apart.get_view())
-    quantize(dst, lanes)
-    work.close()

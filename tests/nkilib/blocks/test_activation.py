@@ -48,3 +48,29 @@ def test_activate(function: ActFnType) -> None:
     x, bias, scale = drawn((16, 50), FP32), drawn((16, 1), FP32, 1), drawn((16, 1), FP32, 2)
     want = ACT[function.name](x.astype(np.float64) * scale + bias)
     check_close(launch(kernel, x, bias, scale), want, rtol=1e-5)
+
+
+def test_gated() -> None:
+    """Each of the four limits is a different one, so that none can stand for another."""
+    gating = activation.Gating(function=ActFnType.GELU, gate=(0.5, -0.25), up=(1.0, -0.75))
+
+    def kernel(gate: Any, up: Any) -> Any:
+        into = sbuf(gate.shape)
+        activation.gated(into, in_sbuf(gate), in_sbuf(up), gating)
+        return in_hbm(into)
+
+    gate, up = drawn((16, 50), FP32), drawn((16, 50), FP32, 1)
+    want = ACT["GELU"](np.clip(gate, -0.25, 0.5).astype(np.float64)) * np.clip(up, -0.75, 1.0)
+    check_close(launch(kernel, gate, up), want, rtol=1e-5)
+
+
+@pytest.mark.parametrize("limits", [(None, None), (0.5, None), (None, 0.5)])
+def test_limit(limits: tuple[float | None, float | None]) -> None:
+    def kernel(x: Any) -> Any:
+        tile = in_sbuf(x)
+        activation.limit(tile, limits)
+        return in_hbm(tile)
+
+    x = drawn((4, 30), FP32)
+    high, low = (np.inf if limits[0] is None else limits[0]), (-np.inf if limits[1] is None else limits[1])
+    assert np.array_equal(launch(kernel, x), np.clip(x, low, high))

@@ -9,11 +9,11 @@ import nki.language as nl
 import numpy as np
 import pytest
 from blockcheck import BF16, FP8, FP16, FP32, drawn, in_hbm, in_sbuf, sbuf
-from kernels import check_close, launch
+from kernels import check_close, launch, on_chip
 
 import nkisim
 from nkilib.blocks import matmul, tiles
-from nkilib.blocks.memory import manager, psum_tile
+from nkilib.blocks.memory import manager, psum_tile, scratch
 from nkilib.core.utils.tensor_view import TensorView
 
 
@@ -216,3 +216,18 @@ def test_load_transposed(dtype: Any, rows: int, loads: int) -> None:
         got = launch(kernel, x)
     assert np.array_equal(got, x[1, 3 : 3 + rows].T.astype(BF16))
     assert sum(event.cost.source == "hbm" for event in trace.events) == (1 if dtype == BF16 else loads)
+
+
+@pytest.mark.parametrize("dtype", [BF16, FP32, FP8])
+@pytest.mark.parametrize(("planes", "tokens"), [(1, 4), (9, 128), (20, 1)])
+def test_rows_of_spread(planes: int, tokens: int, dtype: Any) -> None:
+    rows = drawn((tokens, 128 * planes), dtype)
+
+    def body(dst: Any, spread: Any) -> None:
+        work = scratch(manager())
+        nisa.tensor_copy(dst=dst, src=matmul.rows_of_spread(spread, work))
+        work.close()
+
+    spread = rows.reshape(tokens, 128, planes).transpose(1, 2, 0)
+    got = on_chip(body, [np.ascontiguousarray(spread)], (rows.shape, dtype))
+    assert np.array_equal(got.astype(FP32), rows.astype(FP32))

@@ -128,3 +128,29 @@ def test_zeros_stay_zeros() -> None:
     values, scales, _ = weights(512, 32)
     got = launch(multiplied, np.zeros((2, 512), BF16), packed(values), scales, 0, target="trn3")
     assert (got == 0).all()
+
+
+def quantised_spread(spread: Any) -> Any:
+    work = scratch(manager())
+    hidden = spread.shape[2] * 128
+    operand = mx.mx_operand(hidden // 512, spread.shape[1], nl.float8_e4m3fn_x4, work)
+    mx.quantize_spread(operand, in_sbuf(spread), manager())
+    return in_hbm(operand.values)
+
+
+def quantised_rows(x: Any) -> Any:
+    work = scratch(manager())
+    tiles = x.shape[1] // 512
+    lanes = nl.ndarray((128, tiles, x.shape[0], 4), dtype=x.dtype, buffer=nl.sbuf)
+    mx.arrange(lanes, in_sbuf(x), mx.quarters(x.shape[1]), manager())
+    operand = mx.mx_operand(tiles, x.shape[0], nl.float8_e4m3fn_x4, work)
+    mx.quantize(operand, lanes)
+    return in_hbm(operand.values)
+
+
+@pytest.mark.parametrize("tokens", [1, 5])
+def test_spread_activations_quantise_as_rows_do(tokens: int) -> None:
+    x = drawn((tokens, 1024), BF16)
+    spread = np.ascontiguousarray(x.reshape(tokens, 8, 128).transpose(2, 0, 1))
+    got, want = launch(quantised_spread, spread, target="trn3"), launch(quantised_rows, x, target="trn3")
+    assert np.array_equal(got.view(np.uint8), want.view(np.uint8))

@@ -138,3 +138,19 @@ def test_spread_columns(dtype: Any) -> None:
     row = drawn((1, 900), dtype)
     got = launch(spread_kernel, row)
     assert np.array_equal(got, np.repeat(row[:, 100:800], 7, 0))
+
+
+@pytest.mark.parametrize("adding", [False, True])
+@pytest.mark.parametrize("form", ["none", "column", "whole"])
+def test_weigh(form: str, adding: bool) -> None:
+    x, held = drawn((16, 3, 5), FP32), drawn((16, 3, 5), FP32, 1)
+    weight = {"none": None, "column": drawn((16, 1), FP32, 2), "whole": drawn((16, 3, 5), FP32, 3)}[form]
+
+    def body(dst: Any, data: Any, start: Any, *given: Any) -> None:
+        nisa.tensor_copy(dst=dst, src=start)
+        projection.weigh(dst, data, given[0] if given else None, adding, manager())
+
+    inputs = [x, held] if weight is None else [x, held, weight]
+    product = x if weight is None else x * weight.reshape(16, *weight.shape[1:], *([1] * (3 - weight.ndim)))
+    want = product + held if adding else product
+    check_close(on_chip(body, inputs, ((16, 3, 5), FP32)), want, rtol=1e-6)

@@ -15,6 +15,7 @@ from ....blocks.projection import (
     plane_sums,
     row_sums,
     spread_columns,
+    weigh,
 )
 from ....blocks.tiles import as_tile, as_view, load_hidden_row
 from ...utils.allocator import SbufManager
@@ -44,6 +45,34 @@ def project_down(
     Raises AssertionError when the second form does not fit into PSUM.
     """
     work = scratch(sbm, name="down")
+    down = _down(params, here, work)
+    if params.use_tkg_down_proj_column_tiling:
+        _moving_weights(as_view(result), middle, down, sbm)
+    else:
+        _moving_tokens(as_view(result), middle, down, params.use_tkg_down_proj_optimized_layout, sbm)
+    work.close()
+
+
+def add_projection(
+    total: nl.ndarray,
+    middle: nl.ndarray,
+    params: MLPParameters,
+    here: Cores,
+    weight: Any,
+    adding: bool,
+    sbm: SbufManager,
+) -> None:
+    """``total = y·weight``, or with ``adding`` ``total += y·weight``, SBUF fp32 ``[128, H/128/lnc, T]``.
+
+    weight: of each token, SBUF fp32 ``[128, T]``, the same on all partitions, or None for 1.
+    """
+    work = scratch(sbm, name="down")
+    down = _down(params, here, work)
+    _moving_tokens(as_view(total), middle, down, False, sbm, weight, adding)
+    work.close()
+
+
+def _down(params: MLPParameters, here: Cores, work: Scratch) -> Down:
     quant = params.quant_params
     scale = None
     if quant.is_quant_static():
@@ -52,17 +81,12 @@ def project_down(
     factors = None
     if quant.is_quant_row():
         factors = as_view(quant.down_w_scale).slice(0, 0, 1)
-    down = Down(
+    return Down(
         weight=_own(params.down_proj_weights_tensor, here),
         scale=scale,
         factors=_own(factors, here),
         shift=_own(params.bias_params.down_proj_bias_tensor, here),
     )
-    if params.use_tkg_down_proj_column_tiling:
-        _moving_weights(as_view(result), middle, down, sbm)
-    else:
-        _moving_tokens(as_view(result), middle, down, params.use_tkg_down_proj_optimized_layout, sbm)
-    work.close()
 
 
 def _own(tensor: Any, here: Cores) -> Any:
@@ -100,7 +124,13 @@ def _cut(tile: Any, start: int, end: int) -> Any:
 
 
 def _moving_tokens(
-    result: TensorView, middle: nl.ndarray, down: Down, in_planes: bool, sbm: SbufManager
+    result: TensorView,
+    middle: nl.ndarray,
+    down: Down,
+    in_planes: bool,
+    sbm: SbufManager,
+    weight: Any = None,
+    adding: bool = False,
 ) -> None:
     """``in_planes``: the weight columns are in the order (j, p), not (p, j)."""
     _, planes, tokens = result.shape
@@ -111,14 +141,35 @@ def _moving_tokens(
     accumulate(sums, middle, down.weight, sbm)
     for bank in range(len(sums.banks)):
         first, count = bank_planes(sums, bank)
-        affine(
-            result.slice(1, first, first + count),
-            sums.banks[bank],
-            sbm,
-            down.scale,
-            _slice(factors, first, count),
-            _slice(shift, first, count),
-        )
+        into, product = result.slice(1, first, first + count), sums.banks[bank]
+        multiplied, added = _slice(factors, first, count), _slice(shift, first, count)
+        if weight is None and not adding:
+            affine(into, product, sbm, down.scale, multiplied, added)
+        else:
+            _add_bank(into, product, down.scale, multiplied, added, weight, adding, sbm)
+    work.close()
+
+
+def _add_bank(
+    into: TensorView,
+    product: nl.ndarray,
+    scale: Any,
+    factors: Any,
+    shift: Any,
+    weight: Any,
+    adding: bool,
+    sbm: SbufManager,
+) -> None:
+    """``into (+)= (product·scale·factors + shift)·weight``, one bank of planes ``[128, n, T]``."""
+    work = scratch(sbm, name="add_bank")
+    source = product
+    if scale is not None or factors is not None or shift is not None:
+        source = work.tile(tuple(product.shape), nl.float32)
+        affine(source, product, sbm, scale, factors, shift)
+    each = weight
+    if weight is not None and into.shape[2] > 1:
+        each = as_view(weight).expand_dim(1).broadcast(1, into.shape[1])
+    weigh(into, source, each, adding, sbm)
     work.close()
 
 

@@ -18,17 +18,16 @@ from typing import Any
 import nki.isa as nisa
 import nki.language as nl
 
-from ....blocks.activation import activate, clamp
+from ....blocks.activation import gated
 from ....blocks.lnc import sum_over_cores
-from ....blocks.memory import PARTITIONS, PSUM_COLUMNS, Scratch, manager, psum_tile, scratch
-from ....blocks.mx import LANES, TILE, MxOperand, contract_mx, mx_columns, place_scales
-from ....blocks.mx_ragged import mx_tiles_of, rest
-from ....blocks.projection import affine
+from ....blocks.memory import PARTITIONS, Scratch, manager, scratch
+from ....blocks.mx import LANES, TILE, MxOperand, place_scales
+from ....blocks.mx_ragged import mx_tiles_of, project_lanes, rest
 from ....blocks.tiles import as_view
-from ...utils.allocator import SbufManager
 from ...utils.kernel_assert import assert_shape, kernel_assert
 from ...utils.tensor_view import TensorView
 from ..mlp_parameters import MLPParameters
+from ..predicates import gating_of
 from .projection_mx_constants import GATE_FUSED_IDX, UP_FUSED_IDX, ProjConfig, cores_of
 
 
@@ -65,7 +64,7 @@ def gate_up_projection_mx_tp_shard_H(
         work.close()
         return weight.values, weight.scales
     out = nl.ndarray((PARTITIONS, cfg.n_total_I512_tile, cfg.BxS, LANES), dtype=nl.bfloat16, buffer=nl.sbuf)
-    project(as_view(out), hidden, weight, _bias_of(bias_sb, cfg), cfg, sbm)
+    project_lanes(as_view(out), hidden, weight, _bias_of(bias_sb, cfg), cfg.I, sbm)
     sum_over_cores(out, cores_of(cfg), sbm)
     work.close()
     return out
@@ -108,55 +107,6 @@ def _bias_of(bias: Any, cfg: ProjConfig) -> Any:
         chosen = chosen.select(1, GATE_FUSED_IDX if cfg.bias_t_shared_base_offset == 0 else UP_FUSED_IDX)
     assert_shape(chosen, shape, "bias_sb", "It is (128, ceil(I/512), 4).")
     return chosen if cfg.prg_id == 0 else None
-
-
-def project(
-    dst: TensorView, hidden: MxOperand, weight: MxOperand, bias: Any, cfg: ProjConfig, sbm: SbufManager
-) -> None:
-    """This core's part of the sum, ``dst`` ``[128, ⌈I/512⌉, T, 4]``, from its tiles of H in SBUF.
-
-    bias: SBUF ``[P, ⌈I/512⌉, 4]`` or None; P may be less than 128 when there is one, ragged, tile.
-    """
-    whole, more = cfg.I // TILE, rest(cfg.I)
-    if more > 0 and more < PARTITIONS:
-        nisa.memset(dst=dst.select(1, whole).get_view(), value=0.0)
-    for start in range(0, cfg.BxS, PSUM_COLUMNS):
-        end = min(start + PSUM_COLUMNS, cfg.BxS)
-        tokens, into = mx_columns(hidden, start, end), dst.slice(2, start, end)
-        group = max(1, PSUM_COLUMNS // (LANES * (end - start)))
-        for first in range(0, whole, group):
-            last = min(first + group, whole)
-            _project_tiles(into.slice(1, first, last), tokens, weight, bias, first, PARTITIONS, sbm)
-        if more > 0:
-            ragged = into.slice(0, 0, more).slice(1, whole, whole + 1)
-            _project_tiles(ragged, tokens, weight, bias, whole, more, sbm)
-
-
-def _project_tiles(
-    dst: TensorView, tokens: MxOperand, weight: MxOperand, bias: Any, first: int, rows: int, sbm: SbufManager
-) -> None:
-    """``dst`` ``[rows, n, T ≤ 512, 4]``: tiles ``first`` on, of ``4·rows`` columns."""
-    count, size = dst.shape[1], dst.shape[2]
-    sums = psum_tile((rows, count, LANES, _columns_in_bank(LANES * count, size)))
-    for tile in range(count):
-        for lane in range(LANES):
-            start = (first + tile) * TILE + lane * rows
-            contract_mx(sums[:, tile, lane, 0:size], mx_columns(weight, start, start + rows), tokens)
-    shift = None
-    if bias is not None:
-        columns = bias.slice(0, 0, rows).slice(1, first, first + count)
-        shift = columns.expand_dim(3).broadcast(3, size)
-    affine(dst.permute((0, 1, 3, 2)), sums[:, :, :, 0:size], sbm, shift=shift)
-
-
-def _columns_in_bank(sums: int, size: int) -> int:
-    """PSUM columns for each of so many sums of ``size`` ≤ 512, so that none lies in two banks."""
-    if sums * size <= PSUM_COLUMNS:
-        return size
-    columns = PSUM_COLUMNS
-    while columns // 2 >= size:
-        columns = columns // 2
-    return columns
 
 
 # -- both, with their activation ------------------------------------------------------------------------
@@ -209,9 +159,9 @@ def process_fused_gate_up_projection_mxfp4(
     for index in range(2):
         weight = MxOperand(values=weights.select(1, index), scales=as_view(gate_up_scale_sb).select(1, index))
         added = None if bias is None else bias.select(1, index)
-        project(as_view(both).select(1, index), x, weight, added, cfg, sbm)
+        project_lanes(as_view(both).select(1, index), x, weight, added, cfg.I, sbm)
     sum_over_cores(both, cores_of(cfg), sbm)
-    _gated(output, both[:, GATE_FUSED_IDX], both[:, UP_FUSED_IDX], attrs)
+    gated(output, both[:, GATE_FUSED_IDX], both[:, UP_FUSED_IDX], gating_of(attrs))
     work.close()
 
 
@@ -274,16 +224,3 @@ def _load_bias(bias: Any, expert: Any, cfg: ProjConfig, work: Scratch) -> Any:
     tile = as_view(work.tile(tuple(source.shape), bias.dtype))
     nisa.dma_copy(dst=tile.get_view(), src=source.get_view())
     return tile
-
-
-def _gated(dst: Any, gate: Any, up: Any, attrs: MLPParameters) -> None:
-    """``dst = act(clamp(gate))·clamp(up)``; ``gate`` and ``up`` are used up."""
-    _clamp(gate, attrs.gate_clamp_upper_limit, attrs.gate_clamp_lower_limit)
-    _clamp(up, attrs.up_clamp_upper_limit, attrs.up_clamp_lower_limit)
-    activate(gate, gate, attrs.activation_fn)
-    nisa.tensor_tensor(dst=dst, data1=gate, data2=up, op=nl.multiply)
-
-
-def _clamp(tile: Any, upper: Any, lower: Any) -> None:
-    if upper is not None or lower is not None:
-        clamp(tile, tile, upper, lower)

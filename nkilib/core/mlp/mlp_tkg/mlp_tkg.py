@@ -16,12 +16,13 @@ import nki.isa as nisa
 import nki.language as nl
 
 from ....blocks.lnc import Cores, barrier, cores, split
-from ....blocks.memory import PARTITIONS, PSUM_BANK_BYTES, Scratch, manager, psum_tile, scratch
+from ....blocks.matmul import rows_of_spread
+from ....blocks.memory import PARTITIONS, Scratch, manager, scratch
 from ....blocks.tiles import as_tile, as_view, load_hidden, tiles_of
 from ...subkernels.layernorm_tkg import layernorm_tkg
 from ...subkernels.norm_tkg_utils import rows_of
 from ...subkernels.rmsnorm_tkg import rmsnorm_tkg
-from ...utils.allocator import SbufManager, sizeinbytes
+from ...utils.allocator import SbufManager
 from ...utils.kernel_assert import kernel_assert
 from ...utils.tensor_view import TensorView
 from ..mlp_parameters import (
@@ -189,26 +190,7 @@ def _deliver(
     result = work.tile(shape, params.output_dtype)
     project_down(result, middle, params, here, sbm)
     if spread:
-        result = _by_tokens(result, work)
+        result = rows_of_spread(result, work)
     rows = rows_of(as_view(output)).slice(1, here.index * width, (here.index + 1) * width)
     nisa.dma_copy(dst=rows.get_view(), src=as_tile(result))
     return output
-
-
-def _by_tokens(spread: nl.ndarray, work: Scratch) -> nl.ndarray:
-    """``[128, J, T]`` with columns ``p·J + j`` as ``[T, 128·J]``, through transposes."""
-    _, planes, tokens = spread.shape
-    result = work.tile((tokens, PARTITIONS * planes), spread.dtype)
-    into = as_view(result).reshape_dim(1, (PARTITIONS, planes)).permute((0, 2, 1))
-    source = spread
-    if sizeinbytes(spread.dtype) == 1:
-        source = work.tile(tuple(spread.shape), nl.bfloat16)
-        nisa.tensor_copy(dst=source, src=spread)
-    group = PSUM_BANK_BYTES // PARTITIONS // sizeinbytes(source.dtype)
-    for first in range(0, planes, group):
-        count = min(group, planes - first)
-        flipped = psum_tile((tokens, count, PARTITIONS), source.dtype)
-        for j in range(count):
-            nisa.nc_transpose(dst=flipped[:, j, :], data=source[:, first + j, :], engine=nisa.tensor_engine)
-        nisa.tensor_copy(dst=into.slice(1, first, first + count).get_view(), src=flipped)
-    return result

@@ -1,0 +1,101 @@
+"""What :func:`.moe_tkg.moe_tkg` refuses, in this order."""
+
+from typing import Any
+
+import nki.language as nl
+
+from ....blocks.lnc import cores
+from ....blocks.memory import PARTITIONS, PSUM_COLUMNS
+from ...utils.common_types import ExpertAffinityScaleMode, QuantizationType
+from ...utils.kernel_assert import kernel_assert
+from ...utils.kernel_helpers import NUM_HW_PSUM_BANKS, div_ceil
+from .moe_tkg_parameters import Request, expert_count, hidden_size, is_scaled, shares_tokens, token_count
+
+MX_DTYPES = (nl.float4_e2m1fn_x4, nl.float8_e4m3fn_x4)
+MOST_CHOICES = 16
+
+
+def is_mx(dtype: Any) -> bool:
+    """Whether weights of this type are taken as MX; float8_e5m2_x4 is not."""
+    return dtype == MX_DTYPES[0] or dtype == MX_DTYPES[1]
+
+
+def _check(condition: bool, text: str) -> None:
+    kernel_assert(condition, f"[MoE TKG Kernel] {text}")
+
+
+def check_options(
+    request: Request, is_all_expert: bool, is_dynamic: bool, gate_up_input_scale: Any, down_input_scale: Any
+) -> None:
+    """Raise AssertionError for options that do not go together."""
+    experts, routing = request.experts, request.routing
+    mx = experts.kind == QuantizationType.MX
+    missing = is_all_expert and routing.mode != ExpertAffinityScaleMode.NO_SCALE and routing.rank is None
+    _check(not missing, "rank_id is required for all-expert mode with affinity scaling")
+    scales = experts.gate_up_scale is not None and experts.down_scale is not None
+    _check(scales or not mx, "Scales must be set when using MX weights")
+    _check(
+        is_all_expert or not is_dynamic,
+        f"is_all_expert_dynamic=True requires is_all_expert=True, but got is_all_expert={is_all_expert}",
+    )
+    _check(
+        request.hidden_scale is None or (mx and is_all_expert),
+        "hidden_input_scale is only supported with MX weights in all-expert mode",
+    )
+    _check(
+        token_count(request) <= PARTITIONS or (mx and is_all_expert),
+        "Currently only batch size * seq len <= 128 is supported (except for MX all-expert mode)",
+    )
+    _check(
+        routing.mode != ExpertAffinityScaleMode.PRE_SCALE_DELAYED,
+        "PRE_SCALE_DELAYED option is only applicable in CTE expert_mlp case",
+    )
+    _check(routing.mode != ExpertAffinityScaleMode.PRE_SCALE, "Kernel does not support pre-scale mode")
+    _check(
+        gate_up_input_scale is None and down_input_scale is None,
+        "Static quantization is not supported in MoE TKG kernel",
+    )
+    _check(
+        routing.eager is None or not is_all_expert,
+        "expert_affinities eager mode not supported with is_all_expert=True",
+    )
+
+
+def check_selection(request: Request) -> None:
+    """Raise AssertionError when tokens cannot select among these experts."""
+    routing = request.routing
+    choices = routing.index.shape[len(routing.index.shape) - 1]
+    count = expert_count(request.experts)
+    kernel_assert(choices <= MOST_CHOICES, f"top_k {choices} exceeds {MOST_CHOICES}")
+    kernel_assert(count > 1, f"E={count} must be > 1 for MoE (local_gather requires src_buffer_size > 1)")
+
+
+def check_sizes(request: Request, is_all_expert: bool) -> None:
+    """Raise AssertionError when weights of 16 or 8 bits and the hidden state do not fit the cores or PSUM."""
+    hidden, tokens = hidden_size(request.experts), token_count(request)
+    by_tokens = not is_all_expert and shares_tokens(request)
+    count = 1 if by_tokens else cores().count
+    planes = hidden // PARTITIONS
+    kernel_assert(
+        hidden % PARTITIONS == 0 and planes % count == 0,
+        f"Invalid sharding: H1={planes} (H={hidden}) cannot be evenly divided across {count} cores",
+    )
+    banks = div_ceil(planes // count, PSUM_COLUMNS // tokens)
+    kernel_assert(
+        banks <= NUM_HW_PSUM_BANKS,
+        f"Required psum banks for down projection: {banks}, which exceeds hardware limit of "
+        f"{NUM_HW_PSUM_BANKS}, please use CTE mode",
+    )
+    shape = request.hidden.shape
+    if request.hidden.buffer == nl.sbuf:
+        expected, found = hidden // count, shape[2] * PARTITIONS
+    else:
+        expected, found = hidden, shape[len(shape) - 1]
+    kernel_assert(
+        expected == found, f"Weight Sharding mismatch: expected H of {expected} in hidden_input, got {found}"
+    )
+    width = request.routing.affinities.shape[1]
+    enough = width >= expert_count(request.experts) or not is_scaled(request.routing)
+    kernel_assert(
+        enough, f"expert_affinities has {width} columns for {expert_count(request.experts)} experts"
+    )

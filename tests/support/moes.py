@@ -1,0 +1,72 @@
+"""Calls of the kernels for mixtures of experts, from the cases of the oracles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import nki.isa as nisa
+import nki.language as nl
+import numpy as np
+from blockcheck import BF16, FP8, FP32
+from kernels import cast, launch
+
+from nkilib.core.moe import moe_tkg
+from nkilib.core.utils.common_types import ActFnType, ExpertAffinityScaleMode
+
+POST, NO_SCALE = ExpertAffinityScaleMode.POST_SCALE, ExpertAffinityScaleMode.NO_SCALE
+LIMITS = {
+    "g_hi": "gate_clamp_upper_limit", "g_lo": "gate_clamp_lower_limit",
+    "u_hi": "up_clamp_upper_limit", "u_lo": "up_clamp_lower_limit",
+}  # fmt: skip
+TKG_NAMES = {
+    "bgu": "expert_gate_up_bias", "bd": "expert_down_bias",
+    "sgu": "expert_gate_up_weights_scale", "sd": "expert_down_weights_scale",
+}  # fmt: skip
+WEIGHTS = ("expert_gate_up_weights", "expert_down_weights")
+
+
+def limits(clamps: dict[str, Any]) -> dict[str, Any]:
+    return {LIMITS[name]: value for name, value in clamps.items()}
+
+
+def tkg_arguments(given: dict[str, Any], dtype: Any = BF16) -> dict[str, Any]:
+    """A case of the oracle as keyword arguments of ``moe_tkg``."""
+    weights = FP8 if given.get("sgu") is not None else dtype
+    arguments: dict[str, Any] = {
+        "hidden_input": cast(given["hidden_input"], dtype),
+        **{name: cast(given[name], weights) for name in WEIGHTS},
+        "expert_affinities": given["expert_affinities"].astype(FP32),
+        "expert_index": given["expert_index"].astype(np.int32),
+        "is_all_expert": given["is_all_expert"],
+        "rank_id": np.array([[given["rank_id"]]], np.uint32),
+        "mask_unselected_experts": given["mask_unselected_experts"],
+        "expert_affinities_scaling_mode": POST if given["post_scale"] else NO_SCALE,
+        "activation_fn": ActFnType[given["activation_fn"]],
+        **limits(given["clamps"]),
+    }
+    for short, name in TKG_NAMES.items():
+        if given.get(short) is not None:
+            arguments[name] = given[short].astype(FP32 if short in ("sgu", "sd") else dtype)
+    return arguments
+
+
+def run_tkg(arguments: dict[str, Any], lnc: int = 2, target: str = "trn2") -> Any:
+    return launch(moe_tkg, lnc=lnc, target=target, **arguments)
+
+
+def in_sbuf(x: Any) -> Any:
+    tile = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.sbuf)
+    nisa.dma_copy(dst=tile, src=x)
+    return tile
+
+
+def spread(x: Any, cores: int) -> Any:
+    """``[T, H]`` as each core's ``[128, T, H/128/cores]``, ``[cores, …]``."""
+    tokens, hidden = x.shape
+    return x.reshape(tokens, cores, 128, hidden // 128 // cores).transpose(1, 2, 0, 3)
+
+
+def gathered(y: Any) -> Any:
+    """The inverse of :func:`spread`."""
+    cores, _, tokens, planes = y.shape
+    return y.transpose(2, 0, 1, 3).reshape(tokens, cores * 128 * planes)
