@@ -307,6 +307,12 @@ class Release:
         return {name: kernel for kernel in self.private for name in kernel.old}
 
     @cached_property
+    def spelled(self) -> tuple[str, ...]:
+        """What code that concerns this release has to spell, longest first."""
+        private = {name.rpartition(".")[0] for kernel in self.private for name in kernel.old}
+        return tuple(sorted({self.root, *self.legacy_tops, *private}, key=len, reverse=True))
+
+    @cached_property
     def legacy_tops(self) -> frozenset[str]:
         """The top-level packages of the legacy roots."""
         return frozenset(root.partition(".")[0] for root in self.legacy_roots)

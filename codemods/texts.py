@@ -1,4 +1,4 @@
-"""Files that are not Python: configuration and packaging text, and notebooks.
+"""Files that are not Python: configuration and packaging text.
 
 Text is handled as bytes, so that any encoding that extends ASCII comes back as it was. What a name in it
 means is told from what stands around it: a dotted path, a folder of a checkout, a URL, or a bare word.
@@ -14,7 +14,6 @@ from .edit.refusal import EditRefused
 from .edit.splices import Splice, ordered, splice
 from .folders import folder_step, is_upstream, pinned, url_step
 from .model import Edit, Finding, Outcome, ReplaceText, Span
-from .notebooks import analyse_notebook
 from .release import Release
 from .source import Source
 
@@ -26,10 +25,8 @@ _LONGEST = 1000
 _WORD = re.compile(r"[^\s\"'`,;=\[\]{}()<>|]+")
 
 
-def analyse_text(data: bytes, path: str, kind: str, release: Release) -> Iterable[Finding]:
-    """The affected places of a file that is not Python; ``kind`` is ``text`` or ``notebook``."""
-    if kind == "notebook":
-        return list(analyse_notebook(data, path, release))
+def analyse_text(data: bytes, path: str, release: Release) -> Iterable[Finding]:
+    """The affected places of a file that is not Python."""
     return list(_TextFile(data, path, release).findings())
 
 

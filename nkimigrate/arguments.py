@@ -87,6 +87,12 @@ GROUPS: dict[str, tuple[Argument, ...]] = {
         Argument("--extend-exclude", "list", "Leave out what matches, too.", metavar="PATTERNS"),
         Argument("--no-gitignore", "flag", "Do not leave out what git ignores.", negative="--gitignore"),
         Argument(
+            "--docs",
+            "flag",
+            "Take the Python in code blocks of Markdown and reStructuredText, too.",
+            negative="--no-docs",
+        ),
+        Argument(
             "--since",
             "text",
             "Report on, and rewrite, only files changed since this git revision.",

@@ -22,6 +22,7 @@ class Options:
         respect_gitignore: leave out what git ignores.
         cache: remember which files have nothing to migrate.
         stdin: code to migrate instead of files; ``stdin_filename`` is the name to report it under.
+        docs: take code blocks of documents, too.
         only: real paths of the files that count, or None for all; the others are still read.
         texts: make the new text and keep the old one even when nothing but a report is wanted.
     """
@@ -41,6 +42,7 @@ class Options:
     cache: bool = True
     stdin_filename: str | None = None
     stdin: bytes | None = None
+    docs: bool = False
     only: frozenset[str] | None = None
     texts: bool = False
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Literal
 
-    Kind = Literal["python", "text", "notebook"]
+    Kind = Literal["python", "text", "notebook", "document"]
 
 DEFAULT_EXCLUDE = (
     ".eggs/",
@@ -64,6 +64,7 @@ _KINDS: dict[str, Kind] = {
     "json": "text",
     "env": "text",
 }
+_DOCUMENTS = ("md", "markdown", "rst")
 _IGNORE_FILE_LIMIT = 1 << 20
 
 
@@ -84,7 +85,7 @@ class Found:
 
     Attributes:
         path: as a user would type it: relative to the current folder unless the given path was absolute.
-        kind: ``python``, ``notebook`` or ``text``.
+        kind: ``python``, ``notebook``, ``document`` or ``text``.
         mtime_ns, ctime_ns: times of the last change of the content and of the inode, nanoseconds since 1970.
         size: in bytes.
         identity: equal for two paths that lead to the same file.
@@ -114,25 +115,29 @@ def discover(
     extend_exclude: Iterable[str] = (),
     respect_gitignore: bool = True,
     root: str = ".",
+    documents: bool = False,
     on_error: Callable[[str, str], None] | None = None,
 ) -> Iterator[Found]:
     """The files in and under ``paths``, each once, in a stable order.
 
     ``exclude`` replaces :data:`DEFAULT_EXCLUDE`, ``extend_exclude`` adds to it; both are patterns as in a
-    .gitignore file that lies in the folder ``root``. ``on_error(path, message)`` hears of each folder or file
+    .gitignore file that lies in the folder ``root``. ``documents`` takes Markdown and reStructuredText, too.
+    ``on_error(path, message)`` hears of each folder or file
     that could not be looked at; without it the first one raises PathError.
     Raises PathError, before anything is yielded, when one of ``paths`` is not there.
     """
     tops = [(path, _status(path)) for path in (os.fspath(given) for given in paths)]
     chosen = (*(tuple(exclude) or DEFAULT_EXCLUDE), *extend_exclude)
     excluded = Patterns(_from_root(pattern, root) for pattern in chosen)
-    return _Walk(excluded, root, respect_gitignore, on_error or _raise).all(tops)
+    return _Walk(excluded, root, respect_gitignore, documents, on_error or _raise).all(tops)
 
 
-def kind_of(name: str) -> Kind | None:
+def kind_of(name: str, documents: bool = False) -> Kind | None:
     """What kind of file a walk takes a file of this name for; None: not one to look at."""
     _, dot, suffix = name.rpartition(".")
     kind = _KINDS.get(suffix) if dot else None
+    if documents and suffix in _DOCUMENTS:
+        return "document"
     if kind is None and (
         name.startswith("Dockerfile") or (suffix == "txt" and name.startswith("requirements"))
     ):
@@ -171,8 +176,14 @@ class _Walk:
     """One run over all given paths: remembers which files it has met."""
 
     def __init__(
-        self, excluded: Patterns, root: str, respect_gitignore: bool, on_error: Callable[[str, str], None]
+        self,
+        excluded: Patterns,
+        root: str,
+        respect_gitignore: bool,
+        documents: bool,
+        on_error: Callable[[str, str], None],
     ) -> None:
+        self._documents = documents
         self._excluded = excluded
         self._root = root
         self._respect_gitignore = respect_gitignore
@@ -191,7 +202,7 @@ class _Walk:
             if stat.S_ISDIR(status.st_mode):
                 yield from self._tree(path)
             else:
-                yield Found(path, _kind_of_given(path), status)
+                yield Found(path, _kind_of_given(path, self._documents), status)
         for path, kind in sorted(self._links):
             linked = _linked(path, kind)
             if linked:
@@ -244,7 +255,7 @@ class _Walk:
                     name = entry.name
                     if entry.is_dir(follow_symlinks=False):
                         inside.folders.add(name)
-                    elif kind := kind_of(name):
+                    elif kind := kind_of(name, self._documents):
                         self._file(prefix, name, kind, entry, inside)
                     else:
                         inside.others.add(name)
@@ -347,10 +358,10 @@ def _status(path: str) -> os.stat_result:
     raise PathError(path or "''", message)
 
 
-def _kind_of_given(path: str) -> Kind:
+def _kind_of_given(path: str, documents: bool) -> Kind:
     """The kind of a file that was named: scripts without a suffix are Python."""
     name = os.path.basename(path)
-    kind = kind_of(name)
+    kind = kind_of(name, documents)
     return kind or ("text" if "." in name else "python")
 
 

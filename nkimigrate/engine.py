@@ -61,7 +61,7 @@ def _silent(_stage: str, _done: int, _total: int) -> None:
 def _candidates(options: Options, report: Report) -> tuple[list[Candidate], list[str]]:
     """Files with a marker (read), and the paths of all other Python files."""
     if options.stdin is not None:
-        return _given(options.stdin_filename or "<stdin>", options.stdin, report), []
+        return _given(options, report), []
     key = f"{__version__} {b'+'.join(MARKERS).decode()}"
     clean = CleanFiles.load(_cache_root(options.paths), key) if options.cache else None
     found, others = _scan(options, report, clean)
@@ -87,6 +87,7 @@ def _scan(options: Options, report: Report, clean: CleanFiles | None) -> tuple[l
         extend_exclude=options.extend_exclude,
         respect_gitignore=options.respect_gitignore,
         root=options.root,
+        documents=options.docs,
         on_error=lambda path, message: _problem(report, "NKM902", path, message),
     )
     for found in files:
@@ -110,12 +111,14 @@ def _scan(options: Options, report: Report, clean: CleanFiles | None) -> tuple[l
     return candidates, others
 
 
-def _given(path: str, data: bytes, report: Report) -> list[Candidate]:
+def _given(options: Options, report: Report) -> list[Candidate]:
     """The candidate that code from standard input is, if it has a marker."""
     candidates: list[Candidate] = []
+    path, data = options.stdin_filename or "<stdin>", options.stdin or b""
+    kind = discovery.kind_of(os.path.basename(path), options.docs) or "python"
     report.files = 1
     if reading.has_marker(data, MARKERS):
-        _add_candidate(candidates, path, discovery.kind_of(os.path.basename(path)) or "python", data, report)
+        _add_candidate(candidates, path, kind, data, report)
     return candidates
 
 

@@ -15,7 +15,12 @@ NOTEBOOK_LIMIT = 20 << 20
 """Bytes up to which notebooks, which carry pictures, are analysed (20 MiB)."""
 TEXT_LIMIT = 1 << 20
 """Bytes up to which configuration files are analysed (1 MiB)."""
-LIMITS: dict[str, int] = {"python": PYTHON_LIMIT, "notebook": NOTEBOOK_LIMIT, "text": TEXT_LIMIT}
+LIMITS: dict[str, int] = {
+    "python": PYTHON_LIMIT,
+    "notebook": NOTEBOOK_LIMIT,
+    "document": TEXT_LIMIT,
+    "text": TEXT_LIMIT,
+}
 """The limit for each kind of file that discovery knows."""
 
 _PIECE = 1 << 20

@@ -71,6 +71,7 @@ def options(settings: Settings, given: dict[str, Any]) -> Options:
         "all_keywords": settings.flag("all_keywords"),
         "respect_gitignore": not settings.flag("no_gitignore"),
         "cache": not settings.flag("no_cache"),
+        "docs": settings.flag("docs"),
         "only": _only(settings),
         "texts": bool(settings.text("report")),
     }

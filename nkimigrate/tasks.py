@@ -7,7 +7,9 @@ from functools import cache
 
 from .codemods.analyse import Analysis, Place, World, analyse, parse
 from .codemods.edit import EditRefused
+from .codemods.embedded import EMBEDDED, Torn, opened
 from .codemods.model import Edit, Finding, Outcome
+from .codemods.release import Release
 from .codemods.rule import Rule
 from .codemods.rules import all_rules
 from .codemods.skim import Signs, named
@@ -34,7 +36,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One file to analyse. ``kind`` is python, text or notebook."""
+    """One file to analyse. ``kind`` is python, text, notebook or document."""
 
     data: bytes
     place: Place
@@ -87,14 +89,12 @@ def _analysed(setting: Setting, task: Task) -> Analysis | Problem:
     release = load(*setting.step)
     try:
         if task.kind == "python":
-            library = _in_sight(setting, task)
-            if not library and not _signs(setting.step).within(task.data):
-                return _skimmed(task)
-            rules = _rules(setting, library)
-            return analyse(task.data, task.place, release, rules, task.world, setting.all_keywords)
-        texts = analyse_text(task.data, task.place.path, task.kind, release)
+            return _python(setting, task, release)
+        if task.kind in EMBEDDED:
+            return _embedded(setting, task, release)
+        texts = analyse_text(task.data, task.place.path, release)
         found = tuple(finding for finding in texts if setting.wants(finding.code))
-        named = named_paths(task.data) if task.kind == "text" else frozenset()
+        named = named_paths(task.data)
         return Analysis(found, 0, {}, named, frozenset(key for key in task.world.outside if key in named))
     except SyntaxError as error:
         line, column = error.lineno or 1, error.offset or 1
@@ -107,6 +107,30 @@ def _analysed(setting: Setting, task: Task) -> Analysis | Problem:
         return Problem("NKM904", task.place.path, "is nested too deeply to be analysed")
     except Exception as error:
         return _defect(task, error)
+
+
+def _python(setting: Setting, task: Task, release: Release) -> Analysis:
+    library = _in_sight(setting, task)
+    if not library and not _signs(setting.step).within(task.data):
+        return _skimmed(task)
+    rules = _rules(setting, library)
+    return analyse(task.data, task.place, release, rules, task.world, setting.all_keywords)
+
+
+def _embedded(setting: Setting, task: Task, release: Release) -> Analysis:
+    """The Python in another file; what others import is never from there."""
+    try:
+        container = opened(task.data, task.place.path, task.kind, release.spelled)
+    except UnicodeError:
+        raise
+    except ValueError as error:
+        raise SyntaxError(f"not a notebook: {error}") from None
+    world = replace(task.world, pinned=task.world.pinned | container.pinned)
+    inside = replace(task, data=container.joined.text.encode(), kind="python", world=world)
+    found = _python(setting, inside, release)
+    others = [f for f in container.others() if setting.wants(f.code)]
+    findings = (*map(container.placed, found.findings), *others)
+    return replace(found, findings=findings, exports={})
 
 
 def _in_sight(setting: Setting, task: Task) -> bool:
@@ -144,11 +168,7 @@ def edit_task(_setting: Setting, job: Job) -> Edited | Problem:
         if not edits:
             return Edited(findings, None)
         try:
-            if task.kind == "python":
-                source = Source.decode(task.data)
-                new = source.encode(_apply(source, edits))
-            else:
-                new = edit_text(task.data, edits)
+            new = _new(task, edits)
             return Edited(findings, new if new != task.data else None)
         except EditRefused as refusal:
             findings = _without(findings, refusal)
@@ -158,6 +178,20 @@ def edit_task(_setting: Setting, job: Job) -> Edited | Problem:
             return Problem("NKM904", task.place.path, "is nested too deeply to be rewritten")
         except Exception as error:
             return _defect(task, error)
+
+
+def _new(task: Task, edits: list[Edit]) -> bytes:
+    if task.kind == "python":
+        source = Source.decode(task.data)
+        return source.encode(_apply(source, edits))
+    if task.kind not in EMBEDDED:
+        return edit_text(task.data, edits)
+    container = opened(task.data, task.place.path, task.kind, ())
+    text = _apply(Source.decode(container.joined.text.encode()), edits)
+    try:
+        return container.restored(container.joined.split(text))
+    except Torn:
+        raise EditRefused(edits[-1], "it would reach across cells or lose a magic") from None
 
 
 def _apply(source: Source, edits: list[Edit]) -> str:

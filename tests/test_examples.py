@@ -173,7 +173,6 @@ NEEDS_YOU = [
     ),
     (LEGACY, "from neuronxcc.nki.language import nc", "plain int"),
     ("llama_trn/registry.py", "nklog.GLOBAL_LOG_LEVEL = nklog.LogLevel.OFF", "NKILIB_LOG_LEVEL"),
-    ("notebooks/one_layer.ipynb", "", "notebook"),
 ]
 
 

@@ -1,10 +1,14 @@
-"""Notebooks whose code uses the library.
+"""Cells and code blocks that name the library and cannot be taken as Python.
 
 What it does
-    Reports the notebook and how many of its code cells mention the library. Nothing in it is changed.
+    The Python in code cells of notebooks, and with ``--docs`` in code blocks of Markdown and
+    reStructuredText, is migrated like a file: the cells of a notebook make one module, the blocks of a
+    document another. Magics and shell lines stay as they are, and the names they use stay bound.
+    This rule reports what is left: a cell that does not parse, or whose magic (``%%bash``,
+    ``%%writefile``) says that it is not Python to run here, if it names the library.
 
 Why
-    Cells hold magics and shell lines beside Python, and outputs that must keep their bytes.
+    Nothing is changed that cannot be parsed, and nothing that is affected passes in silence.
 
 Before
     In ``demo.ipynb``:
@@ -13,17 +17,20 @@ Before
          "cells": [
           {
            "cell_type": "code",
-           "source": ["from nkilib_standalone.nkilib.core.qkv.qkv import qkv"]
+           "source": [
+            "%%writefile model.py\\n",
+            "from nkilib_standalone.nkilib.core.qkv.qkv import qkv"
+           ]
           }
          ],
          "nbformat": 4
         }
 
 After
-    Unchanged, with a finding that names the notebook.
+    Unchanged, with a finding that names the cell.
 
 When it stays silent
-    When no code cell mentions the library; text cells and outputs do not count.
+    When the cell or block does not name the library. Text cells and outputs never count.
 """
 
 from __future__ import annotations
@@ -37,5 +44,5 @@ CODE = "NKM905"
 
 
 def check(_ctx: FileContext) -> Iterator[Finding]:
-    """Nothing in Python files: :mod:`nkimigrate.codemods.notebooks` handles notebooks."""
+    """Nothing in Python files: :mod:`nkimigrate.codemods.embedded` finds the cells."""
     return iter(())

@@ -1,8 +1,6 @@
-"""Configuration, packaging and notebooks (NKM110, NKM905): bytes in, findings and bytes out."""
+"""Configuration and packaging (NKM110): bytes in, findings and bytes out."""
 
 from __future__ import annotations
-
-import json
 
 import pytest
 from hypothesis import given
@@ -17,8 +15,8 @@ RELEASE = load("2.27", "2.28")
 ROOT = "nkilib_standalone.nkilib"
 
 
-def found(data: bytes, path: str = "conf.yaml", kind: str = "text") -> list[Finding]:
-    return list(analyse_text(data, path, kind, RELEASE))
+def found(data: bytes, path: str = "conf.yaml") -> list[Finding]:
+    return list(analyse_text(data, path, RELEASE))
 
 
 def migrated(data: bytes, path: str = "conf.yaml") -> bytes:
@@ -149,53 +147,3 @@ def test_an_edit_that_does_not_fit_is_refused() -> None:
 def test_named_paths() -> None:
     data = b'own = "app.kernels:mlp_kernel"\nfile = "a/b.py"\n_target_: app.models.Model\nplain: word\n'
     assert named_paths(data) == {"app.kernels.mlp_kernel", "app.models.Model"}
-
-
-# -- notebooks ----------------------------------------------------------------------------------------------
-
-
-def notebook(*cells: tuple[str, object]) -> bytes:
-    listed = [{"cell_type": kind, "source": source} for kind, source in cells]
-    return json.dumps({"cells": listed, "nbformat": 4}).encode()
-
-
-def test_code_cells_that_mention_the_library_are_counted() -> None:
-    data = notebook(
-        ("code", ["import os\n", "from nkilib.core.qkv.qkv import qkv"]),
-        ("code", f"%time {ROOT}.core.mlp.mlp.mlp_kernel(x)"),
-        ("code", "from neuronxcc.nki._private_kernels.mlp import mlp_isa_kernel"),
-        ("code", "print(1)"),
-        ("markdown", "nkilib"),
-    )
-    [finding] = found(data, "a.ipynb", "notebook")
-    assert (finding.code, finding.outcome, finding.line) == ("NKM905", Outcome.NEEDS_YOU, 1)
-    assert finding.message.startswith("3 code cells")
-    assert not finding.edits
-
-
-def test_a_notebook_of_format_3() -> None:
-    cells = [{"cell_type": "code", "input": ["import nkilib"]}]
-    data = json.dumps({"worksheets": [{"cells": cells}], "nbformat": 3}).encode()
-    assert found(data, "a.ipynb", "notebook")[0].message.startswith("1 code cell ")
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        notebook(("markdown", "nkilib")),
-        notebook(("code", "import neuronxcc.nki as nki")),
-        notebook(("code", "x = 'my_nkilib'")),
-        notebook(),
-    ],
-)
-def test_notebooks_about_something_else(data: bytes) -> None:
-    assert found(data, "a.ipynb", "notebook") == []
-
-
-@pytest.mark.parametrize(
-    "data", [b"nkilib", b'["nkilib"]', b'{"nkilib": 1}', b'{"cells": [1]}', b"\xff\xfe", b'{"cells": 3}']
-)
-def test_files_that_are_no_notebook_are_named(data: bytes) -> None:
-    [finding] = found(data, "a.ipynb", "notebook")
-    assert finding.code == "NKM905"
-    assert "not a notebook" in finding.message

@@ -61,7 +61,8 @@ def test_the_limit_is_what_is_still_read(tmp_path: Path, size: int) -> None:
 
 
 def test_limits_are_those_that_the_manual_names() -> None:
-    assert LIMITS == {"python": 5 * 1024**2, "notebook": 20 * 1024**2, "text": 1024**2}
+    limits = {"python": 5 * 1024**2, "notebook": 20 * 1024**2, "text": 1024**2, "document": 1024**2}
+    assert limits == LIMITS
 
 
 def test_a_link_is_followed(tmp_path: Path) -> None:

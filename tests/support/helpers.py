@@ -7,9 +7,10 @@ and `check_reported` are for single situations; `check_sound` holds what must be
 from __future__ import annotations
 
 import difflib
+import json
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -102,8 +103,26 @@ def _check_report(result: Result) -> None:
 def _check_sites(result: Result) -> None:
     """Every line that changed or went is covered by a finding that says so."""
     for path in result.changed:
-        for line in changed_lines(result.before[path], result.after[path]):
-            assert any(f.edits for f in result.at(path, line)), f"no finding at {path}:{line}, which changed"
+        for cell, old, new in _pieces(path, result.before[path], result.after[path]):
+            for line in changed_lines(old, new):
+                found = (f for f in result.at(path, line) if f.cell == cell)
+                assert any(f.edits for f in found), (
+                    f"no finding at {path}:{line}, which changed (cell {cell})"
+                )
+
+
+def _pieces(path: str, old: bytes, new: bytes) -> Iterator[tuple[int | None, bytes, bytes]]:
+    """The whole file, or each code cell of a notebook with its number: what lines are counted in."""
+    if not path.endswith(".ipynb"):
+        yield None, old, new
+        return
+    before, after = (
+        ["".join(c["source"]).encode() for c in json.loads(data)["cells"] if c["cell_type"] == "code"]
+        for data in (old, new)
+    )
+    assert len(before) == len(after)
+    for number, (source, changed) in enumerate(zip(before, after, strict=True), 1):
+        yield number, source, changed
 
 
 def changed_lines(before: bytes, after: bytes) -> list[int]:

@@ -1,0 +1,145 @@
+"""Code blocks of Markdown and reStructuredText documents."""
+
+from __future__ import annotations
+
+import ast
+import re
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from ..model import Finding, Outcome
+from .joined import Joined, spelling
+
+CODE = "NKM905"
+_FENCE = re.compile(
+    r"^(?P<indent>[ \t]*(?:>[ \t]?)*)(?P<fence>`{3,}|~{3,})[ \t]*\{?(?P<info>[\w.+-]*)[^`\n]*$"
+)
+_DIRECTIVE = re.compile(
+    r"^(?P<indent>[ \t]*)\.\. (?:code|code-block|sourcecode|testcode)::[ \t]*(?P<info>\w*)[ \t]*$"
+)
+_PYTHON = frozenset({"py", "py3", "python", "python3"})
+
+
+@dataclass(frozen=True)
+class Block:
+    """The lines ``first`` to ``last`` (from 0, exclusive), each behind ``indent``, hold Python."""
+
+    first: int
+    last: int
+    indent: str
+    code: str
+    error: str = ""
+
+
+class Document:
+    """A document as a container of Python; see :class:`~nkimigrate.codemods.embedded.Container`."""
+
+    def __init__(self, data: bytes, path: str, names: tuple[str, ...]) -> None:
+        self._lines = data.decode("utf-8").splitlines(keepends=True)
+        self._path = path
+        self._names = spelling(names)
+        found = list(_rst(self._lines) if path.endswith(".rst") else _markdown(self._lines))
+        self._blocks = [block for block in found if not block.error]
+        self._broken = [block for block in found if block.error]
+
+    @cached_property
+    def joined(self) -> Joined:
+        return Joined([block.code for block in self._blocks])
+
+    @property
+    def pinned(self) -> frozenset[str]:
+        return frozenset()
+
+    def placed(self, finding: Finding) -> Finding:
+        index, line = self.joined.place(finding.line)
+        _, last = self.joined.place(finding.end_line)
+        block = self._blocks[index]
+        column = finding.column + len(block.indent)
+        end_column = finding.end_column + len(block.indent)
+        first = block.first
+        return replace(
+            finding, line=first + line, end_line=first + last, column=column, end_column=end_column
+        )
+
+    def others(self) -> list[Finding]:
+        return [
+            Finding(
+                CODE, self._path, block.first + 1, 1, block.first + 1, 1, Outcome.NEEDS_YOU,
+                f"a code block does not parse: {block.error}",
+                "Change by hand what it says about the library, or give the block another language.",
+            )
+            for block in self._broken
+            if self._names.search(block.code)
+        ]  # fmt: skip
+
+    def restored(self, pieces: list[str]) -> bytes:
+        lines = list(self._lines)
+        for block, piece in reversed(list(zip(self._blocks, pieces, strict=True))):
+            if piece != block.code:
+                end = "\r\n" if lines[block.first].endswith("\r\n") else "\n"
+                new = [
+                    f"{block.indent}{line}".rstrip() if not line else f"{block.indent}{line}"
+                    for line in piece.split("\n")
+                ]
+                lines[block.first : block.last] = [f"{line}{end}" for line in new]
+        return "".join(lines).encode("utf-8")
+
+
+def _markdown(lines: list[str]) -> Iterator[Block]:
+    at = 0
+    while at < len(lines):
+        match = _FENCE.match(lines[at].rstrip("\r\n"))
+        at += 1
+        if match is None:
+            continue
+        first = at
+        closing = re.compile(rf"^[ \t>]*{re.escape(match['fence'][0])}{{{len(match['fence'])},}}[ \t]*$")
+        while at < len(lines) and not closing.match(lines[at].rstrip("\r\n")):
+            at += 1
+        if match["info"].lower() in _PYTHON and at > first:
+            yield _block(lines, first, at, match["indent"])
+        at += 1
+
+
+def _rst(lines: list[str]) -> Iterator[Block]:
+    at = 0
+    while at < len(lines):
+        match = _DIRECTIVE.match(lines[at].rstrip("\r\n"))
+        at += 1
+        if match is None or (match["info"] and match["info"].lower() not in _PYTHON):
+            continue
+        while at < len(lines) and (not lines[at].strip() or re.match(r"\s+:[\w-]+:", lines[at])):
+            at += 1
+        first = at
+        margin = _margin(lines[at]) if at < len(lines) else ""
+        while at < len(lines) and (not lines[at].strip() or lines[at].startswith(margin)):
+            at += 1
+        last = at
+        while last > first and not lines[last - 1].strip():
+            last -= 1
+        if last > first and len(margin) > len(match["indent"]):
+            yield _block(lines, first, last, margin)
+
+
+def _margin(line: str) -> str:
+    return line[: len(line) - len(line.lstrip())]
+
+
+def _block(lines: list[str], first: int, last: int, indent: str) -> Block:
+    """The code of these lines without what they are indented or quoted by."""
+    bare = [line.rstrip("\r\n") for line in lines[first:last]]
+    prefix = indent if all(line.startswith(indent) or not line.strip(" \t>") for line in bare) else ""
+    code = "\n".join(line[len(prefix) :] if line.startswith(prefix) else "" for line in bare)
+    if not prefix:
+        inner = textwrap.dedent(code)
+        prefix = _margin(bare[0]) if inner != code else ""
+        code = inner
+    try:
+        ast.parse(code)
+    except SyntaxError as error:
+        return Block(first, last, prefix, code, error.msg)
+    except (ValueError, RecursionError, MemoryError):
+        return Block(first, last, prefix, code, "the parser gave up")
+    return Block(first, last, prefix, code)
