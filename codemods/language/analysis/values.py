@@ -81,3 +81,15 @@ class Unknown:
     """A trace-time Python value that the analysis does not follow; the new code spells it ``text``."""
 
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A tuple or a list of known length, such as a shape or axes."""
+
+    text: str
+    items: tuple[Value, ...]
+
+
+Value = Tensor | Scalar | Token | Unknown | Items | Dtype
+"""What an argument can be. An argument that is None is absent instead."""

@@ -12,21 +12,28 @@ from ..analysis.values import Dtype, Shape, Space, Tensor
 class Emitter(Protocol):
     """Writes the lines that come before, or instead of, the statement being translated."""
 
-    def destination(self, shape: Shape, dtype: Dtype, space: Space, like: Tensor | None = None) -> Tensor:
-        """Where the operation's result goes.
+    def target(self) -> Tensor | None:
+        """The tile the statement assigns into (``t[...] = op(...)``); None when the result gets its own."""
 
-        The tile the statement assigns into (``t[...] = op(...)``) when there is one; otherwise a tile that is
-        allocated here, named after the assigned name or after the operation. ``like`` spells shape and dtype
-        through another tensor (``nl.ndarray(like.shape, dtype=like.dtype, …)``) where both are equal.
+    def destination(
+        self, shape: Shape | None, dtype: Dtype | None, space: Space, like: Tensor | None = None
+    ) -> Tensor:
+        """Where the operation's result goes; asked once, before the instruction that writes it.
+
+        The tile the statement assigns into (``t[...] = op(...)``) when there is one, whatever dtype and
+        memory it has; otherwise one that is allocated here, named after the assigned name or the operation.
+        ``like`` is a tensor of the same shape: it spells the shape, and the dtype where that is equal too
+        (``nl.ndarray(like.shape, dtype=like.dtype, …)``). A shape of None (unknown rank) is that of ``like``,
+        and so is a dtype of None.
         """
 
     def temporary(
-        self, hint: str, shape: Shape, dtype: Dtype, space: Space, like: Tensor | None = None
+        self, hint: str, shape: Shape | None, dtype: Dtype | None, space: Space, like: Tensor | None = None
     ) -> Tensor:
         """A further tile the operation needs, under a fresh name made from ``hint``."""
 
     def emit(self, callee: str, **arguments: str) -> None:
-        """A call as a statement: ``callee`` is ``nisa.…``, arguments are code; None never appears."""
+        """A call as a statement: ``callee`` is ``nisa.…`` or a helper's name, arguments are code."""
 
     def line(self, code: str) -> None:
         """A whole statement, or several lines of one."""
@@ -37,8 +44,14 @@ class Emitter(Protocol):
     def helper(self, name: str) -> str:
         """The name under which the module has the helper function ``name`` (see ``helpers.py``)."""
 
+    def module(self, name: str) -> str:
+        """The name under which the file has a module of the new language, ``ntensor`` for ``nki.tensor``."""
+
     def same(self, a: Sym, b: Sym) -> bool | None:
         """Whether two sizes are equal, with what the kernel asserts; None when it cannot be known."""
+
+    def note(self, message: str, **fields: str) -> None:
+        """What to know about the place, which is rewritten all the same; a key of ``messages.py``."""
 
     def refuse(self, message: str, **fields: str) -> NoReturn:
         """Raise :class:`Refused` for the operation at hand."""

@@ -1,0 +1,149 @@
+"""One call of the former language, as its lowering reads it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from ..analysis.dtypes import dtype_of
+from ..analysis.symbols import Sym
+from ..analysis.values import Dtype, Items, Scalar, Shape, Space, Tensor, Token, Unknown, Value
+from .emitter import Emitter
+
+Arguments = Mapping[str, Value]
+"""Arguments by the names that the former signature gives them. Absent are those left at their defaults, None,
+``mask`` (operands are sliced already) and options of the compiler."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call to be lowered.
+
+    Attributes:
+        out: where its lines go. name: the former function, ``nl.exp``. arguments: see :data:`Arguments`.
+    """
+
+    out: Emitter
+    name: str
+    arguments: Arguments = field(default_factory=dict)
+
+    def __contains__(self, parameter: str) -> bool:
+        return parameter in self.arguments
+
+    def refuse(self, message: str, **fields: str) -> NoReturn:
+        """Give the place to a person, see :meth:`.emitter.Emitter.refuse`."""
+        self.out.refuse(message, **{"fn": self.name, **fields})
+
+    def value(self, parameter: str) -> Value:
+        """An argument that has no default."""
+        if parameter not in self.arguments:
+            self.refuse("M-ARGUMENT", parameter=parameter, value="nothing")
+        return self.arguments[parameter]
+
+    def unreadable(self, parameter: str) -> NoReturn:
+        """Refuse because of what an argument is."""
+        self.refuse("M-ARGUMENT", parameter=parameter, value=code(self.value(parameter)))
+
+    def tensor(self, parameter: str) -> Tensor:
+        """A tensor in any memory."""
+        value = self.value(parameter)
+        return value if isinstance(value, Tensor) else self.unreadable(parameter)
+
+    def dtype(self, parameter: str = "dtype") -> Dtype | None:
+        """The dtype an argument names; None when the call does not say."""
+        if parameter not in self.arguments:
+            return None
+        return dtype_of(self.arguments[parameter]) or self.unreadable(parameter)
+
+    def flag(self, parameter: str, default: bool = False) -> bool:
+        """A truth value that stands in the call."""
+        if parameter not in self.arguments:
+            return default
+        text = code(self.arguments[parameter])
+        return text == "True" if text in ("True", "False") else self.unreadable(parameter)
+
+    def space(self, default: Space | None = Space.SBUF) -> Space:
+        """The memory that ``buffer=`` names."""
+        value = self.arguments.get("buffer")
+        if value is None and default is not None:
+            return default
+        name = value.name.rpartition(".")[2] if isinstance(value, Token) else ""
+        return Space(name) if name in Space._value2member_map_ else self.unreadable("buffer")
+
+    def shape(self, parameter: str = "shape") -> Shape:
+        """The sizes an argument lists."""
+        value = self.value(parameter)
+        items = value.items if isinstance(value, Items) else (value,)
+        sizes = tuple(item.sym for item in items if isinstance(item, Scalar) and item.sym is not None)
+        return sizes if len(sizes) == len(items) else self.unreadable(parameter)
+
+    def integers(self, parameter: str) -> tuple[int, ...]:
+        """One or several integer literals, such as axes."""
+        try:
+            found = ast.literal_eval(code(self.value(parameter)))
+        except (SyntaxError, ValueError):
+            self.unreadable(parameter)
+        numbers = found if isinstance(found, tuple | list) else (found,)
+        if not all(type(number) is int for number in numbers):
+            self.unreadable(parameter)
+        return tuple(numbers)
+
+
+Lowering = Callable[[Call], Tensor | None]
+"""Writes what a call becomes; the result, or None for a call that has none."""
+
+
+def code(value: Value) -> str:
+    """The new code for a value."""
+    return value.name if isinstance(value, Token) else value.text
+
+
+def literal(value: Value) -> float | int | None:
+    """The number that is written there, if it is one."""
+    if not isinstance(value, Scalar):
+        return None
+    if value.sym is not None and value.sym.value is not None:
+        return value.sym.value
+    try:
+        found = ast.literal_eval(value.text)
+    except (SyntaxError, ValueError):
+        return None
+    return found if isinstance(found, int | float) else None
+
+
+def is_number(value: Value) -> bool:
+    """Whether it is a number, known when the kernel is traced."""
+    return isinstance(value, Scalar)
+
+
+def operand_code(text: str) -> str:
+    """Code that can stand beside an operator."""
+    simple = text.replace("_", "").replace(".", "").isalnum() or (
+        text.endswith((")", "]")) and " " not in text
+    )
+    return text if simple else f"({text})"
+
+
+def shape_code(shape: Shape) -> str:
+    """A shape as a tuple."""
+    return f"({', '.join(size.text for size in shape)}{',' if len(shape) == 1 else ''})"
+
+
+def one() -> Sym:
+    return Sym.constant(1)
+
+
+__all__ = [
+    "Arguments",
+    "Call",
+    "Lowering",
+    "Unknown",
+    "code",
+    "is_number",
+    "literal",
+    "one",
+    "operand_code",
+    "shape_code",
+]

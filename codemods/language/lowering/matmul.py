@@ -1,0 +1,57 @@
+"""Products on TensorE. The first product into a PSUM tile overwrites it, later ones add to it."""
+
+from __future__ import annotations
+
+from ..analysis.dtypes import FLOAT32
+from ..analysis.symbols import product
+from ..analysis.values import Shape, Space, Tensor
+from .call import Call, Lowering, code
+from .tiles import copied, in_sbuf, result, tile, type_of
+
+OPTIONS = ("is_stationary_onezero", "is_moving_onezero", "is_transpose", "tile_position", "tile_size")
+
+
+def nc_matmul(call: Call) -> Tensor:
+    """``nisa.nc_matmul(stationary, moving)``."""
+    stationary = in_sbuf(call, tile(call, "stationary"), "stationary")
+    moving = in_sbuf(call, tile(call, "moving"), "moving")
+    return multiplied(
+        call, stationary, moving, {name: code(call.value(name)) for name in OPTIONS if name in call}
+    )
+
+
+def matmul(call: Call) -> Tensor:
+    """``nl.matmul(x, y)``; x is transposed on TensorE unless it comes transposed."""
+    x = in_sbuf(call, tile(call, "x"), "left")
+    y = in_sbuf(call, tile(call, "y"), "right")
+    if not call.flag("transpose_x"):
+        x = _transposed(call, x)
+    return multiplied(call, x, y, {})
+
+
+def _transposed(call: Call, x: Tensor) -> Tensor:
+    if x.shape is None or len(x.shape) != 2:
+        call.refuse("M-SHAPE", operands=x.text)
+    flipped = (x.shape[1], x.shape[0])
+    made = call.out.temporary("transposed", flipped, type_of(x), Space.PSUM)
+    call.out.emit("nisa.nc_transpose", dst=made.text, data=x.text)
+    return copied(call, made, type_of(x), "transposed")
+
+
+def multiplied(call: Call, stationary: Tensor, moving: Tensor, options: dict[str, str]) -> Tensor:
+    """The product: float32 in PSUM."""
+    if stationary.shape is None or moving.shape is None:
+        call.refuse("M-SHAPE", operands=f"{stationary.text}, {moving.text}")
+    shape: Shape = (product(stationary.shape[1:]), *moving.shape[1:])
+
+    def write(dst: Tensor) -> None:
+        call.out.emit(
+            "nisa.nc_matmul", dst=dst.text, stationary=stationary.text, moving=moving.text, **options
+        )
+
+    return result(
+        call, write, shape, FLOAT32, home=Space.PSUM, writes=Space.PSUM, native=FLOAT32, hint="product"
+    )
+
+
+LOWERINGS: dict[str, Lowering] = {"nisa.nc_matmul": nc_matmul, "nl.matmul": matmul}

@@ -1,0 +1,141 @@
+"""What the language step says: why a place needs a person and what to do, or what to know about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A text with fields in braces.
+
+    ``code``: NKL1xx names, imports, decorators, launches; NKL2xx statements and instructions; NKL3xx indexes,
+    masks, dimensions; NKL4xx loops and Python; NKL5xx numbers that change by design.
+    """
+
+    code: str
+    text: str
+
+
+MESSAGES: dict[str, Message] = {
+    "M-HARNESS": Message(
+        "NKL101",
+        'nki.benchmark/profile/baremetal and jit(mode="baremetal"|"benchmark"|"simulation") do not exist in '
+        "nki.*. The kernel is now @nki.jit; call it on XLA/JAX device tensors and measure with "
+        "neuron-profile / neuron-explorer.",
+    ),
+    "M-SIM": Message(
+        "NKL102",
+        "nki.simulate_kernel is unavailable in NKI 0.2 (raises). On NKI >= 0.3 use "
+        "nki.simulate(kernel)(*args). Test removed/skipped here.",
+    ),
+    "M-GRID": Message(
+        "NKL103",
+        "Launch grid {grid}: Beta 2 accepts one integer = number of LNC cores. Move the grid loops into the "
+        "kernel (replace nl.program_id(k) by a loop variable) or split on the host.",
+    ),
+    "M-INOUT": Message(
+        "NKL104",
+        "Parameter {p} is written in place. Beta 2 only returns outputs: it is added to `return`; update "
+        "every caller ({callers}) to use the returned tensor.",
+    ),
+    "M-INTERNAL": Message(
+        "NKL105",
+        "{name} is a private/undocumented Beta 1 API. Look for the same kernel in nki-library "
+        "(nkilib.core...) or rewrite.",
+    ),
+    "M-MATH": Message(
+        "NKL201",
+        "{fn} has no NKI 0.2 instruction. Options: NKI >= 0.3 nl.{fn} (experimental), or a cast/compare "
+        "sequence you must validate.",
+    ),
+    "M-RAND": Message(
+        "NKL202",
+        "nl.rand/random_seed have no drop-in: nisa.rng returns raw integer bits, nisa.rand2 needs "
+        "NeuronCore-v4, seeds are tiles (nisa.set_rng_seed).",
+    ),
+    "M-CONST": Message(
+        "NKL203",
+        "nl.shared_constant of a numpy value is not accepted; pass it as a kernel input, or save .npy and "
+        "pass its path.",
+    ),
+    "M-ALLOC": Message(
+        "NKL204",
+        "Manual allocation via alloc(func)/allocation_scope: rewrite with nl.ndarray(address=(partition, "
+        "offset)); check the offset unit and PSUM bank alignment (2048 B).",
+    ),
+    "M-MULTIBUF": Message(
+        "NKL205",
+        "multi_buffer({n}) directive: allocate {n} buffers in a list and index with i % {n}.",
+    ),
+    "M-CAPACITY": Message(
+        "NKL206",
+        "{name} needs {bytes}/partition in {buffer} (limit {limit}); Beta 1 spilled or shared it "
+        "automatically. Shorten live ranges or spill to HBM by hand.",
+    ),
+    "M-COLL": Message(
+        "NKL207",
+        "nl.all_reduce across programs: use nisa.sendrecv + core_barrier (2 LNC cores) or nki.collectives.",
+    ),
+    "M-OP": Message(
+        "NKL208",
+        "{fn}: {parameter}={value} is no operation that NKI 0.2 instructions take. Use a token of nl, such "
+        "as nl.add, nl.maximum or nl.exp; write a division as a product with nisa.reciprocal.",
+    ),
+    "M-ARGUMENT": Message(
+        "NKL209",
+        "{fn}: it is not known what {parameter}={value} stands for, or NKI 0.2 does not take it. Write it "
+        "out in the call (a literal, a tile or a name of nl), or write the instruction for 0.2 by hand.",
+    ),
+    "M-SHAPE": Message(
+        "NKL210",
+        "{fn}: the shape of {operands} is not known here, so the instruction cannot be chosen. Allocate it "
+        "in this function with a shape made of the parameters' shapes, or assert its shape.",
+    ),
+    "M-DTYPE": Message(
+        "NKL211",
+        "{fn}: the result depends on the dtype of {operands}, which is known only when the kernel is called. "
+        "Say dtype= in the call, or load with dtype=.",
+    ),
+    "M-VIEW": Message(
+        "NKL212",
+        "{fn} of {operands}: NKI 0.2 makes views of whole tensors only. Copy the slice to a tile of its own "
+        "first, or take the view before the slice.",
+    ),
+    "M-IDX": Message(
+        "NKL301",
+        "Index expression `{expr}` is not an affine slice. Write it as tensor.ap(pattern=[[step,count],...], "
+        "offset=...) or split the loop.",
+    ),
+    "M-MASK": Message(
+        "NKL302",
+        "mask={expr} is not a bound on an index tile. Use nisa.affine_select / tensor_copy_predicated, or "
+        "slice the operands.",
+    ),
+    "M-PRED": Message("NKL303", "affine_select predicate `{expr}` is not affine in the index tiles."),
+    "M-RED": Message(
+        "NKL304",
+        "Reduction over axes {axes} is not trailing; give the reduced axes last with .ap or transpose first.",
+    ),
+    "M-LOOP": Message(
+        "NKL401",
+        "Python variable {v} changes inside a loop. Beta 1 traced the body once; Beta 2 runs it every "
+        "iteration. Check the intended value.",
+    ),
+    "M-PY": Message("NKL402", "Python feature {x} is not in the NKI 0.2 language."),
+    "M-DIVIDE": Message(
+        "NKL501",
+        "{fn}: NKI 0.2 has no division; it is a product with the reciprocal now, whose last bit may differ. "
+        "Compare results with a tolerance.",
+    ),
+    "M-INTEGER": Message(
+        "NKL502",
+        "{fn} of 32-bit integers: Beta 1 computed in integers, NKI 0.2 in float32, which is exact below 2^24 "
+        "only. Check the range of the values.",
+    ),
+    "M-RANGE": Message(
+        "NKL503",
+        "{fn}: the instruction is exact for arguments in {range} only. Check the range of the values.",
+    ),
+}
+"""Texts by their keys."""

@@ -1,0 +1,131 @@
+"""Reductions over free dimensions, on Vector Engine."""
+
+from __future__ import annotations
+
+from ..analysis.dtypes import FLAGS, FLOAT32
+from ..analysis.symbols import Sym, product
+from ..analysis.values import Dtype, Shape, Space, Tensor
+from .call import Call, Lowering, operand_code
+from .tiles import column, copied, pattern, result, size, steps_of, tile, type_of
+
+RANK = 5
+"""Dimensions that the instruction counts: the last one is 4 whatever the tile's rank is."""
+OPERATIONS = {"sum": "nl.add", "max": "nl.maximum", "min": "nl.minimum", "prod": "nl.multiply"}
+
+
+def reduction(op: str) -> Lowering:
+    """``nl.f(x, axis)`` → ``nisa.tensor_reduce(op=op)``."""
+
+    def lower(call: Call) -> Tensor:
+        x = tile(call, "x")
+        return reduced(call, op, x, axes(call, x), call.dtype() or type_of(x), call.flag("keepdims"))
+
+    return lower
+
+
+def every(call: Call) -> Tensor:
+    """``nl.all``: truth values."""
+    x = tile(call, "x")
+    return reduced(call, "nl.logical_and", x, axes(call, x), call.dtype() or FLAGS, call.flag("keepdims"))
+
+
+def axes(call: Call, data: Tensor) -> tuple[int, ...]:
+    """The free axes that the call names, counted from the front."""
+    named = call.integers("axis")
+    if data.shape is None:
+        call.refuse("M-SHAPE", operands=data.text)
+    found = tuple(sorted(axis + len(data.shape) if axis < 0 else axis for axis in named))
+    if not found or found[0] < 1 or found[-1] >= len(data.shape) or len(set(found)) < len(found):
+        call.refuse("M-RED", axes=str(list(named)))
+    return found
+
+
+def reduced(
+    call: Call,
+    op: str,
+    data: Tensor,
+    axes: tuple[int, ...],
+    dtype: Dtype,
+    keepdims: bool = False,
+    options: dict[str, str] | None = None,
+) -> Tensor:
+    """``op`` over free axes; where only partitions would be left, one axis of size 1 stays."""
+    assert data.shape is not None
+    ordered = trailing(call, data, axes)
+    which = "1" if len(data.shape) == 2 else str(list(range(RANK - len(axes), RANK)))
+
+    def write(dst: Tensor) -> None:
+        call.out.emit(
+            "nisa.tensor_reduce", dst=dst.text, op=op, data=ordered.text, axis=which, **(options or {})
+        )
+
+    return result(call, write, remaining(data.shape, axes, keepdims), dtype)
+
+
+def remaining(shape: Shape, axes: tuple[int, ...], keepdims: bool) -> Shape:
+    """The shape of the result."""
+    if keepdims:
+        return tuple(Sym.constant(1) if axis in axes else n for axis, n in enumerate(shape))
+    if len(axes) == len(shape) - 1:
+        return (shape[0], Sym.constant(1))
+    return tuple(n for axis, n in enumerate(shape) if axis not in axes)
+
+
+def trailing(call: Call, data: Tensor, axes: tuple[int, ...]) -> Tensor:
+    """The tensor with these axes last, which are those that the instruction reduces."""
+    assert data.shape is not None
+    rank = len(data.shape)
+    if axes == tuple(range(rank - len(axes), rank)):
+        return data
+    source = data if data.whole else copied(call, data, data.dtype, "gathered")
+    order = [axis for axis in range(rank) if axis not in axes] + list(axes)
+    steps = steps_of(data.shape)
+    return pattern(source, [steps[axis] for axis in order], [data.shape[axis] for axis in order])
+
+
+def count(data: Tensor, axes: tuple[int, ...]) -> Sym:
+    """How many elements are reduced to one."""
+    return product(size(data, axis) for axis in axes)
+
+
+def mean(call: Call) -> Tensor:
+    """The sum in float32, times one over the count."""
+    x = tile(call, "x")
+    chosen, kept = axes(call, x), call.flag("keepdims")
+    assert x.shape is not None
+    shape = remaining(x.shape, chosen, kept)
+    ordered = trailing(call, x, chosen)
+    which = "1" if len(x.shape) == 2 else str(list(range(RANK - len(chosen), RANK)))
+    total = call.out.temporary("total", shape, FLOAT32, Space.SBUF)
+    call.out.emit("nisa.tensor_reduce", dst=total.text, op="nl.add", data=ordered.text, axis=which)
+    part = f"1.0 / {operand_code(count(x, chosen).text)}"
+
+    def write(dst: Tensor) -> None:
+        call.out.emit("nisa.tensor_scalar", dst=dst.text, data=total.text, op0="nl.multiply", operand0=part)
+
+    return result(call, write, shape, call.dtype() or type_of(x), like=total)
+
+
+def variance(call: Call) -> Tensor:
+    """``nl.var`` over the last axis, by a helper function."""
+    x = tile(call, "x")
+    return by_helper(call, "variance", x, column(x), call.dtype() or type_of(x))
+
+
+def by_helper(call: Call, helper: str, x: Tensor, shape: Shape | None, dtype: Dtype, **more: str) -> Tensor:
+    """A helper function that reads the rows of a matrix: ``helper(dst, data, …)``."""
+    if x.shape is None or len(x.shape) != 2 or axes(call, x) != (1,):
+        call.refuse("M-RED", axes=str(list(call.integers("axis"))))
+
+    def write(dst: Tensor) -> None:
+        call.out.emit(call.out.helper(helper), dst=dst.text, data=x.text, **more)
+
+    return result(call, write, shape, dtype, like=x if shape == x.shape else None, reads=(x,))
+
+
+LOWERINGS: dict[str, Lowering] = {
+    **{f"nl.{name}": reduction(op) for name, op in OPERATIONS.items()},
+    "nl.all": every,
+    "nl.mean": mean,
+    "nl.var": variance,
+}

@@ -1,0 +1,240 @@
+"""Operands and results of instructions: where they lie, their types, how they are repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from ..analysis.dtypes import FLOAT32, certainly_same, number_type, promoted
+from ..analysis.symbols import Sym, product
+from ..analysis.values import Dtype, Scalar, Shape, Space, Tensor, Value
+from .call import Call, code
+
+OFF_CHIP = (Space.HBM, Space.SHARED_HBM, Space.PRIVATE_HBM)
+
+
+def tile(call: Call, parameter: str) -> Tensor:
+    """A tensor argument that lies on the chip, as the former language demanded."""
+    found = call.tensor(parameter)
+    return call.unreadable(parameter) if found.space in OFF_CHIP else found
+
+
+def size(tensor: Tensor, axis: int) -> Sym:
+    """A dimension, as the tensor's own attribute when the analysis does not know it."""
+    return Sym.atom(f"{tensor.text}.shape[{axis}]") if tensor.shape is None else tensor.shape[axis]
+
+
+def column(tensor: Tensor, count: int = 1) -> Shape:
+    """The shape of a tile with ``count`` elements in each of the tensor's partitions."""
+    return (size(tensor, 0), Sym.constant(count))
+
+
+def type_of(tensor: Tensor) -> Dtype:
+    """Its dtype, as the tensor's own attribute when the analysis does not know it."""
+    return tensor.dtype or Dtype(f"{tensor.text}.dtype", None, f"{tensor.text}.dtype")
+
+
+def in_sbuf(call: Call, tensor: Tensor, hint: str) -> Tensor:
+    """The tensor, copied when it lies in PSUM, which neither TensorE, GpSimd nor a DMA reads."""
+    return copied(call, tensor, tensor.dtype, hint) if tensor.space == Space.PSUM else tensor
+
+
+def as_type(call: Call, tensor: Tensor, dtype: Dtype, hint: str) -> Tensor:
+    """The tensor, copied unless it certainly has the dtype."""
+    return tensor if certainly_same(tensor.dtype, dtype) else copied(call, tensor, dtype, hint)
+
+
+def copied(call: Call, tensor: Tensor, dtype: Dtype | None, hint: str) -> Tensor:
+    """A copy in SBUF."""
+    made = call.out.temporary(hint, tensor.shape, dtype, Space.SBUF, tensor)
+    call.out.emit("nisa.tensor_copy", dst=made.text, src=tensor.text)
+    return made
+
+
+def result(
+    call: Call,
+    write: Callable[[Tensor], None],
+    shape: Shape | None,
+    dtype: Dtype | None,
+    *,
+    like: Tensor | None = None,
+    home: Space = Space.SBUF,
+    writes: Space | None = None,
+    native: Dtype | None = None,
+    reads: Sequence[Tensor] = (),
+    hint: str = "result",
+) -> Tensor:
+    """What the call gives: ``write(dst)`` emits the instructions that fill it.
+
+    Args:
+        home: where the former result lay. writes: the only memory that the instruction can write, if any.
+        native: the only dtype that the instruction can write, if any.
+        reads: operands that ``write`` still reads after it wrote to ``dst``.
+    """
+    out = call.out
+    target = out.target()
+    place, found = (home, dtype) if target is None else (target.space or home, target.dtype)
+    fits = writes in (None, place) and (native is None or certainly_same(found, native))
+    if fits and (target is None or not (_repeats(call, target, shape) or _touches(target, reads))):
+        made = out.destination(shape, dtype, home, like)
+        write(made)
+        return made
+    scratch = out.temporary(hint, shape, native or dtype, writes or home, like)
+    write(scratch)
+    made = out.destination(shape, dtype, home, like)
+    source = scratch
+    if target is not None and target.shape is not None and _repeats(call, target, shape):
+        source = spread(call, scratch, target.shape)
+    out.emit("nisa.tensor_copy", dst=made.text, src=source.text)
+    return made
+
+
+def _repeats(call: Call, target: Tensor, shape: Shape | None) -> bool:
+    """Whether an assignment repeats the result along an axis."""
+    if target.shape is None or shape is None or len(target.shape) != len(shape):
+        return False
+    return any(repeated(call, b, a) for a, b in zip(target.shape, shape, strict=True))
+
+
+def _touches(target: Tensor, reads: Sequence[Tensor]) -> bool:
+    return any(_base(target) == _base(each) for each in reads)
+
+
+def _base(tensor: Tensor) -> str:
+    return tensor.text.partition("[")[0].partition(".")[0]
+
+
+def repeated(call: Call, own: Sym, other: Sym) -> bool:
+    """Whether a dimension of size ``own`` must be repeated to match ``other``."""
+    return own.value == 1 and other.value != 1 and call.out.same(own, other) is not True
+
+
+def broadcast(call: Call, *operands: Tensor) -> Shape:
+    """The shape that operands broadcast to; sizes that are not known to differ are taken to be equal.
+
+    The former language checked that when the kernel was traced, and the instruction checks it again.
+    """
+    shapes = [operand.shape for operand in operands]
+    known = [shape for shape in shapes if shape is not None]
+    if len(known) < len(shapes) or len({len(shape) for shape in known}) > 1:
+        call.refuse("M-SHAPE", operands=", ".join(operand.text for operand in operands))
+    found = known[0]
+    for shape in known[1:]:
+        found = tuple(b if repeated(call, a, b) else a for a, b in zip(found, shape, strict=True))
+    return found
+
+
+def needs_partitions(call: Call, tensor: Tensor, shape: Shape) -> bool:
+    """Whether it has one partition and ``shape`` has more."""
+    return tensor.shape is not None and repeated(call, tensor.shape[0], shape[0])
+
+
+def in_partitions(call: Call, tensor: Tensor, shape: Shape) -> Tensor:
+    """The tensor, with its only partition in every partition of the shape where that has more."""
+    return (
+        over_partitions(call, tensor, shape[0], "spread") if needs_partitions(call, tensor, shape) else tensor
+    )
+
+
+def repeats(call: Call, tensor: Tensor, shape: Shape) -> bool:
+    """Whether the tensor has to be repeated to have the shape."""
+    own = tensor.shape
+    return own is None or any(repeated(call, a, b) for a, b in zip(own, shape, strict=True))
+
+
+def is_column(call: Call, tensor: Tensor, shape: Shape) -> bool:
+    """Whether it has one element in each partition, and ``shape`` has more."""
+    own = tensor.shape
+    if own is None or len(own) != len(shape) or any(n.value != 1 for n in own[1:]):
+        return False
+    return any(repeated(call, a, b) for a, b in zip(own[1:], shape[1:], strict=True))
+
+
+def spread(call: Call, tensor: Tensor, shape: Shape, hint: str = "spread") -> Tensor:
+    """The tensor repeated to a shape: partitions by a helper, free dimensions by an access pattern."""
+    if tensor.shape is None or len(tensor.shape) != len(shape):
+        call.refuse("M-SHAPE", operands=tensor.text)
+    if needs_partitions(call, tensor, shape):
+        tensor = over_partitions(call, tensor, shape[0], hint)
+    return _over_free(call, tensor, shape, hint)
+
+
+def _over_free(call: Call, tensor: Tensor, shape: Shape, hint: str) -> Tensor:
+    assert tensor.shape is not None
+    own = tensor.shape
+    flags = [repeated(call, a, b) for a, b in zip(own[1:], shape[1:], strict=True)]
+    if not any(flags):
+        return tensor
+    if not tensor.whole:
+        tensor = copied(call, tensor, tensor.dtype, hint)
+    counts = [b if flag else a for a, b, flag in zip(own[1:], shape[1:], flags, strict=True)]
+    steps = [Sym.constant(0) if flag else step for step, flag in zip(steps_of(own)[1:], flags, strict=True)]
+    return pattern(tensor, [steps_of(own)[0], *steps], [own[0], *counts])
+
+
+def steps_of(shape: Shape) -> list[Sym]:
+    """How many elements apart neighbours lie along each dimension, in row-major order."""
+    return [product(shape[axis + 1 :]) for axis in range(len(shape))]
+
+
+def pattern(tensor: Tensor, steps: Sequence[Sym], counts: Sequence[Sym], offset: Sym | None = None) -> Tensor:
+    """An access pattern over a whole tensor."""
+    pairs = ", ".join(f"[{step.text}, {count.text}]" for step, count in zip(steps, counts, strict=True))
+    start = "0" if offset is None else offset.text
+    text = f"{tensor.text}.ap(pattern=[{pairs}], offset={start})"
+    return replace(tensor, text=text, shape=tuple(counts), whole=False)
+
+
+def over_partitions(call: Call, tensor: Tensor, count: Sym, hint: str) -> Tensor:
+    """A tile with the tensor's only partition in each of ``count`` partitions."""
+    assert tensor.shape is not None
+    flat = (Sym.constant(1), product(tensor.shape[1:]))
+    source = in_sbuf(call, tensor, hint)
+    if len(tensor.shape) > 2:
+        source = reshaped(call, source, flat, hint)
+    made = call.out.temporary(hint, (count, flat[1]), tensor.dtype, Space.SBUF)
+    call.out.emit(call.out.helper("broadcast_partitions"), dst=made.text, src=source.text)
+    return made if len(tensor.shape) == 2 else reshaped(call, made, (count, *tensor.shape[1:]), hint)
+
+
+def reshaped(call: Call, tensor: Tensor, shape: Shape, hint: str) -> Tensor:
+    """The same elements in another shape; a slice is copied first, as only whole tensors are reshaped."""
+    source = tensor if tensor.whole else copied(call, tensor, tensor.dtype, hint)
+    sizes = ", ".join(dimension.text for dimension in shape)
+    return replace(source, text=f"{source.text}.reshape(({sizes}))", shape=shape)
+
+
+def scalar_operand(call: Call, value: Value, hint: str) -> str:
+    """Code for a number, or for a tile of one element in each partition, which must be float32."""
+    if not isinstance(value, Tensor):
+        return code(value)
+    return as_type(call, value, FLOAT32, hint).text
+
+
+def result_dtype(call: Call, *operands: Tensor | Scalar) -> Dtype:
+    """The promoted dtype of the operands, as the former language chose it.
+
+    Where it depends on the kernel's inputs and a tile is allocated for the result, a helper function chooses
+    when the kernel is traced; where the result goes to a tile that exists, that tile has decided.
+    """
+    found, *others = (_operand_type(call, operand) for operand in operands)
+    for other in others:
+        both = promoted(found, other)
+        if both is None:
+            target = call.out.target()
+            if target is not None and target.dtype is not None:
+                return target.dtype
+            text = f"{call.out.helper('promoted_dtype')}({found.text}, {other.text})"
+            both = Dtype(text, None, text)
+        found = both
+    return found
+
+
+def _operand_type(call: Call, operand: Tensor | Scalar) -> Dtype:
+    if isinstance(operand, Tensor):
+        return type_of(operand)
+    known = number_type(operand)
+    if known is not None:
+        return known
+    text = f"{call.out.helper('number_dtype')}({operand.text})"
+    return Dtype(text, None, text)
