@@ -19,6 +19,8 @@ from .symbols import (
     constant_of,
     divided,
     extreme_of,
+    maximum,
+    minimum,
     multiplied,
     rank,
     scaled,
@@ -183,14 +185,10 @@ class Facts:
 
     def least(self, *values: Sym) -> Sym:
         """``min(values)`` without those that are certainly not below another."""
-        from .symbols import minimum
-
         return minimum(*self._needed(list(values), 1))
 
     def greatest(self, *values: Sym) -> Sym:
         """``max(values)`` without those that are certainly not above another."""
-        from .symbols import maximum
-
         return maximum(*self._needed(list(values), -1))
 
     def _needed(self, values: list[Sym], sign: int) -> list[Sym]:

@@ -80,10 +80,12 @@ def render(form: Form) -> str:
     if isinstance(form, Call):
         return f"{form.name}({', '.join(render(each) for each in form.arguments)})"
     own = LEVELS[form.op]
-    return f"{_operand(form.left, own)} {form.op} {_operand(form.right, own + (form.op in CLOSING_MATTERS))}"
+    right = operand(form.right, own + (form.op in CLOSING_MATTERS))
+    return f"{operand(form.left, own)} {form.op} {right}"
 
 
-def _operand(form: Form, least: int) -> str:
+def operand(form: Form, least: int = SUM) -> str:
+    """The code as a part of other code, in parentheses unless it binds at least so tightly."""
     text = render(form)
     return text if level(form) >= least else f"({text})"
 
@@ -140,7 +142,7 @@ def negated(form: Form) -> Form:
         return number(-form.number)
     if isinstance(form, Binary) and form.op == "-":
         return Binary("-", form.right, form.left)
-    return Leaf(f"-{_operand(form, PRIMARY)}")
+    return Leaf(f"-{operand(form, PRIMARY)}")
 
 
 def times(left: Form, right: Form) -> Form:

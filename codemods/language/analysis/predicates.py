@@ -1,0 +1,75 @@
+"""Affine predicates and values of instructions that compute them from the position of an element.
+
+``nisa.affine_select`` and ``nisa.iota`` take ``offset + channel_multiplier * p + Σ step * i``, where ``p`` is
+the partition and the ``[step, count]`` of ``pattern`` are those of the free dimensions, outermost first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .facts import Facts
+from .index import Index
+from .masks import Comparison, Mask
+from .refusal import Refused
+from .symbols import Sym
+from .values import Shape
+
+OPERATIONS = {
+    "<": "nl.less",
+    "<=": "nl.less_equal",
+    ">": "nl.greater",
+    ">=": "nl.greater_equal",
+    "==": "nl.equal",
+    "!=": "nl.not_equal",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Affine:
+    """The arguments that say it; ``operation`` compares it with 0, for a predicate."""
+
+    pattern: tuple[tuple[Sym, Sym], ...]
+    offset: Sym
+    channel_multiplier: Sym
+    operation: str | None = None
+
+    def arguments(self) -> dict[str, str]:
+        """Keyword arguments as code."""
+        pairs = ", ".join(f"[{step.text}, {count.text}]" for step, count in self.pattern)
+        found = {
+            "pattern": f"[{pairs}]",
+            "offset": self.offset.text,
+            "channel_multiplier": self.channel_multiplier.text,
+        }
+        return found if self.operation is None else {**found, "cmp_op": self.operation}
+
+
+def affine_value(index: Index, shape: Shape, facts: Facts) -> Affine:
+    """``index`` for the elements of a tile of this shape. Raises Refused (M-PRED) when it does not fit."""
+    rank = len(shape)
+    if rank < 2 or len(index.shape) > rank:
+        raise Refused("M-PRED", reason=f"a tile of {rank} axes has none for each index tile")
+    for size, there in zip(reversed(index.shape), reversed(shape), strict=False):
+        if size.value != 1 and facts.same(size, there) is not True:
+            raise Refused("M-PRED", reason=f"an index tile has {size.text} elements, the tile {there.text}")
+    steps = index.aligned(rank)
+    return Affine(tuple(zip(steps[1:], shape[1:], strict=True)), index.base, steps[0])
+
+
+def predicates(mask: Mask, shape: Shape, facts: Facts) -> tuple[Affine, ...]:
+    """The comparisons of a predicate on a tile of this shape; all of them must hold.
+
+    Raises Refused (M-PRED) for what is no conjunction of affine comparisons.
+    """
+    found = []
+    for part in mask.parts:
+        if not isinstance(part, Comparison):
+            raise Refused("M-PRED", reason=f"{part.text} is no comparison of index tiles")
+        try:
+            difference = part.left.plus(part.right, facts, sign=-1)
+        except Refused as refusal:
+            raise Refused("M-PRED", **refusal.fields) from None
+        value = affine_value(difference, shape, facts)
+        found.append(Affine(value.pattern, value.offset, value.channel_multiplier, OPERATIONS[part.op]))
+    return tuple(found)
