@@ -6,7 +6,16 @@ import ast
 import re
 from collections.abc import Collection, Sequence
 
-from ..model import Edit, InsertBefore, Move, RemoveStatement, ReplaceCode, ReplaceLines, ReplaceStatement, Span
+from ..model import (
+    Edit,
+    InsertBefore,
+    Move,
+    RemoveStatement,
+    ReplaceCode,
+    ReplaceLines,
+    ReplaceStatement,
+    Span,
+)
 from ..source import Source
 from .lines import indentation, line_end, line_start, newline, next_line, owns_lines, starts_line, tail
 from .locate import Place, first_offset, locate, parse

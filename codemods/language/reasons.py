@@ -11,7 +11,7 @@ from ..model import Edit
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """A message at a place: ``message`` is the key of one in ``lowering/messages.py``, ``fields`` fill it in."""
+    """A message at a place: ``message`` is its key in ``lowering/messages.py``, ``fields`` fill it in."""
 
     node: ast.AST
     message: str
@@ -43,11 +43,18 @@ class Work:
         changes: carried out together or not at all.
         reasons: what a person must decide first.
         notes: what to know about places that are rewritten.
+        left: what a person must do after the file is rewritten; it stands in the way of nothing.
     """
 
     changes: tuple[Change, ...] = ()
     reasons: tuple[Reason, ...] = ()
     notes: tuple[Reason, ...] = ()
+    left: tuple[Reason, ...] = ()
 
     def __add__(self, other: Work) -> Work:
-        return Work(self.changes + other.changes, self.reasons + other.reasons, self.notes + other.notes)
+        return Work(
+            self.changes + other.changes,
+            self.reasons + other.reasons,
+            self.notes + other.notes,
+            self.left + other.left,
+        )

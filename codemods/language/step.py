@@ -157,6 +157,7 @@ class LanguageStep:
             types=nothing,
             behaviours=(),
             private=(),
+            insides=nothing,
             notes_url=self.notes_url,
         )
 

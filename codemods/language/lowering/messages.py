@@ -44,6 +44,40 @@ MESSAGES: dict[str, Message] = {
         "{name} is a private/undocumented Beta 1 API. Look for the same kernel in nki-library "
         "(nkilib.core...) or rewrite.",
     ),
+    "M-GONE": Message(
+        "NKL106",
+        "{name} is not in nki.*, and it is not known what its use here comes to. Write it for NKI 0.2 by "
+        "hand.",
+    ),
+    "M-STAR": Message(
+        "NKL106",
+        "`from {module} import *` hides which names are used. Import the modules "
+        "(`import nki.language as nl`) and write nl.… in front of their names.",
+    ),
+    "M-BOTH": Message(
+        "NKL106",
+        "`{name}` is imported from neuronxcc.nki and from nki, whose kernels are written differently. Keep "
+        "the import of one of them, and the kernels of each in a file of their own.",
+    ),
+    "M-NAME": Message(
+        "NKL106",
+        "New code needs {module} under the name `{name}`, which means something else here. Rename that.",
+    ),
+    "M-PLATFORM": Message(
+        "NKL107",
+        "nki.jit takes no platform_target from NKI 0.3 on, so it is gone. Set the environment variable "
+        "NEURON_PLATFORM_TARGET_OVERRIDE where the target is not the machine's own.",
+    ),
+    "M-SUBKERNEL": Message(
+        "NKL107",
+        "Kernels call `{name}`, so it is a plain function in Beta 2; where the host launches it, write "
+        "nki.jit({name}). Not all of its launches are known here.",
+    ),
+    "M-ORDER": Message(
+        "NKL108",
+        "`*` between parameters is not in the language from NKI 0.3 on, and without it a parameter without a "
+        "default follows one with. Reorder the parameters and pass them by keyword.",
+    ),
     "M-MATH": Message(
         "NKL201",
         "{fn} has no NKI 0.2 instruction. Options: NKI >= 0.3 nl.{fn} (experimental), or a cast/compare "

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ...analysis.context import FileContext
+from ..step import LanguageStep
 from .names import Names
 
 
@@ -45,14 +46,34 @@ class LanguageModule:
     """A file with kernels, as the walker and the host's side see it.
 
     Attributes:
-        ctx: the file. names: resolves its names.
+        ctx: the file. names: resolves its names. step: what changed in the language.
         functions: those written in the language, by the name of the definition, in the order of the file.
-        needs: the modules that rewritten code spells by their customary alias, filled in by the walker:
-            ``nki.language`` (``nl``), ``nki.isa`` (``nisa``), and the helper functions it calls.
+        numbers: integers that are bound once at the top of the file.
+        needs: modules that rewritten code spells, filled in while functions are walked: the aliases
+            ``nl``, ``nisa``, ``nki``, or a module by its name.
+        helpers: helper functions that it calls → their names in the file.
+        taken: names of the file.
     """
 
     ctx: FileContext
     names: Names
+    step: LanguageStep
     functions: Mapping[str, Function]
+    numbers: Mapping[str, int] = field(default_factory=dict)
+    taken: frozenset[str] = frozenset()
     needs: set[str] = field(default_factory=set)
     helpers: dict[str, str] = field(default_factory=dict)
+
+    def helper(self, name: str) -> str:
+        """The name that the file has a helper function under, which is added to it."""
+        if name not in self.helpers:
+            own, number = name, 2
+            while own in self.taken:
+                own, number = f"{name}_{number}", number + 1
+            self.helpers[name] = own
+        return self.helpers[name]
+
+    def import_name(self, name: str) -> str:
+        """The name that the file has a module of the new language under."""
+        self.needs.add(name)
+        return {"nki.tensor": "ntensor"}.get(name, name.rpartition(".")[2])

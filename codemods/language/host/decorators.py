@@ -1,0 +1,149 @@
+"""Decorators of kernels, and ``nki.jit`` as a function.
+
+What is left is ``@nki.jit`` on kernels that the host launches; functions that only kernels call are plain
+functions in the new language.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from ...model import ReplaceCode, ReplaceLines, Wrap
+from ..reasons import Change, Reason, Work
+from ..translate.names import BETA1
+from .kernels import BRIDGES, HARNESSES, JIT, TRACE, Kernels, mode, wrapped
+
+CODE, HARNESS = "NKL107", "NKL101"
+_MEASURED = frozenset({"baremetal", "benchmark", "simulation"})
+_HINTS = frozenset(
+    f"{BETA1}.compiler.{name}"
+    for name in ("skip_middle_end_transformations", "enable_stack_allocator", "force_auto_alloc")
+)
+_PLATFORM = "platform_target"
+
+
+def decorators(kernels: Kernels) -> Work:
+    """What becomes of the decorators of a file's kernels."""
+    work = Work()
+    inner = {name for name, function in kernels.module.functions.items() if function.callers}
+    for name, node in kernels.functions.items():
+        own = Work()
+        for decorator in node.decorator_list:
+            own += _decorator(kernels, node, decorator, sub=name in inner)
+        work += own
+        if name in inner and own.changes:
+            work += _launched_here(kernels, name)
+    for call in _jits(kernels):
+        work += _wrapper(kernels, call)
+    return work
+
+
+def _decorator(kernels: Kernels, node: ast.FunctionDef, decorator: ast.expr, sub: bool) -> Work:
+    maker = decorator.func if isinstance(decorator, ast.Call) else decorator
+    qualified = kernels.names.qualified(maker)
+    if qualified in _HINTS:
+        return Work((_removed(kernels, decorator, CODE, f"`{kernels.ctx.segment(maker)}` is gone"),))
+    traced = qualified == TRACE or (qualified == JIT and mode(decorator) == "trace")
+    if traced and not sub and kernels.is_used(node.name):
+        plain = _jit(kernels, maker)
+        text = f"a kernel that the host launches is `@{plain}` now"
+        return Work((Change(decorator, CODE, text, (_replaced(kernels, decorator, plain),)),))
+    if traced or (qualified == JIT and sub):
+        text = "a function that kernels call has no decorator now"
+        return Work((_removed(kernels, decorator, CODE, text),))
+    if qualified in HARNESSES:
+        return _measured(kernels, decorator, _jit(kernels, maker))
+    if qualified != JIT or not isinstance(decorator, ast.Call):
+        return Work()
+    plain = kernels.ctx.segment(maker)
+    if mode(decorator) in _MEASURED:
+        return _measured(kernels, decorator, plain)
+    change = Change(
+        decorator, CODE, "`nki.jit` takes no options now", (_replaced(kernels, decorator, plain),)
+    )
+    return Work((change,), notes=_platform(decorator))
+
+
+def _measured(kernels: Kernels, place: ast.expr, plain: str) -> Work:
+    text = f"`{kernels.ctx.segment(place).splitlines()[0]}` is `{plain}` now"
+    change = Change(place, HARNESS, text, (_replaced(kernels, place, plain),))
+    return Work((change,), notes=(Reason(place, "M-HARNESS"), *_platform(place)))
+
+
+def _platform(place: ast.expr) -> tuple[Reason, ...]:
+    given = isinstance(place, ast.Call) and any(k.arg == _PLATFORM for k in place.keywords)
+    return (Reason(place, "M-PLATFORM"),) if given else ()
+
+
+def _jit(kernels: Kernels, maker: ast.expr) -> str:
+    """``nki.jit`` as it is spelled beside ``nki.benchmark``."""
+    if isinstance(maker, ast.Attribute) and isinstance(maker.value, ast.Name):
+        return f"{kernels.ctx.segment(maker.value)}.jit"
+    kernels.module.import_name("nki")
+    return "nki.jit"
+
+
+def _replaced(kernels: Kernels, node: ast.expr, code: str) -> ReplaceCode:
+    return ReplaceCode(kernels.ctx.source.span(node), kernels.ctx.segment(node), code)
+
+
+def _removed(kernels: Kernels, decorator: ast.expr, code: str, text: str) -> Change:
+    """Without the decorator's lines."""
+    starts = kernels.ctx.source.line_starts
+    first, last = decorator.lineno, decorator.end_lineno or decorator.lineno
+    end = starts[last] if last < len(starts) else len(kernels.ctx.source.utf8)
+    return Change(decorator, code, text, (ReplaceLines((starts[first - 1], end), ""),))
+
+
+def _launched_here(kernels: Kernels, name: str) -> Work:
+    """A function that kernels call is compiled where the host launches it."""
+    places = [launch for launch in kernels.launches if launch.kernels == {name}]
+    changes = []
+    for launch in places:
+        target = launch.subscript.value if launch.subscript is not None else launch.call.func
+        if isinstance(target, ast.Name):
+            text = f"`{name}` is compiled here: it has no decorator of its own now"
+            edit = Wrap(kernels.ctx.source.span(target), "nki.jit({})")
+            changes.append(Change(launch.call, CODE, text, (edit,)))
+    if len(changes) < len(places) or kernels.escapes(name):
+        return Work(reasons=(Reason(kernels.functions[name], "M-SUBKERNEL", {"name": name}),))
+    return Work(tuple(changes))
+
+
+def _jits(kernels: Kernels) -> Iterator[ast.Call]:
+    """Calls of ``nki.jit`` and the harnesses with a kernel, other than as decorators."""
+    decorators = {id(d) for f in kernels.functions.values() for d in f.decorator_list}
+    for use in kernels.ctx.module.uses:
+        for link in use.links:
+            if isinstance(link, ast.Call) and id(link) not in decorators and kernels.denoted(link):
+                maker = link.func.func if isinstance(link.func, ast.Call) else link.func
+                if kernels.names.qualified(maker) in HARNESSES | {JIT, TRACE} | BRIDGES:
+                    yield link
+
+
+def _wrapper(kernels: Kernels, call: ast.Call) -> Work:
+    """``nki.benchmark(…)(k)`` and ``nki.jit(k, mode=…)``: ``k`` itself when it is a kernel already."""
+    outer = call.func if isinstance(call.func, ast.Call) else call
+    maker = outer.func
+    qualified = kernels.names.qualified(maker)
+    kernel = wrapped(call)[0]
+    if qualified in BRIDGES or (qualified == JIT and not outer.keywords and outer is call):
+        return Work()
+    compiled = all(_is_compiled(kernels, name) for name in kernels.denoted(kernel))
+    plain = kernels.ctx.segment(maker) if qualified == JIT else _jit(kernels, maker)
+    code = kernels.ctx.segment(kernel) if compiled else f"{plain}({kernels.ctx.segment(kernel)})"
+    measured = qualified in HARNESSES or mode(outer) in _MEASURED
+    text = f"`{kernels.ctx.segment(call.func)}` gives `{code}` now"
+    change = Change(call, HARNESS if measured else CODE, text, (_replaced(kernels, call, code),))
+    notes = (Reason(call, "M-HARNESS"),) if measured else ()
+    return Work((change,), notes=(*notes, *_platform(outer)))
+
+
+def _is_compiled(kernels: Kernels, name: str) -> bool:
+    """Whether a kernel will be decorated with ``nki.jit`` itself."""
+    node = kernels.functions.get(name)
+    if node is None:
+        return True
+    makers = (d.func if isinstance(d, ast.Call) else d for d in node.decorator_list)
+    return any(kernels.names.qualified(m) in HARNESSES | {JIT} for m in makers)

@@ -1,0 +1,173 @@
+"""Launches of kernels: the grid becomes a number of cores, or loops inside the kernel."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from ...model import ReplaceCode, ReplaceLines, Span
+from ..reasons import Change, Reason, Work
+from ..translate.names import BETA1
+from .extents import extents
+from .grids import Grid, grid, leftovers
+from .kernels import SIMULATE, Kernels, Launch
+
+CODE = "NKL103"
+_PROGRAMS = frozenset(f"{BETA1}.language.{n}" for n in ("program_id", "num_programs", "program_ndim"))
+_ABOUT = re.compile(r"\b(?:grid|launch\w*|SPMD|programs?|instances?)\b", re.IGNORECASE)
+
+
+def launches(kernels: Kernels) -> Work:
+    """What becomes of the grids in a file; sets the plans of kernels that get loops instead."""
+    grids = {subscript: grid(kernels, subscript) for subscript in kernels.subscripts}
+    looped: set[ast.Subscript] = set()
+    reasons: list[Reason] = []
+    for name, node in kernels.functions.items():
+        found = _looped(kernels, name, node, grids)
+        looped |= found
+        reasons += _unseen(kernels, name, node, grids)
+    work = Work(reasons=tuple(reasons))
+    for subscript, known in grids.items():
+        if subscript in looped:
+            text = f"the grid of `{kernels.ctx.segment(subscript.value)}` is loops inside the kernel now"
+            work += Work((Change(subscript, CODE, text, (_brackets(kernels, subscript, ""),)),))
+        elif known.cores is not None:
+            work += Work((_cores(kernels, subscript, known.cores),))
+        else:
+            fields = {"grid": kernels.ctx.segment(subscript.slice)}
+            work += Work(reasons=(Reason(subscript, "M-GRID", fields),))
+    work += Work(tuple(_variables(kernels, grids)))
+    return work + Work(tuple(_unneeded(kernels, list(looped))))
+
+
+def _brackets(kernels: Kernels, subscript: ast.Subscript, code: str) -> ReplaceCode:
+    """Other code for ``[…]`` behind a kernel."""
+    span = (kernels.ctx.source.span(subscript.value)[1], kernels.ctx.source.span(subscript)[1])
+    return ReplaceCode(span, kernels.ctx.source.utf8[slice(*span)].decode("utf-8"), code)
+
+
+def _cores(kernels: Kernels, subscript: ast.Subscript, cores: str) -> Change:
+    text = f"a launch takes the number of cores: `[{cores}]`"
+    return Change(subscript, CODE, text, (_brackets(kernels, subscript, f"[{cores}]"),))
+
+
+def _variables(kernels: Kernels, grids: dict[ast.Subscript, Grid]) -> Iterator[Change]:
+    """Variables that hold a grid hold the number of cores now."""
+    found = {node: code for known in grids.values() for node, code in known.rewritten.items()}
+    for node, code in found.items():
+        edit = ReplaceCode(kernels.ctx.source.span(node), kernels.ctx.segment(node), code)
+        if edit.old != code:
+            yield Change(node, CODE, f"a launch takes the number of cores: `{code}`", (edit,))
+
+
+# -- loops instead of programs ------------------------------------------------------------------------
+
+
+def _looped(
+    kernels: Kernels, name: str, node: ast.FunctionDef, grids: dict[ast.Subscript, Grid]
+) -> set[ast.Subscript]:
+    """The launches of a kernel whose grid becomes loops in it: all of them or none."""
+    mine = [launch for launch in _all_launches(kernels) if name in launch.kernels]
+    loose = {s for s in grids if name in kernels.denoted(s.value)} - {launch.subscript for launch in mine}
+    if loose or not mine or kernels.escapes(name):
+        return set()
+    found = {_extents(kernels, launch, name, node, grids) for launch in mine}
+    sole = found.pop()
+    if found or sole is None:
+        return set()
+    if _uses_programs(kernels, node):
+        function = kernels.module.functions[name]
+        function.plan = replace(function.plan, grid=sole)
+    return {launch.subscript for launch in mine if launch.subscript is not None}
+
+
+def _extents(
+    kernels: Kernels, launch: Launch, name: str, node: ast.FunctionDef, grids: dict[ast.Subscript, Grid]
+) -> tuple[str, ...] | None:
+    if launch.subscript is None or launch.kernels != {name}:
+        return None
+    programs = grids[launch.subscript].programs
+    return extents(kernels, launch, node, programs) if programs else None
+
+
+def _all_launches(kernels: Kernels) -> Iterator[Launch]:
+    """Launches, those by the simulator among them, as calls with the kernel's own arguments."""
+    yield from kernels.launches
+    for use in kernels.ctx.module.uses:
+        for link in use.links:
+            if isinstance(link, ast.Call) and kernels.names.qualified(link.func) == SIMULATE and link.args:
+                kernel = link.args[0]
+                subscript = kernel if isinstance(kernel, ast.Subscript) else None
+                call = ast.Call(link.func, link.args[1:], link.keywords)
+                yield Launch(call, subscript, kernels.denoted(kernel), use)
+
+
+def _uses_programs(kernels: Kernels, node: ast.FunctionDef) -> bool:
+    return any(True for _ in _program_calls(kernels, node))
+
+
+def _program_calls(kernels: Kernels, node: ast.FunctionDef) -> Iterator[tuple[ast.Call, str]]:
+    """Calls of ``program_id`` and the like in a kernel and what it calls, with the function's name."""
+    seen: set[str] = set()
+    pending = [node]
+    while pending:
+        function = pending.pop()
+        for inner in ast.walk(function):
+            if not isinstance(inner, ast.Call):
+                continue
+            qualified = kernels.names.qualified(inner.func)
+            if qualified in _PROGRAMS:
+                yield inner, qualified.rpartition(".")[2]
+            callee = inner.func.id if isinstance(inner.func, ast.Name) else ""
+            if callee in kernels.functions and callee not in seen:
+                seen.add(callee)
+                pending.append(kernels.functions[callee])
+
+
+def _unseen(
+    kernels: Kernels, name: str, node: ast.FunctionDef, grids: dict[ast.Subscript, Grid]
+) -> Iterator[Reason]:
+    """Programs of a kernel whose grid stands nowhere, or elsewhere."""
+    function = kernels.module.functions[name]
+    if not kernels.launched(name) or function.plan.grid:
+        return
+    if any(name in kernels.denoted(s.value) for s in grids):
+        return
+    calls = list(_program_calls(kernels, node))
+    counted = any(kind == "num_programs" for _, kind in calls)
+    for call, kind in calls:
+        beyond = kind == "program_id" and _axis(call) != 0
+        if beyond or (kind == "program_id" and not counted):
+            yield Reason(call, "M-GRID", {"grid": f"of `{name}`, which is not launched in this file"})
+            return
+
+
+def _axis(call: ast.Call) -> int | None:
+    given = [*call.args[:1], *(k.value for k in call.keywords if k.arg == "axis")]
+    value = given[0] if given else None
+    return value.value if isinstance(value, ast.Constant) and type(value.value) is int else None
+
+
+# -- what only computed the grid ----------------------------------------------------------------------
+
+
+def _unneeded(kernels: Kernels, looped: list[ast.Subscript]) -> Iterator[Change]:
+    """Without the variables that held the grid, and comments right above that are about it."""
+    for statement in leftovers(kernels, looped):
+        text = f"`{ast.unparse(statement.targets[0])}` was only for the grid"
+        span = _lines(kernels, statement)
+        yield Change(kernels.lines(span), CODE, text, (ReplaceLines(span, ""),))
+
+
+def _lines(kernels: Kernels, statement: ast.stmt) -> Span:
+    """The lines of a statement, with those of a comment above it that is about the grid."""
+    source = kernels.ctx.source
+    starts = (*source.line_starts, len(source.utf8))
+    first, last = statement.lineno - 1, statement.end_lineno or statement.lineno
+    above = first
+    while above and source.utf8[starts[above - 1] : starts[above]].lstrip().startswith(b"#"):
+        above -= 1
+    about = _ABOUT.search(source.utf8[starts[above] : starts[first]].decode("utf-8"))
+    return starts[above if about else first], starts[last]

@@ -1,0 +1,287 @@
+"""Parameters of kernels: annotations of the old language, markers, and outputs that are passed in."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from ...analysis.scopes import reaching
+from ...edit.lines import line_start, next_line
+from ...model import ReplaceCode, Span
+from ..reasons import Change, Reason, Work
+from ..translate.names import BETA1
+from .kernels import Kernels, Launch
+
+CODE, INOUT = "NKL108", "NKL104"
+_TYPING = f"{BETA1}.typing."
+_ANNOTATIONS = (_TYPING, f"{BETA1}.tensor")
+_MUTABLE = frozenset({f"{_TYPING}mutable_tensor", f"{_TYPING}mutable"})
+# Callee → the argument that is written: its position, and its name.
+_WRITERS = {
+    f"{BETA1}.language.store": (0, "dst"),
+    f"{BETA1}.language.atomic_rmw": (0, "dst"),
+    f"{BETA1}.isa.dma_copy": (-1, "dst"),
+}
+_VIEWS = frozenset({"reshape", "view"})
+_DEPTH = 8
+_STAR = re.compile(rb"\*[ \t\f]*,[ \t\f]*")
+
+
+def parameters(kernels: Kernels) -> Work:
+    """What becomes of the signatures of a file's functions; sets the plans of kernels that get outputs."""
+    work = Work()
+    written = _written(kernels)
+    for name, node in kernels.functions.items():
+        work += Work(tuple(_annotations(kernels, node)))
+        work += _markers(kernels, node)
+        if kernels.launched(name):
+            work += _outputs(kernels, name, node, written[name])
+    return work
+
+
+# -- annotations and markers --------------------------------------------------------------------------
+
+
+def _annotations(kernels: Kernels, node: ast.FunctionDef) -> Iterator[Change]:
+    args = node.args
+    for arg in (*args.posonlyargs, *args.args, *args.kwonlyargs, args.vararg, args.kwarg):
+        if arg is not None and arg.annotation is not None and _is_typing(kernels, arg.annotation):
+            start = kernels.ctx.source.offset(arg.lineno, arg.col_offset) + len(arg.arg.encode())
+            yield _without(kernels, arg, start, arg.annotation, f"`{arg.arg}` has no annotation now")
+    if node.returns is not None and _is_typing(kernels, node.returns):
+        end = kernels.ctx.source.span(node.returns)[0]
+        start = kernels.ctx.source.utf8.rindex(b")", 0, end) + 1
+        yield _without(kernels, node.returns, start, node.returns, f"`{node.name}` has no annotation now")
+
+
+def _is_typing(kernels: Kernels, annotation: ast.expr) -> bool:
+    inner = (n for n in ast.walk(annotation) if isinstance(n, ast.Name | ast.Attribute))
+    return any(f"{kernels.names.qualified(n)}".startswith(_ANNOTATIONS) for n in inner)
+
+
+def _without(kernels: Kernels, place: ast.AST, start: int, annotation: ast.expr, text: str) -> Change:
+    span = (start, kernels.ctx.source.span(annotation)[1])
+    old = kernels.ctx.source.utf8[slice(*span)].decode("utf-8")
+    return Change(place, CODE, text, (ReplaceCode(span, old, ""),))
+
+
+def _markers(kernels: Kernels, node: ast.FunctionDef) -> Work:
+    """``*`` between parameters goes; ``*args`` and ``**kwargs`` are a person's."""
+    args = node.args
+    starred = [a for a in (args.vararg, args.kwarg) if a is not None]
+    fields = {"x": "a variable number of parameters"}
+    work = Work(reasons=tuple(Reason(a, "M-PY", fields) for a in starred))
+    if args.vararg is not None or not args.kwonlyargs:
+        return work
+    span = _star(kernels, node)
+    if span is None:
+        return work
+    old = kernels.ctx.source.utf8[slice(*span)].decode("utf-8")
+    if _needs_order(args):
+        return work + Work(reasons=(Reason(args.kwonlyargs[0], "M-ORDER", {}),))
+    text = "`*` between parameters is not in the language"
+    return work + Work((Change(node.args.kwonlyargs[0], CODE, text, (ReplaceCode(span, old, ""),)),))
+
+
+def _needs_order(args: ast.arguments) -> bool:
+    """Whether a parameter without a default would follow one with."""
+    missing = any(default is None for default in args.kw_defaults)
+    some_before = bool(args.defaults) or any(d is not None for d in args.kw_defaults[:-1])
+    return missing and some_before
+
+
+def _star(kernels: Kernels, node: ast.FunctionDef) -> Span | None:
+    """Where the marker stands, with its line when it has one for itself; None when it is not found."""
+    source, args = kernels.ctx.source, node.args
+    before = [*args.posonlyargs, *args.args, *args.defaults]
+    start = max((source.span(n)[1] for n in before), default=source.utf8.index(b"(", source.span(node)[0]))
+    end = source.offset(args.kwonlyargs[0].lineno, args.kwonlyargs[0].col_offset)
+    found = [m for m in _STAR.finditer(source.utf8, start, end) if not _in_comment(source.utf8, m.start())]
+    if len(found) != 1:
+        return None
+    at, after = found[0].span()
+    blank = not source.utf8[line_start(source.utf8, at) : at].strip()
+    if source.utf8[after : after + 1] not in (b"\n", b"\r"):
+        return at, after
+    if blank:
+        return line_start(source.utf8, at), next_line(source.utf8, after)
+    return start + len(source.utf8[start:at].rstrip()), after
+
+
+def _in_comment(data: bytes, offset: int) -> bool:
+    return b"#" in data[line_start(data, offset) : offset]
+
+
+# -- outputs that are passed in -----------------------------------------------------------------------
+
+
+def _written(kernels: Kernels) -> dict[str, frozenset[str]]:
+    """For each function the parameters that it, or a function it calls, writes to."""
+    found = {name: frozenset(_directly(kernels, node)) for name, node in kernels.functions.items()}
+    grown = True
+    while grown:
+        grown = False
+        for name, node in kernels.functions.items():
+            more = found[name] | set(_through_calls(kernels, node, found))
+            grown |= more != found[name]
+            found[name] = frozenset(more)
+    return found
+
+
+def _parameters(node: ast.FunctionDef) -> list[str]:
+    return [a.arg for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+
+
+def _directly(kernels: Kernels, node: ast.FunctionDef) -> Iterator[str]:
+    for inner in ast.walk(node):
+        targets: list[ast.expr] = []
+        if isinstance(inner, ast.Call):
+            place = _WRITERS.get(kernels.names.qualified(inner.func))
+            targets += _argument(inner, place) if place else []
+        elif isinstance(inner, ast.Assign | ast.AugAssign):
+            listed = inner.targets if isinstance(inner, ast.Assign) else [inner.target]
+            targets += [t for t in listed if isinstance(t, ast.Subscript)]
+        for target in targets:
+            yield from _viewed(kernels, node, target)
+    for arg in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs):
+        names = ast.walk(arg.annotation) if arg.annotation is not None else ()
+        if any(kernels.names.qualified(n) in _MUTABLE for n in names):
+            yield arg.arg
+
+
+def _through_calls(
+    kernels: Kernels, node: ast.FunctionDef, written: dict[str, frozenset[str]]
+) -> Iterator[str]:
+    for call in (n for n in ast.walk(node) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)):
+        assert isinstance(call.func, ast.Name)
+        callee = kernels.functions.get(call.func.id)
+        if callee is None or callee is node:
+            continue
+        pairs = [*zip(_parameters(callee), call.args, strict=False)]
+        pairs += [(k.arg, k.value) for k in call.keywords if k.arg]
+        for parameter, argument in pairs:
+            if parameter in written[callee.name]:
+                yield from _viewed(kernels, node, argument)
+
+
+def _viewed(
+    kernels: Kernels, node: ast.FunctionDef, expression: ast.expr, depth: int = _DEPTH
+) -> frozenset[str]:
+    """The function's parameters that an expression may be, or be a view of."""
+    base = _base(expression)
+    place = kernels.place(base) if base is not None else None
+    owner = kernels.ctx.module.lookup(place[0].name, place[0].scope) if place else None
+    if place is None or owner is None or owner[0].node is not node or depth == 0:
+        return frozenset()
+    found: set[str] = set()
+    for binding in reaching(owner[1], place[0], owner[0]):
+        if binding.kind == "parameter":
+            found.add(binding.name)
+        elif binding.kind == "assign" and not binding.path and binding.value and _is_view(binding.value):
+            found |= _viewed(kernels, node, binding.value, depth - 1)
+    return frozenset(found)
+
+
+def _is_view(value: ast.expr) -> bool:
+    call = isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr in _VIEWS
+    return call or isinstance(value, ast.Name | ast.Subscript)
+
+
+def _base(node: ast.expr) -> ast.Name | None:
+    """The variable at the bottom of subscripts and views."""
+    while True:
+        if isinstance(node, ast.Subscript | ast.Attribute):
+            node = node.value
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            node = node.func.value
+        else:
+            return node if isinstance(node, ast.Name) else None
+
+
+def _argument(call: ast.Call, place: tuple[int, str]) -> list[ast.expr]:
+    index, name = place
+    by_name = [k.value for k in call.keywords if k.arg == name]
+    return by_name or (call.args[index : index + 1] if index >= 0 else [])
+
+
+def _outputs(kernels: Kernels, name: str, node: ast.FunctionDef, written: frozenset[str]) -> Work:
+    """The kernel returns what it writes; its callers use what it returns."""
+    returned = _returned(kernels, node)
+    missing = tuple(p for p in _parameters(node) if p in written and p not in returned)
+    if not missing:
+        return Work()
+    function = kernels.module.functions[name]
+    function.plan = replace(function.plan, returned=missing)
+    fields = {"p": ", ".join(missing), "callers": "none in this file"}
+    work = Work()
+    calls = [launch for launch in kernels.launches if name in launch.kernels]
+    for launch in calls:
+        work += _caller(kernels, launch, node, missing, returns=bool(returned) or _gives(node))
+    place = next(a for a in (*node.args.args, *node.args.kwonlyargs) if a.arg == missing[0])
+    if kernels.escapes(name):
+        work += Work(notes=(Reason(place, "M-INOUT", {**fields, "callers": "outside this file"}),))
+    elif not calls:
+        work += Work(notes=(Reason(place, "M-INOUT", fields),))
+    return work
+
+
+def _returned(kernels: Kernels, node: ast.FunctionDef) -> frozenset[str]:
+    """Parameters that the kernel returns already."""
+    found: frozenset[str] = frozenset()
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Return) and inner.value is not None:
+            items = inner.value.elts if isinstance(inner.value, ast.Tuple | ast.List) else [inner.value]
+            found = found.union(*(_viewed(kernels, node, item) for item in items))
+    return found
+
+
+def _gives(node: ast.FunctionDef) -> bool:
+    return any(
+        isinstance(n, ast.Return) and n.value is not None and not _is_none(n.value) for n in ast.walk(node)
+    )
+
+
+def _is_none(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is None
+
+
+def _caller(
+    kernels: Kernels, launch: Launch, node: ast.FunctionDef, missing: tuple[str, ...], returns: bool
+) -> Work:
+    """``k(a, o)`` becomes ``o = k(a, o)`` where nothing else can know the old ``o``."""
+    statement = launch.use.stmt
+    outputs = _passed(launch.call, node, missing)
+    alone = isinstance(statement, ast.Expr) and statement.value is launch.call
+    names = [o.id for o in outputs if isinstance(o, ast.Name) and _is_own(kernels, o, launch)]
+    if not alone or returns or len(names) < len(missing) or len({*names}) < len(names):
+        fields = {"p": ", ".join(missing), "callers": f"line {launch.call.lineno}"}
+        return Work(reasons=(Reason(launch.call, "M-INOUT", fields),))
+    start = kernels.ctx.source.span(statement)[0]
+    assigned = f"{', '.join(names)} = "
+    text = f"the kernel returns what it writes: `{assigned.rstrip()} …`"
+    return Work((Change(statement, INOUT, text, (ReplaceCode((start, start), "", assigned),)),))
+
+
+def _passed(call: ast.Call, node: ast.FunctionDef, wanted: tuple[str, ...]) -> list[ast.expr]:
+    """The arguments of some parameters; fewer when they are hidden behind stars."""
+    positional = [a.arg for a in (*node.args.posonlyargs, *node.args.args)]
+    if any(isinstance(a, ast.Starred) for a in call.args):
+        return []
+    given = {
+        **dict(zip(positional, call.args, strict=False)),
+        **{k.arg: k.value for k in call.keywords if k.arg},
+    }
+    return [given[p] for p in wanted if p in given]
+
+
+def _is_own(kernels: Kernels, node: ast.Name, launch: Launch) -> bool:
+    """Whether a variable holds a tensor that was made where it is used and that nobody else can have."""
+    place = kernels.place(node)
+    owner = kernels.ctx.module.lookup(node.id, place[0].scope) if place else None
+    if place is None or owner is None or owner[0] is not place[0].scope:
+        return False
+    made = all(b.kind == "assign" and not b.path and isinstance(b.value, ast.Call) for b in owner[1])
+    earlier = (u for u in kernels.ctx.module.by_name.get(node.id, ()) if u.order < launch.use.order)
+    return made and not any(len(use.links) == 1 for use in earlier)

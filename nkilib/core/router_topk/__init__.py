@@ -1,1 +1,0 @@
-"""Which experts tokens go to."""

@@ -1,0 +1,187 @@
+"""Decorators of kernels, and ``nki.jit`` and the harnesses as functions."""
+
+from __future__ import annotations
+
+import pytest
+from hosted import HEAD, NEW_HEAD, check, hosted, silent
+
+BODY = "def k(x):\n    return x\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import nki\n\n\n@nki.jit(mode='auto')\ndef k(x):\n    return x\n",
+        "import other as nki\n\n\n@nki.benchmark\ndef k(x):\n    return x\n",
+        "class nki:\n    jit = 1\n\n\n@nki.trace\ndef k(x):\n    return x\n",
+        "from timeit import benchmark\n\n\n@benchmark(3)\ndef k(x):\n    return x\n",
+    ],
+)
+def test_strangers(text: str) -> None:
+    silent(text)
+
+
+@pytest.mark.parametrize(
+    "decorator",
+    [
+        "@nki.jit",
+        "@nki.jit()",
+        '@nki.jit(mode="auto")',
+        '@nki.jit(mode="torchxla", debug_kernel=True)',
+        '@nki.jit(\n    experimental_flags="enable-mutable-parameter",\n    show_compiler_tb=True,\n)',
+        "@nki.compiler.skip_middle_end_transformations\n@nki.jit",
+        "@nki.compiler.enable_stack_allocator(log_level=20)\n@nki.jit(kernel_return=False)",
+        "@nki.jit\n@nki.compiler.force_auto_alloc",
+    ],
+)
+def test_what_is_left_is_jit(decorator: str) -> None:
+    found = check(f"{HEAD}\n\n{decorator}\n{BODY}", f"{NEW_HEAD}\n\n@nki.jit\n{BODY}")
+    assert not found.notes
+
+
+def test_the_platform_moves_to_the_environment() -> None:
+    found = check(f'{HEAD}\n\n@nki.jit(platform_target="trn2")\n{BODY}', f"{NEW_HEAD}\n\n@nki.jit\n{BODY}")
+    assert found.notes == [(5, "M-PLATFORM")]
+
+
+@pytest.mark.parametrize(
+    "decorator",
+    [
+        "@nki.benchmark",
+        '@nki.benchmark(warmup=5, iters=10, save_neff_name="file.neff")',
+        '@nki.profile(working_directory="x")',
+        "@nki.baremetal",
+        '@nki.jit(mode="simulation")',
+        '@nki.jit(mode="baremetal")',
+        '@nki.jit(mode="benchmark")',
+    ],
+)
+def test_harnesses_become_jit(decorator: str) -> None:
+    found = check(f"{HEAD}\n\n{decorator}\n{BODY}", f"{NEW_HEAD}\n\n@nki.jit\n{BODY}")
+    assert found.notes == [(5, "M-HARNESS")]
+
+
+def test_a_harness_imported_by_name() -> None:
+    found = check(
+        f"from neuronxcc.nki import profile\nimport neuronxcc.nki.language as nl\n\n\n@profile(overwrite=True)\n{BODY}",
+        f"import nki.language as nl\nimport nki\n\n\n@nki.jit\n{BODY}",
+    )
+    assert found.notes == [(5, "M-HARNESS")]
+
+
+def test_harnesses_as_functions() -> None:
+    found = check(
+        f"""{HEAD}
+
+@nki.jit
+{BODY}
+
+def plain(x):
+    return nl.load(x)
+
+
+fast = nki.benchmark(warmup=5)(k)
+bare = nki.baremetal(plain)
+again = nki.jit(plain, mode="torchxla")
+""",
+        f"""{NEW_HEAD}
+
+@nki.jit
+{BODY}
+
+def plain(x):
+    return nl.load(x)
+
+
+fast = k
+bare = nki.jit(plain)
+again = nki.jit(plain)
+""",
+    )
+    assert found.notes == [(14, "M-HARNESS"), (15, "M-HARNESS")]
+
+
+def test_a_harness_of_what_is_not_known_is_left() -> None:
+    text = f"{HEAD}\n\ndef run(kernels):\n    return [nki.benchmark(k) for k in kernels]\n"
+    found = hosted(text)
+    assert found.left == [(6, "M-HARNESS")]
+    assert not found.reasons
+    assert "nki.benchmark(k)" in found.text
+
+
+def test_functions_that_kernels_call_have_no_decorator() -> None:
+    check(
+        f"""{HEAD}
+
+@nki.jit(mode="trace")
+def traced(x):
+    return x
+
+
+@nki.trace
+def other(x):
+    return x
+
+
+@nki.jit
+def called(x):
+    return x
+
+
+@nki.jit
+def k(x):
+    return called(traced(x))
+""",
+        f"""{NEW_HEAD}
+
+def traced(x):
+    return x
+
+
+def other(x):
+    return x
+
+
+def called(x):
+    return x
+
+
+@nki.jit
+def k(x):
+    return called(traced(x))
+""",
+    )
+
+
+SHARED = """
+
+@nki.jit
+def called(x):
+    return x
+
+
+@nki.jit
+def k(x):
+    return called(x)
+
+
+"""
+
+
+def test_what_the_host_launches_as_well_is_compiled_there() -> None:
+    check(
+        f"{HEAD}{SHARED}y = called(1)\n",
+        NEW_HEAD + SHARED.replace("@nki.jit\ndef called", "def called") + "y = nki.jit(called)(1)\n",
+    )
+
+
+def test_launches_that_are_not_known_are_in_the_way() -> None:
+    assert hosted(f"{HEAD}{SHARED}run(called)\n").reasons == [(6, "M-SUBKERNEL")]
+
+
+def test_a_traced_kernel_that_is_simulated() -> None:
+    found = check(
+        f"{HEAD}\n\n@nki.trace\ndef k(x):\n    return x\n\n\nnki.simulate_kernel(k, 1)\n",
+        f"{NEW_HEAD}\n\n@nki.jit\ndef k(x):\n    return x\n\n\nnki.simulate_kernel(k, 1)\n",
+    )
+    assert found.left == [(10, "M-SIM")]
