@@ -24,6 +24,7 @@ class Options:
         stdin: code to migrate instead of files; ``stdin_filename`` is the name to report it under.
         docs: take code blocks of documents, too.
         only: real paths of the files that count, or None for all; the others are still read.
+        overlay: texts by real path that count instead of what is on disk, such as those of an editor.
         texts: make the new text and keep the old one even when nothing but a report is wanted.
     """
 
@@ -44,6 +45,7 @@ class Options:
     stdin: bytes | None = None
     docs: bool = False
     only: frozenset[str] | None = None
+    overlay: dict[str, bytes] | None = None
     texts: bool = False
 
     def __init__(self, **values: Any) -> None:

@@ -92,6 +92,12 @@ def _scan(options: Options, report: Report, clean: CleanFiles | None) -> tuple[l
     )
     for found in files:
         report.files += 1
+        if options.overlay and (text := options.overlay.get(os.path.realpath(found.path))) is not None:
+            if reading.has_marker(text, MARKERS):
+                _add_candidate(candidates, found.path, found.kind, text, report)
+            else:
+                others.append(found.path)
+            continue
         if clean is not None and clean.knows(found):
             others.append(found.path)
             continue
@@ -140,7 +146,9 @@ def _problem(report: Report, code: str, path: str, message: str) -> None:
     report.problems.append(Problem(code, path, message))
 
 
-def _reexporting(others: Iterable[str], exported: Mapping[str, Any]) -> list[Candidate]:
+def _reexporting(
+    others: Iterable[str], exported: Mapping[str, Any], overlay: Mapping[str, bytes]
+) -> list[Candidate]:
     """Files without a marker that name a module which exports something affected, and one of its exports."""
     from .mentions import Mentions
     from .project import Candidate
@@ -152,7 +160,8 @@ def _reexporting(others: Iterable[str], exported: Mapping[str, Any]) -> list[Can
         if kind not in ("python", "text"):
             continue
         try:
-            data = reading.read(path, reading.LIMITS[kind])
+            text = overlay.get(os.path.realpath(path)) if overlay else None
+            data = reading.read(path, reading.LIMITS[kind]) if text is None else text
         except reading.Unreadable:
             continue
         if mentions.within(data):
@@ -181,7 +190,7 @@ def _migrate(
             candidates,
             roots,
             lambda tasks, setting=setting: _analyse(setting, tasks, options.jobs, progress),  # type: ignore[misc]
-            lambda exported: _reexporting(_rest(others, candidates), exported),
+            lambda exported: _reexporting(_rest(others, candidates), exported, options.overlay or {}),
         )
         before.update({c.path: c.data for c in candidates if c.path not in before})
         _leave_out(candidates, options.only)

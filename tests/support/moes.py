@@ -12,6 +12,7 @@ from kernels import cast, launch
 
 from nkilib.core.moe import moe_tkg
 from nkilib.core.utils.common_types import ActFnType, ExpertAffinityScaleMode
+from nkisim.core.dtypes import dtype_of
 
 POST, NO_SCALE = ExpertAffinityScaleMode.POST_SCALE, ExpertAffinityScaleMode.NO_SCALE
 LIMITS = {
@@ -70,3 +71,33 @@ def gathered(y: Any) -> Any:
     """The inverse of :func:`spread`."""
     cores, _, tokens, planes = y.shape
     return y.transpose(2, 0, 1, 3).reshape(tokens, cores * 128 * planes)
+
+
+KINDS = {"e2m1": "float4_e2m1fn_x4", "e4m3": "float8_e4m3fn_x4", "e5m2": "float8_e5m2_x4"}
+
+
+def mx_words(words: Any, kind: str) -> Any:
+    """Packed words of the oracle as elements of the MX type."""
+    return words.view(dtype_of(KINDS[kind]).numpy)
+
+
+def tkg_mx_arguments(given: dict[str, Any], dtype: Any = BF16) -> dict[str, Any]:
+    """A case of the oracle with MX weights; its limits are 7 for the gate, -6 and 8 for the other."""
+    weights, kind = given["weights"], given["kind"]
+    return {
+        "hidden_input": cast(given["hidden_input"], dtype),
+        "expert_gate_up_weights": mx_words(weights["gate_up"], kind),
+        "expert_down_weights": mx_words(weights["down"], kind),
+        "expert_gate_up_weights_scale": weights["gate_up_scale"],
+        "expert_down_weights_scale": weights["down_scale"],
+        "expert_gate_up_bias": cast(given["expert_gate_up_bias"], BF16),
+        "expert_down_bias": cast(given["expert_down_bias"], BF16),
+        "expert_affinities": given["expert_affinities"].astype(FP32),
+        "expert_index": given["expert_index"].astype(np.int32),
+        "is_all_expert": given["is_all_expert"],
+        "rank_id": np.array([[given["rank_id"]]], np.uint32),
+        "expert_affinities_scaling_mode": POST,
+        "gate_clamp_upper_limit": 7.0,
+        "up_clamp_upper_limit": 8.0,
+        "up_clamp_lower_limit": -6.0,
+    }

@@ -27,12 +27,19 @@ class Layout:
     """How the new code keeps a tensor whose old one had dimensions in front of the partitions.
 
     Attributes:
-        lists: so many leading dimensions are Python lists of tensors.
-        order: the old dimensions of each tensor (without those) in their new order; None for the same one.
+        dropped: dimensions of which there is only one element at a time.
+        lists: dimensions that are nested Python lists, outermost first.
+        order: the dimensions of each tensor in the lists; None for all others, in the old order.
     """
 
-    lists: int = 0
+    dropped: tuple[int, ...] = ()
+    lists: tuple[int, ...] = ()
     order: tuple[int, ...] | None = None
+
+    def kept(self, rank: int) -> tuple[int, ...]:
+        """The dimensions of each tensor."""
+        gone = {*self.dropped, *self.lists}
+        return tuple(dim for dim in range(rank) if dim not in gone) if self.order is None else self.order
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,25 +106,51 @@ class Access:
         return replace(self, bases=tuple(bases), shape=tuple(shape), written=tuple(written), dynamic=dynamic)
 
     @property
+    def partition_axis(self) -> int | None:
+        """The result's axis that runs along the partitions, where it is not the first; then all operands of
+        an instruction must be taken with that axis first (:meth:`led_by`).
+        """
+        axes = [axis for axis, step in enumerate(self.steps[self.partition]) if step.value != 0]
+        return axes[0] if self.on_chip and axes and axes[0] else None
+
+    def led_by(self, axis: int) -> Access:
+        """The same elements with an axis of the result moved to the front."""
+
+        def moved(values: Shape) -> Shape:
+            return (values[axis], *values[:axis], *values[axis + 1 :])
+
+        return replace(self, steps=tuple(map(moved, self.steps)), shape=moved(self.shape))
+
+    @property
     def complete(self) -> bool:
         """Whether it is the whole tensor, dimension by dimension."""
         spans = _spans(self)
-        if self.dynamic is not None or spans is None or self.layout.lists:
+        if self.dynamic is not None or spans is None or self.layout != Layout():
             return False
         runs = [span if isinstance(span, _Span) else _Span(span, ONE, ONE, ()) for span in spans]
         return all(run.covers(length, self.facts) for run, length in zip(runs, self.dims, strict=True))
 
     def code(self) -> str:
         """The new code for it. Raises Refused when there is none."""
-        return self._emitted()[0]
+        return self._emitted[0]
 
     @property
     def new_shape(self) -> Shape:
-        """The shape that the new code's expression has: that of the old one, up to axes of size 1 and axes
-        of the free dimensions that are merged.
+        """The shape that the new code's expression has: that of the old one, up to axes of size 1 and free
+        axes that are merged. Instructions read operands in row-major order, whatever their free axes are.
         """
-        return self._emitted()[1]
+        return self._emitted[1]
 
+    def exact(self) -> tuple[str, Shape]:
+        """New code in which no axes are merged, for what works on single axes (reductions), and its shape.
+
+        Raises Refused when there is none.
+        """
+        kept = _relaid(self)
+        merged = any(isinstance(span, _Span) and len(span.axes) > 1 for span in _spans(kept) or ())
+        return _pattern(kept) if merged else self._emitted
+
+    @property
     def _emitted(self) -> tuple[str, Shape]:
         kept = _relaid(self)
         if kept.dynamic is None:
@@ -293,16 +326,15 @@ class _Span:
 def _relaid(access: Access) -> Access:
     """The access to the tensor as the new code keeps it."""
     layout = access.layout
-    lists = layout.lists
-    if not lists and layout.order is None:
+    if layout == Layout():
         return access
-    if any(step.value != 0 for steps in access.steps[:lists] for step in steps):
+    gone = (*layout.dropped, *layout.lists)
+    if any(step.value != 0 for dim in gone for step in access.steps[dim]):
         raise Refused("M-IDX", reason="an index tile runs along a block dimension")
-    if access.dynamic is not None and access.dynamic[0] < lists:
+    if access.dynamic is not None and access.dynamic[0] in gone:
         raise Refused("M-IDX", reason="a value of a tile indexes a block dimension")
-    name = access.tensor.text + "".join(f"[{base.text}]" for base in access.bases[:lists])
-    order = layout.order or tuple(range(len(access.dims) - lists))
-    at = [lists + dim for dim in order]
+    name = access.tensor.text + "".join(f"[{access.bases[dim].text}]" for dim in layout.lists)
+    at = layout.kept(len(access.dims))
     tensor = replace(access.tensor, text=name, shape=tuple(access.dims[dim] for dim in at))
     dynamic = access.dynamic and (at.index(access.dynamic[0]), access.dynamic[1])
     return replace(
@@ -312,7 +344,7 @@ def _relaid(access: Access) -> Access:
         bases=tuple(access.bases[dim] for dim in at),
         steps=tuple(access.steps[dim] for dim in at),
         written=tuple(access.written[dim] for dim in at),
-        partition=0,
+        partition=at.index(access.partition),
         layout=Layout(),
         dynamic=dynamic,
     )

@@ -303,7 +303,7 @@ def mlp_expert(
         G, U = G + bgu[0], U + bgu[1]
     M = act(clamp(G, g_hi, g_lo), act_name) * clamp(U, u_hi, u_lo)
     if mx:
-        M = mx_quant_dequant_inter(M)
+        M = mx_quant_dequant_inter(bf16(M))  # what is quantised has 16 bits
     O = M @ wd
     if sd is not None:
         O = O * sd
@@ -422,7 +422,7 @@ def moe_cte(
         if multiply_on_I:
             M = M * a
         if mx:
-            M = mx_quant_dequant_inter(M)
+            M = mx_quant_dequant_inter(bf16(M))  # what is quantised has 16 bits
         O = M @ wd[e]
         if sd is not None:
             O = O * sd[e]

@@ -11,14 +11,13 @@ from ....blocks.tiles import as_view, tiles_of
 from ...mlp.mlp_tkg.down_projection import add_projection
 from ...mlp.mlp_tkg.gate_up_projection import project_gate_up
 from ...utils.allocator import SbufManager
+from ..experts import expert_count, inner_size
 from .moe_tkg_affinity_masking import local_affinities
 from .moe_tkg_io import deliver, load_input
 from .moe_tkg_parameters import (
     Request,
     Share,
-    expert_count,
     expert_mlp,
-    inner_size,
     is_scaled,
     share_of,
     token_count,

@@ -14,11 +14,20 @@ import nki.language as nl
 
 from ....blocks.activation import Gating
 from ...utils.common_types import ActFnType, ExpertAffinityScaleMode, QuantizationType
-from ...utils.kernel_assert import kernel_assert
+from ..experts import Experts, hidden_size
 from .all_expert_impl import all_experts
-from .moe_tkg_checks import check_options, check_selection, check_sizes, is_mx
-from .moe_tkg_parameters import Experts, Request, Routing, hidden_size, token_count
+from .all_expert_mx_impl import all_experts_mx
+from .moe_tkg_checks import (
+    check_all_expert_mx,
+    check_options,
+    check_selection,
+    check_selective_mx,
+    check_sizes,
+    is_mx,
+)
+from .moe_tkg_parameters import Request, Routing, token_count
 from .selective_expert_impl import selected_experts
+from .selective_expert_mx_impl import selected_experts_mx
 
 
 def moe_tkg(
@@ -52,18 +61,21 @@ def moe_tkg(
 
     Args:
         hidden_input: HBM ``[T, H]`` of 16 bits. In SBUF ``[128, T, H/128]`` with ``x[p, t, j] = x[t,
-            p·H/128 + j]``, or, where the cores divide H, the core's half of it in the same layout.
-        expert_gate_up_weights: ``[E_L, H, 2, I]``, gate first, 16 bits or float8_e4m3.
-        expert_down_weights: ``[E_L, I, H]``.
+            p·H/128 + j]``, or, where the cores divide H, the core's half of it in the same layout. With MX
+            weights and selective ``x[t, 128 j + p]``; with MX weights and all experts quantised,
+            ``[128, H/512, T]`` as :mod:`..mx_expert` says.
+        expert_gate_up_weights: ``[E_L, H, 2, I]``, gate first, 16 bits or float8_e4m3; or MX, as
+            :mod:`..mx_expert` says: float4_e2m1fn_x4 or float8_e4m3fn_x4.
+        expert_down_weights: ``[E_L, I, H]``, or MX.
         expert_affinities: ``[T, E]``, HBM; selective also SBUF.
         expert_index: integers ``[T, K]``, HBM or SBUF. All experts: read only to mask.
         is_all_expert: all experts that are here for all tokens, or those that each token selects.
         rank_id: HBM ``[1, 1]``; the experts here are ``rank·E_L`` to ``rank·E_L + E_L - 1``. For all experts
             with POST_SCALE.
-        expert_gate_up_bias, expert_down_bias: ``[E_L, 2, I]``, ``[E_L, H]``.
+        expert_gate_up_bias, expert_down_bias: ``[E_L, 2, I]`` (or as for MX), ``[E_L, H]``.
         expert_gate_up_weights_scale, expert_down_weights_scale: fp32 ``[E_L, 2, I]``, ``[E_L, H]``; both make
-            the quantisation ROW, which multiplies the products by them, before the bias.
-        hidden_input_scale: of a quantised hidden_input (MX, all experts).
+            the quantisation ROW, which multiplies the products by them, before the bias. Or those of MX.
+        hidden_input_scale: of a quantised hidden_input, SBUF uint8 ``[128, H/512, T]``.
         gate_up_input_scale, down_input_scale: must be None.
         mask_unselected_experts: all experts with POST_SCALE: those that the token's index does not name count
             with 0.
@@ -75,7 +87,8 @@ def moe_tkg(
         is_all_expert_dynamic: all experts with MX; changes no result.
 
     All experts, and selective with one token or ``H·I ≥ 3072·1536``: cores divide H. Otherwise selective
-    cores divide the tokens; then a core's output in SBUF has its own tokens only.
+    cores divide the tokens; then a core's output in SBUF has its own tokens only. With MX weights cores
+    divide I (all experts) or each token's experts (selective), and more than 128 tokens may have all experts.
 
     Returns:
         HBM ``[T, H]``, or the tile.
@@ -107,7 +120,7 @@ def moe_tkg(
             masked=mask_unselected_experts,
             mode=expert_affinities_scaling_mode,
         ),
-        output_dtype=hidden_input.dtype if output_dtype is None else output_dtype,
+        output_dtype=_output_dtype(hidden_input, hidden_input_scale, output_dtype),
         output_in_sbuf=output_in_sbuf,
     )
     check_options(request, is_all_expert, is_all_expert_dynamic, gate_up_input_scale, down_input_scale)
@@ -123,16 +136,28 @@ def _kind(dtype: Any, gate_up_scale: Any, down_scale: Any) -> QuantizationType:
     return QuantizationType.NONE
 
 
+def _output_dtype(hidden: Any, scale: Any, dtype: Any) -> Any:
+    """The output's type; bfloat16 if nothing says it, that is for a quantised hidden state."""
+    if dtype is not None:
+        return dtype
+    return hidden.dtype if scale is None else nl.bfloat16
+
+
 def _run(request: Request, is_all_expert: bool) -> nl.ndarray:
-    """Allocate the output and fill it."""
-    kernel_assert(request.experts.kind != QuantizationType.MX, "weights must have 16 or 8 bits, they are MX")
-    check_sizes(request, is_all_expert)
+    """Check what the chosen way needs, allocate the output and fill it."""
+    mx = request.experts.kind == QuantizationType.MX
+    if not mx:
+        check_sizes(request, is_all_expert)
+    elif is_all_expert:
+        check_all_expert_mx(request)
+    else:
+        check_selective_mx(request)
     if not is_all_expert:
         check_selection(request)
     output = None
     if not request.output_in_sbuf:
         shape = (token_count(request), hidden_size(request.experts))
         output = nl.ndarray(shape, dtype=request.output_dtype, buffer=nl.shared_hbm)
-    if is_all_expert:
-        return all_experts(request, output)
-    return selected_experts(request, output)
+    if mx:
+        return all_experts_mx(request, output) if is_all_expert else selected_experts_mx(request, output)
+    return all_experts(request, output) if is_all_expert else selected_experts(request, output)

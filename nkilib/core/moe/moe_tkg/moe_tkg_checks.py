@@ -6,10 +6,13 @@ import nki.language as nl
 
 from ....blocks.lnc import cores
 from ....blocks.memory import PARTITIONS, PSUM_COLUMNS
+from ....blocks.mx import TILE
 from ...utils.common_types import ExpertAffinityScaleMode, QuantizationType
 from ...utils.kernel_assert import kernel_assert
 from ...utils.kernel_helpers import NUM_HW_PSUM_BANKS, div_ceil
-from .moe_tkg_parameters import Request, expert_count, hidden_size, is_scaled, shares_tokens, token_count
+from ..experts import expert_count, hidden_size, inner_size
+from ..mx_expert import check_mx_sizes
+from .moe_tkg_parameters import Request, is_scaled, shares_tokens, token_count
 
 MX_DTYPES = (nl.float4_e2m1fn_x4, nl.float8_e4m3fn_x4)
 MOST_CHOICES = 16
@@ -94,8 +97,81 @@ def check_sizes(request: Request, is_all_expert: bool) -> None:
     kernel_assert(
         expected == found, f"Weight Sharding mismatch: expected H of {expected} in hidden_input, got {found}"
     )
+    _check_width(request)
+
+
+def _check_width(request: Request) -> None:
     width = request.routing.affinities.shape[1]
     enough = width >= expert_count(request.experts) or not is_scaled(request.routing)
     kernel_assert(
         enough, f"expert_affinities has {width} columns for {expert_count(request.experts)} experts"
     )
+
+
+# -- MX -------------------------------------------------------------------------------------------------
+
+
+def check_all_expert_mx(request: Request) -> None:
+    """Raise AssertionError for what all experts with MX weights do not take."""
+    experts, hidden = request.experts, request.hidden
+    if request.hidden_scale is None:
+        _check_unquantised(hidden, token_count(request))
+    else:
+        _check_quantised(hidden, request.hidden_scale, token_count(request))
+    kernel_assert(
+        not request.output_in_sbuf,
+        f"All-expert MX kernel does not yet support SBUF output, got output_in_sbuf={request.output_in_sbuf}",
+    )
+    mode = request.routing.mode
+    kernel_assert(
+        is_scaled(request.routing), f"Expected expert_affinities_scaling_mode=POST_SCALE, got: {mode}"
+    )
+    check_mx_sizes(hidden_size(experts), inner_size(experts))
+    unit = TILE * cores().count
+    inner = inner_size(experts)
+    kernel_assert(inner % unit == 0, f"I must be a multiple of {unit}, 512 for each core, it is {inner}")
+    _check_width(request)
+
+
+def _check_unquantised(hidden: Any, tokens: int) -> None:
+    kernel_assert(
+        hidden.dtype == nl.float16 or hidden.dtype == nl.bfloat16,
+        f"Expected input dtype in float16, bfloat16, got {hidden.dtype}",
+    )
+    kernel_assert(
+        hidden.buffer != nl.sbuf,
+        "_layout_adapter_qmx_sb not yet migrated to new NKI FE: give hidden_input in HBM, or quantised",
+    )
+    kernel_assert(
+        tokens % 32 == 0,
+        f"Expected T divisible by 32, got T={tokens}. To use T divisible by 4, provide prequantized input "
+        "and hidden_input_scale.",
+    )
+
+
+def _check_quantised(hidden: Any, scale: Any, tokens: int) -> None:
+    kernel_assert(
+        is_mx(hidden.dtype),
+        f"Expected quantized input dtype in float4_e2m1fn_x4, float8_e4m3fn_x4, got {hidden.dtype}",
+    )
+    kernel_assert(scale.dtype == nl.uint8, f"Expected hidden_input_scale dtype = nl.uint8, got {scale.dtype}")
+    kernel_assert(tokens % 4 == 0, f"Expected T divisible by 4, got T={tokens}")
+
+
+def check_selective_mx(request: Request) -> None:
+    """Raise AssertionError for what selective experts with MX weights do not take."""
+    experts, routing = request.experts, request.routing
+    kernel_assert(not request.output_in_sbuf, "Selective MX kernel does not support sbuf output")
+    hidden, inner = hidden_size(experts), inner_size(experts)
+    kernel_assert(hidden % TILE == 0, f"Expect H to be a multiple of 512, got {hidden}")
+    check_mx_sizes(hidden, inner)
+    choices, count = routing.index.shape[1], cores().count
+    kernel_assert(
+        choices % count == 0,
+        f"Selective load shard on K requires K divisible by num NC, K={choices}, num NC={count}",
+    )
+    kernel_assert(
+        experts.down_bias is None or expert_count(experts) <= PARTITIONS,
+        "MXFP4 down projection with LHS/RHS swapped only supports E <= 128 when down projection bias exists",
+    )
+    _check_width(request)

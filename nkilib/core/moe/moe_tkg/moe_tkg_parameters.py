@@ -4,36 +4,16 @@ from typing import Any
 
 import nki.language as nl
 
-from ....blocks.activation import Gating
 from ....blocks.lnc import Cores, cores, split
 from ....blocks.memory import PARTITIONS
 from ....blocks.tiles import as_view
 from ...mlp.mlp_parameters import MLPParameters, get_T_from_hidden_input
 from ...utils.common_types import ExpertAffinityScaleMode, GateUpDim, QuantizationType
 from ...utils.tensor_view import TensorView
+from ..experts import Experts, hidden_size, inner_size
 
 LARGE_EXPERT = 3072 * 1536
 """From so many elements of ``H·I`` on, cores divide H, not the tokens that select their experts."""
-
-
-class Experts(nl.NKIObject):
-    """The experts that are here, ``E_L`` of them; tensors of HBM, None where there is none.
-
-    Attributes:
-        gate_up, down: ``[E_L, H, 2, I]``, ``[E_L, I, H]``, or MX (see :mod:`..mx_expert`).
-        gate_up_bias, down_bias: ``[E_L, 2, I]``, ``[E_L, H]``.
-        gate_up_scale, down_scale: ROW fp32 ``[E_L, 2, I]``, ``[E_L, H]``, or MX.
-        kind: NONE, ROW or MX. gating: the activation with its limits.
-    """
-
-    gate_up: Any
-    down: Any
-    gate_up_bias: Any
-    down_bias: Any
-    gate_up_scale: Any
-    down_scale: Any
-    kind: QuantizationType
-    gating: Gating
 
 
 class Routing(nl.NKIObject):
@@ -66,20 +46,6 @@ class Request(nl.NKIObject):
 
 def token_count(request: Request) -> int:
     return get_T_from_hidden_input(request.hidden, request.hidden_scale)
-
-
-def expert_count(experts: Experts) -> int:
-    return int(experts.down.shape[0])
-
-
-def hidden_size(experts: Experts) -> int:
-    shape = experts.down.shape
-    return int(shape[len(shape) - 1])
-
-
-def inner_size(experts: Experts) -> int:
-    shape = experts.gate_up.shape
-    return int(shape[len(shape) - 1])
 
 
 def is_scaled(routing: Routing) -> bool:

@@ -14,6 +14,7 @@ from ....blocks.tiles import as_view, tiles_of
 from ...mlp.mlp_tkg.down_projection import add_projection
 from ...mlp.mlp_tkg.gate_up_projection import project_gate_up
 from ...utils.allocator import SbufManager
+from ..experts import inner_size
 from .moe_tkg_affinity_masking import in_float32, one_row
 from .moe_tkg_io import deliver, load_input
 from .moe_tkg_parameters import (
@@ -21,7 +22,6 @@ from .moe_tkg_parameters import (
     Routing,
     Share,
     expert_mlp,
-    inner_size,
     is_scaled,
     share_of,
     shares_tokens,

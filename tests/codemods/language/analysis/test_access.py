@@ -90,6 +90,14 @@ def test_two_index_tiles_that_run_through_one_dimension_are_one_slice():
     assert merged.new_shape == (size(128), size(256))
 
 
+def test_axes_of_their_own_where_an_instruction_needs_them():
+    p, i, j = tile(128, 0, 3), tile(4, 1, 3), tile(64, 2, 3)
+    merged = subscript(tensor(128, 256), [p, i.times(64, FACTS).plus(j, FACTS)], FACTS)
+    assert merged.exact() == ("x.ap(pattern=[[256, 128], [64, 4], [1, 64]], offset=0)", merged.shape)
+    plain = subscript(tensor(4, 128, 512), [K, P, F], FACTS)
+    assert plain.exact() == ("x[k, 0:128, 0:512]", plain.shape)
+
+
 def test_permuted_index_tiles_become_an_access_pattern():
     p, i, j = tile(128, 0, 3), tile(4, 1, 3), tile(64, 2, 3)
     found = subscript(tensor(128, 256), [p, j.times(4, FACTS).plus(i, FACTS)], FACTS)
@@ -128,7 +136,7 @@ def test_on_chip_the_partition_dimension_stays():
 
 def test_block_dimensions_as_lists():
     blocks = tensor(4, 2, 128, 512, space=Space.SBUF, text="w")
-    layout = Layout(lists=2)
+    layout = Layout(lists=(0, 1))
     assert subscript(blocks, [K, size(1), P, F], FACTS, 2, layout).code() == "w[k][1]"
     assert subscript(blocks, [K, size(1), P, size(0)], FACTS, 2, layout).code() == "w[k][1][0:128, 0:1]"
     swapped = subscript(blocks, [K, size(1), WHOLE, WHOLE], FACTS, 2, layout)
@@ -142,6 +150,20 @@ def test_block_dimensions_behind_the_partitions():
     layout = Layout(order=(1, 0, 2))
     assert subscript(blocks, [K, P, F], FACTS, 1, layout).code() == "w[0:128, k, 0:512]"
     assert subscript(blocks, [K, P, size(0)], FACTS, 1, layout).code() == "w[0:128, k, 0:1]"
+
+
+def test_block_dimensions_of_all_kinds():
+    blocks = tensor(4, 2, 8, 128, 512, space=Space.SBUF, text="w")
+    layout = Layout(dropped=(1,), lists=(0,), order=(3, 2, 4))
+    items = [K, Sym.atom("m"), WHOLE, span(0, 64), F]
+    with pytest.raises(Refused):
+        subscript(blocks, items, FACTS, 3, layout).code()
+    items = [K, Sym.atom("m"), WHOLE, span(0, 64), span(0, 8)]
+    found = subscript(blocks, items, FACTS, 3, layout)
+    assert found.partition_axis == 1
+    assert found.led_by(1).code() == "w[k][0:64, :, 0:8]"
+    other = subscript(tensor(8, 64, 8), [WHOLE, WHOLE, WHOLE], FACTS)
+    assert other.led_by(1).code() == "x.ap(pattern=[[8, 64], [512, 8], [1, 8]], offset=0)"
 
 
 def test_an_index_from_a_tile():

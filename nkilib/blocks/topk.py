@@ -1,0 +1,45 @@
+"""The largest elements of rows, eight at a time, and where they stand."""
+
+from typing import Any
+
+import nki.isa as nisa
+import nki.language as nl
+
+from .tiles import as_tile, as_view
+
+EIGHT = 8
+"""Elements that Vector Engine finds at a time."""
+
+SEARCHED = 16384
+"""Most elements of a row that it searches."""
+
+LOWEST = -3.4028234e38
+"""The lowest finite float32: what taken elements become."""
+
+_LARGEST = 3.4028234e38
+"""In the place of a value that is not to be taken; no element of a row may have it."""
+
+
+def take_largest(values: Any, places: Any, data: Any, rest: Any, count: int = EIGHT) -> None:
+    """The ``count`` largest elements of each row, descending, and their places; ``rest`` is what remains.
+
+    Equal elements take successive places, the first ones first.
+
+    Args:
+        values: SBUF ``[P ≤ 128, 8]``, of the dtype of ``data``; from ``count`` on of no use.
+        places: SBUF uint32 ``[P, 8]``, the same.
+        data: SBUF ``[P, N]``, 8 ≤ N ≤ 16384; every element above :data:`LOWEST`.
+        rest: SBUF ``[P, N]``, ``data`` with :data:`LOWEST` for what was taken; may be ``data``.
+    """
+    found = as_view(values)
+    nisa.max8(dst=found.get_view(), src=as_tile(data))
+    if count < EIGHT:
+        nisa.memset(dst=found.slice(1, count, EIGHT).get_view(), value=_LARGEST)
+    nisa.nc_match_replace8(
+        dst=as_tile(rest), data=as_tile(data), vals=found.get_view(), imm=LOWEST, dst_idx=as_tile(places)
+    )
+
+
+def taken(dst: Any, data: Any, rest: Any) -> None:
+    """``dst`` is 1 where :func:`take_largest` took an element of ``data``, and 0 elsewhere."""
+    nisa.tensor_tensor(dst=as_tile(dst), data1=as_tile(data), data2=as_tile(rest), op=nl.not_equal)

@@ -1,0 +1,135 @@
+"""All experts with MX weights for all tokens; the cores divide I, and each delivers its half of H.
+
+out[t] = Σ_e a[t, e]·y_e(x[t])     x quantised to e4m3, or given so
+"""
+
+from typing import Any
+
+import nki.isa as nisa
+import nki.language as nl
+
+from ....blocks.lnc import Cores, cores, exchange, split
+from ....blocks.memory import PARTITIONS, Scratch, manager, scratch
+from ....blocks.mx import TILE, MxOperand, mx_columns, mx_operand
+from ....blocks.projection import affine, spread_columns, weigh
+from ....blocks.tiles import as_view, tile_rows, tiles_of
+from ...utils.allocator import SbufManager
+from ..experts import expert_count, hidden_size, inner_size
+from ..mx_expert import (
+    DOWN_COLUMNS,
+    MxExpert,
+    load_down_mx,
+    mx_expert,
+    project_middle,
+    quantize_rows_mx,
+    sum_rows_mx,
+)
+from .moe_tkg_affinity_masking import local_affinities
+from .moe_tkg_parameters import Request, token_count
+
+TOKENS = 512
+"""Tokens that are processed together; the weights are read once for so many."""
+
+
+def all_experts_mx(request: Request, output: nl.ndarray) -> nl.ndarray:
+    """Fill the output, HBM ``[T, H]``, and return it."""
+    here, sbm = cores(), manager()
+    tokens, count = token_count(request), expert_count(request.experts)
+    start, size = split(inner_size(request.experts), here, TILE)
+    work = scratch(sbm, name="all_experts_mx")
+    local = local_affinities(request.routing, count, tokens, work, sbm)
+    for first in range(0, tokens, TOKENS):
+        last = min(first + TOKENS, tokens)
+        block = scratch(sbm, name="tokens")
+        x = _quantised(request, first, last, block, sbm)
+        total = block.tile((PARTITIONS, tiles_of(last - first), hidden_size(request.experts)), nl.float32)
+        for index in range(count):
+            expert = mx_expert(request.experts, index, start, size)
+            weights = as_view(local).slice(1, first // PARTITIONS, tiles_of(last)).slice(2, index, index + 1)
+            _add_expert(total, expert, x, weights, request, index > 0, here, sbm)
+        _store(as_view(output).slice(0, first, last), total, here, sbm)
+        block.close()
+    work.close()
+    return output
+
+
+def _quantised(request: Request, first: int, last: int, work: Scratch, sbm: SbufManager) -> MxOperand:
+    """Tokens ``first`` to ``last - 1``, ``[128, H/512, t]``."""
+    if request.hidden_scale is not None:
+        given = MxOperand(values=as_view(request.hidden), scales=as_view(request.hidden_scale))
+        return mx_columns(given, first, last)
+    rows = as_view(request.hidden).slice(0, first, last)
+    x = mx_operand(rows.shape[1] // TILE, last - first, nl.float8_e4m3fn_x4, work)
+    for start in range(0, last - first, PARTITIONS):
+        end = min(start + PARTITIONS, last - first)
+        held = scratch(sbm, name="rows")
+        tile = held.tile((end - start, rows.shape[1]), rows.dtype)
+        nisa.dma_copy(dst=tile, src=rows.slice(0, start, end).get_view())
+        quantize_rows_mx(mx_columns(x, start, end), tile, sbm)
+        held.close()
+    return x
+
+
+def _add_expert(
+    total: nl.ndarray,
+    expert: MxExpert,
+    x: MxOperand,
+    weights: Any,
+    request: Request,
+    adding: bool,
+    here: Cores,
+    sbm: SbufManager,
+) -> None:
+    """Add this core's part of one expert to ``total`` ``[128, tiles, H]``, in which the first one fills.
+
+    weights: fp32 ``[128, tiles, 1]``. Each core adds the bias to its own half of H.
+    """
+    work = scratch(sbm, name="expert")
+    middle = project_middle(expert, x, request.experts.gating, work, sbm)
+    tokens, hidden = as_view(x.values).shape[2], total.shape[2]
+    for half in range(here.count):
+        start, size = split(hidden, Cores(count=here.count, index=half))
+        bias = expert.down_bias if half == here.index else None
+        for first in range(start, start + size, DOWN_COLUMNS):
+            last = min(first + DOWN_COLUMNS, start + size)
+            columns = scratch(sbm, name="columns")
+            weight = load_down_mx(expert, first, last, columns)
+            added = spread_columns(bias, min(tokens, PARTITIONS), first, last, columns, sbm)
+            for tile in range(total.shape[1]):
+                rows = tile_rows(tokens, tile)
+                sums = sum_rows_mx(middle, weight, tile * PARTITIONS, rows, expert.inner)
+                into = as_view(total).slice(0, 0, rows).select(1, tile).slice(1, first, last)
+                _leave(into, sums, added, weights.slice(0, 0, rows).select(1, tile), adding, sbm)
+            columns.close()
+    work.close()
+
+
+def _leave(into: Any, sums: nl.ndarray, bias: Any, weight: Any, adding: bool, sbm: SbufManager) -> None:
+    """``into (+)= (sums + bias)·weight``, ``[T ≤ 128, columns]``; bias ``[≥ T, columns]`` or None."""
+    work = scratch(sbm, name="leave")
+    source = sums
+    if bias is not None:
+        source = work.tile(tuple(sums.shape), nl.float32)
+        affine(source, sums, sbm, shift=bias[0 : sums.shape[0], :])
+    weigh(into, source, weight, adding, sbm)
+    work.close()
+
+
+def _store(output: Any, total: nl.ndarray, here: Cores, sbm: SbufManager) -> None:
+    """Store this core's half of H of ``output`` ``[T, H]``, after adding the other core's part of it."""
+    tokens, hidden = output.shape
+    start, size = split(hidden, here)
+    for tile in range(total.shape[1]):
+        rows, first = tile_rows(tokens, tile), tile * PARTITIONS
+        work = scratch(sbm, name="store")
+        result = work.tile((rows, size), output.dtype)
+        mine = total[0:rows, tile, start : start + size]
+        if here.count == 1:
+            nisa.tensor_copy(dst=result, src=mine)
+        else:
+            received = work.tile((rows, size), nl.float32)
+            exchange(received, total[0:rows, tile, hidden - start - size : hidden - start], here)
+            nisa.tensor_tensor(dst=result, data1=mine, data2=received, op=nl.add)
+        into = output.slice(0, first, first + rows).slice(1, start, start + size)
+        nisa.dma_copy(dst=into.get_view(), src=result)
+        work.close()
