@@ -48,6 +48,29 @@ class Suppressions:
         return any(finding.code.startswith(code) for code in codes)
 
 
+def with_comment(data: bytes, finding: Finding) -> bytes | None:
+    """The file with a comment that silences a finding, at the finding's last or first line; None if neither
+    can take one. No other line, and no column of code, moves.
+    """
+    for number in (finding.end_line, finding.line):
+        lines = data.splitlines(keepends=True)
+        body = lines[number - 1].rstrip(b"\r\n")
+        end = lines[number - 1][len(body) :]
+        lines[number - 1] = _commented(body, finding.code.encode()) + end
+        new = b"".join(lines)
+        if Suppressions.read(Source.decode(new)).covers(finding):
+            return new
+    return None
+
+
+def _commented(line: bytes, code: bytes) -> bytes:
+    """A line that has a list of codes gets one more, others a comment."""
+    listed = re.search(rb"(#\s*nkimigrate:\s*skip\s*\[[^\]]*)\]", line)
+    if listed:
+        return line[: listed.end(1)] + b", " + code + line[listed.end(1) :]
+    return line + b"  # nkimigrate: skip[" + code + b"]"
+
+
 def _comments(text: str) -> list[tuple[int, str]]:
     try:
         tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))

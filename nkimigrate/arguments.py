@@ -61,6 +61,12 @@ GROUPS: dict[str, tuple[Argument, ...]] = {
             in_file=False,
         ),
         Argument("--diff", "flag", "Write nothing; print what would change as a diff.", in_file=False),
+        Argument(
+            "--interactive",
+            "flag",
+            "Ask about each place: apply, skip, silence, open in an editor.",
+            in_file=False,
+        ),
         Argument("--from", "text", "Release the code is written for (default: 2.27).", metavar="RELEASE"),
         Argument("--to", "text", "Release to take it to (default: 2.28).", metavar="RELEASE"),
         Argument(

@@ -103,10 +103,33 @@ def _migrate(given: dict[str, Any]) -> int:
     asked = options(settings, given)
     if settings.stdin:
         asked.stdin = _standard_input()
+    if settings.flag("interactive"):
+        return _interactive(settings, asked)
     report = _run(settings, asked, "" if given["paths"] else settings.file.path)
     if settings.mode == "check" and settings.text("baseline"):
         _compare(settings, report)
     return show(settings, report, asked.stdin)
+
+
+def _interactive(settings: Settings, asked: Options) -> int:
+    """Ask about each place; then the summary and exit code of a check of what is left."""
+    from .discovery import PathError
+    from .interactive import Session, on_terminal
+    from .output import print_lines
+    from .report.text import summary
+    from .report.view import View
+
+    if sys.stdin is None:
+        raise UsageError("standard input is closed: there is nobody to ask")
+    session = Session(
+        asked, lambda line: print_lines(sys.stdout, [line]), on_terminal, wants_colour(sys.stdout)
+    )
+    try:
+        view = View(session.walk(), "check", exit_zero=settings.flag("exit_zero"))
+    except PathError as error:
+        raise UsageError(str(error)) from None
+    print_lines(sys.stdout, summary(view))
+    return view.exit_code
 
 
 def _compare(settings: Settings, report: Report) -> None:

@@ -99,6 +99,8 @@ def _check_combination(given: dict[str, Any]) -> None:
         raise UsageError("--since is about files, not about standard input")
     if given.get("check") and given.get("diff"):
         raise UsageError("--check and --diff exclude each other; --diff exits like --check")
+    if given.get("interactive") and (given.get("check") or given.get("diff") or STDIN in paths):
+        raise UsageError("--interactive asks and writes files: it goes with neither --check, --diff nor -")
     if given.get("quiet") and given.get("verbose"):
         raise UsageError("--quiet and --verbose exclude each other")
     if given.get("config") and given.get("isolated"):

@@ -13,6 +13,7 @@ from pygls.workspace import TextDocument
 
 from .. import __version__, ruledocs
 from ..codemods.model import Finding
+from ..codemods.suppress import with_comment
 from ..errors import UsageError
 from ..report.lines import changes
 from ..report.model import Problem
@@ -177,11 +178,10 @@ def _fixes(document: TextDocument, found: Found, where: lsp.Range) -> Iterator[l
             )
             if new is not None:
                 yield _action(document, title, lsp.CodeActionKind.QuickFix, new, diagnostics, preferred=True)
-        if document.path.endswith((".py", ".pyi")):
+        kept = with_comment(found.data, finding) if document.path.endswith((".py", ".pyi")) else None
+        if kept is not None:
             title = f"Keep this line as it is: # nkimigrate: skip[{finding.code}]"
-            yield _action(
-                document, title, lsp.CodeActionKind.QuickFix, _suppressed(found, finding), diagnostics
-            )
+            yield _action(document, title, lsp.CodeActionKind.QuickFix, kept, diagnostics)
 
 
 def _fix_all(document: TextDocument, found: Found) -> Iterator[lsp.CodeAction]:
@@ -190,15 +190,6 @@ def _fix_all(document: TextDocument, found: Found) -> Iterator[lsp.CodeAction]:
     if new is not None:
         title = f"Migrate this file ({len(edited)} places)" if edited[1:] else "Migrate this file (1 place)"
         yield _action(document, title, _FIX_ALL, new, [])
-
-
-def _suppressed(found: Found, finding: Finding) -> bytes:
-    lines = found.data.splitlines(keepends=True)
-    line = lines[finding.end_line - 1]
-    body = line.rstrip(b"\r\n")
-    comment = f"  # nkimigrate: skip[{finding.code}]".encode()
-    lines[finding.end_line - 1] = body + comment + line[len(body) :]
-    return b"".join(lines)
 
 
 def _action(
