@@ -44,7 +44,8 @@ class Joined:
 
         Raises Torn unless each border is still there, once and in its order.
         """
-        pieces, at = [], 0
+        pieces: list[str] = []
+        at = 0
         for mark in self._marks:
             start = text.find(f"{mark}\n", at)
             if start < 0 or text.count(f"{mark}\n") != 1:

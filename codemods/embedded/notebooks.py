@@ -107,7 +107,7 @@ def _cell(number: int, literals: tuple[_Placed, ...]) -> Cell:
 
 def _parsed(text: str) -> Any:
     """The document, its strings knowing their places. Raises ValueError for anything but JSON."""
-    decoder = json.JSONDecoder()
+    decoder: Any = json.JSONDecoder()  # what makes its strings is an attribute that types do not know
     plain = decoder.parse_string
 
     def parse_string(document: str, begin: int, strict: bool = True) -> tuple[str, int]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from lsprotocol import types as lsp
 from pygls import uris
 from pygls.lsp.server import LanguageServer
-from pygls.workspace import TextDocument
+from pygls.workspace import ServerTextPosition, ServerTextRange, TextDocument
 
 from .. import __version__, ruledocs
 from ..codemods.model import Finding
@@ -151,9 +151,9 @@ def _problem(problem: Problem) -> lsp.Diagnostic:
 
 def _range(document: TextDocument, finding: Finding) -> lsp.Range:
     """The finding's place in the client's units."""
-    start = lsp.Position(finding.line - 1, finding.column - 1)
-    end = lsp.Position(finding.end_line - 1, finding.end_column - 1)
-    return document.range_to_client_units(lsp.Range(start, end))
+    start = ServerTextPosition(finding.line - 1, finding.column - 1)
+    end = ServerTextPosition(finding.end_line - 1, finding.end_column - 1)
+    return document.range_to_client_units(ServerTextRange(start, end))
 
 
 def _help(finding: Finding) -> str:
@@ -218,7 +218,7 @@ def _line_start(document: TextDocument, lines: Sequence[str], index: int) -> lsp
     """Where a line begins; behind the last one, where the text ends."""
     if index < len(lines) or not lines or lines[-1].endswith(("\n", "\r")):
         return lsp.Position(index, 0)
-    return document.position_to_client_units(lsp.Position(index - 1, len(lines[-1])))
+    return document.position_to_client_units(ServerTextPosition(index - 1, len(lines[-1])))
 
 
 def _is_kind(action: lsp.CodeAction, wanted: str | lsp.CodeActionKind) -> bool:
