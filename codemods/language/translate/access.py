@@ -1,0 +1,79 @@
+"""Views of tensors by index tiles, slices and numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ..analysis import values as v
+from ..analysis.access import Access, Dynamic, Item, subscript
+from ..analysis.index import Index, Window
+from ..analysis.refusal import Refused
+from ..analysis.symbols import Sym
+from .values import Blocks, NewAxis, Value, Whole
+from .walker import Walker
+
+
+def view(w: Walker, base: v.Tensor | Blocks, keys: Sequence[Value], expr: str) -> Value:
+    """``base[keys]``. Raises Refused when it is no view of the new language."""
+    if isinstance(base, Blocks):
+        raise Refused("M-IDX", expr=expr, reason="block dimensions")
+    if all(isinstance(key, Whole) for key in keys):
+        return base
+    access = accessed(w, base, keys, expr)
+    found = viewed(base, access)
+    w.views[found.text] = access
+    return found
+
+
+def accessed(w: Walker, base: v.Tensor, keys: Sequence[Value], expr: str) -> Access:
+    """The elements that a subscript means."""
+    items = [_item(w, key, expr) for key in keys]
+    if base.shape is None:
+        base = replace(base, shape=unknown_shape(base.text, len(items)))
+    try:
+        return subscript(base, items, w.env.facts)
+    except Refused as refusal:
+        raise Refused(refusal.message, **{"expr": expr, **refusal.fields}) from refusal
+
+
+def viewed(base: v.Tensor, access: Access) -> v.Tensor:
+    """The tensor that an access gives."""
+    text = access.code()
+    return replace(base, text=text, shape=access.new_shape, whole=base.whole and text == base.text, valid=())
+
+
+def unknown_shape(name: str, rank: int) -> v.Shape:
+    """The dimensions of a tensor as its own attributes."""
+    return tuple(Sym.atom(f"{name}.shape[{axis}]") for axis in range(rank))
+
+
+def _item(w: Walker, key: Value, expr: str) -> Item:
+    if isinstance(key, Index | Window):
+        for sym in _parts(key):
+            _current(w, sym, expr)
+        return key
+    if isinstance(key, v.Scalar) and key.sym is not None:
+        return key.sym
+    if isinstance(key, Whole):
+        return Ellipsis
+    if isinstance(key, NewAxis):
+        return None
+    if isinstance(key, v.Tensor) and key.text in w.views:
+        return Dynamic(w.views[key.text])
+    if isinstance(key, v.Tensor) and key.shape is not None:
+        return Dynamic(subscript(key, (Ellipsis,), w.env.facts))
+    raise Refused("M-IDX", expr=expr)
+
+
+def _parts(key: Index | Window) -> list[Sym]:
+    if isinstance(key, Index):
+        return [key.base, *key.shape, *key.steps]
+    return [part for part in (key.start, key.stop, key.step) if part is not None]
+
+
+def _current(w: Walker, sym: Sym, expr: str) -> None:
+    """An index tile is written out where it is used: its names must still mean the same."""
+    name = w.env.outdated(sym)
+    if name is not None:
+        raise Refused("M-IDX", expr=expr, reason=f"{name} has another value since the index tile was made")

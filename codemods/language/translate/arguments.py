@@ -1,0 +1,53 @@
+"""The arguments of a call of the former language, by the names of its parameters."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+
+from ..analysis.refusal import Refused
+from . import operations
+from .names import BETA1
+from .values import Value
+from .walker import Walker, known, text
+
+_IGNORED = frozenset(("mask", "lazy_initialization", "precise_schedule", "dtype_hint"))
+"""Options of the former compiler, and what the walker itself sees to."""
+
+
+def named(w: Walker, node: ast.Call, name: str, skipped: int = 0) -> dict[str, ast.expr]:
+    """The arguments by parameter, in their order; ``skipped`` parameters are filled otherwise."""
+    found: dict[str, ast.expr] = {}
+    names = iter(_parameters(w, name)[skipped:])
+    for argument in node.args:
+        parameter = next(names, None)
+        if parameter is None or isinstance(argument, ast.Starred):
+            raise Refused("M-ARGUMENT", fn=name, parameter="*", value=w.segment(argument))
+        found[parameter] = argument
+    for keyword in node.keywords:
+        if keyword.arg is None:
+            raise Refused("M-ARGUMENT", fn=name, parameter="**", value=w.segment(keyword.value))
+        if keyword.arg not in _IGNORED:
+            found[keyword.arg] = keyword.value
+    return found
+
+
+def bound(w: Walker, node: ast.Call, name: str, receiver: Value | None = None) -> Mapping[str, Value]:
+    """Values by parameter, evaluated from left to right; ``None`` is left out, as is what the walker sees to.
+
+    ``name`` is the short one; ``receiver`` the tensor whose method is called.
+    """
+    found: dict[str, Value] = {} if receiver is None else {"self": receiver}
+    for parameter, argument in named(w, node, name).items():
+        found[parameter] = known(operations.nested(w, argument))
+    return {key: value for key, value in found.items() if text(value) != "None"}
+
+
+_MODULES = {"nl": "language", "nisa": "isa", "ncc": "compiler", "nt": "typing"}
+
+
+def _parameters(w: Walker, name: str) -> tuple[str, ...]:
+    head, _, rest = name.partition(".")
+    path = f"{_MODULES[head]}.{rest}" if head in _MODULES else rest
+    entry = w.module.step.entry(f"{BETA1}.{path}")
+    return entry.signature.positional if entry is not None and entry.signature is not None else ()

@@ -1,0 +1,180 @@
+"""Assignments: to names, to several names, into tiles."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import replace
+
+from ..analysis import values as v
+from ..analysis.index import Index
+from ..analysis.refusal import Refused
+from ..lowering.operators import BINARY
+from . import access, expressions, operations, subscripts
+from .values import Axes, Blocks, Grid, Value
+from .walker import Walker, known, text
+from .writer import Goal
+
+VIRTUAL = (Index, Grid)
+"""Values that the new code has no object for: written out where they are used."""
+
+
+def assign(w: Walker, node: ast.Assign) -> str | None:
+    """``target = value``."""
+    if len(node.targets) > 1:
+        raise Refused("M-PY", x="an assignment to several targets")
+    return _to(w, node.targets[0], node.value, w.segment(node))
+
+
+def annotated(w: Walker, node: ast.AnnAssign) -> str | None:
+    """``target: type = value``; the annotation goes."""
+    if node.value is None:
+        return None
+    return _to(w, node.target, node.value, w.segment(node))
+
+
+def _to(w: Walker, target: ast.expr, value: ast.expr, segment: str) -> str | None:
+    if isinstance(target, ast.Name):
+        return _name(w, target.id, value)
+    if isinstance(target, ast.Tuple | ast.List):
+        return _several(w, target, value)
+    if isinstance(target, ast.Subscript):
+        return _part(w, target, value)
+    spelled = expressions.code(w, value)
+    return f"{expressions.code(w, target)} = {spelled}"
+
+
+# -- names --------------------------------------------------------------------------------------------
+
+
+def _name(w: Walker, name: str, node: ast.expr) -> str | None:
+    goal = w.writer.innermost
+    goal.hint, goal.exact = name, not _reads(w, name, node)
+    value = known(expressions.evaluate(w, node))
+    bind(w, name, value)
+    if isinstance(value, VIRTUAL):
+        return None
+    return None if isinstance(value, v.Tensor) and value.text == name and goal.made else f"{name} = {text(value)}"
+
+
+def _reads(w: Walker, name: str, node: ast.expr) -> bool:
+    """Whether the value is made from a tile of the same name, which must stay until it is read."""
+    used = any(isinstance(n, ast.Name) and n.id == name for n in ast.walk(node))
+    return used and isinstance(w.env.values.get(name), v.Tensor)
+
+
+def bind(w: Walker, name: str, value: Value) -> None:
+    """A name stands for a value from now on."""
+    w.env.bind(name, value)
+    if isinstance(value, v.Tensor):
+        value = replace(value, text=name, whole=value.whole)
+    elif isinstance(value, v.Scalar):
+        sym = value.sym if value.sym is None or name in w.env.often else value.sym.named(name)
+        value = v.Scalar(name, sym)
+    elif isinstance(value, v.Unknown | v.Dtype | Blocks):
+        value = replace(value, text=name)
+    elif isinstance(value, v.Items):
+        value = replace(value, text=name)
+    w.env.values[name] = value
+
+
+# -- several names ------------------------------------------------------------------------------------
+
+
+def _several(w: Walker, target: ast.Tuple | ast.List, node: ast.expr) -> str | None:
+    if not all(isinstance(t, ast.Name) for t in target.elts):
+        raise Refused("M-PY", x="an assignment to parts of tensors at once")
+    names = [t.id for t in target.elts if isinstance(t, ast.Name)]
+    value = known(operations.nested(w, node))
+    if isinstance(value, Axes):
+        value = _ranked(w, value, len(names))
+    items: tuple[Value, ...] = ()
+    if isinstance(value, v.Items):
+        items = value.items
+    elif isinstance(value, Grid):
+        items = value.components
+    if items and len(items) != len(names):
+        raise Refused("M-PY", x=f"{len(items)} values for {len(names)} names")
+    for name, item in zip(names, items or [v.Unknown(n) for n in names], strict=True):
+        bind(w, name, item)
+    if items and all(isinstance(item, VIRTUAL) for item in items):
+        return None
+    if any(isinstance(item, VIRTUAL) for item in items):
+        raise Refused("M-IDX", expr=w.segment(node), reason="index tiles and other values in one assignment")
+    return f"{w.segment(target)} = {text(value)}"
+
+
+def _ranked(w: Walker, axes: Axes, rank: int) -> v.Items:
+    """A shape that is unpacked: the tensor has that many dimensions."""
+    shape = access.unknown_shape(axes.of, rank)
+    for name, value in w.env.values.items():
+        if isinstance(value, v.Tensor) and value.text == axes.of and value.shape is None:
+            w.env.values[name] = replace(value, shape=shape)
+    return v.Items(axes.text, tuple(v.Scalar(size.text, size) for size in shape))
+
+
+# -- into tiles ---------------------------------------------------------------------------------------
+
+
+def _part(w: Walker, target: ast.Subscript, node: ast.expr) -> str | None:
+    base = known(expressions.evaluate(w, target.value))
+    if not isinstance(base, v.Tensor | Blocks):
+        spelled = expressions.code(w, node)
+        index = expressions.code(w, target.slice)
+        parts = [(target.value, text(base)), (target.slice, index)]
+        return f"{w.respelled(target, parts)} = {spelled}"
+    place = subscripts.element(w, target, base)
+    assert isinstance(place, v.Tensor)
+    with w.writer.goal(Goal("tile", target=place)) as goal:
+        value = known(expressions.evaluate(w, node))
+        if goal.made is None:
+            copied_into(w, value)
+    return None
+
+
+def copied_into(w: Walker, value: Value) -> None:
+    """The value of something that exists goes into the statement's tile."""
+    place = w.writer.target()
+    assert place is not None
+    if isinstance(value, v.Tensor):
+        name = "nl.store" if place.space in _OFF_CHIP else "nl.copy"
+        arguments = {"dst": place, "value": value} if name == "nl.store" else {"src": value}
+        operations.lowered(w, name, arguments)
+    elif isinstance(value, v.Scalar):
+        operations.lowered(w, "nl.full", {"fill_value": value})
+    else:
+        raise Refused("M-ARGUMENT", parameter="value", value=text(value))
+
+
+_OFF_CHIP = (v.Space.HBM, v.Space.SHARED_HBM, v.Space.PRIVATE_HBM)
+
+
+def augmented(w: Walker, node: ast.AugAssign) -> str | None:
+    """``target += value``."""
+    name = BINARY.get(type(node.op), "")
+    if isinstance(node.target, ast.Attribute):
+        return f"{w.segment(node.target)} {_sign(node)} {expressions.code(w, node.value)}"
+    base = node.target.value if isinstance(node.target, ast.Subscript) else node.target
+    before = known(expressions.evaluate(w, base))
+    if not isinstance(before, v.Tensor | Blocks):
+        return _number(w, node)
+    place = before if isinstance(node.target, ast.Name) else subscripts.element(w, node.target, before)  # type: ignore[arg-type]
+    assert isinstance(place, v.Tensor)
+    value = known(operations.nested(w, node.value))
+    with w.writer.goal(Goal("tile", target=place)):
+        operations.operator(w, name, place, value)
+    return None
+
+
+def _number(w: Walker, node: ast.AugAssign) -> str:
+    value = expressions.code(w, node.value)
+    if isinstance(node.target, ast.Name):
+        old = w.env.values.get(node.target.id)
+        whole = isinstance(old, v.Scalar) and old.sym is not None
+        w.env.bind(node.target.id, v.Unknown(node.target.id))
+        sym = w.env.atom(node.target.id) if whole else None
+        w.env.values[node.target.id] = v.Scalar(node.target.id, sym)
+    return w.respelled(node, [(node.value, value)])
+
+
+def _sign(node: ast.AugAssign) -> str:
+    return {ast.Add: "+=", ast.Sub: "-=", ast.Mult: "*=", ast.Div: "/="}.get(type(node.op), "+=")

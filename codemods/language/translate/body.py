@@ -1,0 +1,112 @@
+"""Blocks of statements as lines: what is not affected stays as it is written, comments stay with theirs."""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+_MARK = re.compile(r"#.*\b(BEGIN|END|region|endregion|noqa|type:|pylint|fmt:|TODO|FIXME)\b")
+
+
+class Lines:
+    """The physical lines of a file, with the comments in them."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self.lines = text.splitlines()
+
+    def between(self, first: int, last: int) -> list[str]:
+        """The lines from number ``first`` to ``last``."""
+        return self.lines[first - 1 : last]
+
+    @cached_property
+    def comments(self) -> dict[int, str]:
+        """Comments by the number of their line."""
+        tokens = tokenize.generate_tokens(io.StringIO(self._text).readline)
+        return {token.start[0]: token.string for token in tokens if token.type == tokenize.COMMENT}
+
+    @cached_property
+    def in_strings(self) -> frozenset[int]:
+        """Numbers of the lines that start inside a string."""
+        tokens = tokenize.generate_tokens(io.StringIO(self._text).readline)
+        spans = [t for t in tokens if t.type == tokenize.STRING and t.end[0] > t.start[0]]
+        return frozenset(n for t in spans for n in range(t.start[0] + 1, t.end[0] + 1))
+
+    def indentation(self, node: ast.stmt) -> str:
+        line = self.lines[node.lineno - 1]
+        return line[: len(line) - len(line.lstrip())]
+
+    def kept(self, first: int, last: int, old: str, new: str) -> list[str]:
+        """Lines as they are, moved from one indentation to another."""
+        found = self.between(first, last)
+        if old == new:
+            return found
+        numbers = range(first, last + 1)
+        return [
+            new + line.removeprefix(old) if line.strip() and number not in self.in_strings else line
+            for number, line in zip(numbers, found, strict=True)
+        ]
+
+
+@dataclass
+class Piece:
+    """A statement on its way out.
+
+    Attributes:
+        lead: blank lines and comments above it. lines: what it becomes. gone: nothing is left of it.
+    """
+
+    lead: list[str]
+    lines: list[str]
+    gone: bool = False
+
+
+def joined(pieces: Sequence[Piece], indent: str) -> list[str]:
+    """The lines of a block; comments about statements that are gone go with them."""
+    found: list[str] = []
+    index = 0
+    while index < len(pieces):
+        piece = pieces[index]
+        if not piece.gone:
+            found += _without_double_blank(found, piece.lead) + piece.lines
+            index += 1
+            continue
+        end = next((i for i in range(index, len(pieces)) if not pieces[i].gone), len(pieces))
+        follows = pieces[end].lead if end < len(pieces) else [""]
+        about_group = bool(follows) and (not follows[0].strip() or follows[0].strip().startswith("#"))
+        for gone in pieces[index:end]:
+            found += _without_double_blank(found, _surviving(gone.lead, about_group or gone is not piece))
+        index = end
+    if not any(line.strip() and not line.strip().startswith("#") for line in found):
+        found.append(f"{indent}pass")
+    return found
+
+
+def _surviving(lead: list[str], about_group: bool) -> list[str]:
+    """What stays of the comments above a statement that is gone."""
+    if not about_group:
+        return lead
+    kept = list(lead)
+    while kept and kept[-1].strip().startswith("#") and not _MARK.search(kept[-1]):
+        kept.pop()
+    return kept
+
+
+def _without_double_blank(before: list[str], lead: list[str]) -> list[str]:
+    if before and not before[-1].strip():
+        while lead and not lead[0].strip():
+            lead = lead[1:]
+    return lead
+
+
+def with_comments(lines: list[str], comments: Sequence[str], last: str, indent: str) -> list[str]:
+    """New lines with the comments that stood inside the old statement, and the one behind it."""
+    above = [indent + comment for comment in comments]
+    if last and len(lines) == 1 and len(lines[0]) + 2 + len(last) <= 88:
+        return [*above, f"{lines[0]}  {last}"]
+    return [*above, *([indent + last] if last else []), *lines]

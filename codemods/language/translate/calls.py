@@ -1,0 +1,152 @@
+"""Calls: of the language's functions, of Python's, of methods of tensors, of the file's own functions."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+
+from ..analysis import values as v
+from ..analysis.index import Index, Window
+from ..analysis.refusal import Refused
+from ..analysis.symbols import Sym, ceil_div, maximum, minimum
+from . import allocations, arguments, expressions, functions, operations, tokens
+from .values import Axes, Named, UserFunction, Value
+from .walker import Walker, known, text
+
+
+def call(w: Walker, node: ast.Call) -> Value:
+    """The value of a call."""
+    if isinstance(node.func, ast.Attribute):
+        method = _method(w, node, node.func)
+        if method is not None:
+            return method
+    function = known(expressions.evaluate(w, node.func))
+    if isinstance(function, UserFunction):
+        return functions.call(w, node, function)
+    short = w.names.short(node.func)
+    if short in _WALKED:
+        return _WALKED[short](w, node)
+    if short.startswith(("nl.", "nisa.", "ncc.", "nki.")) and tokens.is_ours(w.names.qualified(node.func)):
+        return operations.lowered(w, short, arguments.bound(w, node, short))
+    return _python(w, node, function, short)
+
+
+def _method(w: Walker, node: ast.Call, func: ast.Attribute) -> Value | None:
+    """A method of a tensor."""
+    if w.names.qualified(func):
+        return None
+    base = operations.nested(w, func.value)
+    if not isinstance(known(base), v.Tensor):
+        return None
+    name = f"nki.tensor.{func.attr}"
+    return operations.lowered(w, name, arguments.bound(w, node, name, base))
+
+
+# -- what the walker knows itself ---------------------------------------------------------------------
+
+
+def _sizes(w: Walker, node: ast.Call) -> list[Sym]:
+    found = []
+    for argument in (*node.args, *(k.value for k in node.keywords)):
+        value = known(expressions.evaluate(w, argument))
+        if not isinstance(value, v.Scalar) or value.sym is None:
+            raise Refused("M-IDX", expr=w.segment(node))
+        found.append(value.sym)
+    return found
+
+
+def _arange(w: Walker, node: ast.Call) -> Value:
+    return Index.arange(*_sizes(w, node))
+
+
+def _ds(w: Walker, node: ast.Call) -> Value:
+    start, size = _sizes(w, node)
+    pairs = [(a, expressions.code(w, a)) for a in (*node.args, *(k.value for k in node.keywords))]
+    return Window.of_size(start, size, w.respelled(node, pairs))
+
+
+def _par_dim(w: Walker, node: ast.Call) -> Value:
+    return expressions.evaluate(w, node.args[0] if node.args else node.keywords[0].value)
+
+
+def _program(w: Walker, node: ast.Call) -> Value:
+    """``nl.program_id(axis)``, ``nl.num_programs(axes)``."""
+    short = w.names.short(node.func)
+    values = [known(expressions.evaluate(w, a)) for a in (*node.args, *(k.value for k in node.keywords))]
+    axes = [value.sym.value if isinstance(value, v.Scalar) and value.sym else None for value in values]
+    spelled = w.segment(node)
+    if w.function.plan.grid:
+        return _grid_loop(w, short, axes)
+    if any(axis != 0 for axis in axes) or (short == "nl.program_id" and not axes):
+        raise Refused("M-GRID", grid=spelled)
+    return v.Scalar(spelled, Sym.atom(spelled))
+
+
+def _grid_loop(w: Walker, short: str, axes: list[int | None]) -> Value:
+    grid = w.function.plan.grid
+    if len(axes) != 1 or axes[0] is None or not 0 <= axes[0] < len(grid):
+        raise Refused("M-GRID", grid=", ".join(grid))
+    if short == "nl.num_programs":
+        return v.Scalar(grid[axes[0]], Sym.atom(grid[axes[0]]))
+    name = w.programs[axes[0]]
+    return v.Scalar(name, w.env.atom(name))
+
+
+_WALKED: dict[str, Callable[[Walker, ast.Call], Value]] = {
+    "nl.arange": _arange,
+    "nl.ds": _ds,
+    "nl.ndarray": allocations.ndarray,
+    "nl.par_dim": _par_dim,
+    "nl.program_id": _program,
+    "nl.num_programs": _program,
+}
+
+
+# -- Python's -----------------------------------------------------------------------------------------
+
+
+def _python(w: Walker, node: ast.Call, function: Value, short: str) -> Value:
+    """A call of trace time, as it stands; integers are followed through the common functions."""
+    nodes = [*node.args, *(keyword.value for keyword in node.keywords)]
+    if any(isinstance(a, ast.Starred) for a in node.args) or any(k.arg is None for k in node.keywords):
+        raise Refused("M-PY", x="arguments from a sequence or a mapping (`*args`, `**kwargs`)")
+    found = [known(operations.nested(w, argument)) for argument in nodes]
+    pairs = [(node.func, text(function)), *((n, text(x)) for n, x in zip(nodes, found, strict=True))]
+    spelled = w.respelled(node, pairs)
+    name = short.removeprefix("builtins.")
+    if name == "math.ceil" and len(nodes) == 1:
+        return v.Scalar(spelled, _rounded_up(w, nodes[0], spelled))
+    if name == "len" and len(found) == 1:
+        return _length(found[0], spelled)
+    syms = [x.sym if isinstance(x, v.Scalar) else None for x in found]
+    known_syms = [sym for sym in syms if sym is not None]
+    if len(known_syms) == len(nodes) and name in _INTEGERS and known_syms:
+        return v.Scalar(spelled, _INTEGERS[name](known_syms).named(spelled))
+    if isinstance(function, Named) and name in _NUMBERS:
+        return v.Scalar(spelled)
+    if any(isinstance(x, v.Tensor) for x in found) and name not in _ABOUT_TENSORS:
+        raise Refused("M-PY", x=f"a call of `{w.segment(node.func)}` with a tile")
+    return v.Unknown(spelled)
+
+
+def _rounded_up(w: Walker, node: ast.expr, spelled: str) -> Sym | None:
+    if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.Div):
+        return None
+    parts = [known(expressions.evaluate(w, part)) for part in (node.left, node.right)]
+    syms = [part.sym for part in parts if isinstance(part, v.Scalar) and part.sym is not None]
+    return ceil_div(*syms, spelled) if len(syms) == 2 else None
+
+
+def _length(value: Value, spelled: str) -> Value:
+    if isinstance(value, v.Items):
+        return v.Scalar(spelled, Sym.constant(len(value.items), spelled))
+    return v.Scalar(spelled, Sym.atom(spelled)) if isinstance(value, Axes) else v.Scalar(spelled)
+
+
+_INTEGERS: dict[str, Callable[[list[Sym]], Sym]] = {
+    "min": lambda sizes: minimum(*sizes),
+    "max": lambda sizes: maximum(*sizes),
+    "int": lambda sizes: sizes[0],
+}
+_NUMBERS = frozenset("min max abs int float bool round math.sqrt math.log2 math.log math.exp math.floor math.pow math.gcd".split())
+_ABOUT_TENSORS = frozenset(("print", "isinstance", "hasattr", "getattr"))

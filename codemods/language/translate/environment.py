@@ -1,0 +1,110 @@
+"""What the names of a function stand for at one place of its control flow."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from dataclasses import dataclass, field, replace
+
+from ..analysis import values as v
+from ..analysis.facts import Facts
+from ..analysis.symbols import Sym
+from .values import Value
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """A loop around a place: its variable, whether its body was traced once, and the names it binds."""
+
+    node: ast.For
+    variable: str
+    traced_once: bool
+
+
+@dataclass
+class Environment:
+    """Names → values, with what is known about sizes.
+
+    Attributes:
+        often: names that the function binds more than once; their integers get an identity for each binding.
+        versions: how often such a name has been bound so far.
+    """
+
+    often: frozenset[str]
+    values: dict[str, Value] = field(default_factory=dict)
+    versions: Counter[str] = field(default_factory=Counter)
+    facts: Facts = field(default_factory=Facts)
+    loops: tuple[Loop, ...] = ()
+
+    def copy(self) -> Environment:
+        return Environment(
+            self.often, dict(self.values), Counter(self.versions), self.facts.copy(), self.loops
+        )
+
+    def bind(self, name: str, value: Value) -> None:
+        if name in self.often:
+            self.versions[name] += 1
+        self.values[name] = value
+
+    def identity(self, name: str) -> str:
+        """What tells the present value of a name from its others."""
+        return f"{name}@{self.versions[name]}" if name in self.often else name
+
+    def atom(self, name: str) -> Sym:
+        """A fresh integer that ``name`` stands for."""
+        return Sym.atom(self.identity(name), name)
+
+    def outdated(self, sym: Sym) -> str | None:
+        """A name in the expression that stands for something else by now."""
+        for atom in sym.atoms:
+            text = getattr(atom, "text", "")
+            name, mark, rest = text.partition("@")
+            if mark and self.versions[name] != int(rest.partition(".")[0]):
+                return name
+        return None
+
+    def join(self, other: Environment) -> None:
+        """After a branch: only what both arms agree on is certain."""
+        for name in {*self.values, *other.values}:
+            mine, theirs = self.values.get(name), other.values.get(name)
+            if self.versions[name] != other.versions[name]:
+                self.versions[name] = max(self.versions[name], other.versions[name]) + 1
+            if mine is None or theirs is None:
+                self.values[name] = mine if theirs is None else theirs  # type: ignore[assignment]
+            elif mine != theirs:
+                self.values[name] = self.joined(name, mine, theirs)
+
+    def joined(self, name: str, one: Value, two: Value) -> Value:
+        """What a name stands for that is one of two values."""
+        if isinstance(one, v.Tensor) and isinstance(two, v.Tensor):
+            return self._tensor(name, one, two)
+        if isinstance(one, v.Dtype) and isinstance(two, v.Dtype):
+            return v.Dtype(name, one.known if one.known == two.known else None, self.identity(name))
+        if isinstance(one, v.Scalar) and isinstance(two, v.Scalar):
+            return v.Scalar(name, self.atom(name) if one.sym and two.sym else None)
+        return v.Unknown(name)
+
+    def _tensor(self, name: str, one: v.Tensor, two: v.Tensor) -> v.Tensor:
+        shape = None
+        if one.shape is not None and two.shape is not None and len(one.shape) == len(two.shape):
+            pairs = enumerate(zip(one.shape, two.shape, strict=True))
+            shape = tuple(
+                a if a == b else Sym.atom(f"{self.identity(name)}.shape[{i}]", f"{name}.shape[{i}]")
+                for i, (a, b) in pairs
+            )
+        dtype = one.dtype if one.dtype == two.dtype else None
+        if dtype is None:
+            dtype = v.Dtype(f"{name}.dtype", None, self.identity(name))
+        space = one.space if one.space == two.space else None
+        valid = one.valid if one.valid == two.valid else ()
+        return replace(one, text=name, shape=shape, dtype=dtype, space=space, valid=valid)
+
+
+def bound_often(node: ast.FunctionDef) -> frozenset[str]:
+    """Names that a function binds at more than one place."""
+    found: Counter[str] = Counter(a.arg for a in (*node.args.args, *node.args.kwonlyargs, *node.args.posonlyargs))
+
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store):
+            found[inner.id] += 1
+    return frozenset(name for name, count in found.items() if count > 1)

@@ -1,0 +1,173 @@
+"""What expressions stand for; device operations inside are written to the statement's lines."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from dataclasses import replace
+
+from ..analysis import values as v
+from ..analysis.index import Window
+from ..analysis.refusal import Refused
+from ..analysis.symbols import Sym
+from . import calls, operators, subscripts, tokens
+from .values import Axes, Grid, Lost, Named, NewAxis, UserFunction, Value, Whole
+from .walker import Walker, known, text
+
+
+def evaluate(w: Walker, node: ast.expr) -> Value:
+    """The value of an expression.
+
+    Raises Refused or Skipped when there is none in the new language.
+    """
+    handler = _HANDLERS.get(type(node), _generic)
+    return handler(w, node)
+
+
+def code(w: Walker, node: ast.expr) -> str:
+    """The new code for an expression."""
+    return text(known(evaluate(w, node)))
+
+
+def _constant(w: Walker, node: ast.Constant) -> Value:
+    if node.value is Ellipsis:
+        return Whole()
+    if isinstance(node.value, bool | float):
+        return v.Scalar(w.segment(node))
+    if isinstance(node.value, int):
+        return v.Scalar(w.segment(node), Sym.constant(node.value, w.segment(node)))
+    return v.Unknown(w.segment(node))
+
+
+def _name(w: Walker, node: ast.Name) -> Value:
+    if node.id in w.env.values:
+        return known(w.env.values[node.id])
+    return _library(w, node) or _global(w, node)
+
+
+def _library(w: Walker, node: ast.Name | ast.Attribute) -> Value | None:
+    short = w.names.short(node)
+    if not short or short.startswith("builtins.") and not isinstance(node, ast.Name):
+        return None
+    found = tokens.value(short, w.segment(node))
+    return found or Named(w.segment(node), short)
+
+
+def _global(w: Walker, node: ast.Name) -> Value:
+    """A name of the module: a function of the language, a number, or something unknown."""
+    function = w.module.functions.get(node.id)
+    if function is not None:
+        return UserFunction(node.id, function.node)
+    number = w.module.numbers.get(node.id)
+    if number is not None:
+        return v.Scalar(node.id, Sym.constant(number, node.id))
+    return v.Unknown(node.id)
+
+
+def _attribute(w: Walker, node: ast.Attribute) -> Value:
+    found = _library(w, node)
+    if found is not None:
+        return found
+    base = known(evaluate(w, node.value))
+    return attribute(w, node, base)
+
+
+def attribute(w: Walker, node: ast.Attribute, base: Value) -> Value:
+    """``base.attr``."""
+    if isinstance(base, v.Tensor):
+        found = _tensor_attribute(w, base, node.attr)
+        if found is not None:
+            return found
+    if isinstance(base, Grid):
+        return base.component(node.attr)
+    return v.Unknown(w.respelled(node, [(node.value, text(base))]))
+
+
+def _tensor_attribute(w: Walker, base: v.Tensor, name: str) -> Value | None:
+    if name == "shape":
+        spelled = f"{base.text}.shape"
+        if base.shape is None:
+            return Axes(spelled, base.text)
+        return v.Items(spelled, tuple(v.Scalar(size.text, size) for size in base.shape))
+    if name == "dtype":
+        spelled = f"{base.text}.dtype"
+        return replace(base.dtype, text=spelled) if base.dtype else v.Dtype(spelled, None, base.text)
+    if name == "ndim":
+        rank = None if base.shape is None else Sym.constant(len(base.shape))
+        return v.Scalar(f"len({base.text}.shape)", rank)
+    return None
+
+
+def _tuple(w: Walker, node: ast.Tuple | ast.List) -> Value:
+    if any(isinstance(item, ast.Starred) for item in node.elts):
+        return _generic(w, node)
+    found = [known(evaluate(w, item)) for item in node.elts]
+    spelled = w.respelled(node, [(item, text(x)) for item, x in zip(node.elts, found, strict=True)])
+    return v.Items(spelled, tuple(found))
+
+
+def _slice(w: Walker, node: ast.Slice) -> Value:
+    parts = [known(evaluate(w, part)) if part else None for part in (node.lower, node.upper, node.step)]
+    sizes = [part.sym if isinstance(part, v.Scalar) else None for part in parts]
+    if any(part is not None and size is None for part, size in zip(parts, sizes, strict=True)):
+        raise Refused("M-IDX", expr=w.segment(node))
+    pairs = [(n, text(p)) for n, p in zip((node.lower, node.upper, node.step), parts, strict=True) if n and p]
+    return Window(*sizes, w.respelled(node, pairs))
+
+
+def _generic(w: Walker, node: ast.expr) -> Value:
+    """Python of trace time, as it stands but for what the new release spells differently."""
+    children = [child for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr)]
+    parts = [(child, text(known(evaluate(w, child)))) for child in children]
+    return v.Unknown(w.respelled(node, parts))
+
+
+def _condition(w: Walker, node: ast.IfExp) -> Value:
+    test, one, two = (known(evaluate(w, part)) for part in (node.test, node.body, node.orelse))
+    parts = [(node.test, text(test)), (node.body, text(one)), (node.orelse, text(two))]
+    spelled = w.respelled(node, parts)
+    if one == two:
+        return replace(one, text=spelled) if not isinstance(one, v.Token) else one
+    if isinstance(one, v.Dtype) and isinstance(two, v.Dtype):
+        return v.Dtype(spelled, None, spelled)
+    if isinstance(one, v.Scalar) and isinstance(two, v.Scalar):
+        whole = one.sym is not None and two.sym is not None
+        return v.Scalar(spelled, Sym.atom(f"({spelled})") if whole else None)
+    return v.Unknown(spelled)
+
+
+def _opaque(w: Walker, node: ast.expr) -> Value:
+    """Expressions with names of their own."""
+    raise Refused("M-PY", x=_PYTHON.get(type(node), type(node).__name__))
+
+
+_PYTHON = {
+    ast.Lambda: "lambda",
+    ast.ListComp: "a list comprehension",
+    ast.SetComp: "a set comprehension",
+    ast.DictComp: "a dict comprehension",
+    ast.GeneratorExp: "a generator expression",
+    ast.NamedExpr: "an assignment expression",
+    ast.Set: "a set",
+    ast.Await: "await",
+    ast.Yield: "yield",
+    ast.YieldFrom: "yield from",
+}
+
+_HANDLERS: dict[type, Callable[..., Value]] = {
+    ast.Constant: _constant,
+    ast.Name: _name,
+    ast.Attribute: _attribute,
+    ast.Tuple: _tuple,
+    ast.List: _tuple,
+    ast.Slice: _slice,
+    ast.IfExp: _condition,
+    ast.BinOp: operators.binary,
+    ast.UnaryOp: operators.unary,
+    ast.Compare: operators.compare,
+    ast.BoolOp: operators.logical,
+    ast.Call: calls.call,
+    ast.Subscript: subscripts.subscript,
+    **dict.fromkeys(_PYTHON, _opaque),
+}
+__all__ = ["Lost", "NewAxis", "attribute", "code", "evaluate"]

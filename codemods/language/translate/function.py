@@ -1,0 +1,76 @@
+"""One function of the language, rewritten."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ...model import ReplaceLines
+from ...source import Source
+from ..analysis import values as v
+from ..reasons import Reason
+from . import statements
+from .body import Lines
+from .environment import Environment, bound_often
+from .plan import Function, LanguageModule
+from .values import Value
+from .walker import Walker
+from .writer import Shared
+
+
+@dataclass(frozen=True)
+class Translated:
+    """What became of a function: edits of its body's lines, or reasons against."""
+
+    function: Function
+    edits: tuple[ReplaceLines, ...]
+    reasons: tuple[Reason, ...]
+    notes: tuple[Reason, ...]
+    returned: tuple[Value, ...]
+
+
+def translated(module: LanguageModule, function: Function, lines: Lines, shared: Shared) -> Translated:
+    """Walk through a function's body."""
+    node = function.node
+    shared.taken = _names(node) | module.taken
+    indent = lines.indentation(node.body[0])
+    unit = indent[len(lines.indentation(node)) :] or "    "
+    env = Environment(bound_often(node))
+    w = Walker(module, function, shared, env, lines, unit)
+    for name, value in _parameters(node).items():
+        env.values[name] = value
+    first, last = _extent(node)
+    new = statements.block(w, node.body, first - 1, indent)
+    edits = tuple(_edits(module.ctx.source, lines.between(first, last), new, first))
+    return Translated(function, edits, tuple(w.reasons), tuple(w.notes), tuple(w.returned))
+
+
+def _extent(node: ast.FunctionDef) -> tuple[int, int]:
+    return node.body[0].lineno, node.end_lineno or node.lineno
+
+
+def _names(node: ast.FunctionDef) -> set[str]:
+    found = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+    return found | {a.arg for a in ast.walk(node) if isinstance(a, ast.arg)}
+
+
+def _parameters(node: ast.FunctionDef) -> dict[str, Value]:
+    """What the parameters stand for: tensors where the body uses them as such."""
+    arguments = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+    return {a.arg: _parameter(a.arg) for a in arguments}
+
+
+def _parameter(name: str) -> Value:
+    return v.Tensor(name, None, v.Dtype(f"{name}.dtype", None, name), v.Space.HBM)
+
+
+def _edits(source: Source, old: list[str], new: list[str], first: int) -> Iterator[ReplaceLines]:
+    """The lines that differ; the body starts at line ``first``."""
+    starts = [*source.line_starts, len(source.utf8)]
+    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
+    for tag, begin, end, new_begin, new_end in matcher.get_opcodes():
+        if tag != "equal":
+            span = (starts[first - 1 + begin], starts[min(first - 1 + end, len(starts) - 1)])
+            yield ReplaceLines(span, "".join(f"{line}\n" for line in new[new_begin:new_end]))

@@ -1,0 +1,132 @@
+"""Loops over ranges."""
+
+from __future__ import annotations
+
+import ast
+
+from ..analysis import values as v
+from ..analysis.refusal import Refused
+from ..analysis.symbols import Sym
+from . import compound, expressions
+from .environment import Environment, Loop
+from .values import Value
+from .walker import Walker, known, text
+from .writer import Goal
+
+_RANGES = {
+    "nl.affine_range": True,
+    "nl.sequential_range": True,
+    "nl.static_range": False,
+    "builtins.range": False,
+}
+"""Whether the former tracer ran the body once, with a symbol for the variable."""
+_PASSES = 4
+
+
+def loop(w: Walker, node: ast.For, indent: str) -> list[str]:
+    """``for i in nl.affine_range(n):``."""
+    if node.orelse:
+        raise Refused("M-PY", x="for … else")
+    if not isinstance(node.target, ast.Name):
+        raise Refused("M-PY", x="a loop over several variables")
+    w.start(Goal("range"))
+    name = w.names.short(node.iter.func) if isinstance(node.iter, ast.Call) else ""
+    if name in _RANGES:
+        bounds, spelled = _range(w, node.iter, name)  # type: ignore[arg-type]
+    else:
+        bounds, spelled = None, expressions.code(w, node.iter)
+    if w.writer.touched:
+        raise Refused("M-PY", x="a loop over what a tile holds")
+    lines, after = compound.header(w, node, f"for {node.target.id} in {spelled}", node.body, indent)
+    return lines + _body(w, node, node.target.id, bounds, _RANGES.get(name, False), after, indent + w.unit)
+
+
+def _range(w: Walker, call: ast.Call, name: str) -> tuple[list[Sym | None], str]:
+    """The bounds, and the new code: without the options."""
+    found = [known(expressions.evaluate(w, argument)) for argument in call.args]
+    named = {k.arg: k.value for k in call.keywords if k.arg in ("start", "stop", "step")}
+    directives = next((k.value for k in call.keywords if k.arg == "directives"), None)
+    if directives is not None and not (isinstance(directives, ast.Constant) and directives.value is None):
+        raise Refused("M-MULTIBUF", n=w.segment(directives))
+    found += [known(expressions.evaluate(w, named[key])) for key in ("start", "stop", "step") if key in named]
+    syms = [value.sym if isinstance(value, v.Scalar) else None for value in found]
+    if not call.keywords:
+        return syms, w.respelled(call, [(a, text(x)) for a, x in zip(call.args, found, strict=True)])
+    return syms, f"{w.segment(call.func)}({', '.join(text(value) for value in found)})"
+
+
+def _body(
+    w: Walker,
+    node: ast.For,
+    variable: str,
+    bounds: list[Sym | None] | None,
+    traced_once: bool,
+    after: int,
+    indent: str,
+) -> list[str]:
+    """The body, walked until what names stand for at its start is what they stand for at its end."""
+    before = w.env
+    start = _assumed(before, node)
+    for _ in range(_PASSES):
+        attempt = w.attempt()
+        w.env = start.copy()
+        w.env.loops = (*before.loops, Loop(node, variable, traced_once))
+        _enter(w.env, variable, bounds)
+        lines = compound.body(w, node.body, after, indent)
+        end = w.env
+        merged = start.copy()
+        _carried(merged, end)
+        if merged.values == start.values:
+            break
+        attempt.undo()
+        start = merged
+    before.__dict__.update({**end.__dict__, "loops": before.loops, "facts": before.facts})
+    _after(before, start, end)
+    w.env = before
+    return lines
+
+
+def _enter(env: Environment, variable: str, bounds: list[Sym | None] | None) -> None:
+    env.bind(variable, v.Unknown(variable))
+    if bounds is None:
+        return
+    sym = env.atom(variable)
+    env.values[variable] = v.Scalar(variable, sym)
+    known_bounds = [bound for bound in bounds if bound is not None]
+    if len(known_bounds) == len(bounds):
+        start, stop = (Sym.constant(0), known_bounds[0]) if len(bounds) == 1 else known_bounds[:2]
+        step = known_bounds[2] if len(bounds) > 2 else Sym.constant(1)
+        env.facts.loop(sym, start, stop, step)
+
+
+def _assumed(env: Environment, node: ast.For) -> Environment:
+    """What holds at the start of every iteration: integers that the body changes have no known value."""
+    found = env.copy()
+    for name in _stored(node):
+        value = found.values.get(name)
+        if isinstance(value, v.Scalar):
+            found.bind(name, value)
+            found.values[name] = v.Scalar(name, found.atom(name) if value.sym is not None else None)
+    return found
+
+
+def _stored(node: ast.For) -> set[str]:
+    return {
+        n.id for part in node.body for n in ast.walk(part) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+    }
+
+
+def _carried(start: Environment, end: Environment) -> None:
+    """Names that were bound before the loop, with what the body may have left in them."""
+    for name, value in list(start.values.items()):
+        new: Value = end.values[name]
+        if new != value and not (isinstance(new, v.Scalar) and isinstance(value, v.Scalar)):
+            start.values[name] = start.joined(name, value, new)
+
+
+def _after(before: Environment, start: Environment, end: Environment) -> None:
+    """After the loop, integers that the body binds have one of several values."""
+    for name, value in end.values.items():
+        if name in start.values and isinstance(value, v.Scalar) and value != start.values[name]:
+            before.bind(name, value)
+            before.values[name] = v.Scalar(name, before.atom(name) if value.sym is not None else None)

@@ -1,0 +1,51 @@
+"""A file with kernels, rewritten whole or not at all."""
+
+from __future__ import annotations
+
+import ast
+
+from ...analysis.context import FileContext
+from ..reasons import Change, Reason, Work
+from ..step import LanguageStep
+from .body import Lines
+from .function import Translated, translated
+from .kernels import functions
+from .names import Names
+from .plan import LanguageModule
+from .writer import Shared
+
+KERNEL = "NKL201"
+
+
+def language_module(ctx: FileContext, step: LanguageStep) -> LanguageModule:
+    """The kernels of a file, and what is known of the rest of it."""
+    names = Names(ctx)
+    top = {node.id for node in ast.walk(ctx.tree) if isinstance(node, ast.Name)} & set(ctx.module.top.bindings)
+    return LanguageModule(ctx, names, step, functions(ctx, names), _numbers(ctx), frozenset(top))
+
+
+def _numbers(ctx: FileContext) -> dict[str, int]:
+    """Integers that are bound once at the top of the file."""
+    found = {}
+    for name, bindings in ctx.module.top.bindings.items():
+        value = bindings[0].value if len(bindings) == 1 else None
+        if isinstance(value, ast.Constant) and type(value.value) is int:
+            found[name] = value.value
+    return found
+
+
+def kernels(module: LanguageModule) -> tuple[Work, list[Translated]]:
+    """What becomes of the bodies of a file's functions of the language."""
+    lines = Lines(module.ctx.source.text)
+    shared = Shared(module.helper, module.import_name)
+    found = [translated(module, function, lines, shared) for function in module.functions.values()]
+    module.needs |= shared.needs
+    work = Work()
+    for each in found:
+        name = each.function.node.name
+        change = Change(each.function.node, KERNEL, f"`{name}` is in the new language", each.edits)
+        work += Work((change,) if each.edits else (), each.reasons, each.notes)
+    return work, found
+
+
+__all__ = ["Reason", "kernels", "language_module"]

@@ -1,0 +1,56 @@
+"""Device operations: a place for the result, a lowering that writes them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+
+from ..analysis.refusal import Refused
+from ..lowering.registry import LOWERINGS, lower
+from . import expressions
+from .values import NOTHING, Value
+from .walker import Walker
+from .writer import Goal
+
+_NOUNS = {
+    "add": "total",
+    "subtract": "difference",
+    "multiply": "product",
+    "divide": "quotient",
+    "square": "squared",
+    "sum": "total",
+    "load": "tile",
+    "negative": "negated",
+    "nc_matmul": "product",
+    "matmul": "product",
+    "transpose": "transposed",
+    "nc_transpose": "transposed",
+    "copy": "copied",
+    "tensor_copy": "copied",
+}
+"""What the result of an operation is called where the kernel has no name for it."""
+
+
+def nested(w: Walker, node: ast.expr) -> Value:
+    """An operand: what it becomes gets a place of its own, named after what it holds."""
+    with w.writer.goal(Goal("tile")):
+        return expressions.evaluate(w, node)
+
+
+def operator(w: Walker, name: str, left: Value, right: Value) -> Value:
+    """An operator on tiles."""
+    if not name:
+        raise Refused("M-PY", x="this operator on tiles")
+    return lowered(w, name, {"x": left, "y": right})
+
+
+def lowered(w: Walker, name: str, arguments: Mapping[str, Value]) -> Value:
+    """What an operation of the former language becomes."""
+    goal = w.writer.innermost
+    if not goal.exact and goal.target is None and goal.made is None:
+        noun = name.rpartition(".")[2]
+        goal.hint = _NOUNS.get(noun, noun)
+    if name not in LOWERINGS:
+        raise Refused("M-INTERNAL", name=name)
+    result = lower(name, w.writer, arguments)  # type: ignore[arg-type]
+    return NOTHING if result is None else result

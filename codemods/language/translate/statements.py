@@ -1,0 +1,147 @@
+"""Statements, one by one: the lines that each becomes."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Sequence
+
+from ..analysis import values as v
+from ..analysis.refusal import Refused
+from . import assignments, compound, expressions, facts
+from .body import Piece, joined, with_comments
+from .values import Lost
+from .layout import laid_out
+from .walker import Skipped, Walker, known, text
+from .writer import Goal
+
+
+def block(w: Walker, statements: Sequence[ast.stmt], after: int, indent: str) -> list[str]:
+    """The lines of a block that starts behind line ``after``."""
+    pieces = []
+    for group in _by_line(statements):
+        first, last = _extent(group)
+        old = w.lines.indentation(group[0])
+        lead = w.lines.kept(after + 1, first - 1, old, indent)
+        new = _group(w, group, indent)
+        if new is None:
+            pieces.append(Piece(lead, w.lines.kept(first, last, old, indent)))
+        else:
+            pieces.append(Piece(lead, new, not new))
+        after = last
+    return joined(pieces, indent)
+
+
+def _by_line(statements: Sequence[ast.stmt]) -> list[list[ast.stmt]]:
+    """Statements that share a line come together."""
+    groups: list[list[ast.stmt]] = []
+    for statement in statements:
+        if groups and statement.lineno <= (groups[-1][-1].end_lineno or 0):
+            groups[-1].append(statement)
+        else:
+            groups.append([statement])
+    return groups
+
+
+def _extent(group: Sequence[ast.stmt]) -> tuple[int, int]:
+    first = min([group[0].lineno, *(d.lineno for d in getattr(group[0], "decorator_list", ()))])
+    return first, group[-1].end_lineno or group[-1].lineno
+
+
+def _group(w: Walker, group: Sequence[ast.stmt], indent: str) -> list[str] | None:
+    if len(group) == 1:
+        return statement(w, group[0], indent)
+    found = [(node, statement(w, node, indent)) for node in group]
+    if all(lines is None for _, lines in found):
+        return None
+    return [
+        line
+        for node, lines in found
+        for line in (laid_out(w.segment(node), indent, w.unit) if lines is None else lines)
+    ]
+
+
+def statement(w: Walker, node: ast.stmt, indent: str) -> list[str] | None:
+    """New lines, none for a statement that is not needed any more; None for one that stays as it is."""
+    if isinstance(node, compound.KINDS):
+        return compound.statement(w, node, indent)
+    try:
+        return simple(w, node, indent)
+    except Refused as refusal:
+        w.refused(node, refusal)
+    except Skipped:
+        pass
+    for name in stored(node):
+        w.env.bind(name, Lost(name))
+    return None
+
+
+def simple(w: Walker, node: ast.stmt, indent: str) -> list[str] | None:
+    """A statement without a body."""
+    writer = w.start(Goal("tile"))
+    handler = _HANDLERS.get(type(node))
+    if handler is None:
+        raise Refused("M-PY", x=_PYTHON.get(type(node), type(node).__name__))
+    line = handler(w, node)
+    if line is not None and not writer.touched and line == w.segment(node):
+        return None
+    lines = writer.lines(indent, w.unit)
+    if line is not None:
+        lines += laid_out(line, indent, w.unit)
+    if not lines:
+        return []
+    last = node.end_lineno or node.lineno
+    inner = [c for n in range(node.lineno, last) if (c := w.lines.comments.get(n))]
+    return with_comments(lines, inner, w.lines.comments.get(last, ""), indent)
+
+
+def stored(node: ast.AST) -> list[str]:
+    """Names that a statement binds, in it or below."""
+    found = [n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
+    return list(dict.fromkeys(found))
+
+
+def _expression(w: Walker, node: ast.Expr) -> str | None:
+    if isinstance(node.value, ast.Constant):
+        return w.segment(node)
+    value = known(expressions.evaluate(w, node.value))
+    return None if w.writer.touched or isinstance(value, v.Tensor) else text(value)
+
+
+def _return(w: Walker, node: ast.Return) -> str | None:
+    if node.value is None:
+        return w.segment(node)
+    w.writer.innermost.hint = "result"
+    value = known(expressions.evaluate(w, node.value))
+    w.returned.append(value)
+    return f"return {text(value)}"
+
+
+def _assert(w: Walker, node: ast.Assert) -> str | None:
+    parts = [(node.test, expressions.code(w, node.test))]
+    facts.learn(w, node.test)
+    if node.msg is not None:
+        parts.append((node.msg, expressions.code(w, node.msg)))
+    return w.respelled(node, parts)
+
+
+def _as_it_is(w: Walker, node: ast.stmt) -> str | None:
+    return w.segment(node)
+
+
+_PYTHON: dict[type, str] = {
+    ast.Delete: "del",
+    ast.Raise: "raise",
+    ast.Global: "global",
+    ast.Nonlocal: "nonlocal",
+}
+_HANDLERS: dict[type, Callable[..., str | None]] = {
+    ast.Assign: assignments.assign,
+    ast.AnnAssign: assignments.annotated,
+    ast.AugAssign: assignments.augmented,
+    ast.Expr: _expression,
+    ast.Return: _return,
+    ast.Assert: _assert,
+    ast.Pass: _as_it_is,
+    ast.Break: _as_it_is,
+    ast.Continue: _as_it_is,
+}

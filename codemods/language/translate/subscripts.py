@@ -1,0 +1,89 @@
+"""``x[...]``: views of tensors, placed index tiles, items of shapes."""
+
+from __future__ import annotations
+
+import ast
+
+from ..analysis import values as v
+from ..analysis.index import Index, Window, mgrid
+from ..analysis.refusal import Refused
+from ..analysis.symbols import Sym
+from . import access, expressions
+from .values import Axes, Blocks, Grid, Named, NewAxis, Value, Whole
+from .walker import Walker, known, text
+
+
+def subscript(w: Walker, node: ast.Subscript) -> Value:
+    """The value of a subscript that is read."""
+    base = known(expressions.evaluate(w, node.value))
+    if isinstance(base, Named) and base.name == "nl.mgrid":
+        return _grid(w, node)
+    if isinstance(base, Index):
+        return base.placed(_placing(w, node))
+    if isinstance(base, v.Tensor | Blocks):
+        return element(w, node, base)
+    index = known(expressions.evaluate(w, node.slice))
+    if isinstance(base, v.Items | Axes | Grid):
+        found = _item(w, node, base, index)
+        if found is not None:
+            return found
+    return v.Unknown(w.respelled(node, [(node.value, text(base)), (node.slice, text(index))]))
+
+
+def element(w: Walker, node: ast.Subscript, base: v.Tensor | Blocks) -> Value:
+    """A part of a tensor."""
+    return access.view(w, base, keys(w, node.slice), w.segment(node))
+
+
+def keys(w: Walker, node: ast.expr) -> list[Value]:
+    """The parts of a subscript."""
+    parts = node.elts if isinstance(node, ast.Tuple) else [node]
+    found: list[Value] = []
+    for part in parts:
+        if isinstance(part, ast.Constant) and part.value is None:
+            found.append(NewAxis())
+            continue
+        value = known(expressions.evaluate(w, part))
+        found += value.items if isinstance(value, v.Items) else [value]  # a tuple of a name
+    return found
+
+
+def _grid(w: Walker, node: ast.Subscript) -> Grid:
+    windows = keys(w, node.slice)
+    if not all(isinstance(window, Window) for window in windows):
+        raise Refused("M-IDX", expr=w.segment(node), reason="an index grid of something else than slices")
+    return Grid(w.segment(node), mgrid(windows))  # type: ignore[arg-type]
+
+
+def _placing(w: Walker, node: ast.Subscript) -> list[str | None]:
+    found: list[str | None] = []
+    for key in keys(w, node.slice):
+        if isinstance(key, NewAxis):
+            found.append(None)
+        elif isinstance(key, Whole):
+            found.append("...")
+        elif isinstance(key, Window) and key.start is key.stop is key.step is None:
+            found.append(":")
+        else:
+            raise Refused("M-IDX", expr=w.segment(node), reason="a part of an index tile")
+    return found
+
+
+def _item(w: Walker, node: ast.Subscript, base: v.Items | Axes | Grid, index: Value) -> Value | None:
+    number = index.sym.value if isinstance(index, v.Scalar) and index.sym is not None else None
+    if isinstance(base, Axes):
+        spelled = w.respelled(node, [(node.value, base.text)])
+        return None if number is None else v.Scalar(spelled, Sym.atom(f"{base.of}.shape[{number}]", spelled))
+    items = base.components if isinstance(base, Grid) else base.items
+    if number is not None and -len(items) <= number < len(items):
+        item = items[number]
+        if isinstance(item, v.Scalar) and not isinstance(base, Grid):
+            spelled = w.respelled(node, [(node.value, base.text)])
+            return v.Scalar(spelled, item.sym.named(spelled) if item.sym else None)
+        return item
+    if isinstance(index, Window) and isinstance(base, v.Items):
+        start, stop, step = (None if s is None else s.value for s in (index.start, index.stop, index.step))
+        if (start is None) == (index.start is None) and (stop is None) == (index.stop is None):
+            spelled = w.respelled(node, [(node.value, base.text)])
+            return v.Items(spelled, base.items[slice(start, stop, step)])
+    return None

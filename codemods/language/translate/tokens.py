@@ -1,0 +1,71 @@
+"""Names of the former language, and of NumPy, that stand for values of the new one."""
+
+from __future__ import annotations
+
+from ..analysis.dtypes import NAMES
+from ..analysis.symbols import Sym
+from ..analysis.values import Dtype, Scalar, Token
+from ..lowering.tokens import language_token, numpy_token
+
+SPACES = frozenset(("sbuf", "psum", "hbm", "shared_hbm", "private_hbm"))
+TILE_SIZES = {
+    "pmax": 128,
+    "psum_fmax": 512,
+    "gemm_stationary_fmax": 128,
+    "gemm_moving_fmax": 512,
+    "bn_stats_fmax": 512,
+}
+"""Limits of ``nl.tile_size`` that are the same on every target."""
+LIMITS = {
+    "nl.fp32.min": "-3.4028235e38",
+    "nisa.fp32.min": "-3.4028235e38",
+    "nl.bfp16.min": "-3.3895314e38",
+}
+_BUFFERS = {
+    "ncc.sbuf": "nl.sbuf",
+    "ncc.psum": "nl.psum",
+    "ncc.sbuf.auto_alloc": "nl.sbuf",
+    "ncc.psum.auto_alloc": "nl.psum",
+}
+_ENUMS = tuple(
+    f"nisa.{name}." for name in ("engine", "dge_mode", "reduce_cmd", "nc_version", "oob_mode", "dma_engine")
+)
+
+
+def value(short: str, text: str) -> Dtype | Scalar | Token | None:
+    """What a name stands for as an argument; ``text`` is how the file spells it.
+
+    Functions that are operations as arguments (``nl.exp``) are tokens, whether or not they are called here.
+    """
+    if short in LIMITS:
+        return Scalar(LIMITS[short])
+    if short in _BUFFERS:
+        return Token(_BUFFERS[short])
+    head, _, name = short.rpartition(".")
+    if head == "nl.tile_size":
+        size = TILE_SIZES.get(name)
+        return Scalar(text, Sym.atom(text) if size is None else Sym.constant(size, text))
+    if head == "nl":
+        return _language(name)
+    if head == "numpy":
+        return _numpy(name)
+    if short.startswith(_ENUMS):
+        return Token(short)
+    return None
+
+
+def _language(name: str) -> Dtype | Token:
+    if name in NAMES:
+        return Dtype(f"nl.{name}", name)
+    return language_token(name)
+
+
+def _numpy(name: str) -> Dtype | Token | None:
+    found = numpy_token(name)
+    last = found.name.rpartition(".")[2] if found else ""
+    return Dtype(f"nl.{last}", last) if last in NAMES else found
+
+
+def is_ours(qualified: str) -> bool:
+    """Whether a qualified name is one of the former language."""
+    return qualified.startswith("neuronxcc.nki.")

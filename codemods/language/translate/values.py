@@ -1,0 +1,109 @@
+"""What expressions stand for that only the walker sees: things that the new code has no object for, and
+Python's own.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+
+from ..analysis import values as v
+from ..analysis.index import Index, Window
+from ..analysis.refusal import Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Axes:
+    """The shape of a tensor whose rank is not known; ``x.shape[i]`` still is a size."""
+
+    text: str
+    of: str
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """``nl.mgrid[...]``: its components are index tiles."""
+
+    text: str
+    components: tuple[Index, ...]
+
+    def component(self, name: str) -> Index:
+        """``.p``, ``.x``, ``.y``, ``.z``. Raises Refused when there is none of this name."""
+        names = "pxyzw"[: len(self.components)]
+        if name not in names:
+            raise Refused("M-IDX", expr=f"{self.text}.{name}", reason=f"an index grid has no .{name}")
+        return self.components[names.index(name)]
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """``...`` in an index."""
+
+    text: str = "..."
+
+
+@dataclass(frozen=True, slots=True)
+class NewAxis:
+    """``None`` in an index."""
+
+    text: str = "None"
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A name of a library: a function, module or object that is not a value of the language by itself."""
+
+    text: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class UserFunction:
+    """A function of the file that is written in the language."""
+
+    text: str
+    node: ast.FunctionDef
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The value of a statement that needs a person; whatever uses it is not reported again."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """A tensor with dimensions in front of the partition one, which becomes lists of tiles (or none).
+
+    Attributes:
+        text: name of the list.
+        outer: extents of the dimensions in front. tile: one tile of it, without a text of its own.
+    """
+
+    text: str
+    outer: v.Shape
+    tile: v.Tensor
+
+
+Value = (
+    v.Tensor
+    | v.Scalar
+    | v.Dtype
+    | v.Token
+    | v.Unknown
+    | v.Items
+    | Axes
+    | Window
+    | Index
+    | Grid
+    | Whole
+    | NewAxis
+    | Named
+    | UserFunction
+    | Lost
+    | Blocks
+)
+
+NOTHING = v.Unknown("None")
+"""What a call gives that is made for what it does."""

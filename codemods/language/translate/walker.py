@@ -1,0 +1,139 @@
+"""The state of one walk through a function, and what every part of the walk needs."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from ...source import Source
+from ..analysis import values as v
+from ..analysis.access import Access
+from ..analysis.refusal import Refused
+from ..reasons import Reason
+from .body import Lines
+from .environment import Environment
+from .layout import flat
+from .names import Names
+from .plan import Function, LanguageModule
+from .values import Lost, Value
+from .writer import Goal, Shared, Writer
+
+
+class Skipped(Exception):
+    """The place uses a value that was lost before; there is nothing new to report."""
+
+
+@dataclass
+class Walker:
+    """One walk through one function.
+
+    Attributes:
+        module, function: what is walked. env: what names stand for at the present place.
+        writer: takes the lines of the present statement.
+        reasons, notes: what came up so far. views: how parts of tensors came about, by their text.
+    """
+
+    module: LanguageModule
+    function: Function
+    shared: Shared
+    env: Environment
+    lines: Lines
+    unit: str
+    writer: Writer = field(init=False)
+    reasons: list[Reason] = field(default_factory=list)
+    notes: list[Reason] = field(default_factory=list)
+    returned: list[Value] = field(default_factory=list)
+    programs: tuple[str, ...] = ()
+    views: dict[str, Access] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.start(Goal("tile"))
+
+    @property
+    def names(self) -> Names:
+        return self.module.names
+
+    @property
+    def source(self) -> Source:
+        return self.module.ctx.source
+
+    def start(self, goal: Goal) -> Writer:
+        """A new statement begins."""
+        self.writer = Writer(self.shared, self.env, goal)
+        return self.writer
+
+    def attempt(self) -> Attempt:
+        """A mark to come back to, should the lines written from here on be thrown away."""
+        return Attempt(self, len(self.reasons), len(self.notes), len(self.returned), set(self.shared.taken))
+
+    def refused(self, node: ast.AST, refusal: Refused) -> None:
+        """Keep a reason; the same one at the same place once."""
+        reason = Reason(node, refusal.message, refusal.fields)
+        if reason not in self.reasons:
+            self.reasons.append(reason)
+
+    # -- text ---------------------------------------------------------------------------------------
+
+    def segment(self, node: ast.AST) -> str:
+        """The expression as it stands, on one line."""
+        start, end = self.source.span(node)
+        return flat(self.source.utf8[start:end].decode("utf-8"))
+
+    def respelled(self, node: ast.expr, parts: Iterable[tuple[ast.expr, str]]) -> str:
+        """The expression with other text for some of its parts."""
+        changed = [(child, new) for child, new in parts if new != self.segment(child)]
+        if not changed:
+            return self.segment(node)
+        start, end = self.source.span(node)
+        pieces, position = [], start
+        for child, new in sorted(changed, key=lambda pair: self.source.span(pair[0])):
+            first, last = self.source.span(child)
+            pieces += [self.source.utf8[position:first].decode("utf-8"), _operand(node, new)]
+            position = last
+        return flat("".join([*pieces, self.source.utf8[position:end].decode("utf-8")]))
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """See :meth:`Walker.attempt`."""
+
+    walker: Walker
+    reasons: int
+    notes: int
+    returned: int
+    taken: set[str]
+
+    def undo(self) -> None:
+        """Forget what came up since."""
+        del self.walker.reasons[self.reasons :]
+        del self.walker.notes[self.notes :]
+        del self.walker.returned[self.returned :]
+        self.walker.shared.taken = self.taken
+
+
+_LOOSE = (ast.BinOp, ast.BoolOp, ast.Compare, ast.UnaryOp, ast.IfExp, ast.Lambda)
+
+
+def _operand(parent: ast.expr, new: str) -> str:
+    """New text for a part of an expression, in parentheses where it would fall apart."""
+    if isinstance(parent, ast.BinOp | ast.UnaryOp | ast.BoolOp | ast.Compare | ast.Attribute | ast.Subscript):
+        try:
+            node = ast.parse(new, mode="eval").body
+        except SyntaxError:
+            return new
+        if isinstance(node, _LOOSE):
+            return f"({new})"
+    return new
+
+
+def text(value: Value) -> str:
+    """The new code for a value."""
+    return value.name if isinstance(value, v.Token) else value.text
+
+
+def known(value: Value) -> Value:
+    """The value, unless it was lost."""
+    if isinstance(value, Lost):
+        raise Skipped
+    return value

@@ -1,0 +1,180 @@
+"""The lines that come out of one statement: the walker's side of the lowerings' :class:`Emitter`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from ..analysis.symbols import Sym
+from ..analysis.values import Dtype, Shape, Space, Tensor
+from ..analysis.refusal import Refused
+from . import layout
+from .environment import Environment
+
+
+@dataclass(slots=True)
+class Goal:
+    """Where the value of an expression is to go.
+
+    Attributes:
+        hint: what a new tile is called: the assigned name, or after what it holds.
+        exact: the hint is the assigned name itself and free to be used.
+        target: the tile the statement assigns into.
+        made: the tile that was handed out, once one was.
+    """
+
+    hint: str
+    exact: bool = False
+    target: Tensor | None = None
+    made: Tensor | None = None
+
+
+@dataclass
+class Shared:
+    """What the statements of a file share.
+
+    Attributes:
+        taken: names that mean something in the function at hand.
+        needs: modules whose customary alias new code spells. helpers: helper functions it calls.
+        helper_name: the name that the file has a helper function under; module_name: that of a module.
+    """
+
+    helper_name: Callable[[str], str]
+    module_name: Callable[[str], str]
+    taken: set[str] = field(default_factory=set)
+    needs: set[str] = field(default_factory=set)
+
+    def fresh(self, hint: str) -> str:
+        """A name that means nothing yet, made from ``hint``; then taken."""
+        name, number = hint, 2
+        while name in self.taken:
+            name, number = f"{hint}_{number}", number + 1
+        self.taken.add(name)
+        return name
+
+
+class Writer:
+    """Collects logical lines; implements :class:`~..lowering.emitter.Emitter`."""
+
+    def __init__(self, shared: Shared, environment: Environment, goal: Goal) -> None:
+        self._shared = shared
+        self._env = environment
+        self._goals = [goal]
+        self._entries: list[tuple[str, bool]] = []
+        self.notes: list[tuple[str, dict[str, str]]] = []
+        self.condition = ""
+
+    # -- what the walker does -----------------------------------------------------------------------
+
+    @property
+    def touched(self) -> bool:
+        """Whether anything has to be written."""
+        return bool(self._entries)
+
+    @property
+    def innermost(self) -> Goal:
+        """The place that the expression at hand fills."""
+        return self._goals[-1]
+
+    @contextmanager
+    def goal(self, goal: Goal) -> Iterator[Goal]:
+        """An inner expression with a place of its own for its value."""
+        self._goals.append(goal)
+        try:
+            yield goal
+        finally:
+            self._goals.pop()
+
+    def ahead(self, code: str) -> None:
+        """A line that only prepares: an allocation or a size."""
+        self._entries.append((code, True))
+
+    def lines(self, indent: str, unit: str) -> list[str]:
+        """Everything written, laid out at ``indent``; under a condition, what prepares comes before it."""
+        entries, deeper = self._entries, ""
+        found: list[str] = []
+        if self.condition:
+            for code, _ in (entry for entry in entries if entry[1]):
+                found += layout.laid_out(code, indent, unit)
+            entries, deeper = [entry for entry in entries if not entry[1]], unit
+            found += layout.laid_out(f"if {self.condition}:", indent, unit) if entries else []
+        for code, _ in entries:
+            found += layout.laid_out(code, indent + deeper, unit)
+        return found
+
+    # -- what the lowerings do ----------------------------------------------------------------------
+
+    def target(self) -> Tensor | None:
+        goal = self._goals[-1]
+        return goal.target if goal.made is None else None
+
+    def destination(
+        self, shape: Shape | None, dtype: Dtype | None, space: Space, like: Tensor | None = None
+    ) -> Tensor:
+        goal = self._goals[-1]
+        if goal.made is None and goal.target is not None:
+            goal.made = goal.target
+            return goal.made
+        own = goal.made is None and goal.exact
+        made = self._allocate(goal.hint if own else self._shared.fresh(goal.hint), shape, dtype, space, like)
+        goal.made = goal.made or made
+        return made
+
+    def temporary(
+        self, hint: str, shape: Shape | None, dtype: Dtype | None, space: Space, like: Tensor | None = None
+    ) -> Tensor:
+        return self._allocate(self._shared.fresh(hint), shape, dtype, space, like)
+
+    def _allocate(
+        self, name: str, shape: Shape | None, dtype: Dtype | None, space: Space, like: Tensor | None
+    ) -> Tensor:
+        dtype = dtype or (like.dtype if like else None)
+        if like is not None and (shape is None or (like.whole and like.shape == shape)):
+            size, shape = f"{like.text}.shape", like.shape
+        else:
+            assert shape is not None, "a tile needs a shape, or another one of that shape"
+            size = f"({sizes(shape)})"
+        if dtype is None:
+            assert like is not None, "a tile needs a dtype, or another one of that dtype"
+            dtype = Dtype(f"{like.text}.dtype", None, like.text)
+        code = f"{name} = nl.ndarray({size}, dtype={dtype.text}, buffer=nl.{space.value})"
+        self.ahead(code)
+        self._shared.needs.add("nl")
+        return Tensor(name, shape, dtype, space)
+
+    def emit(self, callee: str, **arguments: str) -> None:
+        self.line(layout.call(callee, arguments))
+
+    def line(self, code: str) -> None:
+        for alias in ("nisa", "nl"):
+            if f"{alias}." in code:
+                self._shared.needs.add(alias)
+        self._entries.append((code, False))
+
+    def bind(self, hint: str, code: str) -> str:
+        name = self._shared.fresh(hint)
+        self.ahead(f"{name} = {code}")
+        return name
+
+    def helper(self, name: str) -> str:
+        return self._shared.helper_name(name)
+
+    def module(self, name: str) -> str:
+        return self._shared.module_name(name)
+
+    def note(self, message: str, **fields: str) -> None:
+        self.notes.append((message, fields))
+
+    def same(self, a: Sym, b: Sym) -> bool | None:
+        return self._env.facts.same(a, b)
+
+    def refuse(self, message: str, **fields: str) -> NoReturn:
+        raise Refused(message, **fields)
+
+
+def sizes(shape: Shape) -> str:
+    """The inside of a shape tuple."""
+    texts = [size.text for size in shape]
+    return f"{texts[0]}," if len(texts) == 1 else ", ".join(texts)
