@@ -11,7 +11,7 @@ from ..analysis.index import Index, Window
 from ..analysis.refusal import Refused
 from ..analysis.symbols import Sym
 from .values import Blocks, NewAxis, Value, Whole
-from .walker import Walker
+from .walker import Walker, integer, text
 
 
 def view(w: Walker, base: v.Tensor | Blocks, keys: Sequence[Value], expr: str) -> Value:
@@ -53,8 +53,8 @@ def _item(w: Walker, key: Value, expr: str) -> Item:
         for sym in _parts(key):
             _current(w, sym, expr)
         return key
-    if isinstance(key, v.Scalar) and key.sym is not None:
-        return key.sym
+    if isinstance(key, v.Scalar | v.Unknown) and text(key) != "None":
+        return integer(w, key)
     if isinstance(key, Whole):
         return Ellipsis
     if isinstance(key, NewAxis):

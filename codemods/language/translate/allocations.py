@@ -9,7 +9,7 @@ from ..analysis.dtypes import dtype_of
 from ..analysis.refusal import Refused
 from . import arguments, operations
 from .values import Axes, Value
-from .walker import Walker, known, text
+from .walker import Walker, integer, known, text
 
 _SPACES = {f"nl.{space.value}": space for space in v.Space}
 
@@ -40,10 +40,11 @@ def _shape(w: Walker, node: ast.Call, value: Value) -> v.Shape | None:
     if isinstance(value, Axes):
         return None
     items = value.items if isinstance(value, v.Items) else (value,)
-    sizes = [item.sym for item in items if isinstance(item, v.Scalar) and item.sym is not None]
-    if len(sizes) != len(items):
+    sizes = [integer(w, item) for item in items]
+    known_sizes = tuple(size for size in sizes if size is not None)
+    if len(known_sizes) != len(items):
         raise Refused("M-ARGUMENT", fn="nl.ndarray", parameter="shape", value=text(value))
-    return tuple(sizes)
+    return known_sizes
 
 
 _KEPT = ("shape", "dtype", "buffer", "name")

@@ -68,8 +68,9 @@ def bind(w: Walker, name: str, value: Value) -> None:
     if isinstance(value, v.Tensor):
         value = replace(value, text=name, whole=value.whole)
     elif isinstance(value, v.Scalar):
-        sym = value.sym if value.sym is None or name in w.env.often else value.sym.named(name)
-        value = v.Scalar(name, sym)
+        value = w.env.number(name, value.sym)
+    elif isinstance(value, v.Unknown) and name in w.env.integers:
+        value = w.env.number(name, None)
     elif isinstance(value, v.Unknown | v.Dtype | Blocks):
         value = replace(value, text=name)
     elif isinstance(value, v.Items):

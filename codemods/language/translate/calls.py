@@ -11,7 +11,7 @@ from ..analysis.refusal import Refused
 from ..analysis.symbols import Sym, ceil_div, maximum, minimum
 from . import allocations, arguments, expressions, functions, operations, tokens
 from .values import Axes, Named, UserFunction, Value
-from .walker import Walker, known, text
+from .walker import Walker, integer, known, text
 
 
 def call(w: Walker, node: ast.Call) -> Value:
@@ -49,9 +49,10 @@ def _sizes(w: Walker, node: ast.Call) -> list[Sym]:
     found = []
     for argument in (*node.args, *(k.value for k in node.keywords)):
         value = known(expressions.evaluate(w, argument))
-        if not isinstance(value, v.Scalar) or value.sym is None:
+        sym = integer(w, value)
+        if sym is None:
             raise Refused("M-IDX", expr=w.segment(node))
-        found.append(value.sym)
+        found.append(sym)
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
@@ -10,6 +11,10 @@ from ..analysis import values as v
 from ..analysis.facts import Facts
 from ..analysis.symbols import Sym
 from .values import Value
+
+
+_NAME = re.compile(r"(?<![\w.])[A-Za-z_]\w*")
+_VERSION = re.compile(r"([A-Za-z_]\w*)@(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +32,11 @@ class Environment:
 
     Attributes:
         often: names that the function binds more than once; their integers get an identity for each binding.
-        versions: how often such a name has been bound so far.
+        versions: how often such a name has been bound so far. integers: names that hold integers.
     """
 
     often: frozenset[str]
+    integers: frozenset[str] = frozenset()
     values: dict[str, Value] = field(default_factory=dict)
     versions: Counter[str] = field(default_factory=Counter)
     facts: Facts = field(default_factory=Facts)
@@ -38,7 +44,7 @@ class Environment:
 
     def copy(self) -> Environment:
         return Environment(
-            self.often, dict(self.values), Counter(self.versions), self.facts.copy(), self.loops
+            self.often, self.integers, dict(self.values), Counter(self.versions), self.facts.copy(), self.loops
         )
 
     def bind(self, name: str, value: Value) -> None:
@@ -46,21 +52,28 @@ class Environment:
             self.versions[name] += 1
         self.values[name] = value
 
-    def identity(self, name: str) -> str:
-        """What tells the present value of a name from its others."""
-        return f"{name}@{self.versions[name]}" if name in self.often else name
+    def identity(self, code: str) -> str:
+        """What tells the present value of an expression from what the same code means elsewhere."""
+        if not self.often:
+            return code
+        return _NAME.sub(lambda m: f"{m[0]}@{self.versions[m[0]]}" if m[0] in self.often else m[0], code)
 
-    def atom(self, name: str) -> Sym:
-        """A fresh integer that ``name`` stands for."""
-        return Sym.atom(self.identity(name), name)
+    def atom(self, code: str) -> Sym:
+        """An integer of unknown value that the code stands for."""
+        return Sym.atom(self.identity(code), code)
+
+    def number(self, name: str, sym: Sym | None) -> v.Scalar:
+        """The value of a name that is bound to a number."""
+        if sym is not None and name not in self.often:
+            return v.Scalar(name, sym.named(name))
+        return v.Scalar(name, self.atom(name) if sym is None and name in self.integers else sym)
 
     def outdated(self, sym: Sym) -> str | None:
         """A name in the expression that stands for something else by now."""
         for atom in sym.atoms:
-            text = getattr(atom, "text", "")
-            name, mark, rest = text.partition("@")
-            if mark and self.versions[name] != int(rest.partition(".")[0]):
-                return name
+            for name, version in _VERSION.findall(repr(atom)):
+                if self.versions[name] != int(version):
+                    return str(name)
         return None
 
     def join(self, other: Environment) -> None:

@@ -12,7 +12,7 @@ from ..analysis.refusal import Refused
 from ..analysis.symbols import Sym
 from . import calls, operators, subscripts, tokens
 from .values import Axes, Grid, Lost, Named, NewAxis, UserFunction, Value, Whole
-from .walker import Walker, known, text
+from .walker import Walker, integer, known, text
 
 
 def evaluate(w: Walker, node: ast.expr) -> Value:
@@ -108,7 +108,7 @@ def _tuple(w: Walker, node: ast.Tuple | ast.List) -> Value:
 
 def _slice(w: Walker, node: ast.Slice) -> Value:
     parts = [known(evaluate(w, part)) if part else None for part in (node.lower, node.upper, node.step)]
-    sizes = [part.sym if isinstance(part, v.Scalar) else None for part in parts]
+    sizes = [None if part is None else integer(w, part) for part in parts]
     if any(part is not None and size is None for part, size in zip(parts, sizes, strict=True)):
         raise Refused("M-IDX", expr=w.segment(node))
     pairs = [(n, text(p)) for n, p in zip((node.lower, node.upper, node.step), parts, strict=True) if n and p]

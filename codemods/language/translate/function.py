@@ -9,9 +9,8 @@ from dataclasses import dataclass
 
 from ...model import ReplaceLines
 from ...source import Source
-from ..analysis import values as v
 from ..reasons import Reason
-from . import statements
+from . import assignments, parameters, statements
 from .body import Lines
 from .environment import Environment, bound_often
 from .plan import Function, LanguageModule
@@ -37,10 +36,11 @@ def translated(module: LanguageModule, function: Function, lines: Lines, shared:
     shared.taken = _names(node) | module.taken
     indent = lines.indentation(node.body[0])
     unit = indent[len(lines.indentation(node)) :] or "    "
-    env = Environment(bound_often(node))
+    uses = parameters.Uses(node, module.names, module.functions)
+    env = Environment(bound_often(node), uses.integers())
     w = Walker(module, function, shared, env, lines, unit)
-    for name, value in _parameters(node).items():
-        env.values[name] = value
+    for name, value in parameters.values(node, uses).items():
+        assignments.bind(w, name, value)
     first, last = _extent(node)
     new = statements.block(w, node.body, first - 1, indent)
     edits = tuple(_edits(module.ctx.source, lines.between(first, last), new, first))
@@ -54,16 +54,6 @@ def _extent(node: ast.FunctionDef) -> tuple[int, int]:
 def _names(node: ast.FunctionDef) -> set[str]:
     found = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
     return found | {a.arg for a in ast.walk(node) if isinstance(a, ast.arg)}
-
-
-def _parameters(node: ast.FunctionDef) -> dict[str, Value]:
-    """What the parameters stand for: tensors where the body uses them as such."""
-    arguments = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
-    return {a.arg: _parameter(a.arg) for a in arguments}
-
-
-def _parameter(name: str) -> Value:
-    return v.Tensor(name, None, v.Dtype(f"{name}.dtype", None, name), v.Space.HBM)
 
 
 def _edits(source: Source, old: list[str], new: list[str], first: int) -> Iterator[ReplaceLines]:

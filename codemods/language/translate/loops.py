@@ -10,7 +10,7 @@ from ..analysis.symbols import Sym
 from . import compound, expressions
 from .environment import Environment, Loop
 from .values import Value
-from .walker import Walker, known, text
+from .walker import Walker, integer, known, text
 from .writer import Goal
 
 _RANGES = {
@@ -49,7 +49,7 @@ def _range(w: Walker, call: ast.Call, name: str) -> tuple[list[Sym | None], str]
     if directives is not None and not (isinstance(directives, ast.Constant) and directives.value is None):
         raise Refused("M-MULTIBUF", n=w.segment(directives))
     found += [known(expressions.evaluate(w, named[key])) for key in ("start", "stop", "step") if key in named]
-    syms = [value.sym if isinstance(value, v.Scalar) else None for value in found]
+    syms = [integer(w, value) for value in found]
     if not call.keywords:
         return syms, w.respelled(call, [(a, text(x)) for a, x in zip(call.args, found, strict=True)])
     return syms, f"{w.segment(call.func)}({', '.join(text(value) for value in found)})"

@@ -12,7 +12,7 @@ from ..analysis.symbols import Sym
 from ..lowering.operators import BINARY, COMPARISON, UNARY
 from . import expressions, operations
 from .values import Value
-from .walker import Walker, known, text
+from .walker import Walker, integer, known, text
 
 def binary(w: Walker, node: ast.BinOp) -> Value:
     """``a + b`` and the like."""
@@ -22,6 +22,8 @@ def binary(w: Walker, node: ast.BinOp) -> Value:
     if isinstance(left, Index) or isinstance(right, Index):
         return _index(w, node, left, right)
     spelled = w.respelled(node, [(node.left, text(left)), (node.right, text(right))])
+    if isinstance(node.op, ast.FloorDiv | ast.Mod) and not isinstance(node.left, ast.Constant | ast.JoinedStr):
+        return v.Scalar(spelled, _integer(node.op, integer(w, left), integer(w, right), spelled))
     if isinstance(left, v.Scalar) and isinstance(right, v.Scalar):
         return v.Scalar(spelled, _integer(node.op, left.sym, right.sym, spelled))
     if isinstance(node.op, ast.Add) and isinstance(left, v.Items) and isinstance(right, v.Items):
@@ -72,8 +74,9 @@ def _index(w: Walker, node: ast.BinOp, left: Value, right: Value) -> Value:
 def _as_index(w: Walker, node: ast.expr, value: Value) -> Index:
     if isinstance(value, Index):
         return value
-    if isinstance(value, v.Scalar) and value.sym is not None:
-        return Index(value.sym)
+    sym = integer(w, value)
+    if sym is not None:
+        return Index(sym)
     raise Refused("M-IDX", expr=w.segment(node))
 
 

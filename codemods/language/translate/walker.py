@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from ...source import Source
 from ..analysis import values as v
 from ..analysis.access import Access
+from ..analysis.index import Index
 from ..analysis.refusal import Refused
+from ..analysis.symbols import Sym
 from ..reasons import Reason
 from .body import Lines
 from .environment import Environment
@@ -128,8 +130,17 @@ def _operand(parent: ast.expr, new: str) -> str:
 
 
 def text(value: Value) -> str:
-    """The new code for a value."""
+    """The new code for a value. Raises Refused for an index tile, which has none of its own."""
+    if isinstance(value, Index | Mask):
+        raise Refused("M-IDX", expr="an index tile", reason="an index tile is used outside of an index")
     return value.name if isinstance(value, v.Token) else value.text
+
+
+def integer(w: Walker, value: Value) -> Sym | None:
+    """The value as an integer, where one is needed: what is not understood is taken as it is spelled."""
+    if isinstance(value, v.Scalar) and value.sym is not None:
+        return value.sym
+    return w.env.atom(value.text) if isinstance(value, v.Scalar | v.Unknown) else None
 
 
 def known(value: Value) -> Value:

@@ -1,0 +1,152 @@
+"""What the parameters and variables of a function are, judged by how its body uses them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+
+from ..analysis import values as v
+from .names import Names
+from .plan import Function
+from .values import Value
+
+_OF_TENSORS = frozenset(
+    ("shape", "dtype", "ndim", "reshape", "broadcast_to", "astype", "view", "expand_dims", "assert_shape", "itemsize")
+)
+_SCALARS = frozenset(("int", "float", "bool", "str"))
+_PLAIN = (ast.Add, ast.Sub, ast.Mult)
+_COUNTING = frozenset(
+    """builtins.range nl.affine_range nl.sequential_range nl.static_range nl.arange nl.ds nl.par_dim
+    nl.program_id""".split()
+)
+_SHAPED = frozenset("nl.ndarray nl.zeros nl.ones nl.full nl.broadcast_to".split())
+
+
+class Uses:
+    """How a function uses its names."""
+
+    def __init__(self, node: ast.FunctionDef, names: Names, functions: Mapping[str, Function]) -> None:
+        self._names = names
+        self._functions = functions
+        self._parents = {child: parent for parent in ast.walk(node) for child in ast.iter_child_nodes(parent)}
+        self.node = node
+        self.by_name: dict[str, list[ast.Name]] = {}
+        for inner in ast.walk(node):
+            if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Load):
+                self.by_name.setdefault(inner.id, []).append(inner)
+
+    def integers(self) -> frozenset[str]:
+        """Names that are integers, since they count, divide with a remainder, or index."""
+        return frozenset(name for name, uses in self.by_name.items() if any(map(self._counts, uses)))
+
+    def _counts(self, use: ast.expr) -> bool:
+        node: ast.AST = use
+        parent = self._parents.get(node)
+        while isinstance(parent, ast.BinOp) and isinstance(parent.op, _PLAIN):
+            node, parent = parent, self._parents.get(parent)
+        if isinstance(parent, ast.BinOp):
+            return isinstance(parent.op, ast.FloorDiv | ast.Mod)
+        if isinstance(parent, ast.Slice):
+            return True
+        if isinstance(parent, ast.Subscript):
+            return node is parent.slice and not isinstance(node, ast.Name)
+        if isinstance(parent, ast.Call):
+            return node is not parent.func and self._names.short(parent.func) in _COUNTING
+        if isinstance(parent, ast.Tuple | ast.List):
+            outer = self._parents.get(parent)
+            return (isinstance(outer, ast.Call) and self._names.short(outer.func) in _SHAPED) or (
+                isinstance(outer, ast.Subscript) and not isinstance(node, ast.Name)
+            )
+        return False
+
+    def is_dtype(self, name: str) -> bool:
+        """Whether it is given as ``dtype=`` somewhere."""
+        parents = (self._parents.get(use) for use in self.by_name.get(name, ()))
+        return any(isinstance(parent, ast.keyword) and parent.arg == "dtype" for parent in parents)
+
+    def tensors(self, seen: frozenset[str] = frozenset()) -> frozenset[str]:
+        """Parameters that are tensors."""
+        found = set()
+        for argument in arguments(self.node):
+            uses = self.by_name.get(argument.arg, ())
+            if _annotated(argument, self._names) or any(self._as_tensor(use, seen) for use in uses):
+                found.add(argument.arg)
+        return frozenset(found)
+
+    def _as_tensor(self, use: ast.Name, seen: frozenset[str]) -> bool:
+        parent = self._parents.get(use)
+        if isinstance(parent, ast.Attribute):
+            return parent.attr in _OF_TENSORS
+        if isinstance(parent, ast.Subscript):
+            return use is parent.value and self._indexes(parent.slice)
+        call = self._parents.get(parent) if isinstance(parent, ast.keyword) else parent
+        if not isinstance(call, ast.Call) or use is call.func:
+            return False
+        name = self._names.short(call.func)
+        if name.startswith(("nl.", "nisa.")):
+            first = call.args and call.args[0] is use and name not in _COUNTING
+            return bool(first) or (isinstance(parent, ast.keyword) and parent.arg in _OPERANDS)
+        return self._handed_on(call, use, parent, seen)
+
+    def _indexes(self, index: ast.expr) -> bool:
+        """Whether the subscript is one of a tensor, not of a dict or a list of Python's."""
+        return isinstance(index, ast.Tuple | ast.Slice)
+
+    def _handed_on(self, call: ast.Call, use: ast.Name, parent: ast.AST | None, seen: frozenset[str]) -> bool:
+        """Whether it is passed to a function of the file that uses it as a tensor."""
+        function = self._functions.get(call.func.id) if isinstance(call.func, ast.Name) else None
+        if function is None or function.node.name in seen or function.node is self.node:
+            return False
+        names = [a.arg for a in arguments(function.node)]
+        if isinstance(parent, ast.keyword):
+            target = parent.arg
+        else:
+            index = call.args.index(use)
+            target = names[index] if index < len(names) else None
+        inner = Uses(function.node, self._names, self._functions)
+        return target in inner.tensors(seen | {self.node.name})
+
+
+_OPERANDS = frozenset(("src", "dst", "data", "data1", "data2", "value", "x", "y", "stationary", "moving"))
+
+
+def arguments(node: ast.FunctionDef) -> list[ast.arg]:
+    """All named parameters in order."""
+    return [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+
+
+def _annotated(argument: ast.arg, names: Names) -> bool:
+    """Whether it is declared as a tensor."""
+    node = argument.annotation
+    inner = node.value if isinstance(node, ast.Subscript) else node
+    return inner is not None and names.short(inner) in ("nt.tensor", "nt.mutable_tensor", "nki.tensor", "nl.tensor")
+
+
+def _defaults(node: ast.FunctionDef) -> Iterator[tuple[str, ast.expr]]:
+    positional = [*node.args.posonlyargs, *node.args.args]
+    yield from zip([a.arg for a in positional[len(positional) - len(node.args.defaults) :]], node.args.defaults, strict=True)
+    yield from ((a.arg, d) for a, d in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True) if d)
+
+
+def values(node: ast.FunctionDef, uses: Uses) -> dict[str, Value]:
+    """What the parameters stand for at the start, without a look at calls."""
+    tensors = uses.tensors()
+    defaults = dict(_defaults(node))
+    found: dict[str, Value] = {}
+    for argument in arguments(node):
+        name = argument.arg
+        if name in tensors:
+            found[name] = v.Tensor(name, None, v.Dtype(f"{name}.dtype", None, name), v.Space.HBM)
+        elif _is_number(argument, defaults.get(name)):
+            found[name] = v.Scalar(name)
+        elif uses.is_dtype(name):
+            found[name] = v.Dtype(name, None, name)
+        else:
+            found[name] = v.Unknown(name)
+    return found
+
+
+def _is_number(argument: ast.arg, default: ast.expr | None) -> bool:
+    declared = isinstance(argument.annotation, ast.Name) and argument.annotation.id in _SCALARS
+    return declared or (isinstance(default, ast.Constant) and isinstance(default.value, int | float))
+
