@@ -41,11 +41,11 @@ class Tensor:
 
     Attributes:
         text: expression in the new code, e.g. ``x`` or ``x[0:128, nl.ds(k * 512, 512)]``.
-        shape: as the old code sees it; None when even the rank is unknown.
+        shape: of what there is in the new code; None when even the rank is unknown.
         dtype, space: None when unknown.
         whole: the text is a name, so ``.ap`` and ``.reshape`` may be used on it.
-        valid: for each axis how many leading elements are defined when fewer than ``shape`` says, else None;
-            empty when everything is defined (a masked load leaves the rest undefined).
+        extents: for each axis the size it had in the old code, where a mask left part of it undefined and the
+            new tile does not have that part, else None; empty when all are the same.
     """
 
     text: str
@@ -53,7 +53,7 @@ class Tensor:
     dtype: Dtype | None
     space: Space | None
     whole: bool = True
-    valid: tuple[Sym | None, ...] = ()
+    extents: tuple[Sym | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ def reshape(call: Call) -> Tensor:
 def _reshaped(call: Call, x: Tensor, shape: Shape) -> Tensor:
     if not x.whole:
         call.refuse("M-VIEW", operands=x.text)
-    return replace(x, text=f"{x.text}.reshape({shape_code(shape)})", shape=shape, valid=())
+    return replace(x, text=f"{x.text}.reshape({shape_code(shape)})", shape=shape, extents=())
 
 
 def expand_dims(call: Call) -> Tensor:

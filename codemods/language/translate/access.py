@@ -9,7 +9,8 @@ from ..analysis import values as v
 from ..analysis.access import Access, Dynamic, Item, subscript
 from ..analysis.index import Index, Window
 from ..analysis.refusal import Refused
-from ..analysis.symbols import Sym
+from ..analysis.symbols import Sym, Terms
+from . import masking
 from .values import Blocks, NewAxis, Value, Whole
 from .walker import Walker, integer, text
 
@@ -20,10 +21,13 @@ def view(w: Walker, base: v.Tensor | Blocks, keys: Sequence[Value], expr: str) -
         raise Refused("M-IDX", expr=expr, reason="block dimensions")
     if all(isinstance(key, Whole) for key in keys):
         return base
-    access = accessed(w, base, keys, expr)
+    access = accessed(w, replace(base, shape=masking.former(base)), keys, expr)
+    smaller: dict[Terms, Sym] = {}
+    if base.extents:
+        access, smaller = masking.clamped(w, access, base)
     found = viewed(base, access)
     w.views[found.text] = access
-    return found
+    return masking.with_extents(found, smaller)
 
 
 def accessed(w: Walker, base: v.Tensor, keys: Sequence[Value], expr: str) -> Access:
@@ -40,7 +44,9 @@ def accessed(w: Walker, base: v.Tensor, keys: Sequence[Value], expr: str) -> Acc
 def viewed(base: v.Tensor, access: Access) -> v.Tensor:
     """The tensor that an access gives."""
     text = access.code()
-    return replace(base, text=text, shape=access.new_shape, whole=base.whole and text == base.text, valid=())
+    return replace(
+        base, text=text, shape=access.new_shape, whole=base.whole and text == base.text, extents=()
+    )
 
 
 def unknown_shape(name: str, rank: int) -> v.Shape:

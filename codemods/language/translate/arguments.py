@@ -11,7 +11,7 @@ from .names import BETA1
 from .values import Value
 from .walker import Walker, known, text
 
-_IGNORED = frozenset(("lazy_initialization", "precise_schedule", "dtype_hint"))
+_IGNORED = frozenset(("mask", "lazy_initialization", "precise_schedule", "dtype_hint"))
 """Options of the former compiler, and what the walker itself sees to."""
 
 
@@ -27,8 +27,6 @@ def named(w: Walker, node: ast.Call, name: str, skipped: int = 0) -> dict[str, a
     for keyword in node.keywords:
         if keyword.arg is None:
             raise Refused("M-ARGUMENT", fn=name, parameter="**", value=w.segment(keyword.value))
-        if keyword.arg == "mask":
-            raise Refused("M-MASK", expr=w.segment(keyword.value))
         if keyword.arg not in _IGNORED:
             found[keyword.arg] = keyword.value
     return found

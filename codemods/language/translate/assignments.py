@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from ..analysis import values as v
 from ..analysis.index import Index
+from ..analysis.masks import Mask
 from ..analysis.refusal import Refused
 from ..lowering.operators import BINARY
 from . import access, expressions, operations, subscripts
@@ -14,7 +15,7 @@ from .values import Axes, Blocks, Grid, Value
 from .walker import Walker, known, text
 from .writer import Goal
 
-VIRTUAL = (Index, Grid)
+VIRTUAL = (Index, Grid, Mask)
 """Values that the new code has no object for: written out where they are used."""
 
 
@@ -53,7 +54,11 @@ def _name(w: Walker, name: str, node: ast.expr) -> str | None:
     bind(w, name, value)
     if isinstance(value, VIRTUAL):
         return None
-    return None if isinstance(value, v.Tensor) and value.text == name and goal.made else f"{name} = {text(value)}"
+    return (
+        None
+        if isinstance(value, v.Tensor) and value.text == name and goal.made
+        else f"{name} = {text(value)}"
+    )
 
 
 def _reads(w: Walker, name: str, node: ast.expr) -> bool:
@@ -71,9 +76,7 @@ def bind(w: Walker, name: str, value: Value) -> None:
         value = w.env.number(name, value.sym)
     elif isinstance(value, v.Unknown) and name in w.env.integers:
         value = w.env.number(name, None)
-    elif isinstance(value, v.Unknown | v.Dtype | Blocks):
-        value = replace(value, text=name)
-    elif isinstance(value, v.Items):
+    elif isinstance(value, v.Unknown | v.Dtype | Blocks | v.Items):
         value = replace(value, text=name)
     w.env.values[name] = value
 
@@ -158,7 +161,7 @@ def augmented(w: Walker, node: ast.AugAssign) -> str | None:
     before = known(expressions.evaluate(w, base))
     if not isinstance(before, v.Tensor | Blocks):
         return _number(w, node)
-    place = before if isinstance(node.target, ast.Name) else subscripts.element(w, node.target, before)  # type: ignore[arg-type]
+    place = before if isinstance(node.target, ast.Name) else subscripts.element(w, node.target, before)
     assert isinstance(place, v.Tensor)
     value = known(operations.nested(w, node.value))
     with w.writer.goal(Goal("tile", target=place)):

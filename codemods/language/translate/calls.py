@@ -9,7 +9,7 @@ from ..analysis import values as v
 from ..analysis.index import Index, Window
 from ..analysis.refusal import Refused
 from ..analysis.symbols import Sym, ceil_div, maximum, minimum
-from . import allocations, arguments, expressions, functions, operations, tokens
+from . import allocations, arguments, expressions, functions, masking, operations, tokens
 from .values import Axes, Named, UserFunction, Value
 from .walker import Walker, integer, known, text
 
@@ -27,8 +27,15 @@ def call(w: Walker, node: ast.Call) -> Value:
     if short in _WALKED:
         return _WALKED[short](w, node)
     if short.startswith(("nl.", "nisa.", "ncc.", "nki.")) and tokens.is_ours(w.names.qualified(node.func)):
-        return operations.lowered(w, short, arguments.bound(w, node, short))
+        masks = [k.value for k in node.keywords if k.arg == "mask" and not _is_none(k.value)]
+        given = arguments.bound(w, node, short)
+        region = masking.region(w, masks[0]) if masks else None
+        return operations.lowered(w, short, given, region)
     return _python(w, node, function, short)
+
+
+def _is_none(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is None
 
 
 def _method(w: Walker, node: ast.Call, func: ast.Attribute) -> Value | None:
@@ -135,7 +142,7 @@ def _rounded_up(w: Walker, node: ast.expr, spelled: str) -> Sym | None:
         return None
     parts = [known(expressions.evaluate(w, part)) for part in (node.left, node.right)]
     syms = [part.sym for part in parts if isinstance(part, v.Scalar) and part.sym is not None]
-    return ceil_div(*syms, spelled) if len(syms) == 2 else None
+    return ceil_div(syms[0], syms[1], spelled) if len(syms) == 2 else None
 
 
 def _length(value: Value, spelled: str) -> Value:
@@ -149,5 +156,22 @@ _INTEGERS: dict[str, Callable[[list[Sym]], Sym]] = {
     "max": lambda sizes: maximum(*sizes),
     "int": lambda sizes: sizes[0],
 }
-_NUMBERS = frozenset("min max abs int float bool round math.sqrt math.log2 math.log math.exp math.floor math.pow math.gcd".split())
+_NUMBERS = frozenset(
+    [
+        "min",
+        "max",
+        "abs",
+        "int",
+        "float",
+        "bool",
+        "round",
+        "math.sqrt",
+        "math.log2",
+        "math.log",
+        "math.exp",
+        "math.floor",
+        "math.pow",
+        "math.gcd",
+    ]
+)
 _ABOUT_TENSORS = frozenset(("print", "isinstance", "hasattr", "getattr"))

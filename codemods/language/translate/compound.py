@@ -134,7 +134,11 @@ def _else(w: Walker, node: ast.If | ast.For, indent: str) -> list[str]:
     if isinstance(first, ast.If) and w.source.utf8.startswith(b"elif", w.source.span(first)[0]):
         lead = w.lines.kept(end + 1, first.lineno - 1, old, indent)
         return lead + _if(w, first, indent, "elif")
-    line = next(n for n in range(end + 1, first.lineno + 1) if w.lines.lines[n - 1].split("#")[0].strip().startswith("else"))
+    line = next(
+        n
+        for n in range(end + 1, first.lineno + 1)
+        if w.lines.lines[n - 1].split("#")[0].strip().startswith("else")
+    )
     lead = w.lines.kept(end + 1, line, old, indent)
     if line == first.lineno:
         lead[-1] = f"{indent}else:"

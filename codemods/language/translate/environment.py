@@ -9,9 +9,8 @@ from dataclasses import dataclass, field, replace
 
 from ..analysis import values as v
 from ..analysis.facts import Facts
-from ..analysis.symbols import Sym
+from ..analysis.symbols import Sym, Terms
 from .values import Value
-
 
 _NAME = re.compile(r"(?<![\w.])[A-Za-z_]\w*")
 _VERSION = re.compile(r"([A-Za-z_]\w*)@(\d+)")
@@ -32,6 +31,7 @@ class Environment:
 
     Attributes:
         often: names that the function binds more than once; their integers get an identity for each binding.
+        sizes: names that the new code has for sizes.
         versions: how often such a name has been bound so far. integers: names that hold integers.
     """
 
@@ -41,11 +41,12 @@ class Environment:
     versions: Counter[str] = field(default_factory=Counter)
     facts: Facts = field(default_factory=Facts)
     loops: tuple[Loop, ...] = ()
+    sizes: dict[Terms, str] = field(default_factory=dict)
 
     def copy(self) -> Environment:
-        return Environment(
-            self.often, self.integers, dict(self.values), Counter(self.versions), self.facts.copy(), self.loops
-        )
+        copied = replace(self, values=dict(self.values), versions=Counter(self.versions))
+        copied.facts, copied.sizes = self.facts.copy(), dict(self.sizes)
+        return copied
 
     def bind(self, name: str, value: Value) -> None:
         if name in self.often:
@@ -78,6 +79,7 @@ class Environment:
 
     def join(self, other: Environment) -> None:
         """After a branch: only what both arms agree on is certain."""
+        self.sizes = {terms: name for terms, name in self.sizes.items() if other.sizes.get(terms) == name}
         for name in {*self.values, *other.values}:
             mine, theirs = self.values.get(name), other.values.get(name)
             if self.versions[name] != other.versions[name]:
@@ -109,13 +111,15 @@ class Environment:
         if dtype is None:
             dtype = v.Dtype(f"{name}.dtype", None, self.identity(name))
         space = one.space if one.space == two.space else None
-        valid = one.valid if one.valid == two.valid else ()
-        return replace(one, text=name, shape=shape, dtype=dtype, space=space, valid=valid)
+        extents = one.extents if one.extents == two.extents else ()
+        return replace(one, text=name, shape=shape, dtype=dtype, space=space, extents=extents)
 
 
 def bound_often(node: ast.FunctionDef) -> frozenset[str]:
     """Names that a function binds at more than one place."""
-    found: Counter[str] = Counter(a.arg for a in (*node.args.args, *node.args.kwonlyargs, *node.args.posonlyargs))
+    found: Counter[str] = Counter(
+        a.arg for a in (*node.args.args, *node.args.kwonlyargs, *node.args.posonlyargs)
+    )
 
     for inner in ast.walk(node):
         if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store):

@@ -47,10 +47,19 @@ def _name(w: Walker, node: ast.Name) -> Value:
 
 def _library(w: Walker, node: ast.Name | ast.Attribute) -> Value | None:
     short = w.names.short(node)
-    if not short or short.startswith("builtins.") and not isinstance(node, ast.Name):
+    if not short or (short.startswith("builtins.") and not isinstance(node, ast.Name)):
         return None
     found = tokens.value(short, w.segment(node))
-    return found or Named(w.segment(node), short)
+    qualified = w.names.qualified(node)
+    gone = tokens.is_ours(qualified) and not _lives_on(w, qualified)
+    return Named(w.segment(node), short, gone) if found is None or gone else found
+
+
+def _lives_on(w: Walker, qualified: str) -> bool:
+    """Whether the new language has something by this name, or for it where it is handed over."""
+    entry = w.module.step.entry(qualified)
+    handed = entry is not None and (entry.token or entry.literals or entry.kind == "A")
+    return bool(handed or w.module.step.successor(qualified) or tokens.is_member(qualified))
 
 
 def _global(w: Walker, node: ast.Name) -> Value:
@@ -103,7 +112,7 @@ def _tuple(w: Walker, node: ast.Tuple | ast.List) -> Value:
         return _generic(w, node)
     found = [known(evaluate(w, item)) for item in node.elts]
     spelled = w.respelled(node, [(item, text(x)) for item, x in zip(node.elts, found, strict=True)])
-    return v.Items(spelled, tuple(found))
+    return v.Items(spelled, tuple(found))  # type: ignore[arg-type]
 
 
 def _slice(w: Walker, node: ast.Slice) -> Value:
@@ -112,7 +121,8 @@ def _slice(w: Walker, node: ast.Slice) -> Value:
     if any(part is not None and size is None for part, size in zip(parts, sizes, strict=True)):
         raise Refused("M-IDX", expr=w.segment(node))
     pairs = [(n, text(p)) for n, p in zip((node.lower, node.upper, node.step), parts, strict=True) if n and p]
-    return Window(*sizes, w.respelled(node, pairs))
+    start, stop, step = sizes
+    return Window(start, stop, step, w.respelled(node, pairs))
 
 
 def _generic(w: Walker, node: ast.expr) -> Value:
@@ -127,7 +137,7 @@ def _condition(w: Walker, node: ast.IfExp) -> Value:
     parts = [(node.test, text(test)), (node.body, text(one)), (node.orelse, text(two))]
     spelled = w.respelled(node, parts)
     if one == two:
-        return replace(one, text=spelled) if not isinstance(one, v.Token) else one
+        return one
     if isinstance(one, v.Dtype) and isinstance(two, v.Dtype):
         return v.Dtype(spelled, None, spelled)
     if isinstance(one, v.Scalar) and isinstance(two, v.Scalar):

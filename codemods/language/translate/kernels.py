@@ -9,7 +9,9 @@ from ...analysis.context import FileContext
 from .names import BETA1, Names
 from .plan import Function
 
-_MAKERS = {f"{BETA1}.{name}" for name in ("jit", "trace", "baremetal", "benchmark", "profile", "simulate_kernel")}
+_MAKERS = {
+    f"{BETA1}.{name}" for name in ("jit", "trace", "baremetal", "benchmark", "profile", "simulate_kernel")
+}
 _MAKERS |= {"torch_neuronx.nki_jit", "torch_neuronx.xla_impl.ops.nki_jit", "jax_neuronx.nki_call"}
 _LANGUAGE = (f"{BETA1}.language.", f"{BETA1}.isa.")
 _HOST = tuple(f"{BETA1}.language.{name}" for name in ("nc", "spmd_dim", "static_cast"))
@@ -72,9 +74,9 @@ def _handed_over(ctx: FileContext, names: Names) -> set[str]:
 
 def _calls(node: ast.FunctionDef, definitions: dict[str, ast.FunctionDef]) -> Iterator[tuple[str, ast.Call]]:
     for call in ast.walk(node):
-        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in definitions:
-            if definitions[call.func.id] is not node:
-                yield call.func.id, call
+        name = call.func.id if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) else ""
+        if name in definitions and definitions[name] is not node:
+            yield name, call  # type: ignore[misc]
 
 
 def _speaks(node: ast.FunctionDef, names: Names) -> bool:

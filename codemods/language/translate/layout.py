@@ -115,5 +115,3 @@ def _apart(previous: object, token: object) -> bool:
     if before.end[0] == after.start[0]:  # type: ignore[attr-defined]
         return bool(before.end[1] < after.start[1])  # type: ignore[attr-defined]
     return before.string not in ("(", "[", "{") and after.string not in (")", "]", "}", ",", ".")  # type: ignore[attr-defined]
-
-

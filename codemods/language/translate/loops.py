@@ -112,7 +112,10 @@ def _assumed(env: Environment, node: ast.For) -> Environment:
 
 def _stored(node: ast.For) -> set[str]:
     return {
-        n.id for part in node.body for n in ast.walk(part) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+        n.id
+        for part in node.body
+        for n in ast.walk(part)
+        if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
     }
 
 

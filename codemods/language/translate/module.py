@@ -20,7 +20,9 @@ KERNEL = "NKL201"
 def language_module(ctx: FileContext, step: LanguageStep) -> LanguageModule:
     """The kernels of a file, and what is known of the rest of it."""
     names = Names(ctx)
-    top = {node.id for node in ast.walk(ctx.tree) if isinstance(node, ast.Name)} & set(ctx.module.top.bindings)
+    top = {node.id for node in ast.walk(ctx.tree) if isinstance(node, ast.Name)} & set(
+        ctx.module.top.bindings
+    )
     return LanguageModule(ctx, names, step, functions(ctx, names), _numbers(ctx), frozenset(top))
 
 

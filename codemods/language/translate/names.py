@@ -26,7 +26,7 @@ class Names:
         self._uses = {id(link): (use, i) for use in ctx.module.uses for i, link in enumerate(use.links)}
 
     def qualified(self, node: ast.AST) -> str:
-        """``neuronxcc.nki.language.load``, ``numpy.float32``, ``builtins.range``; "" when it is none of these.
+        """``neuronxcc.nki.language.load``, ``numpy.float32``, ``builtins.range``; else "".
 
         Names the file itself defines, other than aliases of imported ones, give "".
         """

@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 
+from ..analysis import values as v
+from ..analysis.masks import Region
 from ..analysis.refusal import Refused
 from ..lowering.registry import LOWERINGS, lower
-from . import expressions
+from . import expressions, masking
 from .values import NOTHING, Value
 from .walker import Walker
 from .writer import Goal
@@ -44,13 +46,17 @@ def operator(w: Walker, name: str, left: Value, right: Value) -> Value:
     return lowered(w, name, {"x": left, "y": right})
 
 
-def lowered(w: Walker, name: str, arguments: Mapping[str, Value]) -> Value:
-    """What an operation of the former language becomes."""
+def lowered(w: Walker, name: str, arguments: Mapping[str, Value], region: Region | None = None) -> Value:
+    """What an operation of the former language becomes, on what a mask leaves of its operands."""
     goal = w.writer.innermost
     if not goal.exact and goal.target is None and goal.made is None:
         noun = name.rpartition(".")[2]
         goal.hint = _NOUNS.get(noun, noun)
     if name not in LOWERINGS:
         raise Refused("M-INTERNAL", name=name)
+    smaller = masking.smaller_sizes([value for value in arguments.values() if isinstance(value, v.Tensor)])
+    if region is not None:
+        arguments, goal.target, newly = masking.narrowed(w, name, region, arguments)
+        smaller.update(newly)
     result = lower(name, w.writer, arguments)  # type: ignore[arg-type]
-    return NOTHING if result is None else result
+    return NOTHING if result is None else masking.with_extents(result, smaller)

@@ -7,25 +7,33 @@ from collections.abc import Callable
 
 from ..analysis import values as v
 from ..analysis.index import Index
+from ..analysis.masks import Comparison, Mask
 from ..analysis.refusal import Refused
 from ..analysis.symbols import Sym
 from ..lowering.operators import BINARY, COMPARISON, UNARY
-from . import expressions, operations
+from . import expressions, masking, operations
 from .values import Value
 from .walker import Walker, integer, known, text
+
 
 def binary(w: Walker, node: ast.BinOp) -> Value:
     """``a + b`` and the like."""
     left, right = operands(w, node.left, node.right)
     if isinstance(left, v.Tensor) or isinstance(right, v.Tensor):
         return operations.operator(w, BINARY.get(type(node.op), ""), left, right)
+    if isinstance(node.op, ast.BitAnd) and (isinstance(left, Mask) or isinstance(right, Mask)):
+        one, two = masking.as_mask(left), masking.as_mask(right)
+        if one is not None and two is not None:
+            return one.both(two)
     if isinstance(left, Index) or isinstance(right, Index):
         return _index(w, node, left, right)
     spelled = w.respelled(node, [(node.left, text(left)), (node.right, text(right))])
-    if isinstance(node.op, ast.FloorDiv | ast.Mod) and not isinstance(node.left, ast.Constant | ast.JoinedStr):
-        return v.Scalar(spelled, _integer(node.op, integer(w, left), integer(w, right), spelled))
+    if isinstance(node.op, ast.FloorDiv | ast.Mod) and not isinstance(
+        node.left, ast.Constant | ast.JoinedStr
+    ):
+        return v.Scalar(spelled, _integer(node.op, integer(w, left), integer(w, right)))
     if isinstance(left, v.Scalar) and isinstance(right, v.Scalar):
-        return v.Scalar(spelled, _integer(node.op, left.sym, right.sym, spelled))
+        return v.Scalar(spelled, _integer(node.op, left.sym, right.sym))
     if isinstance(node.op, ast.Add) and isinstance(left, v.Items) and isinstance(right, v.Items):
         return v.Items(spelled, left.items + right.items)
     return v.Unknown(spelled)
@@ -36,13 +44,13 @@ def operands(w: Walker, *nodes: ast.expr) -> list[Value]:
     return [known(operations.nested(w, node)) for node in nodes]
 
 
-def _integer(op: ast.operator, left: Sym | None, right: Sym | None, spelled: str) -> Sym | None:
+def _integer(op: ast.operator, left: Sym | None, right: Sym | None) -> Sym | None:
     if left is None or right is None:
         return None
     function = _ARITHMETIC.get(type(op))
     if function is None or (isinstance(op, ast.FloorDiv | ast.Mod) and right.value == 0):
         return None
-    return function(left, right).named(spelled)
+    return function(left, right)
 
 
 _ARITHMETIC: dict[type, Callable[[Sym, Sym], Sym]] = {
@@ -103,11 +111,19 @@ def compare(w: Walker, node: ast.Compare) -> Value:
         if len(found) > 2 or type(node.ops[0]) not in COMPARISON:
             raise Refused("M-PY", x="a chained comparison of tiles")
         return operations.operator(w, COMPARISON[type(node.ops[0])], *found)
+    if any(isinstance(value, Index) for value in found):
+        return _mask(w, node, found)
     nodes = [node.left, *node.comparators]
     spelled = w.respelled(node, [(n, text(x)) for n, x in zip(nodes, found, strict=True)])
     if any(isinstance(op, ast.Is | ast.IsNot) for op in node.ops):
         spelled = _without_is(node, [text(value) for value in found])
     return v.Scalar(spelled)
+
+
+def _mask(w: Walker, node: ast.Compare, found: list[Value]) -> Value:
+    sides = [_as_index(w, node, value) for value in found]
+    parts = zip(sides, node.ops, sides[1:], strict=False)
+    return Mask(tuple(Comparison.of(left, _SIGNS[type(op)], right) for left, op, right in parts))
 
 
 def _with_none(node: ast.Compare) -> bool:

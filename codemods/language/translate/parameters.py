@@ -11,15 +11,34 @@ from .plan import Function
 from .values import Value
 
 _OF_TENSORS = frozenset(
-    ("shape", "dtype", "ndim", "reshape", "broadcast_to", "astype", "view", "expand_dims", "assert_shape", "itemsize")
+    (
+        "shape",
+        "dtype",
+        "ndim",
+        "reshape",
+        "broadcast_to",
+        "astype",
+        "view",
+        "expand_dims",
+        "assert_shape",
+        "itemsize",
+    )
 )
 _SCALARS = frozenset(("int", "float", "bool", "str"))
 _PLAIN = (ast.Add, ast.Sub, ast.Mult)
 _COUNTING = frozenset(
-    """builtins.range nl.affine_range nl.sequential_range nl.static_range nl.arange nl.ds nl.par_dim
-    nl.program_id""".split()
+    [
+        "builtins.range",
+        "nl.affine_range",
+        "nl.sequential_range",
+        "nl.static_range",
+        "nl.arange",
+        "nl.ds",
+        "nl.par_dim",
+        "nl.program_id",
+    ]
 )
-_SHAPED = frozenset("nl.ndarray nl.zeros nl.ones nl.full nl.broadcast_to".split())
+_SHAPED = frozenset(["nl.ndarray", "nl.zeros", "nl.ones", "nl.full", "nl.broadcast_to"])
 
 
 class Uses:
@@ -119,12 +138,21 @@ def _annotated(argument: ast.arg, names: Names) -> bool:
     """Whether it is declared as a tensor."""
     node = argument.annotation
     inner = node.value if isinstance(node, ast.Subscript) else node
-    return inner is not None and names.short(inner) in ("nt.tensor", "nt.mutable_tensor", "nki.tensor", "nl.tensor")
+    return inner is not None and names.short(inner) in (
+        "nt.tensor",
+        "nt.mutable_tensor",
+        "nki.tensor",
+        "nl.tensor",
+    )
 
 
 def _defaults(node: ast.FunctionDef) -> Iterator[tuple[str, ast.expr]]:
     positional = [*node.args.posonlyargs, *node.args.args]
-    yield from zip([a.arg for a in positional[len(positional) - len(node.args.defaults) :]], node.args.defaults, strict=True)
+    yield from zip(
+        [a.arg for a in positional[len(positional) - len(node.args.defaults) :]],
+        node.args.defaults,
+        strict=True,
+    )
     yield from ((a.arg, d) for a, d in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True) if d)
 
 
@@ -149,4 +177,3 @@ def values(node: ast.FunctionDef, uses: Uses) -> dict[str, Value]:
 def _is_number(argument: ast.arg, default: ast.expr | None) -> bool:
     declared = isinstance(argument.annotation, ast.Name) and argument.annotation.id in _SCALARS
     return declared or (isinstance(default, ast.Constant) and isinstance(default.value, int | float))
-

@@ -9,8 +9,8 @@ from ..analysis import values as v
 from ..analysis.refusal import Refused
 from . import assignments, compound, expressions, facts
 from .body import Piece, joined, with_comments
-from .values import Lost
 from .layout import laid_out
+from .values import Lost
 from .walker import Skipped, Walker, known, text
 from .writer import Goal
 

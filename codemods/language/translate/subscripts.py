@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import ast
+from typing import Literal
 
 from ..analysis import values as v
 from ..analysis.index import Index, Window, mgrid
 from ..analysis.refusal import Refused
 from ..analysis.symbols import Sym
 from . import access, expressions
-from .values import Axes, Blocks, Grid, Named, NewAxis, Value, Whole
+from .values import Axes, Blocks, Grid, NewAxis, Value, Whole
 from .walker import Walker, known, text
 
 
 def subscript(w: Walker, node: ast.Subscript) -> Value:
     """The value of a subscript that is read."""
-    base = known(expressions.evaluate(w, node.value))
-    if isinstance(base, Named) and base.name == "nl.mgrid":
+    if w.names.short(node.value) == "nl.mgrid":
         return _grid(w, node)
+    base = known(expressions.evaluate(w, node.value))
     if isinstance(base, Index):
         return base.placed(_placing(w, node))
     if isinstance(base, v.Tensor | Blocks):
@@ -55,8 +56,8 @@ def _grid(w: Walker, node: ast.Subscript) -> Grid:
     return Grid(w.segment(node), mgrid(windows))  # type: ignore[arg-type]
 
 
-def _placing(w: Walker, node: ast.Subscript) -> list[str | None]:
-    found: list[str | None] = []
+def _placing(w: Walker, node: ast.Subscript) -> list[Literal[":", "..."] | None]:
+    found: list[Literal[":", "..."] | None] = []
     for key in keys(w, node.slice):
         if isinstance(key, NewAxis):
             found.append(None)

@@ -69,3 +69,12 @@ def _numpy(name: str) -> Dtype | Token | None:
 def is_ours(qualified: str) -> bool:
     """Whether a qualified name is one of the former language."""
     return qualified.startswith("neuronxcc.nki.")
+
+
+def is_member(qualified: str) -> bool:
+    """Whether it is a module of the language, or a member of one of its classes that stays."""
+    plain = qualified.replace(".constants", "")
+    short = {"language": "nl", "isa": "nisa", "compiler": "ncc"}
+    parts = plain.removeprefix("neuronxcc.nki").lstrip(".").split(".")
+    name = ".".join([short.get(parts[0], parts[0]), *parts[1:]])
+    return len(parts) < 2 or name in LIMITS or name in _BUFFERS or name.startswith((*_ENUMS, "nl.tile_size."))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from ..analysis import values as v
 from ..analysis.index import Index, Window
+from ..analysis.masks import Mask
 from ..analysis.refusal import Refused
 
 
@@ -51,10 +52,14 @@ class NewAxis:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A name of a library: a function, module or object that is not a value of the language by itself."""
+    """A name of a library: a function, module or object that is not a value of the language by itself.
+
+    ``gone``: the new language has nothing by this name; it can only be called, where that is rewritten.
+    """
 
     text: str
     name: str
+    gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +102,7 @@ Value = (
     | Window
     | Index
     | Grid
+    | Mask
     | Whole
     | NewAxis
     | Named

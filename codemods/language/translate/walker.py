@@ -10,6 +10,7 @@ from ...source import Source
 from ..analysis import values as v
 from ..analysis.access import Access
 from ..analysis.index import Index
+from ..analysis.masks import Mask
 from ..analysis.refusal import Refused
 from ..analysis.symbols import Sym
 from ..reasons import Reason
@@ -18,7 +19,7 @@ from .environment import Environment
 from .layout import flat
 from .names import Names
 from .plan import Function, LanguageModule
-from .values import Lost, Value
+from .values import Lost, Named, Value
 from .writer import Goal, Shared, Writer
 
 
@@ -82,7 +83,7 @@ class Walker:
         start, end = self.source.span(node)
         return flat(self.source.utf8[start:end].decode("utf-8"))
 
-    def respelled(self, node: ast.expr, parts: Iterable[tuple[ast.expr, str]]) -> str:
+    def respelled(self, node: ast.AST, parts: Iterable[tuple[ast.expr, str]]) -> str:
         """The expression with other text for some of its parts."""
         changed = [(child, new) for child, new in parts if new != self.segment(child)]
         if not changed:
@@ -117,7 +118,7 @@ class Attempt:
 _LOOSE = (ast.BinOp, ast.BoolOp, ast.Compare, ast.UnaryOp, ast.IfExp, ast.Lambda)
 
 
-def _operand(parent: ast.expr, new: str) -> str:
+def _operand(parent: ast.AST, new: str) -> str:
     """New text for a part of an expression, in parentheses where it would fall apart."""
     if isinstance(parent, ast.BinOp | ast.UnaryOp | ast.BoolOp | ast.Compare | ast.Attribute | ast.Subscript):
         try:
@@ -133,7 +134,9 @@ def text(value: Value) -> str:
     """The new code for a value. Raises Refused for an index tile, which has none of its own."""
     if isinstance(value, Index | Mask):
         raise Refused("M-IDX", expr="an index tile", reason="an index tile is used outside of an index")
-    return value.name if isinstance(value, v.Token) else value.text
+    if isinstance(value, Named) and value.gone:
+        raise Refused("M-INTERNAL", name=value.name)
+    return value.name if isinstance(value, v.Token) else str(value.text)
 
 
 def integer(w: Walker, value: Value) -> Sym | None:

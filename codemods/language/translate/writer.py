@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
+from ..analysis.access import subscript
+from ..analysis.refusal import Refused
 from ..analysis.symbols import Sym
 from ..analysis.values import Dtype, Shape, Space, Tensor
-from ..analysis.refusal import Refused
 from . import layout
 from .environment import Environment
 
@@ -23,12 +24,14 @@ class Goal:
         exact: the hint is the assigned name itself and free to be used.
         target: the tile the statement assigns into.
         made: the tile that was handed out, once one was.
+        window: the shape of a new tile, and the part of it that the operation fills.
     """
 
     hint: str
     exact: bool = False
     target: Tensor | None = None
     made: Tensor | None = None
+    window: tuple[Shape, Mapping[int, tuple[Sym, Sym]]] | None = None
 
 
 @dataclass
@@ -87,6 +90,11 @@ class Writer:
         finally:
             self._goals.pop()
 
+    def only_if(self, conditions: Sequence[str]) -> None:
+        """The statement happens under conditions of trace time."""
+        known = [self.condition] if self.condition else []
+        self.condition = " and ".join([*known, *(c for c in conditions if c not in known)])
+
     def ahead(self, code: str) -> None:
         """A line that only prepares: an allocation or a size."""
         self._entries.append((code, True))
@@ -118,7 +126,13 @@ class Writer:
             goal.made = goal.target
             return goal.made
         own = goal.made is None and goal.exact
+        window, goal.window = goal.window, None
+        if window is not None:
+            shape, like = window[0], None
         made = self._allocate(goal.hint if own else self._shared.fresh(goal.hint), shape, dtype, space, like)
+        if window is not None:
+            part = subscript(made, (Ellipsis,), self._env.facts).narrowed(window[1])
+            made = replace(made, text=part.code(), shape=part.new_shape, whole=False)
         goal.made = goal.made or made
         return made
 
@@ -142,6 +156,8 @@ class Writer:
         code = f"{name} = nl.ndarray({size}, dtype={dtype.text}, buffer=nl.{space.value})"
         self.ahead(code)
         self._shared.needs.add("nl")
+        if "(" in dtype.text:
+            dtype = replace(dtype, text=f"{name}.dtype")
         return Tensor(name, shape, dtype, space)
 
     def emit(self, callee: str, **arguments: str) -> None:
