@@ -47,17 +47,25 @@ class Dynamic:
     """An integer tile in SBUF that indexes a dimension when the kernel runs.
 
     Attributes:
-        tile: the tile's elements that are the indices.
-        extra: what is added to them.
+        tile: the tile's elements that are the indices: a single one, or one for each partition.
+        extra: an index tile, or a number, that is added to them.
+        size: of the slice that starts there; None when it is a single element.
     """
 
     tile: Access
-    extra: Sym = ZERO
+    extra: Index = field(default_factory=lambda: Index(ZERO))
+    size: Sym | None = None
 
     @property
     def single(self) -> bool:
         """One index for everything, not one for each partition."""
         return all(size.value == 1 for size in self.tile.shape)
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        """Shapes that broadcast with those of index tiles. A single index is like a number."""
+        own = () if self.single else (self.tile.shape,)
+        return (*own, self.extra.shape) if self.extra.shape else own
 
 
 Item = Sym | Index | Window | Dynamic | EllipsisType | None
@@ -141,6 +149,27 @@ class Access:
         """
         return self._emitted[1]
 
+    def handed(self) -> str:
+        """The new code for it where it is given to a function of the same file: a tile, or a list of them.
+
+        Raises Refused unless the integers of the subscript leave whole dimensions behind them.
+        """
+        lists = self.layout.lists
+        fixed = [all(step.value == 0 for step in self.steps[dim]) for dim in lists]
+        if all(fixed):
+            return self.code()
+        count = fixed.index(False)
+        rest = [
+            _Span(base, self.shape[axis], self.steps[dim][axis], (axis,)).covers(self.dims[dim], self.facts)
+            for dim, base in enumerate(self.bases)
+            if dim not in (*lists[:count], *self.layout.dropped)
+            for axis, step in enumerate(self.steps[dim])
+            if step.value != 0
+        ]
+        if any(fixed[count:]) or not all(rest):
+            raise Refused("M-IDX", reason="a part of a list of tiles is handed over")
+        return self.tensor.text + "".join(f"[{self.bases[dim].text}]" for dim in lists[:count])
+
     def exact(self) -> tuple[str, Shape]:
         """New code in which no axes are merged, for what works on single axes (reductions), and its shape.
 
@@ -178,13 +207,17 @@ def subscript(
     if tensor.shape is None:
         raise Refused("M-IDX", reason=f"the rank of {tensor.text} is not known")
     keys = _filled(items, tensor.shape)
-    tiles = [_tile_shape(key) for key in keys if isinstance(key, Index | Dynamic)]
+    tiles = [shape for key in keys for shape in _tile_shapes(key)]
     if tiles and NEW_AXIS in keys:
         raise Refused("M-IDX", reason="None among index tiles")
     runs = _runs(keys, tensor, bool(tiles), partition)
     leading = broadcast(tiles, facts)
-    shape = leading + tuple(run.count for run in runs if run.own_axis)
-    rows = _rows([run for run in runs if run.index is not None], len(leading), runs, len(shape))
+    own = [run for run in runs if run.own_axis]
+    dims = [run for run in runs if run.index is not None]
+    shape = leading + tuple(run.count for run in own)
+    if tensor.space in ON_CHIP and not tiles and own and own[-1] is dims[partition]:
+        shape += (ONE,)  # a column keeps a free dimension
+    rows = _rows(dims, len(leading), own, len(shape))
     indexed = [key for key in keys if key is not NEW_AXIS]
     dynamic = [(dim, key) for dim, key in enumerate(indexed) if isinstance(key, Dynamic)]
     if len(dynamic) > 1:
@@ -192,7 +225,7 @@ def subscript(
     return Access(
         tensor=tensor,
         dims=tensor.shape,
-        bases=tuple(run.index.base for run in runs if run.index is not None),
+        bases=tuple(run.index.base for run in dims if run.index is not None),
         steps=rows,
         shape=shape,
         facts=facts,
@@ -208,6 +241,9 @@ def assumed_shape(text: str, rank: int) -> Shape:
     return tuple(Sym.atom(f"{text}.shape[{dim}]") for dim in range(rank))
 
 
+REST = Window(text="")
+"""A dimension that a subscript does not mention."""
+
 Key = Sym | Index | Window | Dynamic | None
 
 
@@ -217,12 +253,15 @@ def _filled(items: Sequence[Item], dims: Shape) -> list[Key]:
     if missing < 0:
         raise Refused("M-IDX", reason=f"more indexes than the tensor's {len(dims)} dimensions")
     at = next((i for i, item in enumerate(items) if item is Ellipsis), len(items))
-    found = [*items[:at], *[WHOLE] * missing, *items[at + 1 :]]
+    found = [*items[:at], *[REST] * missing, *items[at + 1 :]]
     return [item for item in found if not isinstance(item, EllipsisType)]
 
 
-def _tile_shape(key: Index | Dynamic) -> Shape:
-    return key.tile.shape if isinstance(key, Dynamic) else key.shape
+def _tile_shapes(key: Key) -> tuple[Shape, ...]:
+    """Of the index tiles in a key; numbers are none."""
+    if isinstance(key, Dynamic):
+        return key.shapes
+    return (key.shape,) if isinstance(key, Index) else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +290,8 @@ def _runs(keys: Sequence[Key], tensor: Tensor, tiles: bool, partition: int) -> l
             start, count, step = key.run(length)
             found.append(_Run(Index(start), True, count, ZERO if count.value == 1 else step))
         elif isinstance(key, Dynamic):
-            found.append(_Run(Index(key.extra)))
+            own = key.size is not None
+            found.append(_Run(key.extra, own, key.size or ONE, ONE if own else ZERO))
         else:
             index = as_index(key)
             base = index.base
@@ -261,9 +301,9 @@ def _runs(keys: Sequence[Key], tensor: Tensor, tiles: bool, partition: int) -> l
     return found
 
 
-def _rows(dims: Sequence[_Run], leading: int, runs: Sequence[_Run], rank: int) -> tuple[Shape, ...]:
-    """The steps of each dimension over the axes of the result."""
-    axes = {id(run): leading + at for at, run in enumerate(run for run in runs if run.own_axis)}
+def _rows(dims: Sequence[_Run], leading: int, own: Sequence[_Run], rank: int) -> tuple[Shape, ...]:
+    """The steps of each dimension over the axes of the result; ``own`` are the runs with their own axis."""
+    axes = {id(run): leading + at for at, run in enumerate(own)}
     rows = []
     for run in dims:
         steps = [ZERO] * rank
@@ -298,9 +338,10 @@ def within(outer: Access, items: Sequence[Item]) -> Access:
 
 def _text_within(outer: str | None, inner: Sequence[str | None]) -> str | None:
     """What is written for a dimension when one of the two slices is ``:``."""
-    if all(text == WHOLE.text for text in inner):
+    whole = (WHOLE.text, REST.text)
+    if all(text in whole for text in inner):
         return outer
-    return inner[0] if outer == WHOLE.text and len(inner) == 1 else None
+    return inner[0] if outer in whole and len(inner) == 1 else None
 
 
 # ---- To slices
@@ -383,15 +424,25 @@ def _sliced(access: Access) -> tuple[str, Shape] | None:
     parts: list[str] = []
     shape: list[Sym] = []
     for dim, span in enumerate(spans):
+        written = access.written[dim]
         if isinstance(span, Sym):
-            parts.append(access.written[dim] or (slice_text(span, span + 1) if dim in kept else span.text))
+            own = slice_text(span, span + 1) if dim in kept else span.text
             shape += [ONE] if dim in kept else []
         else:
-            parts.append(access.written[dim] or _span_text(span, access.dims[dim], access.facts))
+            own = _span_text(span, access.dims[dim], access.facts)
             shape.append(span.count)
+        parts.append(own if written is None else written)
     if access.on_chip and access.complete and not any(access.written):
         return access.tensor.text, access.dims
-    return f"{access.tensor.text}[{', '.join(parts)}]", tuple(shape)
+    return access.tensor.text + _brackets(parts), tuple(shape)
+
+
+def _brackets(parts: list[str]) -> str:
+    """A subscript without the dimensions at its end that are not mentioned."""
+    while parts and parts[-1] == REST.text:
+        parts = parts[:-1]
+    texts = [WHOLE.text if part == REST.text else part for part in parts]
+    return f"[{', '.join(str(text) for text in texts)}]" if texts else ""
 
 
 def _partition_leads(access: Access, spans: list[_Span | Sym]) -> bool:
@@ -428,7 +479,9 @@ def _kept_points(access: Access, spans: list[_Span | Sym]) -> set[int]:
 
 def _span_text(span: _Span, length: Sym, facts: Facts) -> str:
     if span.step.value == 1:
-        return slice_text(span.start, stop_of(span.start, span.count))
+        stop = stop_of(span.start, span.count)
+        ends = facts.same(stop, length) is True and len(length.text) < len(stop.text)
+        return slice_text(span.start, length if ends else stop)
     if facts.same(ceil_div(length - span.start, span.step), span.count) is True:
         return slice_text(span.start, length, span.step)
     return slice_text(span.start, span.start + span.step * (span.count - 1) + 1, span.step)
@@ -485,17 +538,21 @@ def _pattern(access: Access) -> tuple[str, Shape]:
         step = ZERO
         for steps, lengths in zip(access.steps, strides, strict=True):
             step = step + _times(steps[axis], lengths)
-        if axis == 0 and step.value == 0:
-            step = _leading_step(access, strides) or step
+        if step.value == 0:
+            step = _idle_step(access, axis, strides)
         pairs.append(f"[{step.text}, {count.text}]")
     return f"{base}.ap(pattern=[{', '.join(pairs)}], offset={offset.text}{indirect})", access.shape
 
 
-def _leading_step(access: Access, strides: Sequence[Sequence[Sym]]) -> Sym | None:
-    """The first step, which instructions ignore: for rows that a tile picks, and for a single partition."""
-    if access.dynamic is not None and not access.dynamic[1].single:
+def _idle_step(access: Access, axis: int, strides: Sequence[Sequence[Sym]]) -> Sym:
+    """The step of an axis along which nothing changes. Where a tile picks the rows, or there is one element,
+    instructions ignore it.
+    """
+    if axis == 0 and access.dynamic is not None and not access.dynamic[1].single:
         return product(strides[access.dynamic[0]])
-    return product(strides[0]) if access.on_chip and access.shape[0].value == 1 else None
+    if access.shape[axis].value != 1:
+        return ZERO
+    return product(strides[0]) if axis == 0 and access.on_chip else ONE
 
 
 def _check_partitions(access: Access) -> None:

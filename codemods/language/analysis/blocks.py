@@ -40,11 +40,18 @@ class Use:
         at: for each block dimension the integer it is indexed with; None where it is not a single element.
         loops: around the place, outermost first.
         overwrites: it writes all of the elements at these indexes, without reading them.
+        handed: all that the integers leave is given to a function, which indexes it further.
     """
 
     at: tuple[Sym | None, ...]
     loops: tuple[Loop, ...] = ()
     overwrites: bool = False
+    handed: bool = False
+
+    def lists(self, dims: Sequence[int]) -> bool:
+        """Whether it could work on nested lists of these dimensions."""
+        given = [self.at[dim] is not None for dim in dims]
+        return all(given) or (self.handed and given == sorted(given, reverse=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +80,10 @@ def placed(
     owners = _owners(len(outer), len(around), uses)
     dropped = tuple(sorted(owners))
     left = [dim for dim in range(len(outer)) if dim not in owners]
-    lists = tuple(dim for dim in left if all(use.at[dim] is not None for use in uses))
+    listed = all(use.lists(left) for use in uses if use.handed)
+    lists = tuple(
+        dim for dim in left if all(use.at[dim] is not None or (use.handed and listed) for use in uses)
+    )
     free = [dim for dim in left if dim not in lists]
     order = (len(outer), *free, *range(len(outer) + 1, rank)) if free else None
     path = [loop.key for loop in uses[0].loops] if uses else []

@@ -63,7 +63,7 @@ def level(form: Form) -> int:
 @lru_cache(maxsize=4096)
 def text_level(text: str) -> int:
     """How tightly a piece of code binds: ``PRIMARY`` when nothing but brackets hold operators or spaces."""
-    if text.startswith("-") and text[1:].isalnum():
+    if text.startswith("-") and text_level(text[1:]) == PRIMARY:
         return UNARY
     depth = 0
     for character in text:

@@ -66,15 +66,15 @@ P, F = tile(128, 0), tile(512, 1)
         ((4, 128, 512), [K, P, F], "x[k, 0:128, 0:512]"),
         ((4, 128, 512), [K, 0, F], "x[k, 0:1, 0:512]"),
         ((4, 128, 512), [K, WHOLE, 3], "x[k, :, 3:4]"),
-        ((128, 512), [K], "x[k : k + 1, :]"),
+        ((128, 512), [K], "x[k : k + 1]"),
         ((128, 512), [K, 5], "x[k : k + 1, 5:6]"),
-        ((128, 512), [-1], "x[127:128, :]"),
+        ((128, 512), [-1], "x[127:128]"),
         ((128, 512), [span(-8, None), span(None, -1)], "x[120:128, 0:511]"),
         ((128, 512), [span(0, 128, text="0:128"), span(0, K, text="0:k")], "x[0:128, 0:k]"),
         ((128, 512), [WHOLE, Window.of_size(K * 8, size(8), "nl.ds(k * 8, 8)")], "x[:, nl.ds(k * 8, 8)]"),
-        ((128, 512), [Ellipsis], "x[:, :]"),
+        ((128, 512), [Ellipsis], "x"),
         ((128, 4, 64), [Ellipsis, K], "x[:, :, k]"),
-        ((4, 128, 64), [K, Ellipsis], "x[k, :, :]"),
+        ((4, 128, 64), [K, Ellipsis], "x[k]"),
     ],
 )
 def test_slices(shape, items, want):
@@ -129,7 +129,7 @@ def test_a_tile_that_is_used_as_a_whole_keeps_its_bare_name():
 def test_on_chip_the_partition_dimension_stays():
     t = tensor(128, 512, space=Space.SBUF, text="t")
     assert subscript(t, [size(3), F], FACTS).code() == "t[3:4, 0:512]"
-    assert subscript(t, [size(3)], FACTS).code() == "t[3:4, :]"
+    assert subscript(t, [size(3)], FACTS).code() == "t[3:4]"
     assert subscript(t, [WHOLE, K], FACTS).code() == "t[:, k : k + 1]"
     assert subscript(t, [size(3), K], FACTS).code() == "t[3:4, k : k + 1]"
 
@@ -139,10 +139,21 @@ def test_block_dimensions_as_lists():
     layout = Layout(lists=(0, 1))
     assert subscript(blocks, [K, size(1), P, F], FACTS, 2, layout).code() == "w[k][1]"
     assert subscript(blocks, [K, size(1), P, size(0)], FACTS, 2, layout).code() == "w[k][1][0:128, 0:1]"
-    swapped = subscript(blocks, [K, size(1), WHOLE, WHOLE], FACTS, 2, layout)
-    assert swapped.code() == "w[k][1][:, :]"
+    assert subscript(blocks, [K, size(1), WHOLE, WHOLE], FACTS, 2, layout).code() == "w[k][1][:, :]"
+    assert subscript(blocks, [K, size(1)], FACTS, 2, layout).code() == "w[k][1]"
     with pytest.raises(Refused):
         subscript(blocks, [WHOLE, size(1), P, F], FACTS, 2, layout).code()
+
+
+def test_lists_are_handed_over():
+    blocks = tensor(4, 2, 128, 512, space=Space.SBUF, text="w")
+    layout = Layout(lists=(0, 1))
+    assert subscript(blocks, [K], FACTS, 2, layout).handed() == "w[k]"
+    assert subscript(blocks, [Ellipsis], FACTS, 2, layout).handed() == "w"
+    assert subscript(blocks, [K, size(1), P, F], FACTS, 2, layout).handed() == "w[k][1]"
+    for items in [WHOLE, K], [span(0, 2)], [K, WHOLE, P, tile(8, 1)]:
+        with pytest.raises(Refused, match="M-IDX"):
+            subscript(blocks, items, FACTS, 2, layout).handed()
 
 
 def test_block_dimensions_behind_the_partitions():
@@ -176,6 +187,18 @@ def test_an_index_from_a_tile():
     )
 
 
+def test_a_place_from_a_tile_in_the_middle():
+    start = subscript(tensor(1, 4, space=Space.SBUF, text="start"), [size(0), K], FACTS)
+    want = "x.ap(pattern=[[512, 64], [1, 8]], offset={}, scalar_offset=start[0:1, k : k + 1], indirect_dim=1)"
+    lanes = Dynamic(start, tile(8, 1).plus(2, FACTS))
+    assert subscript(tensor(64, 512), [tile(64, 0), lanes], FACTS).code() == want.format(2)
+    window = Dynamic(start, size=size(8))
+    assert subscript(tensor(64, 512), [WHOLE, window], FACTS).code() == want.format(0)
+    single = subscript(tensor(64, 32, 16), [WHOLE, Dynamic(start), span(0, 8)], FACTS)
+    assert single.shape == (size(64), size(8))
+    assert single.code() == want.format(0)
+
+
 def test_rows_picked_by_a_tile():
     ids = tensor(64, 4, space=Space.SBUF, text="ids")
     picked = Dynamic(subscript(ids, [tile(64, 0), K], FACTS))
@@ -201,6 +224,15 @@ def test_rows_of_a_part_picked_by_a_tile():
     )
 
 
+def test_the_end_of_a_dimension_is_written_shortly():
+    half = Sym.atom("d") // 2
+    facts = Facts()
+    facts.divisible(Sym.atom("d"), 2)
+    x = tensor(Sym.atom("d"), 8)
+    assert subscript(x, [tile(half, 0).plus(half, facts)], facts).code() == "x[d // 2 : d]"
+    assert subscript(x, [tile(half, 0).plus(half, FACTS)], FACTS).code() == "x[d // 2 : d // 2 + d // 2]"
+
+
 def test_narrowed():
     n = Sym.atom("n")
     x = subscript(tensor(Sym.atom("rows"), 512), [P.plus(K * 128, FACTS), F], FACTS)
@@ -217,6 +249,7 @@ def test_stops():
     assert stop_of(TILE * K, TILE).text == "TILE * (k + 1)"
     assert stop_of(Sym.atom("m") + K * 8, size(8)).text == "m + (k + 1) * 8"
     assert stop_of(K * 8 + 2, size(8)).text == "k * 8 + 10"
+    assert stop_of(-TILE * K, size(1)).text == "-TILE * k + 1"
     assert slice_text(K + 1, Sym.atom("x.stop")) == "k + 1 : x.stop"
 
 
@@ -309,6 +342,39 @@ def test_every_affine_access_to_hbm_can_be_said(case):
 def test_accesses_on_chip_are_said_rightly_or_not_at_all(case):
     with suppress(Refused):
         _compared(*case, Space.SBUF)
+
+
+@given(st.data())
+def test_indexes_from_tiles(data):
+    shape = data.draw(st.lists(st.integers(1, 4), min_size=1, max_size=3))
+    at = data.draw(st.integers(0, len(shape) - 1))
+    rows = data.draw(st.integers(1, 4))
+    ids = np.array(data.draw(st.lists(st.integers(0, shape[at] - 1), min_size=rows, max_size=rows)))
+    ids = ids[:, None]
+    single = rows == 1 or data.draw(st.booleans())
+    count = 1 if single else rows
+    picked = subscript(tensor(rows, 1, space=Space.SBUF, text="ids"), [span(0, count), size(0)], FACTS)
+    lanes = np.arange(count)[:, None]
+    items, keys = [], []
+    for dim, length in enumerate(shape):
+        if dim == at:
+            items.append(Dynamic(picked))
+            keys.append(ids[:count])
+        elif dim < at:
+            place = data.draw(st.integers(0, length - 1))
+            items.append(size(place))
+            keys.append(place)
+        elif dim == len(shape) - 1:
+            items.append(tile(length, 1))
+            keys.append(np.arange(length)[None, :])
+        else:
+            items.append(size(length - 1))
+            keys.append(length - 1)
+    values = numbered(*shape)
+    code = subscript(tensor(*shape), items, FACTS).code()
+    want = values[tuple(np.broadcast_arrays(*keys, lanes)[:-1])]
+    got = evaluated(code, x=Array(values), ids=Array(ids))
+    assert got.values.ravel().tolist() == want.ravel().tolist()
 
 
 @given(st.data())

@@ -64,6 +64,16 @@ def test_slices_along_a_dimension_make_it_a_free_one():
     assert place(uses) == Placing(Layout(order=(1, 0, 2)))
 
 
+def test_functions_take_lists():
+    inside = Use((ROW, J), (loop(ROW), loop(J)))
+    later = Use((K, None), (loop(K),), handed=True)
+    assert place([inside, later], (N, N)).layout == Layout(lists=(0, 1))
+    assert place([inside, Use((None, None), handed=True)], (N, N)).layout == Layout(lists=(0, 1))
+    assert place([inside, Use((None, K), (loop(K),), handed=True)], (N, N)).layout == Layout(
+        lists=(1,), order=(2, 0, 3)
+    )
+
+
 def test_all_kinds_at_once():
     uses = [Use((ROW, J, K), (loop(ROW), loop(J), loop(K))), Use((ROW, Sym.constant(0), None), (loop(ROW),))]
     found = place(uses, (N, N, N))
