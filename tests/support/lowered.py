@@ -18,6 +18,7 @@ import nkisim.beta1 as beta1
 import nkisim.beta1.language as old
 import nkisim.isa as nisa
 import nkisim.language as nl
+import nkisim.tensor as ntensor
 from nkimigrate.codemods.language.analysis.symbols import Sym
 from nkimigrate.codemods.language.analysis.values import Dtype, Items, Scalar, Space, Tensor, Token, Value
 from nkimigrate.codemods.language.lowering.emitter import Refused
@@ -178,6 +179,13 @@ def helper_sources(names: set[str]) -> str:
     return "\n\n".join(wanted.values())
 
 
+def launched(text: str, *arrays: Any, name: str = "kernel", platform: str = "trn2") -> Any:
+    """What the kernel of this text gives, under nkisim."""
+    scope: dict[str, Any] = {"nl": nl, "nisa": nisa, "ntensor": ntensor}
+    kernel = nki.jit(function(text, name, scope), platform_target=platform)
+    return np.asarray(kernel(*(array.copy() for array in arrays)))
+
+
 @dataclasses.dataclass(frozen=True)
 class Lowered:
     """What came out. ``text``: the new kernel. ``got``, ``want``: results of the new and of the former call."""
@@ -273,9 +281,7 @@ def run_lowered(
     """
     text, notes = new_text(name, arguments, arrays, into, modified)
     check_language(text)
-    scope: dict[str, Any] = {"nl": nl, "nisa": nisa}
-    kernel = nki.jit(function(text, "kernel", scope), platform_target=platform)
-    got = np.asarray(kernel(*(array.copy() for array in arrays)))
+    got = launched(text, *arrays, platform=platform)
     want = np.asarray(_former(name, {**arguments, **(former or {})}, arrays, into, modified, platform))
     return Lowered(text, got, want, tuple(notes))
 

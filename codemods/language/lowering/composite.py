@@ -102,8 +102,7 @@ def gather_flattened(call: Call) -> Tensor:
     """Elements of each partition, by indices over its free dimensions."""
     data = in_sbuf(call, tile(call, "data"), "source")
     indices = in_sbuf(call, tile(call, "indices"), "places")
-    if type_of(indices).known not in ("uint16", "uint32"):
-        indices = as_type(call, indices, named("uint32"), "places")
+    indices = as_type(call, indices, named("uint32"), "places")
 
     def write(dst: Tensor) -> None:
         call.out.emit("nisa.nc_n_gather", dst=dst.text, data=data.text, indices=indices.text)
@@ -127,15 +126,6 @@ def device_print(call: Call) -> None:
     call.out.emit("nl.device_print", **arguments)
 
 
-CONSTANTS = ("identity", "zeros", "arange")
-"""Constants that the new language makes when it compiles."""
-
-
-def shared_constant(call: Call) -> Tensor:
-    """``np.eye`` and its like become the new language's own constants, in HBM."""
-    call.refuse("M-CONST")
-
-
 LOWERINGS: dict[str, Lowering] = {
     "nl.where": where,
     "nl.softmax": softmax,
@@ -144,5 +134,4 @@ LOWERINGS: dict[str, Lowering] = {
     "nl.gather_flattened": gather_flattened,
     "nl.atomic_rmw": atomic_rmw,
     "nl.device_print": device_print,
-    "nl.shared_constant": shared_constant,
 }

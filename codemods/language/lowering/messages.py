@@ -131,6 +131,11 @@ MESSAGES: dict[str, Message] = {
         "{fn}: the result depends on the dtype of {operands}, which is known only when the kernel is called. "
         "Say dtype= in the call, or load with dtype=.",
     ),
+    "M-CARRIED": Message(
+        "NKL213",
+        "nl.loop_reduce: fill the tile with the operation's neutral element before the loop, and combine in "
+        "it with nisa.tensor_tensor(dst=tile, data1=tile, data2=value, op=...).",
+    ),
     "M-VIEW": Message(
         "NKL212",
         "{fn} of {operands}: NKI 0.2 makes views of whole tensors only. Copy the slice to a tile of its own "

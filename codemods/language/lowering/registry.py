@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from ..analysis.values import Tensor
-from . import activation, binary, composite, creation, instructions, matmul, movement, reduction, views
+from . import (
+    activation,
+    binary,
+    composite,
+    constants,
+    creation,
+    instructions,
+    matmul,
+    movement,
+    reduction,
+    refusals,
+    views,
+)
 from .call import Arguments, Call, Lowering
 from .emitter import Emitter
 
@@ -11,11 +23,13 @@ _FAMILIES = (
     activation,
     binary,
     composite,
+    constants,
     creation,
     instructions,
     matmul,
     movement,
     reduction,
+    refusals,
     views,
 )
 LOWERINGS: dict[str, Lowering] = {

@@ -189,12 +189,21 @@ def over_partitions(call: Call, tensor: Tensor, count: Sym, hint: str) -> Tensor
     """A tile with the tensor's only partition in each of ``count`` partitions."""
     assert tensor.shape is not None
     flat = (Sym.constant(1), product(tensor.shape[1:]))
-    source = in_sbuf(call, tensor, hint)
+    source = first_partition(call, in_sbuf(call, tensor, hint), hint)
     if len(tensor.shape) > 2:
         source = reshaped(call, source, flat, hint)
     made = call.out.temporary(hint, (count, flat[1]), tensor.dtype, Space.SBUF)
     call.out.emit(call.out.helper("broadcast_partitions"), dst=made.text, src=source.text)
     return made if len(tensor.shape) == 2 else reshaped(call, made, (count, *tensor.shape[1:]), hint)
+
+
+def first_partition(call: Call, tensor: Tensor, hint: str) -> Tensor:
+    """A tensor of one partition that starts where engines can read it; a DMA moves one that may not."""
+    if tensor.whole or "[0:1" in tensor.text:
+        return tensor
+    made = call.out.temporary(hint, tensor.shape, tensor.dtype, Space.SBUF, tensor)
+    call.out.emit("nisa.dma_copy", dst=made.text, src=tensor.text)
+    return made
 
 
 def reshaped(call: Call, tensor: Tensor, shape: Shape, hint: str) -> Tensor:

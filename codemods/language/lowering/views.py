@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..analysis.dtypes import SIZES
-from ..analysis.symbols import ONE
-from ..analysis.values import Shape, Tensor
+from ..analysis.symbols import ONE, Sym
+from ..analysis.values import Dtype, Scalar, Shape, Tensor
 from .call import Call, Lowering, shape_code
-from .tiles import OFF_CHIP, repeated, result, spread, type_of
+from .tiles import OFF_CHIP, first_partition, in_sbuf, repeated, result, spread, type_of
 
 
 def _self(call: Call) -> Tensor:
@@ -64,13 +64,48 @@ def broadcast_to(call: Call) -> Tensor:
 
 
 def _over_partitions(call: Call, x: Tensor, shape: Shape) -> Tensor:
+    source = first_partition(call, in_sbuf(call, x, "source"), "source")
+
     def write(dst: Tensor) -> None:
-        call.out.emit(call.out.helper("broadcast_partitions"), dst=dst.text, src=x.text)
+        call.out.emit(call.out.helper("broadcast_partitions"), dst=dst.text, src=source.text)
 
     return result(call, write, shape, type_of(x), native=type_of(x), hint="broadcast")
 
 
+def assert_shape(call: Call) -> Tensor:
+    """``x.assert_shape(shape)`` → an assertion; the tensor itself."""
+    x = _self(call)
+    shape = call.shape()
+    call.out.line(f"assert {x.text}.shape == {shape_code(shape)}")
+    return replace(x, shape=shape)
+
+
+def itemsize(dtype: Dtype) -> Scalar | None:
+    """Bytes of an element, when the dtype is known."""
+    size = SIZES.get(dtype.known or "")
+    return None if size is None else Scalar(str(size), Sym.constant(size))
+
+
+_LIMITS = {
+    "float32": ("3.4028235e38", "1.1920929e-07"),
+    "tfloat32": ("3.4028235e38", "1.1920929e-07"),
+    "bfloat16": ("3.3895314e38", "0.0078125"),
+    "float16": ("65504.0", "0.0009765625"),
+    "float8_e4m3": ("240.0", "0.125"),
+    "float8_e5m2": ("57344.0", "0.25"),
+}
+"""Largest finite value, and the step above 1, of each float type."""
+
+
+def limit(dtype: Dtype, member: str) -> Scalar | None:
+    """``nl.finfo(dtype).min``, ``.max`` or ``.eps`` as a number, when the dtype is known."""
+    largest, step = _LIMITS.get(dtype.known or "", ("", ""))
+    text = {"max": largest, "min": f"-{largest}", "eps": step}.get(member, "") if largest else ""
+    return Scalar(text) if text else None
+
+
 LOWERINGS: dict[str, Lowering] = {
+    "nki.tensor.assert_shape": assert_shape,
     "nki.tensor.reshape": reshape,
     "nki.tensor.expand_dims": expand_dims,
     "nki.tensor.view": view,

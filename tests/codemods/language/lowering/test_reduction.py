@@ -1,0 +1,108 @@
+"""Reductions, against the same calls in the legacy language."""
+
+from __future__ import annotations
+
+import ml_dtypes
+import numpy as np
+import pytest
+from lowered import Tile, check_equal, run_lowered, uniform
+
+from nkimigrate.codemods.language.analysis.values import Scalar, Space, Token, Unknown
+from nkimigrate.codemods.language.lowering.emitter import Refused
+from nkimigrate.codemods.language.lowering.reduction import OPERATIONS
+
+FLOATS = [np.float32, np.float16, ml_dtypes.bfloat16]
+AXES = [
+    ((64, 32), 1),
+    ((64, 32), -1),
+    ((64, 32), [1]),
+    ((64, 32), (1,)),
+    ((32, 4, 6), 2),
+    ((32, 4, 6), 1),
+    ((32, 4, 6), (1, 2)),
+    ((32, 4, 6), [-1, -2]),
+    ((32, 2, 3, 4), (1, 3)),
+    ((32, 2, 3, 4), 1),
+]
+
+
+@pytest.mark.parametrize(("shape", "axis"), AXES)
+@pytest.mark.parametrize("keepdims", [True, False])
+@pytest.mark.parametrize("function", OPERATIONS)
+def test_axes(function, shape, axis, keepdims):
+    x = uniform(shape, np.float32, 0.5, 1.5)
+    arguments = {"x": Tile(0), "axis": axis, "keepdims": keepdims}
+    got = check_equal(f"nl.{function}", arguments, x).got
+    axes = tuple(axis) if isinstance(axis, list) else axis
+    expected = getattr(np, function)(x.astype(np.float64), axis=axes)
+    np.testing.assert_allclose(got.reshape(expected.shape), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("known", [True, False])
+def test_the_result_has_the_dtype_of_the_input(dtype, known):
+    x = uniform((64, 32), dtype)
+    for function in ("sum", "max", "mean", "var"):
+        check_equal(f"nl.{function}", {"x": Tile(0, known=known), "axis": 1}, x)
+        check_equal(f"nl.{function}", {"x": Tile(0, known=known), "axis": 1, "dtype": Token("nl.float32")}, x)
+
+
+@pytest.mark.parametrize(("shape", "axis"), AXES)
+@pytest.mark.parametrize("keepdims", [True, False])
+def test_mean(shape, axis, keepdims):
+    check_equal("nl.mean", {"x": Tile(0), "axis": axis, "keepdims": keepdims}, uniform(shape, np.float32))
+
+
+def test_variance():
+    x = uniform((64, 100), np.float32)
+    got = check_equal("nl.var", {"x": Tile(0), "axis": [1]}, x).got
+    np.testing.assert_allclose(got[:, 0], x.astype(np.float64).var(axis=1), rtol=1e-5)
+
+
+def test_all_gives_truth_values():
+    x = np.array([[1.0, 2.0, 0.0], [1.0, 2.0, 3.0]] * 8, np.float32)
+    assert check_equal("nl.all", {"x": Tile(0), "axis": 1}, x).got[:, 0].tolist() == [0, 1] * 8
+
+
+def test_from_psum_into_a_column_of_a_tile():
+    into = ((64, 1), "float32", Space.SBUF)
+    x = uniform((64, 32), np.float32)
+    text = check_equal("nl.sum", {"x": Tile(0, Space.PSUM), "axis": 1}, x, into=into).text
+    assert "nisa.tensor_reduce(dst=target, op=nl.add, data=tile0, axis=1)" in text
+
+
+@pytest.mark.parametrize("op", ["add", "maximum", "minimum", "multiply"])
+@pytest.mark.parametrize("negate", [True, False])
+@pytest.mark.parametrize(("shape", "axis"), AXES)
+def test_tensor_reduce(op, negate, shape, axis):
+    arguments = {"op": Token(f"nl.{op}"), "data": Tile(0), "axis": axis, "negate": negate}
+    check_equal("nisa.tensor_reduce", arguments, uniform(shape, np.float32, 0.5, 1.5))
+
+
+@pytest.mark.parametrize("op", ["add", "maximum"])
+@pytest.mark.parametrize("space", [Space.SBUF, Space.PSUM])
+def test_over_partitions(op, space):
+    arguments = {"op": Token(f"nl.{op}"), "data": Tile(0, space)}
+    check_equal("nisa.tensor_partition_reduce", arguments, uniform((64, 32), np.float32))
+    check_equal("nisa.tensor_partition_reduce", arguments, uniform((16, 4, 8), np.float32))
+
+
+@pytest.mark.parametrize("axis", [0, (0, 1), 2, (1, 1)])
+def test_the_partition_and_missing_axes_are_refused(axis):
+    with pytest.raises(Refused, match="M-RED"):
+        run_lowered("nl.sum", {"x": Tile(0), "axis": axis}, uniform((8, 8), np.float32))
+
+
+def test_axes_and_flags_must_be_readable():
+    x = uniform((8, 8), np.float32)
+    with pytest.raises(Refused, match="M-ARGUMENT"):
+        run_lowered("nl.sum", {"x": Tile(0), "axis": Unknown("axes")}, x)
+    with pytest.raises(Refused, match="M-ARGUMENT"):
+        run_lowered("nl.sum", {"x": Tile(0), "axis": 1, "keepdims": Unknown("kept")}, x)
+    with pytest.raises(Refused, match="M-ARGUMENT"):
+        run_lowered("nl.sum", {"x": Tile(0), "axis": Scalar("1.0")}, x)
+
+
+def test_variance_of_more_dimensions_is_refused():
+    with pytest.raises(Refused, match="M-RED"):
+        run_lowered("nl.var", {"x": Tile(0), "axis": 2}, uniform((8, 2, 8), np.float32))
