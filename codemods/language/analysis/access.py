@@ -11,13 +11,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import EllipsisType
+from typing import TYPE_CHECKING
 
 from .facts import Facts
 from .index import NEW_AXIS, WHOLE, Index, Window, as_index, broadcast
 from .refusal import Refused
-from .spelling import Binary, Form, Leaf, plus
-from .symbols import ONE, ZERO, Sym, ceil_div, product
+from .symbols import ONE, ZERO, Sym
 from .values import Shape, Space, Tensor
+
+if TYPE_CHECKING:
+    from .emission import Emitted
 
 ON_CHIP = (Space.SBUF, Space.PSUM)
 
@@ -129,64 +132,54 @@ class Access:
 
         return replace(self, steps=tuple(map(moved, self.steps)), shape=moved(self.shape))
 
-    @property
-    def complete(self) -> bool:
-        """Whether it is the whole tensor, dimension by dimension."""
-        spans = _spans(self)
-        if self.dynamic is not None or spans is None or self.layout != Layout():
-            return False
-        runs = [span if isinstance(span, _Span) else _Span(span, ONE, ONE, ()) for span in spans]
-        return all(run.covers(length, self.facts) for run, length in zip(runs, self.dims, strict=True))
+    def relaid(self) -> Access:
+        """The same elements of the tensor as the new code keeps it. Raises Refused for several at once."""
+        layout = self.layout
+        if layout == Layout():
+            return self
+        gone = (*layout.dropped, *layout.lists)
+        if any(step.value != 0 for dim in gone for step in self.steps[dim]):
+            raise Refused("M-IDX", reason="an index tile runs along a block dimension")
+        if self.dynamic is not None and self.dynamic[0] in gone:
+            raise Refused("M-IDX", reason="a value of a tile indexes a block dimension")
+        name = self.tensor.text + "".join(f"[{self.bases[dim].text}]" for dim in layout.lists)
+        at = layout.kept(len(self.dims))
+        dims = tuple(self.dims[dim] for dim in at)
+        return replace(
+            self,
+            tensor=replace(self.tensor, text=name, shape=dims),
+            dims=dims,
+            bases=tuple(self.bases[dim] for dim in at),
+            steps=tuple(self.steps[dim] for dim in at),
+            written=tuple(self.written[dim] for dim in at),
+            partition=at.index(self.partition),
+            layout=Layout(),
+            dynamic=self.dynamic and (at.index(self.dynamic[0]), self.dynamic[1]),
+        )
+
+    def emitted(self) -> Emitted:
+        """The new code for it. Raises Refused when there is none."""
+        from .emission import emitted  # it builds on this module
+
+        return emitted(self)
 
     def code(self) -> str:
-        """The new code for it. Raises Refused when there is none."""
-        return self._emitted[0]
+        """The text of :meth:`emitted`."""
+        return self.emitted().text
 
     @property
     def new_shape(self) -> Shape:
-        """The shape that the new code's expression has: that of the old one, up to axes of size 1 and free
-        axes that are merged. Instructions read operands in row-major order, whatever their free axes are.
-        """
-        return self._emitted[1]
+        """The shape of :meth:`emitted`."""
+        return self.emitted().shape
 
     def handed(self) -> str:
         """The new code for it where it is given to a function of the same file: a tile, or a list of them.
 
         Raises Refused unless the integers of the subscript leave whole dimensions behind them.
         """
-        lists = self.layout.lists
-        fixed = [all(step.value == 0 for step in self.steps[dim]) for dim in lists]
-        if all(fixed):
-            return self.code()
-        count = fixed.index(False)
-        rest = [
-            _Span(base, self.shape[axis], self.steps[dim][axis], (axis,)).covers(self.dims[dim], self.facts)
-            for dim, base in enumerate(self.bases)
-            if dim not in (*lists[:count], *self.layout.dropped)
-            for axis, step in enumerate(self.steps[dim])
-            if step.value != 0
-        ]
-        if any(fixed[count:]) or not all(rest):
-            raise Refused("M-IDX", reason="a part of a list of tiles is handed over")
-        return self.tensor.text + "".join(f"[{self.bases[dim].text}]" for dim in lists[:count])
+        from .emission import handed
 
-    def exact(self) -> tuple[str, Shape]:
-        """New code in which no axes are merged, for what works on single axes (reductions), and its shape.
-
-        Raises Refused when there is none.
-        """
-        kept = _relaid(self)
-        merged = any(isinstance(span, _Span) and len(span.axes) > 1 for span in _spans(kept) or ())
-        return _pattern(kept) if merged else self._emitted
-
-    @property
-    def _emitted(self) -> tuple[str, Shape]:
-        kept = _relaid(self)
-        if kept.dynamic is None:
-            found = _sliced(kept)
-            if found is not None:
-                return found
-        return _pattern(kept)
+        return handed(self)
 
 
 # ---- From the subscript
@@ -342,247 +335,3 @@ def _text_within(outer: str | None, inner: Sequence[str | None]) -> str | None:
     if all(text in whole for text in inner):
         return outer
     return inner[0] if outer in whole and len(inner) == 1 else None
-
-
-# ---- To slices
-
-
-@dataclass(frozen=True, slots=True)
-class _Span:
-    """A run along one dimension; ``axes`` of the result become one axis."""
-
-    start: Sym
-    count: Sym
-    step: Sym
-    axes: tuple[int, ...]
-
-    def covers(self, length: Sym, facts: Facts) -> bool:
-        return (
-            self.step.value == 1
-            and facts.same(self.start, ZERO) is True
-            and facts.same(self.count, length) is True
-        )
-
-
-def _relaid(access: Access) -> Access:
-    """The access to the tensor as the new code keeps it."""
-    layout = access.layout
-    if layout == Layout():
-        return access
-    gone = (*layout.dropped, *layout.lists)
-    if any(step.value != 0 for dim in gone for step in access.steps[dim]):
-        raise Refused("M-IDX", reason="an index tile runs along a block dimension")
-    if access.dynamic is not None and access.dynamic[0] in gone:
-        raise Refused("M-IDX", reason="a value of a tile indexes a block dimension")
-    name = access.tensor.text + "".join(f"[{access.bases[dim].text}]" for dim in layout.lists)
-    at = layout.kept(len(access.dims))
-    tensor = replace(access.tensor, text=name, shape=tuple(access.dims[dim] for dim in at))
-    dynamic = access.dynamic and (at.index(access.dynamic[0]), access.dynamic[1])
-    return replace(
-        access,
-        tensor=tensor,
-        dims=tensor.shape or (),
-        bases=tuple(access.bases[dim] for dim in at),
-        steps=tuple(access.steps[dim] for dim in at),
-        written=tuple(access.written[dim] for dim in at),
-        partition=at.index(access.partition),
-        layout=Layout(),
-        dynamic=dynamic,
-    )
-
-
-def _spans(access: Access) -> list[_Span | Sym] | None:
-    """For each dimension a run, or the integer it is indexed with; None when slices cannot say it."""
-    found: list[_Span | Sym] = []
-    used: list[int] = []
-    for base, steps in zip(access.bases, access.steps, strict=True):
-        axes = tuple(axis for axis, step in enumerate(steps) if step.value != 0)
-        used += axes
-        if not axes:
-            found.append(base)
-            continue
-        step = steps[axes[-1]]
-        count = access.shape[axes[-1]]
-        for axis in reversed(axes[:-1]):
-            if access.facts.same(steps[axis], step * count) is not True:
-                return None
-            count = access.shape[axis] * count
-        if not access.facts.holds_at_most(1, step):
-            return None
-        found.append(_Span(base, count, step, axes))
-    moving = [axis for axis, size in enumerate(access.shape) if size.value != 1]
-    return found if used == moving else None
-
-
-def _sliced(access: Access) -> tuple[str, Shape] | None:
-    spans = _spans(access)
-    if spans is None:
-        return None
-    if access.on_chip and not _partition_leads(access, spans):
-        return None
-    kept = _kept_points(access, spans)
-    parts: list[str] = []
-    shape: list[Sym] = []
-    for dim, span in enumerate(spans):
-        written = access.written[dim]
-        if isinstance(span, Sym):
-            own = slice_text(span, span + 1) if dim in kept else span.text
-            shape += [ONE] if dim in kept else []
-        else:
-            own = _span_text(span, access.dims[dim], access.facts)
-            shape.append(span.count)
-        parts.append(own if written is None else written)
-    if access.on_chip and access.complete and not any(access.written):
-        return access.tensor.text, access.dims
-    return access.tensor.text + _brackets(parts), tuple(shape)
-
-
-def _brackets(parts: list[str]) -> str:
-    """A subscript without the dimensions at its end that are not mentioned."""
-    while parts and parts[-1] == REST.text:
-        parts = parts[:-1]
-    texts = [WHOLE.text if part == REST.text else part for part in parts]
-    return f"[{', '.join(str(text) for text in texts)}]" if texts else ""
-
-
-def _partition_leads(access: Access, spans: list[_Span | Sym]) -> bool:
-    """Whether what lies on the partitions is the result's first axis."""
-    first = spans[0]
-    if isinstance(first, Sym):
-        return not access.shape or access.shape[0].value == 1
-    return first.axes == (0,)
-
-
-def _kept_points(access: Access, spans: list[_Span | Sym]) -> set[int]:
-    """The dimensions indexed by an integer that stay, as slices of one, for the result's axes of size 1."""
-    kept: set[int] = set()
-    points: list[int] = []
-    before = 0
-    for dim, span in enumerate([*spans, None]):
-        if isinstance(span, Sym):
-            points.append(dim)
-            continue
-        axis = len(access.shape) if span is None else span.axes[0]
-        missing = axis - before
-        forced = {p for p in points if (p == 0 and access.on_chip) or access.written[p] is not None}
-        chosen = forced | set([p for p in points if p not in forced][::-1][: max(0, missing - len(forced))])
-        kept |= chosen
-        points = []
-        before = axis if span is None else span.axes[-1] + 1
-    for dim in reversed(range(len(spans))):  # instructions want a partition and a free dimension
-        if len(kept) + sum(isinstance(span, _Span) for span in spans) >= 2:
-            break
-        if isinstance(spans[dim], Sym):
-            kept.add(dim)
-    return kept
-
-
-def _span_text(span: _Span, length: Sym, facts: Facts) -> str:
-    if span.step.value == 1:
-        stop = stop_of(span.start, span.count)
-        ends = facts.same(stop, length) is True and len(length.text) < len(stop.text)
-        return slice_text(span.start, length if ends else stop)
-    if facts.same(ceil_div(length - span.start, span.step), span.count) is True:
-        return slice_text(span.start, length, span.step)
-    return slice_text(span.start, span.start + span.step * (span.count - 1) + 1, span.step)
-
-
-def stop_of(start: Sym, size: Sym) -> Sym:
-    """``start + size``, written ``(k + 1) * TILE`` for ``k * TILE`` and ``TILE``."""
-    return Sym((start + size).terms, _stop_form(start.form, size))
-
-
-def _stop_form(start: Form, size: Sym) -> Form:
-    if isinstance(start, Binary) and start.op == "*":
-        one = Leaf("1")
-        if _is(start.right, size):
-            return Binary("*", plus(start.left, one), start.right)
-        if _is(start.left, size):
-            return Binary("*", start.left, plus(start.right, one))
-    if isinstance(start, Binary) and start.op == "+":
-        inner = _stop_form(start.right, size)
-        if isinstance(inner, Binary) and inner.op == "*":
-            return Binary("+", start.left, inner)
-    return plus(start, size.form)
-
-
-def _is(form: Form, size: Sym) -> bool:
-    """Whether the form is the size under the same name, or as the same number."""
-    if isinstance(form, Leaf) and form.number is not None:
-        return form.number == size.value
-    return isinstance(form, Leaf) and form.key == size.terms
-
-
-def slice_text(start: Sym, stop: Sym, step: Sym | None = None) -> str:
-    """``start:stop`` or ``start:stop:step``, with spaces where a bound is an operation, as formatters do."""
-    parts = [start.text, stop.text] + ([] if step is None else [step.text])
-    simple = all(part.removeprefix("-").isalnum() or part.isidentifier() for part in parts)
-    return (":" if simple else " : ").join(parts)
-
-
-# ---- To access patterns
-
-
-def _pattern(access: Access) -> tuple[str, Shape]:
-    if not access.tensor.whole:
-        raise Refused("M-IDX", reason=f"{access.tensor.text} is a slice already")
-    if access.on_chip:
-        _check_partitions(access)
-    base, indirect = _indirect(access)
-    strides = [list(access.dims[dim + 1 :]) for dim in range(len(access.dims))]
-    offset = ZERO
-    for start, lengths in zip(access.bases, strides, strict=True):
-        offset = offset + _times(start, lengths)
-    pairs = []
-    for axis, count in enumerate(access.shape):
-        step = ZERO
-        for steps, lengths in zip(access.steps, strides, strict=True):
-            step = step + _times(steps[axis], lengths)
-        if step.value == 0:
-            step = _idle_step(access, axis, strides)
-        pairs.append(f"[{step.text}, {count.text}]")
-    return f"{base}.ap(pattern=[{', '.join(pairs)}], offset={offset.text}{indirect})", access.shape
-
-
-def _idle_step(access: Access, axis: int, strides: Sequence[Sequence[Sym]]) -> Sym:
-    """The step of an axis along which nothing changes. Where a tile picks the rows, or there is one element,
-    instructions ignore it.
-    """
-    if axis == 0 and access.dynamic is not None and not access.dynamic[1].single:
-        return product(strides[access.dynamic[0]])
-    if access.shape[axis].value != 1:
-        return ZERO
-    return product(strides[0]) if axis == 0 and access.on_chip else ONE
-
-
-def _check_partitions(access: Access) -> None:
-    """The partition dimension runs along the first axis of the result, and nothing else does."""
-    if any(step.value != 0 for step in access.steps[0][1:]):
-        raise Refused("M-IDX", reason="the partition dimension is indexed along a free axis")
-    if any(steps[0].value != 0 for steps in access.steps[1:] if steps):
-        raise Refused("M-IDX", reason="an index tile mixes the partition and a free dimension")
-    if access.shape and access.shape[0].value != 1 and access.steps[0][0].value == 0:
-        raise Refused("M-IDX", reason="one partition stands for several")
-
-
-def _times(value: Sym, lengths: Sequence[Sym]) -> Sym:
-    if value.value == 0:
-        return ZERO
-    return product([value, *lengths])
-
-
-def _indirect(access: Access) -> tuple[str, str]:
-    """The tensor to take the pattern of, and the further arguments for an index in a tile."""
-    name = access.tensor.text
-    if access.dynamic is None:
-        return name, ""
-    dim, by = access.dynamic
-    if by.single:
-        return name, f", scalar_offset={by.tile.code()}, indirect_dim={dim}"
-    if any(steps[0].value != 0 for steps in access.steps) or access.on_chip:
-        raise Refused("M-IDX", reason="rows are picked by a tile and by an index tile at once")
-    if dim > 0:
-        rows = product(access.dims[: dim + 1])
-        shape = ", ".join(size.text for size in (rows, *access.dims[dim + 1 :]))
-        name = f"{name}.reshape(({shape}{',' if dim + 1 == len(access.dims) else ''}))"
-    return name, f", vector_offset={by.tile.code()}, indirect_dim=0"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..analysis import values as v
-from ..analysis.access import Access, Dynamic, Item, subscript
+from ..analysis.access import Access, Dynamic, Item, subscript, within
 from ..analysis.index import Index, Window
 from ..analysis.refusal import Refused
 from ..analysis.symbols import Sym, Terms
@@ -25,9 +25,7 @@ def view(w: Walker, base: v.Tensor | Blocks, keys: Sequence[Value], expr: str) -
     smaller: dict[Terms, Sym] = {}
     if base.extents:
         access, smaller = masking.clamped(w, access, base)
-    found = viewed(base, access)
-    w.views[found.text] = access
-    return masking.with_extents(found, smaller)
+    return masking.with_extents(masking.part(w, base, access), smaller)
 
 
 def accessed(w: Walker, base: v.Tensor, keys: Sequence[Value], expr: str) -> Access:
@@ -35,18 +33,13 @@ def accessed(w: Walker, base: v.Tensor, keys: Sequence[Value], expr: str) -> Acc
     items = [_item(w, key, expr) for key in keys]
     if base.shape is None:
         base = replace(base, shape=unknown_shape(base.text, len(items)))
+    outer = None if base.whole else w.views.get(base.text)
     try:
+        if outer is not None and outer.shape == base.shape:
+            return within(outer, items)
         return subscript(base, items, w.env.facts)
     except Refused as refusal:
         raise Refused(refusal.message, **{"expr": expr, **refusal.fields}) from refusal
-
-
-def viewed(base: v.Tensor, access: Access) -> v.Tensor:
-    """The tensor that an access gives."""
-    text = access.code()
-    return replace(
-        base, text=text, shape=access.new_shape, whole=base.whole and text == base.text, extents=()
-    )
 
 
 def unknown_shape(name: str, rank: int) -> v.Shape:

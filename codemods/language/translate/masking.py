@@ -127,10 +127,16 @@ def cut(w: Walker, tensor: v.Tensor, wanted: Ranges) -> v.Tensor:
     if not left:
         return tensor
     access = w.views.get(tensor.text) or subscript(tensor, (Ellipsis,), w.env.facts)
-    part = access.narrowed(left)
-    text = part.code()
-    w.views[text] = part
-    return replace(tensor, text=text, shape=part.new_shape, whole=False, extents=())
+    return part(w, tensor, access.narrowed(left))
+
+
+def part(w: Walker, base: v.Tensor, access: Access) -> v.Tensor:
+    """The tensor that an access gives, which further subscripts and masks start from."""
+    emitted = access.emitted()
+    whole = base.whole and emitted.whole
+    if emitted.text != base.text:
+        w.views[emitted.text] = emitted.access
+    return replace(base, text=emitted.text, shape=emitted.shape, whole=whole, extents=())
 
 
 def smaller_sizes(tensors: Sequence[v.Tensor]) -> dict[Terms, Sym]:

@@ -12,11 +12,10 @@ from nkimigrate.codemods.language.analysis.access import (
     Dynamic,
     Layout,
     assumed_shape,
-    slice_text,
-    stop_of,
     subscript,
     within,
 )
+from nkimigrate.codemods.language.analysis.emission import flat, slice_text, stop_of
 from nkimigrate.codemods.language.analysis.facts import Facts
 from nkimigrate.codemods.language.analysis.index import WHOLE, Index, Window, mgrid
 from nkimigrate.codemods.language.analysis.refusal import Refused
@@ -82,20 +81,24 @@ def test_slices(shape, items, want):
     assert subscript(tensor(*shape), items, FACTS).code() == want
 
 
-def test_two_index_tiles_that_run_through_one_dimension_are_one_slice():
+def test_index_tiles_that_run_through_one_dimension_keep_their_axes():
     p, i, j = tile(128, 0, 3), tile(4, 1, 3), tile(64, 2, 3)
-    merged = subscript(tensor(128, 256), [p, i.times(64, FACTS).plus(j, FACTS)], FACTS)
-    assert merged.code() == "x[0:128, 0:256]"
-    assert merged.shape == (size(128), size(4), size(64))
-    assert merged.new_shape == (size(128), size(256))
+    through = i.times(64, FACTS).plus(j, FACTS)
+    whole = subscript(tensor(128, 256), [p, through], FACTS).emitted()
+    assert (whole.text, whole.whole) == ("x.reshape((128, 4, 64))", True)
+    part = subscript(tensor(128, 512), [p, through.plus(64, FACTS)], FACTS)
+    assert part.code() == "x.ap(pattern=[[512, 128], [64, 4], [1, 64]], offset=64)"
+    assert part.new_shape == part.shape == (size(128), size(4), size(64))
 
 
-def test_axes_of_their_own_where_an_instruction_needs_them():
+def test_where_axes_do_not_matter_they_are_one_slice():
     p, i, j = tile(128, 0, 3), tile(4, 1, 3), tile(64, 2, 3)
-    merged = subscript(tensor(128, 256), [p, i.times(64, FACTS).plus(j, FACTS)], FACTS)
-    assert merged.exact() == ("x.ap(pattern=[[256, 128], [64, 4], [1, 64]], offset=0)", merged.shape)
-    plain = subscript(tensor(4, 128, 512), [K, P, F], FACTS)
-    assert plain.exact() == ("x[k, 0:128, 0:512]", plain.shape)
+    merged = flat(subscript(tensor(128, 512), [p, i.times(64, FACTS).plus(j, FACTS)], FACTS))
+    assert merged.text == "x[0:128, 0:256]"
+    assert merged.shape == (size(128), size(256))
+    assert merged.access.narrowed({-1: (size(64), size(96))}).code() == "x[0:128, 64:96]"
+    permuted = subscript(tensor(128, 256), [p, j.times(4, FACTS).plus(i, FACTS)], FACTS)
+    assert flat(permuted) == permuted.emitted()
 
 
 def test_permuted_index_tiles_become_an_access_pattern():
@@ -326,11 +329,15 @@ def _compared(shape, items, keys, space):
     broadcast_shape = tuple(count.value for count in found.shape)
     covered = [slice(None) if count > 1 else slice(1) for count in broadcast_shape]
     want = want[(slice(1),) * (want.ndim - len(covered)) + tuple(covered)]
-    got = evaluated(found.code(), x=Array(values), **VALUES)
-    assert got.values.shape == tuple(count.value for count in found.new_shape)
-    assert got.values.reshape(-1).tolist() == want.reshape(-1).tolist()
-    if space is Space.SBUF:
-        assert got.shape[0] == broadcast_shape[0]
+    for emitted in found.emitted(), flat(found):
+        got = evaluated(emitted.text, x=Array(values), **VALUES)
+        assert got.values.shape == tuple(count.value for count in emitted.shape)
+        assert got.values.reshape(-1).tolist() == want.reshape(-1).tolist()
+        assert emitted.access.code() == emitted.text or emitted.whole
+        if space is Space.SBUF:
+            assert got.shape[0] == broadcast_shape[0]
+    without_ones = [count for count in broadcast_shape if count != 1]
+    assert [count.value for count in found.new_shape if count.value != 1] == without_ones
 
 
 @given(accesses(Space.HBM))
