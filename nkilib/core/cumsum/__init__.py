@@ -1,0 +1,5 @@
+"""Running sums."""
+
+from .cumsum import cumsum
+
+__all__ = ["cumsum"]

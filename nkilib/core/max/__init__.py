@@ -1,0 +1,1 @@
+"""The largest element of each row."""

@@ -1,0 +1,1 @@
+"""Kernels around single instructions, to measure them."""
