@@ -1,0 +1,123 @@
+"""What runs nkimigrate elsewhere: the GitHub Action, the GitLab job, and the pre-commit hooks."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+OLD = "from nkilib.core.mlp.mlp import mlp_kernel\n\ny = mlp_kernel(1)\n"
+CLEAN = "x = 1\n"
+
+
+def run(script: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """A script as a runner starts it: bash that stops at the first failing command."""
+    environment = {**os.environ, **variables}
+    command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+# -- the GitHub Action --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def action(repository: Path) -> dict[str, Any]:
+    return dict(yaml.safe_load((repository / "action.yml").read_text("utf-8")))
+
+
+def checked(action: dict[str, Any], folder: Path, **inputs: str) -> subprocess.CompletedProcess[str]:
+    """The action's check, with the command of this environment in the place of the installed one."""
+    temporary = folder.parent / "runner"
+    link = temporary / "nkimigrate" / "bin"
+    link.mkdir(parents=True, exist_ok=True)
+    if not (link / "nkimigrate").exists():
+        (link / "nkimigrate").symlink_to(Path(sys.executable).parent / "nkimigrate")
+    step = action["runs"]["steps"][-1]
+    given = {name: value.get("default", "") for name, value in action["inputs"].items()} | inputs
+    variables = {}
+    for name, value in step["env"].items():
+        key = value.removeprefix("${{ inputs.").removesuffix(" }}")
+        variables[name] = given[key]
+    return run(step["run"], folder, RUNNER_TEMP=str(temporary), **variables)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "model.py").write_text(OLD)
+    (folder / "clean.py").write_text(CLEAN)
+    return folder
+
+
+def test_the_action_annotates_and_fails(action: dict[str, Any], tree: Path) -> None:
+    done = checked(action, tree)
+    assert done.returncode == 1
+    assert "::warning file=model.py,line=1" in done.stdout
+
+
+def test_the_action_takes_paths_options_and_files(action: dict[str, Any], tree: Path) -> None:
+    assert checked(action, tree, paths="clean.py").returncode == 0
+    assert checked(action, tree, options="--ignore NKM1,NKM5").returncode == 0
+    done = checked(action, tree, sarif="out.sarif", report="out.html")
+    assert done.returncode == 1
+    assert json.loads((tree / "out.sarif").read_text())["version"] == "2.1.0"
+    assert (tree / "out.html").read_text("utf-8").startswith("<!doctype html>")
+
+
+def test_inputs_of_the_action_are_no_code(action: dict[str, Any], tree: Path) -> None:
+    for step in action["runs"]["steps"]:
+        assert "${{" not in step["run"]
+    checked(action, tree, paths="$(touch bad) `touch bad` ; touch bad")
+    assert not (tree / "bad").exists()
+
+
+# -- the GitLab job -----------------------------------------------------------------------------------
+
+
+def test_the_gitlab_job_leaves_its_reports(repository: Path, tree: Path) -> None:
+    job = yaml.safe_load((repository / "templates" / "nkimigrate.gitlab-ci.yml").read_text("utf-8"))[
+        "nkimigrate"
+    ]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = run(job["script"][-1], tree, PATH=path, NKIMIGRATE_OPTIONS="", NKIMIGRATE_PATHS="")
+    assert done.returncode == 1
+    entries = json.loads((tree / job["artifacts"]["reports"]["codequality"]).read_text())
+    assert {entry["location"]["path"] for entry in entries} == {"model.py"}
+    assert all((tree / path).exists() for path in job["artifacts"]["paths"])
+
+
+# -- pre-commit ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_the_hooks_in_pre_commit(repository: Path, tree: Path, tmp_path: Path) -> None:
+    """pre-commit itself installs this commit and runs both hooks."""
+    if shutil.which("pre-commit", path=str(Path(sys.executable).parent)) is None:
+        pytest.skip("pre-commit is not installed")
+    clone = tmp_path / "clone"
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
+    subprocess.run([*git, "clone", "-q", str(repository), str(clone)], check=True)
+    subprocess.run([*git, "init", "-q", "."], cwd=tree, check=True)
+    subprocess.run([*git, "add", "."], cwd=tree, check=True)
+
+    def hook(name: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "pre_commit", "try-repo", str(clone), name, "--all-files"]
+        environment = {**os.environ, "PRE_COMMIT_HOME": str(tmp_path / "cache")}
+        return subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
+
+    check = hook("nkimigrate-check")
+    assert check.returncode == 1, check.stdout + check.stderr
+    assert "NKM103" in check.stdout
+    assert (tree / "model.py").read_text() == OLD
+    fix = hook("nkimigrate")
+    assert "files were modified by this hook" in fix.stdout
+    assert (tree / "model.py").read_text() == OLD.replace("mlp_kernel", "mlp")
+    assert hook("nkimigrate-check").returncode == 0
