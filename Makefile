@@ -6,6 +6,7 @@
 #   make test-browser open the HTML report in Chromium, which must be installed
 #   make test-lowest  run the tests with the oldest dependencies that pyproject.toml allows
 #   make docs         write docs/rules.md from the rules' own documentation, docs/compat.md from the release table
+#   make site         build the documentation site into build/site
 #   make bench        measure speed; HITS="CHECKOUT@REVISION …" adds files with a hit (see benchmarks/)
 #   make public-code  migrate public code bases: CODE="NAME=CHECKOUT@REVISION …"
 #   make bench-simulator  the simulator's speed: UPSTREAM=CHECKOUT TRITON_VIZ=CHECKOUT, each if at hand
@@ -30,7 +31,7 @@ STAMP := $(VENV)/.made-with-$(notdir $(PYTHON))
 TYPES := build/types
 MEASURED := build/measured
 
-.PHONY: demo test test-slow test-browser test-lowest lint docs measured bench public-code bench-simulator bench-compat \
+.PHONY: demo test test-slow test-browser test-lowest lint docs site measured bench public-code bench-simulator bench-compat \
     conformance beta1-examples kernel-errors kernel-costs clean
 .DEFAULT_GOAL := test
 
@@ -71,6 +72,11 @@ docs: $(STAMP)
 	@mv docs/rules.md.new docs/rules.md
 	@PYTHONIOENCODING=utf-8 $(BIN)/python docs/generate_compat.py > docs/compat.md.new
 	@mv docs/compat.md.new docs/compat.md
+
+# Links and anchors are checked; a warning is an error.
+site: $(STAMP)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check $(PIP_OPTIONS) -e '.[site]'
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 
 # A regular installation of this tree, by a current pip: editable ones and the commands of old pips start more slowly.
 measured:
