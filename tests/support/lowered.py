@@ -93,11 +93,14 @@ def uniform(shape: tuple[int, ...], dtype: Any, low: float = -2.0, high: float =
 
 @dataclasses.dataclass(frozen=True)
 class Tile:
-    """An argument that is a tile: input number ``index``, in SBUF or PSUM, with the dtype known or not."""
+    """An argument that is a tile: input number ``index``, in SBUF or PSUM; whether its dtype and its shape are
+    known.
+    """
 
     index: int
     space: Space = Space.SBUF
     known: bool = True
+    ranked: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,6 +109,7 @@ class Source:
 
     index: int
     known: bool = True
+    ranked: bool = True
 
 
 def dtype_name(array: np.ndarray[Any, Any]) -> str:
@@ -120,7 +124,9 @@ def value_of(argument: Any, arrays: Sequence[np.ndarray[Any, Any]]) -> Value:
         known = dtype_name(array) if argument.known else None
         dtype = Dtype(f"nl.{known}" if known else f"{name}.dtype", known, known or f"in{argument.index}")
         space = argument.space if isinstance(argument, Tile) else Space.HBM
-        return Tensor(name, tuple(Sym.constant(n) for n in array.shape), dtype, space)
+        return Tensor(
+            name, tuple(Sym.constant(n) for n in array.shape) if argument.ranked else None, dtype, space
+        )
     if isinstance(argument, bool):
         return Scalar(str(argument))
     if isinstance(argument, int):

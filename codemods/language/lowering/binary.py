@@ -97,8 +97,10 @@ def combined(
         return with_scalar(call, function, x, y, x.shape, dtype, False, options)
     if isinstance(x, Scalar):
         return with_scalar(call, function, y, x, y.shape, dtype, True, options)
-    if x.shape is None and y.shape is None and x.text == y.text:
-        return of_tiles(call, function, x, y, x.shape, dtype, options)
+    if x.shape is None and y.shape is None:
+        if x.text != y.text:
+            call.out.note("M-SAME", fn=call.name, operands=f"{x.text}, {y.text}")
+        return of_tiles(call, function, x, y, None, dtype, options)
     shape = broadcast(call, x, y)
     x, y = (in_partitions(call, each, shape) for each in (x, y))
     if is_column(call, y, shape) and not repeats(call, x, shape):

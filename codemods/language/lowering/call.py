@@ -73,11 +73,12 @@ class Call:
         return Space(name) if name in Space._value2member_map_ else self.unreadable("buffer")
 
     def shape(self, parameter: str = "shape") -> Shape:
-        """The sizes an argument lists."""
+        """The sizes an argument lists; those that the algebra does not follow stand for themselves."""
         value = self.value(parameter)
-        items = value.items if isinstance(value, Items) else (value,)
-        sizes = tuple(item.sym for item in items if isinstance(item, Scalar) and item.sym is not None)
-        return sizes if len(sizes) == len(items) else self.unreadable(parameter)
+        if isinstance(value, Items):
+            known = all(isinstance(item, Scalar | Unknown) for item in value.items)
+            return tuple(_size(item) for item in value.items) if known else self.unreadable(parameter)
+        return (_size(value),) if isinstance(value, Scalar) else self.unreadable(parameter)
 
     def integers(self, parameter: str) -> tuple[int, ...]:
         """One or several integer literals, such as axes."""
@@ -89,6 +90,12 @@ class Call:
         if not all(type(number) is int for number in numbers):
             self.unreadable(parameter)
         return tuple(numbers)
+
+
+def _size(value: Value) -> Sym:
+    if isinstance(value, Scalar) and value.sym is not None:
+        return value.sym
+    return Sym.atom(operand_code(code(value)), code(value))
 
 
 Lowering = Callable[[Call], Tensor | None]
@@ -133,17 +140,3 @@ def shape_code(shape: Shape) -> str:
 
 def one() -> Sym:
     return Sym.constant(1)
-
-
-__all__ = [
-    "Arguments",
-    "Call",
-    "Lowering",
-    "Unknown",
-    "code",
-    "is_number",
-    "literal",
-    "one",
-    "operand_code",
-    "shape_code",
-]

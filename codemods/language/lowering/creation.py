@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..analysis.dtypes import is_integer
-from ..analysis.values import Dtype, Scalar, Shape, Space, Tensor, Value
+from ..analysis.values import Dtype, Scalar, Shape, Space, Tensor, Unknown, Value
 from .call import Call, Lowering, code, literal
 from .tiles import OFF_CHIP, result, type_of
 
@@ -23,7 +23,8 @@ def filled(value: str) -> Lowering:
     """``nl.zeros``, ``nl.ones``."""
 
     def lower(call: Call) -> Tensor:
-        return fill(call, call.shape(), call.dtype(), Scalar(value))
+        shape, like = _sizes(call)
+        return fill(call, shape, call.dtype(), Scalar(value), like)
 
     return lower
 
@@ -31,7 +32,17 @@ def filled(value: str) -> Lowering:
 def full(call: Call) -> Tensor:
     """``nl.full``, ``nisa.memset``: every element holds one value."""
     parameter = "fill_value" if "fill_value" in call else "value"
-    return fill(call, call.shape(), call.dtype(), call.value(parameter))
+    shape, like = _sizes(call)
+    return fill(call, shape, call.dtype(), call.value(parameter), like)
+
+
+def _sizes(call: Call) -> tuple[Shape | None, Tensor | None]:
+    """The shape that the call lists, or the tensor whose shape it is when the rank is not known."""
+    text = code(call.value("shape"))
+    owner = text.removesuffix(".shape")
+    if owner != text and owner.isidentifier():
+        return None, Tensor(owner, None, None, None)
+    return call.shape(), None
 
 
 def zeros_like(call: Call) -> Tensor:
@@ -46,7 +57,7 @@ def fill(
     """A tile filled by ``nisa.memset``; the value is written as a number of the tile's kind."""
     space = call.space()
     if not isinstance(value, Scalar):
-        call.refuse("M-ARGUMENT", parameter="fill_value", value=code(value))
+        value = _number(call, value)
     options = {"engine": code(call.value("engine"))} if "engine" in call else {}
 
     def write(dst: Tensor) -> None:
@@ -55,6 +66,13 @@ def fill(
     if space in OFF_CHIP:
         return _off_chip(call, shape, dtype, value, space, like)
     return result(call, write, shape, dtype, home=space, like=like)
+
+
+def _number(call: Call, value: Value) -> Scalar:
+    """What fills a tile is a number; kernels have none of NumPy's."""
+    if not isinstance(value, Unknown) or "np." in value.text or "numpy." in value.text:
+        call.refuse("M-ARGUMENT", parameter="fill_value", value=code(value))
+    return Scalar(value.text)
 
 
 def _off_chip(

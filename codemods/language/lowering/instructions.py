@@ -10,8 +10,8 @@ from ..analysis.symbols import Sym, product
 from ..analysis.values import Dtype, Scalar, Shape, Space, Tensor, Token
 from .binary import combined
 from .call import Call, Lowering, code, literal
-from .reduction import axes, reduced
-from .tiles import column, in_sbuf, result, result_dtype, scalar_operand, size, tile, type_of
+from .reduction import axes, reduced, rows
+from .tiles import column, in_sbuf, matrix, result, result_dtype, scalar_operand, size, tile, type_of
 
 TILE = "a tile on the chip"
 IN_SBUF = "a tile that the instruction reads from SBUF only"
@@ -216,7 +216,7 @@ def tensor_tensor(call: Call) -> Tensor:
 
 def tensor_reduce(call: Call) -> Tensor:
     """Over free axes, numbered as the tile's."""
-    data = tile(call, "data")
+    data = rows(call, "data")
     negate = {"negate": "True"} if call.flag("negate") else {}
     chosen, kept = axes(call, data), call.flag("keepdims")
     return reduced(call, operation(call, "op"), data, chosen, call.dtype() or type_of(data), kept, negate)
@@ -268,7 +268,7 @@ def iota(call: Call) -> Tensor:
 
 def local_gather(call: Call) -> Tensor:
     """Elements of each 16 partitions that their indices name."""
-    source, index = tile(call, "src_buffer"), tile(call, "index")
+    source, index = tile(call, "src_buffer"), matrix(tile(call, "index"))
     each = literal(call.value("num_elem_per_idx")) if "num_elem_per_idx" in call else 1
     if index.shape is None or not isinstance(each, int):
         call.unreadable("index")

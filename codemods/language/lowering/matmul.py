@@ -6,15 +6,15 @@ from ..analysis.dtypes import FLOAT32
 from ..analysis.symbols import product
 from ..analysis.values import Shape, Space, Tensor
 from .call import Call, Lowering, code
-from .tiles import copied, in_sbuf, result, tile, type_of
+from .tiles import copied, in_sbuf, matrix, result, tile, type_of
 
 OPTIONS = ("is_stationary_onezero", "is_moving_onezero", "is_transpose", "tile_position", "tile_size")
 
 
 def nc_matmul(call: Call) -> Tensor:
     """``nisa.nc_matmul(stationary, moving)``."""
-    stationary = in_sbuf(call, tile(call, "stationary"), "stationary")
-    moving = in_sbuf(call, tile(call, "moving"), "moving")
+    stationary = in_sbuf(call, matrix(tile(call, "stationary")), "stationary")
+    moving = in_sbuf(call, matrix(tile(call, "moving")), "moving")
     return multiplied(
         call, stationary, moving, {name: code(call.value(name)) for name in OPTIONS if name in call}
     )
@@ -22,8 +22,8 @@ def nc_matmul(call: Call) -> Tensor:
 
 def matmul(call: Call) -> Tensor:
     """``nl.matmul(x, y)``; x is transposed on TensorE unless it comes transposed."""
-    x = in_sbuf(call, tile(call, "x"), "left")
-    y = in_sbuf(call, tile(call, "y"), "right")
+    x = in_sbuf(call, matrix(tile(call, "x")), "left")
+    y = in_sbuf(call, matrix(tile(call, "y")), "right")
     if not call.flag("transpose_x"):
         x = _transposed(call, x)
     return multiplied(call, x, y, {})
@@ -40,8 +40,8 @@ def _transposed(call: Call, x: Tensor) -> Tensor:
 
 def multiplied(call: Call, stationary: Tensor, moving: Tensor, options: dict[str, str]) -> Tensor:
     """The product: float32 in PSUM."""
-    if stationary.shape is None or moving.shape is None:
-        call.refuse("M-SHAPE", operands=f"{stationary.text}, {moving.text}")
+    assert stationary.shape is not None
+    assert moving.shape is not None
     shape: Shape = (product(stationary.shape[1:]), *moving.shape[1:])
 
     def write(dst: Tensor) -> None:

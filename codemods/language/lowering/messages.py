@@ -172,6 +172,11 @@ MESSAGES: dict[str, Message] = {
         "{fn} of 32-bit integers: Beta 1 computed in integers, NKI 0.2 in float32, which is exact below 2^24 "
         "only. Check the range of the values.",
     ),
+    "M-SAME": Message(
+        "NKL504",
+        "{fn}: {operands} are taken to have the same shape. Where they do not, the instruction says so when "
+        "the kernel is compiled; repeat the smaller one with .ap then.",
+    ),
     "M-RANGE": Message(
         "NKL503",
         "{fn}: the instruction is exact for arguments in {range} only. Check the range of the values.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..analysis.symbols import Sym
 from ..analysis.values import Dtype, Shape, Space, Tensor
 from .call import Call, Lowering, code, literal
-from .tiles import in_sbuf, result, tile, type_of
+from .tiles import in_sbuf, matrix, result, tile, type_of
 
 PARTITIONS = 128
 
@@ -37,7 +37,7 @@ def store(call: Call) -> None:
 
 def load_transposed(call: Call) -> Tensor:
     """``nl.load_transpose2d(src)``: a load, and a transpose on TensorE; a DMA transposes no matrices."""
-    src = call.tensor("src")
+    src = matrix(call.tensor("src"))
     if src.shape is None or len(src.shape) != 2:
         call.refuse("M-SHAPE", operands=src.text)
     rows, columns = src.shape
@@ -58,8 +58,7 @@ def _load_in_pieces(call: Call, src: Tensor, shape: Shape) -> Tensor:
 
 def transposed(call: Call, data: Tensor, dtype: Dtype) -> Tensor:
     """The transpose of a tile in SBUF, by way of PSUM."""
-    if data.shape is None:
-        call.refuse("M-SHAPE", operands=data.text)
+    assert data.shape is not None
     shape = _flipped(data.shape)
 
     def write(dst: Tensor) -> None:
@@ -77,15 +76,14 @@ def _flipped(shape: Shape) -> Shape:
 
 def transpose(call: Call) -> Tensor:
     """``nl.transpose(x)``: in SBUF."""
-    x = in_sbuf(call, tile(call, "x"), "source")
+    x = in_sbuf(call, matrix(tile(call, "x")), "source")
     return transposed(call, x, call.dtype() or type_of(x))
 
 
 def nc_transpose(call: Call) -> Tensor:
     """``nisa.nc_transpose(data)``: in PSUM, or in SBUF on Vector Engine."""
-    data = tile(call, "data")
-    if data.shape is None:
-        call.refuse("M-SHAPE", operands=data.text)
+    data = matrix(tile(call, "data"))
+    assert data.shape is not None
     shape = _flipped(data.shape)
     engine = code(call.value("engine")) if "engine" in call else ""
     on_vector = engine.endswith(("vector_engine", "engine.vector")) or (

@@ -6,7 +6,7 @@ from ..analysis.dtypes import FLAGS, FLOAT32
 from ..analysis.symbols import Sym, product
 from ..analysis.values import Dtype, Shape, Space, Tensor
 from .call import Call, Lowering, operand_code
-from .tiles import column, copied, pattern, result, size, steps_of, tile, type_of
+from .tiles import column, copied, matrix, pattern, result, size, steps_of, tile, type_of
 
 RANK = 5
 """Dimensions that the instruction counts: the last one is 4 whatever the tile's rank is."""
@@ -17,7 +17,7 @@ def reduction(op: str) -> Lowering:
     """``nl.f(x, axis)`` → ``nisa.tensor_reduce(op=op)``."""
 
     def lower(call: Call) -> Tensor:
-        x = tile(call, "x")
+        x = rows(call, "x")
         return reduced(call, op, x, axes(call, x), call.dtype() or type_of(x), call.flag("keepdims"))
 
     return lower
@@ -25,8 +25,14 @@ def reduction(op: str) -> Lowering:
 
 def every(call: Call) -> Tensor:
     """``nl.all``: truth values."""
-    x = tile(call, "x")
+    x = rows(call, "x")
     return reduced(call, "nl.logical_and", x, axes(call, x), call.dtype() or FLAGS, call.flag("keepdims"))
+
+
+def rows(call: Call, parameter: str) -> Tensor:
+    """What is reduced; a tile of unknown rank whose axis 1 or last one is reduced counts as a matrix."""
+    data = tile(call, parameter)
+    return matrix(data) if call.integers("axis") in ((1,), (-1,)) else data
 
 
 def axes(call: Call, data: Tensor) -> tuple[int, ...]:
@@ -90,7 +96,7 @@ def count(data: Tensor, axes: tuple[int, ...]) -> Sym:
 
 def mean(call: Call) -> Tensor:
     """The sum in float32, times one over the count."""
-    x = tile(call, "x")
+    x = rows(call, "x")
     chosen, kept = axes(call, x), call.flag("keepdims")
     assert x.shape is not None
     shape = remaining(x.shape, chosen, kept)
@@ -114,6 +120,7 @@ def variance(call: Call) -> Tensor:
 
 def by_helper(call: Call, helper: str, x: Tensor, shape: Shape | None, dtype: Dtype, **more: str) -> Tensor:
     """A helper function that reads the rows of a matrix: ``helper(dst, data, …)``."""
+    x = matrix(x)
     if x.shape is None or len(x.shape) != 2 or axes(call, x) != (1,):
         call.refuse("M-RED", axes=str(list(call.integers("axis"))))
 

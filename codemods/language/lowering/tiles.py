@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ..analysis.dtypes import FLOAT32, certainly_same, number_type, promoted
 from ..analysis.symbols import Sym, product
-from ..analysis.values import Dtype, Scalar, Shape, Space, Tensor, Value
+from ..analysis.values import Dtype, Scalar, Shape, Space, Tensor, Unknown, Value
 from .call import Call, code
 
 OFF_CHIP = (Space.HBM, Space.SHARED_HBM, Space.PRIVATE_HBM)
@@ -15,8 +15,19 @@ OFF_CHIP = (Space.HBM, Space.SHARED_HBM, Space.PRIVATE_HBM)
 
 def tile(call: Call, parameter: str) -> Tensor:
     """A tensor argument that lies on the chip, as the former language demanded."""
+    value = call.value(parameter)
+    if isinstance(value, Unknown) and value.text.isidentifier():
+        return Tensor(value.text, None, None, None)  # nothing else could stand here
     found = call.tensor(parameter)
     return call.unreadable(parameter) if found.space in OFF_CHIP else found
+
+
+def matrix(tensor: Tensor) -> Tensor:
+    """The tensor; one of unknown rank as a matrix, where the operation takes nothing else.
+
+    The instruction checks it when the kernel is traced.
+    """
+    return tensor if tensor.shape is not None else replace(tensor, shape=(size(tensor, 0), size(tensor, 1)))
 
 
 def size(tensor: Tensor, axis: int) -> Sym:

@@ -1,0 +1,102 @@
+"""Operands of which neither shape nor dtype is known: parameters of a kernel, loaded whole, and of functions."""
+
+from __future__ import annotations
+
+import ml_dtypes
+import numpy as np
+import pytest
+from lowered import Source, Tile, check_equal, launched, new_text, run_lowered, uniform
+
+from nkimigrate.codemods.language.analysis.values import Items, Scalar, Token, Unknown
+from nkimigrate.codemods.language.lowering.emitter import Refused
+
+X = uniform((64, 32), ml_dtypes.bfloat16)
+Y = uniform((64, 32), ml_dtypes.bfloat16, seed=1)
+W = uniform((32, 48), ml_dtypes.bfloat16, seed=2)
+FIRST, SECOND = Tile(0, known=False, ranked=False), Tile(1, known=False, ranked=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("nl.exp", {"x": FIRST}),
+        ("nl.negative", {"x": FIRST}),
+        ("nl.copy", {"src": FIRST}),
+        ("nl.multiply", {"x": FIRST, "y": 1.5}),
+        ("nl.add", {"x": FIRST, "y": FIRST}),
+        ("nl.sum", {"x": FIRST, "axis": 1}),
+        ("nl.max", {"x": FIRST, "axis": [-1]}),
+        ("nl.mean", {"x": FIRST, "axis": (1,)}),
+        ("nl.var", {"x": FIRST, "axis": 1}),
+        ("nl.transpose", {"x": FIRST}),
+        ("nisa.nc_transpose", {"data": FIRST}),
+        ("nl.load", {"src": Source(0, known=False, ranked=False)}),
+        ("nl.load_transpose2d", {"src": Source(0, known=False, ranked=False)}),
+        ("nl.zeros_like", {"a": FIRST}),
+        ("nisa.bn_stats", {"data": FIRST}),
+        ("nisa.tensor_scalar", {"data": FIRST, "op0": Token("nl.add"), "operand0": 2.0}),
+        ("nisa.tensor_reduce", {"data": FIRST, "op": Token("nl.add"), "axis": [1]}),
+        ("nisa.activation", {"data": FIRST, "op": Token("nl.exp"), "bias": 0.5}),
+    ],
+)
+def test_one_operand(name, arguments):
+    check_equal(name, arguments, X)
+
+
+def test_two_tiles_are_taken_to_be_alike():
+    assert check_equal("nl.add", {"x": FIRST, "y": SECOND}, X, Y).notes == ("M-SAME",)
+    assert check_equal("nl.add", {"x": FIRST, "y": FIRST}, X).notes == ()
+
+
+def test_a_tile_of_another_rank_beside_is_refused():
+    with pytest.raises(Refused, match="M-SHAPE"):
+        run_lowered("nl.add", {"x": FIRST, "y": Tile(1)}, X, Y)
+
+
+def test_products():
+    check_equal("nl.matmul", {"x": FIRST, "y": SECOND}, X, W)
+    turned = {"x": FIRST, "y": SECOND, "transpose_x": True}
+    check_equal("nl.matmul", turned, np.ascontiguousarray(X.T), W)
+    check_equal("nisa.nc_matmul", {"stationary": FIRST, "moving": SECOND}, W, W)
+
+
+def test_axes_that_need_the_rank_are_refused():
+    for axis in (2, (1, 2)):
+        with pytest.raises(Refused, match="M-SHAPE"):
+            run_lowered("nl.sum", {"x": FIRST, "axis": axis}, X)
+
+
+def test_a_parameter_of_which_nothing_is_known():
+    """Where only a tile can stand, it is one."""
+    text, _ = new_text("nl.exp", {"x": Unknown("other")}, [X])
+    assert "dst_1 = nl.ndarray(other.shape, dtype=other.dtype, buffer=nl.sbuf)" in text
+    assert "nisa.activation(dst=dst_1, op=nl.exp, data=other)" in text
+    with pytest.raises(Refused, match="M-ARGUMENT"):
+        run_lowered("nl.exp", {"x": Unknown("others[0]")}, X)
+
+
+def test_a_shape_of_sizes_that_are_not_followed():
+    sizes = Items("(len(in0.shape) * 8, 4)", (Unknown("len(in0.shape) * 8"), Scalar("4")))
+    arguments = {"shape": sizes, "dtype": Token("nl.float32")}
+    check_equal("nl.zeros", arguments, X, former={"shape": (16, 4)})
+
+
+def test_the_shape_of_a_tensor_of_unknown_rank():
+    arguments = {"shape": Unknown("in0.shape"), "dtype": Token("nl.float32")}
+    text = check_equal("nl.zeros", arguments, X, former={"shape": X.shape}).text
+    assert "dst_1 = nl.ndarray(in0.shape, dtype=nl.float32" in text
+
+
+def test_a_number_that_is_not_followed_fills_a_tile():
+    arguments = {"shape": (8, 8), "dtype": Token("nl.float32"), "fill_value": Unknown("max(2.0, 1.0)")}
+    check_equal("nl.full", arguments, X, former={"fill_value": 2.0})
+    with pytest.raises(Refused, match="M-ARGUMENT"):
+        run_lowered("nl.full", {**arguments, "fill_value": Unknown("np.inf")}, X)
+
+
+def test_gathers():
+    x = uniform((32, 64), np.float32)
+    index = np.random.default_rng(0).integers(0, 60, (32, 3)).astype(np.uint16)
+    arguments = {"src_buffer": Tile(0, ranked=False), "index": Tile(1, ranked=False)}
+    text, _ = new_text("nisa.local_gather", arguments, [x, index])
+    assert launched(text, x, index).shape == (32, 48)
