@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from .facts import Facts
 from .index import NEW_AXIS, WHOLE, Index, Window, as_index, broadcast
 from .refusal import Refused
-from .symbols import ONE, ZERO, Sym
+from .symbols import ONE, ZERO, Sym, Terms
 from .values import Shape, Space, Tensor
 
 if TYPE_CHECKING:
@@ -115,6 +115,20 @@ class Access:
             cut = tile.narrowed({-len(tile.shape): bounds[-len(self.shape)]})
             dynamic = (dynamic[0], replace(dynamic[1], tile=cut))
         return replace(self, bases=tuple(bases), shape=tuple(shape), written=tuple(written), dynamic=dynamic)
+
+    def respelled(self, names: Mapping[Terms, str]) -> Access:
+        """The same elements, written with the names that a kernel has for sizes."""
+
+        def named(values: Shape) -> Shape:
+            return tuple(value.respelled(names) for value in values)
+
+        return replace(
+            self,
+            dims=named(self.dims),
+            bases=named(self.bases),
+            steps=tuple(map(named, self.steps)),
+            shape=named(self.shape),
+        )
 
     @property
     def partition_axis(self) -> int | None:

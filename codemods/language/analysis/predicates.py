@@ -6,7 +6,8 @@ the partition and the ``[step, count]`` of ``pattern`` are those of the free dim
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from .facts import Facts
 from .index import Index
@@ -33,6 +34,22 @@ class Affine:
     offset: Sym
     channel_multiplier: Sym
     operation: str | None = None
+
+    @property
+    def symbols(self) -> tuple[Sym, ...]:
+        """All expressions in it."""
+        return (self.offset, self.channel_multiplier, *(each for pair in self.pattern for each in pair))
+
+    def narrowed(self, ranges: Mapping[int, tuple[Sym, Sym]]) -> Affine:
+        """The same on a part of the tile: ``low <= i < high`` for axes counted from the end."""
+        offset, pattern = self.offset, list(self.pattern)
+        for axis, (low, high) in ranges.items():
+            free = axis + len(pattern)
+            step = pattern[free][0] if free >= 0 else self.channel_multiplier
+            offset = offset + step * low
+            if free >= 0:
+                pattern[free] = (step, high - low)
+        return replace(self, pattern=tuple(pattern), offset=offset)
 
     def arguments(self) -> dict[str, str]:
         """Keyword arguments as code."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 LOOSE, SUM, PRODUCT, UNARY, PRIMARY = range(5)
 """How tightly an expression binds; ``LOOSE`` stands for everything that is parenthesised as an operand."""
@@ -97,6 +98,16 @@ def leaves(form: Form) -> Iterator[Leaf]:
         return
     for part in (form.left, form.right) if isinstance(form, Binary) else form.arguments:
         yield from leaves(part)
+
+
+def respelled(form: Form, names: Mapping[Any, str]) -> Form:
+    """With names, by the keys of what they stand for, in place of code that is no name."""
+    if isinstance(form, Leaf):
+        name = None if form.text.isidentifier() else names.get(form.key)
+        return form if name is None else Leaf(name, form.key)
+    if isinstance(form, Call):
+        return Call(form.name, tuple(respelled(each, names) for each in form.arguments))
+    return Binary(form.op, respelled(form.left, names), respelled(form.right, names))
 
 
 def plus(left: Form, right: Form) -> Form:

@@ -12,7 +12,21 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from math import gcd
 
-from .spelling import Binary, Call, Form, Leaf, leaves, minus, negated, number, number_of, plus, render, times
+from .spelling import (
+    Binary,
+    Call,
+    Form,
+    Leaf,
+    leaves,
+    minus,
+    negated,
+    number,
+    number_of,
+    plus,
+    render,
+    respelled,
+    times,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +84,10 @@ class Sym:
     def named(self, spelling: str) -> Sym:
         """The same value, written in another way."""
         return Sym(self.terms, Leaf(spelling, self.terms))
+
+    def respelled(self, names: Mapping[Terms, str]) -> Sym:
+        """The same value, written with the names that a kernel has for sizes: ``rows`` for ``x.shape[0]``."""
+        return Sym(self.terms, respelled(self.form, names))
 
     @property
     def value(self) -> int | None:

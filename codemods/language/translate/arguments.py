@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 
+from ..analysis.index import Index
+from ..analysis.masks import Mask
 from ..analysis.refusal import Refused
 from . import operations
 from .names import BETA1
@@ -40,7 +42,11 @@ def bound(w: Walker, node: ast.Call, name: str, receiver: Value | None = None) -
     found: dict[str, Value] = {} if receiver is None else {"self": receiver}
     for parameter, argument in named(w, node, name).items():
         found[parameter] = known(operations.nested(w, argument))
-    return {key: value for key, value in found.items() if text(value) != "None"}
+    return {key: value for key, value in found.items() if not _is_none(value)}
+
+
+def _is_none(value: Value) -> bool:
+    return not isinstance(value, Index | Mask) and text(value) == "None"
 
 
 _MODULES = {"nl": "language", "nisa": "isa", "ncc": "compiler", "nt": "typing"}

@@ -9,7 +9,7 @@ from ..analysis import values as v
 from ..analysis.index import Index, Window
 from ..analysis.refusal import Refused
 from ..analysis.symbols import Sym, ceil_div, maximum, minimum
-from . import allocations, arguments, expressions, functions, masking, operations, tokens
+from . import allocations, arguments, expressions, functions, masking, operations, positions, tokens
 from .values import Axes, Named, UserFunction, Value
 from .walker import Walker, integer, known, text
 
@@ -30,6 +30,7 @@ def call(w: Walker, node: ast.Call) -> Value:
         masks = [k.value for k in node.keywords if k.arg == "mask" and not _is_none(k.value)]
         given = arguments.bound(w, node, short)
         region = masking.region(w, masks[0]) if masks else None
+        given = positions.resolved(w, short, given, region, w.segment(node))
         return operations.lowered(w, short, given, region)
     return _python(w, node, function, short)
 

@@ -66,6 +66,8 @@ class Environment:
     def number(self, name: str, sym: Sym | None) -> v.Scalar:
         """The value of a name that is bound to a number."""
         if sym is not None and name not in self.often:
+            if sym.value is None and not sym.text.isidentifier():
+                self.sizes.setdefault(sym.terms, name)
             return v.Scalar(name, sym.named(name))
         return v.Scalar(name, self.atom(name) if sym is None and name in self.integers else sym)
 

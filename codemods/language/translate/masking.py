@@ -133,10 +133,10 @@ def cut(w: Walker, tensor: v.Tensor, wanted: Ranges) -> v.Tensor:
 def part(w: Walker, base: v.Tensor, access: Access) -> v.Tensor:
     """The tensor that an access gives, which further subscripts and masks start from."""
     emitted = access.emitted()
-    whole = base.whole and emitted.whole
-    if emitted.text != base.text:
-        w.views[emitted.text] = emitted.access
-    return replace(base, text=emitted.text, shape=emitted.shape, whole=whole, extents=())
+    text = access.respelled(w.env.sizes).emitted().text
+    if text != base.text:
+        w.views[text] = emitted.access
+    return replace(base, text=text, shape=emitted.shape, whole=base.whole and emitted.whole, extents=())
 
 
 def smaller_sizes(tensors: Sequence[v.Tensor]) -> dict[Terms, Sym]:

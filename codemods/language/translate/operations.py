@@ -6,7 +6,8 @@ import ast
 from collections.abc import Mapping
 
 from ..analysis import values as v
-from ..analysis.masks import Region
+from ..analysis.index import Index
+from ..analysis.masks import Mask, Region
 from ..analysis.refusal import Refused
 from ..lowering.registry import LOWERINGS, lower
 from . import expressions, masking
@@ -54,6 +55,8 @@ def lowered(w: Walker, name: str, arguments: Mapping[str, Value], region: Region
         goal.hint = _NOUNS.get(noun, noun)
     if name not in LOWERINGS:
         raise Refused("M-INTERNAL", name=name)
+    if any(isinstance(value, Index | Mask) for value in arguments.values()):
+        raise Refused("M-IDX", expr=name, reason="an index tile is used outside of an index")
     smaller = masking.smaller_sizes([value for value in arguments.values() if isinstance(value, v.Tensor)])
     if region is not None:
         arguments, goal.target, newly = masking.narrowed(w, name, region, arguments)

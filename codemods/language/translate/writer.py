@@ -149,7 +149,7 @@ class Writer:
             size, shape = f"{like.text}.shape", like.shape
         else:
             assert shape is not None, "a tile needs a shape, or another one of that shape"
-            size = f"({sizes(shape)})"
+            size = f"({sizes(tuple(each.respelled(self._env.sizes) for each in shape))})"
         if dtype is None:
             assert like is not None, "a tile needs a dtype, or another one of that dtype"
             dtype = Dtype(f"{like.text}.dtype", None, like.text)

@@ -79,6 +79,18 @@ def test_what_is_not_affine_in_the_tile(mask, sizes):
     assert refusal.value.fields["reason"]
 
 
+def test_on_a_part_of_the_tile():
+    index = lanes(128, 0).times(2, FACTS).plus(lanes(512, 1), FACTS, -1).plus(Q, FACTS)
+    whole = affine_value(index, shape(128, 512), FACTS)
+    assert whole.narrowed({-2: shape(3, 10), -1: (Sym.constant(4), K)}).arguments() == {
+        "pattern": "[[-1, k - 4]]",
+        "offset": "q + 2",
+        "channel_multiplier": "2",
+    }
+    assert whole.narrowed({}) == whole
+    assert {sym.text for sym in whole.symbols} == {"q", "2", "-1", "512"}
+
+
 def evaluated(arguments, sizes, values):
     """The value that the instruction computes for each element, by its definition."""
     pattern = eval(arguments["pattern"], {}, values)

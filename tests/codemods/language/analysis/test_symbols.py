@@ -135,3 +135,13 @@ def test_quotients():
     assert (ROWS * M) // M == ROWS
     assert Sym.constant(0) == (ROWS * M) % M
     assert K // M != K
+
+
+def test_the_kernel_has_names_for_sizes():
+    rows = Sym.atom("x.shape[0]")
+    names = {rows.terms: "rows", (rows // 2).terms: "half", TILE.terms: "P"}
+    assert (minimum(rows - K * TILE, TILE) + rows * 3).respelled(names).text == (
+        "min(rows - k * TILE, TILE) + rows * 3"
+    )
+    assert (rows // 2).named("x.shape[0] // 2").respelled(names).text == "half"
+    assert Sym.atom("x.shape[0]", "n").respelled(names).text == "n"
