@@ -1,6 +1,6 @@
-"""What the site has beside the pages in this folder: a page for each rule and kernel, and the repository's own files.
+"""What the site has beside this folder's pages: one for each rule and kernel, and the repository's own files.
 
-mkdocs calls these functions; nothing of the library is imported for the kernels' pages, their sources are read.
+mkdocs calls these functions. For the kernels' pages nothing of the library is imported: its sources are read.
 """
 
 from __future__ import annotations
@@ -68,9 +68,9 @@ def _rules() -> Iterator[tuple[str, str]]:
 _SILENCE = """
 ## How to silence it
 
-`# nkimigrate: skip[{code}]` at the end of a line keeps that line, `# nkimigrate: skip-file[{code}]` the file,
-`--ignore {code}` or `ignore = ["{code}"]` in the [configuration](../command.md#configuration) all of them, and a
-[baseline](../ci.md#adopting-it-in-a-large-code-base) the places there are today.
+`# nkimigrate: skip[{code}]` at the end of a line keeps that line, `# nkimigrate: skip-file[{code}]` the file.
+`--ignore {code}`, or `ignore = ["{code}"]` in the [configuration](../command.md#configuration), silences the
+rule, and a [baseline](../ci.md#adopting-it-in-a-large-code-base) the places there are today.
 """
 
 

@@ -12,8 +12,7 @@ from functools import lru_cache
 from types import FunctionType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
-from .language import Module
-from .language.checker import Function, nodes
+from .language import Function, Module, nodes
 
 FOREIGN = frozenset({"nki", "nkisim", "numpy", "ml_dtypes", *sys.stdlib_module_names})
 """Packages whose functions the compiler does not read, or knows."""

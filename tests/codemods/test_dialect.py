@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from nkisim.checks.language import ERROR, WARNING, Module, check_class, check_function
-from nkisim.checks.language.positional import SAFE_POSITIONAL
-from nkisim.checks.language.rules import CLASS_RULES, RULES, SIGNATURE_RULES
+from nkimigrate.codemods.dialect.positional import SAFE_POSITIONAL
+from nkimigrate.codemods.dialect.rules import CLASS_RULES, RULES, SIGNATURE_RULES
+from nkimigrate.codemods.dialect import ERROR, WARNING, Module, check_class, check_function
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 HEAD = "import nki.isa as nisa\nimport nki.language as nl\nfrom nki.isa import dma_copy\n"
 
 # (rule, what it rejects, what it leaves alone), bodies of a function of t, x, y, n
@@ -152,7 +152,7 @@ def test_positional_limits_are_those_of_the_documented_signatures() -> None:
 
 def test_it_needs_nothing_but_the_standard_library() -> None:
     """So that other tools can use it."""
-    folder = ROOT / "nkisim" / "checks" / "language"
+    folder = ROOT / "codemods" / "dialect"
     imported = set()
     for file in folder.glob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
@@ -163,6 +163,6 @@ def test_it_needs_nothing_but_the_standard_library() -> None:
             elif isinstance(node, ast.ImportFrom):
                 assert node.level == 1, file
     assert imported <= sys.stdlib_module_names
-    code = f"import sys; sys.path.insert(0, {str(folder.parent)!r}); import language; print('numpy' in sys.modules)"
+    code = f"import sys; sys.path.insert(0, {str(folder.parent)!r}); import dialect; print('numpy' in sys.modules)"
     done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

@@ -1,7 +1,6 @@
 """The language of NKI 0.2 as rules on Python's syntax trees.
 
-Uses the standard library's ``ast`` and nothing of the simulator: whoever has a function's tree, and that of
-its module, can check it.
+Uses the standard library's ``ast`` alone: whoever has a function's tree and its module's can check it. The rule :mod:`~nkimigrate.codemods.rules.nki_language` does, and so does the simulator's strict mode.
 """
 
 from .checker import Breach as Breach
