@@ -131,6 +131,8 @@ def _wider_integer(first: str, second: str) -> str:
 
 def number_type(value: Scalar) -> Dtype | None:
     """What a number counts as: int32, float32, uint8 for a truth value; None when its kind is not known."""
+    if value.real:
+        return FLOAT32
     if value.sym is not None:
         return named("int32")
     try:

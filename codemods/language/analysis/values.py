@@ -59,11 +59,13 @@ class Tensor:
 @dataclass(frozen=True, slots=True)
 class Scalar:
     """A number known when the kernel is traced: ``text`` as the new code spells it, ``sym`` when it is an
-    integer expression that the algebra understands.
+    integer expression that the algebra understands, ``real`` when it is meant to be a float (a parameter that
+    is declared as one, or has one as its default).
     """
 
     text: str
     sym: Sym | None = None
+    real: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,7 @@ def _operand(call: Call, parameter: str) -> Operand:
     value = call.value(parameter)
     if isinstance(value, Scalar):
         return value
-    return tile(call, parameter)
+    return tile(call, parameter) if isinstance(value, Tensor) else call.unreadable(parameter)
 
 
 def combined(
@@ -169,9 +169,11 @@ def of_tiles(
 
 
 def divide(call: Call) -> Tensor:
-    """A product with the reciprocal: no instruction divides."""
+    """A product with the reciprocal: no instruction divides. Tiles are taken to be floats."""
     x, y = operands(call)
-    kind = dtype(call, "divide", x, y)
+    whole = [each for each in (x, y) if _type(each) == named("int32") and isinstance(each, Scalar)]
+    tiles = [each for each in (x, y) if isinstance(each, Tensor)]
+    kind = dtype(call, "divide", *(tiles[0], tiles[0]) if whole else (x, y))
     if is_integer(kind):
         call.refuse("M-MATH", fn=call.name.rpartition(".")[2])
     call.out.note("M-DIVIDE", fn=call.name)

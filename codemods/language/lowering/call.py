@@ -103,8 +103,8 @@ Lowering = Callable[[Call], Tensor | None]
 
 
 def code(value: Value) -> str:
-    """The new code for a value."""
-    return value.name if isinstance(value, Token) else value.text
+    """The new code for a value; "" for what has none by itself, such as an index tile."""
+    return value.name if isinstance(value, Token) else getattr(value, "text", "")
 
 
 def literal(value: Value) -> float | int | None:

@@ -90,6 +90,10 @@ def test_expressions_of_numbers(text, expected):
     assert (found.known if found else None) == expected
 
 
+def test_parameters_that_are_meant_to_be_floats():
+    assert number_type(Scalar("epsilon", real=True)) == named("float32")
+
+
 def test_sizes_are_integers():
     assert number_type(Scalar("x.shape[0]", Sym.atom("x.shape[0]"))) == named("int32")
 

@@ -53,6 +53,16 @@ def test_a_tile_of_another_rank_beside_is_refused():
         run_lowered("nl.add", {"x": FIRST, "y": Tile(1)}, X, Y)
 
 
+def test_what_may_be_a_tile_or_a_number_is_refused():
+    with pytest.raises(Refused, match="M-ARGUMENT"):
+        run_lowered("nl.add", {"x": FIRST, "y": Unknown("other")}, X)
+
+
+def test_division_by_an_integer_keeps_the_dtype():
+    for arguments in ({"x": FIRST, "y": 4}, {"x": 1, "y": FIRST}):
+        assert "promoted_dtype" not in check_equal("nl.divide", arguments, X).text
+
+
 def test_products():
     check_equal("nl.matmul", {"x": FIRST, "y": SECOND}, X, W)
     turned = {"x": FIRST, "y": SECOND, "transpose_x": True}
