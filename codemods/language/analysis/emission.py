@@ -39,15 +39,15 @@ def emitted(access: Access) -> Emitted:
     spans = None if kept.dynamic is not None else _spans(kept)
     if spans is None or (kept.on_chip and not _partition_leads(kept, spans)):
         return Emitted(_pattern(kept), kept)
-    if all(isinstance(span, Sym) or len(span.axes) == 1 for span in spans):
-        return _sliced(kept, spans)
-    return _split(kept, spans)
+    found = _sliced(kept, spans)
+    alike = found.shape == kept.shape or len(kept.shape) < 2
+    return found if alike or not kept.tensor.whole else _split(kept, spans)
 
 
 def _split(access: Access, spans: list[Run]) -> Emitted:
-    """Slices would make one axis of several. A reshaped tensor, or else a pattern, keeps them apart."""
-    if not access.tensor.whole:
-        return _sliced(access, spans)
+    """All axes where slices would make one of several, or leave out one of size 1: those of the tensor in
+    another shape, or of a pattern.
+    """
     partitions = access.facts.same(access.shape[0], access.dims[0]) is True
     if _complete(access, spans) and (partitions or not access.on_chip):
         sizes = ", ".join(size.text for size in access.shape)

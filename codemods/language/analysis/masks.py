@@ -129,13 +129,13 @@ class Region:
 
 
 def for_operand(
-    ranges: Mapping[int, tuple[Sym, Sym]], shape: Shape, operand: Shape, facts: Facts
+    ranges: Mapping[int, tuple[Sym, Sym]], shape: Shape, operand: Shape, facts: Facts, reduced: bool = False
 ) -> dict[int, tuple[Sym, Sym]]:
     """The ranges of an operand's axes, from those of an instruction's result of ``shape``.
 
     Axes align at the end; those of size 1, along which the operand is the same for all, stay whole. A column,
-    one value for each partition, has the range of the partitions whatever the rank. Raises Refused when an
-    axis has another size.
+    one value for each partition, has the range of the partitions whatever the rank. So do axes of another
+    size in the result of an operation that reduces them (``reduced``). Raises Refused for another size.
     """
     if _is_column(operand):
         first = ranges.get(-len(shape))
@@ -144,7 +144,10 @@ def for_operand(
     for axis, ends in ranges.items():
         if -axis > len(operand) or operand[axis].value == 1:
             continue
-        if facts.same(operand[axis], shape[axis]) is not True:
+        same = facts.same(operand[axis], shape[axis])
+        if reduced and same is False:
+            continue
+        if same is not True:
             reason = f"an operand has {operand[axis].text} elements where others have {shape[axis].text}"
             raise Refused("M-MASK", reason=reason)
         found[axis] = ends

@@ -79,7 +79,7 @@ def narrowed(
         key: _operand(w, value, shape, ranges) if isinstance(value, v.Tensor) else value
         for key, value in arguments.items()
     }
-    target = goal.target and _operand(w, goal.target, shape, ranges)
+    target = goal.target and _operand(w, goal.target, shape, ranges, reduced=True)
     if target is None and any(low.value != 0 for low, _ in ranges.values()):
         goal.window = (shape, ranges)
     smaller = {high.terms: shape[axis] for axis, (low, high) in ranges.items() if low.value == 0}
@@ -106,10 +106,10 @@ def former(tensor: v.Tensor) -> v.Shape | None:
     return tuple(was or size for was, size in zip(tensor.extents, tensor.shape, strict=True))
 
 
-def _operand(w: Walker, tensor: v.Tensor, shape: v.Shape, ranges: Ranges) -> v.Tensor:
+def _operand(w: Walker, tensor: v.Tensor, shape: v.Shape, ranges: Ranges, reduced: bool = False) -> v.Tensor:
     own = former(tensor)
     assert own is not None
-    wanted = for_operand(ranges, shape, own, w.env.facts)
+    wanted = for_operand(ranges, shape, own, w.env.facts, reduced)
     return cut(w, tensor, wanted)
 
 

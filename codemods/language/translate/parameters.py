@@ -97,15 +97,25 @@ class Uses:
         if isinstance(parent, ast.Attribute):
             return parent.attr in _OF_TENSORS
         if isinstance(parent, ast.Subscript):
-            return use is parent.value and self._indexes(parent.slice)
+            return use is parent.value and (self._indexes(parent.slice) or self._is_operand(parent))
+        if self._is_operand(use):
+            return True
+        call = self._parents.get(parent) if isinstance(parent, ast.keyword) else parent
+        if not isinstance(call, ast.Call) or use is call.func:
+            return False
+        return self._handed_on(call, use, parent, seen)
+
+    def _is_operand(self, use: ast.expr) -> bool:
+        """Whether it is what an operation of the language works on."""
+        parent = self._parents.get(use)
         call = self._parents.get(parent) if isinstance(parent, ast.keyword) else parent
         if not isinstance(call, ast.Call) or use is call.func:
             return False
         name = self._names.short(call.func)
-        if name.startswith(("nl.", "nisa.")):
-            first = call.args and call.args[0] is use and name not in _COUNTING
-            return bool(first) or (isinstance(parent, ast.keyword) and parent.arg in _OPERANDS)
-        return self._handed_on(call, use, parent, seen)
+        if not name.startswith(("nl.", "nisa.")) or name in _COUNTING:
+            return False
+        first = bool(call.args) and call.args[0] is use
+        return first or (isinstance(parent, ast.keyword) and parent.arg in _OPERANDS)
 
     def _indexes(self, index: ast.expr) -> bool:
         """Whether the subscript is one of a tensor, not of a dict or a list of Python's."""

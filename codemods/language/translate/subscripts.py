@@ -45,7 +45,10 @@ def keys(w: Walker, node: ast.expr) -> list[Value]:
             found.append(NewAxis())
             continue
         value = known(expressions.evaluate(w, part))
-        found += value.items if isinstance(value, v.Items) else [value]  # a tuple of a name
+        if isinstance(value, Grid):
+            found += value.components
+        else:
+            found += value.items if isinstance(value, v.Items) else [value]  # a tuple of a name
     return found
 
 

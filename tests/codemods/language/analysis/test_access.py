@@ -232,8 +232,19 @@ def test_the_end_of_a_dimension_is_written_shortly():
     facts = Facts()
     facts.divisible(Sym.atom("d"), 2)
     x = tensor(Sym.atom("d"), 8)
-    assert subscript(x, [tile(half, 0).plus(half, facts)], facts).code() == "x[d // 2 : d]"
-    assert subscript(x, [tile(half, 0).plus(half, FACTS)], FACTS).code() == "x[d // 2 : d // 2 + d // 2]"
+    items = [tile(half, 0).plus(half, FACTS), tile(8, 1)]
+    assert subscript(x, items, facts).code() == "x[d // 2 : d, 0:8]"
+    assert subscript(x, items, FACTS).code() == "x[d // 2 : d // 2 + d // 2, 0:8]"
+
+
+def test_axes_of_size_1_are_kept():
+    column = subscript(tensor(256), [tile(64, 0)], FACTS)
+    assert column.code() == "x.ap(pattern=[[1, 64], [1, 1]], offset=0)"
+    assert subscript(tensor(64), [tile(64, 0)], FACTS).code() == "x.reshape((64, 1))"
+    assert subscript(tensor(128, 512), [WHOLE, None, WHOLE], FACTS).code() == "x.reshape((128, 1, 512))"
+    rows = subscript(tensor(256, 8), [tile(64, 0)], FACTS)
+    assert rows.shape == rows.new_shape == (size(64), size(1), size(8))
+    assert flat(rows).text == "x[0:64]"
 
 
 def test_narrowed():

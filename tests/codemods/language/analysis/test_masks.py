@@ -161,6 +161,14 @@ def test_operands_of_an_instruction():
         for_operand(ranges, shape, (number(128), number(4), ROWS), FACTS)
 
 
+def test_a_result_that_reduces_an_axis_has_all_of_it():
+    shape, last = (number(128), number(512)), (number(0), number(100))
+    assert for_operand({-1: last}, shape, (number(128), number(6)), FACTS, reduced=True) == {}
+    for reduced, size in (False, number(6)), (True, ROWS):
+        with pytest.raises(Refused):
+            for_operand({-1: last}, shape, (number(128), size), FACTS, reduced)
+
+
 @st.composite
 def conjunctions(draw):
     """Comparisons of affine index tiles of one axis each, as a mask and as NumPy computes it."""
