@@ -67,6 +67,12 @@ GROUPS: dict[str, tuple[Argument, ...]] = {
             "Ask about each place: apply, skip, silence, open in an editor.",
             in_file=False,
         ),
+        Argument(
+            "--verify",
+            "flag",
+            "Run the kernels of changed files before and after, and compare. This runs your code.",
+            in_file=False,
+        ),
         Argument("--from", "text", "Release the code is written for (default: 2.27).", metavar="RELEASE"),
         Argument("--to", "text", "Release to take it to (default: 2.28).", metavar="RELEASE"),
         Argument(

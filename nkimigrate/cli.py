@@ -54,6 +54,10 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _main(words: Sequence[str]) -> int:
+    if words[:1] in (["verify"], ("verify",)) and arguments.COMPLETE_VARIABLE not in os.environ:
+        from .verify.command import main as verify
+
+        return verify(words[1:])
     given = None if arguments.COMPLETE_VARIABLE in os.environ else arguments.plain(words)
     given = _with_click(words) if given is None else given
     if given is None:
@@ -108,7 +112,17 @@ def _migrate(given: dict[str, Any]) -> int:
     report = _run(settings, asked, "" if given["paths"] else settings.file.path)
     if settings.mode == "check" and settings.text("baseline"):
         _compare(settings, report)
-    return show(settings, report, asked.stdin)
+    code = show(settings, report, asked.stdin)
+    return _verified(settings, report, code) if settings.flag("verify") and report.changes else code
+
+
+def _verified(settings: Settings, report: Report, code: int) -> int:
+    """``--verify``: the exit code of the run, or the verification's when it is the greater one."""
+    from .verify.command import Asked, after_a_run
+
+    taken = settings.mode == "diff" or settings.text("output_format", "text") != "text"
+    asked = Asked(quiet=settings.flag("quiet"), verbose=settings.flag("verbose"), aside=taken)
+    return max(code, after_a_run(settings.values["paths"], report, asked))
 
 
 def _interactive(settings: Settings, asked: Options) -> int:

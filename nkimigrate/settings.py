@@ -101,6 +101,10 @@ def _check_combination(given: dict[str, Any]) -> None:
         raise UsageError("--check and --diff exclude each other; --diff exits like --check")
     if given.get("interactive") and (given.get("check") or given.get("diff") or STDIN in paths):
         raise UsageError("--interactive asks and writes files: it goes with neither --check, --diff nor -")
+    if given.get("verify") and (given.get("check") or given.get("interactive") or STDIN in paths):
+        raise UsageError(
+            "--verify compares files before and after: use it when rewriting them, or with --diff"
+        )
     if given.get("quiet") and given.get("verbose"):
         raise UsageError("--quiet and --verbose exclude each other")
     if given.get("config") and given.get("isolated"):

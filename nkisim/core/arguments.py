@@ -79,7 +79,7 @@ class Arguments:
             return self._argument(value)
         if module == "torch" and hasattr(value, "detach"):
             self.kind = "torch"
-            return self._argument(_from_torch(value))
+            return self._argument(from_torch(value))
         if module in {"jax", "jaxlib"} and hasattr(value, "__array__"):
             self.kind = "jax"
             return self._argument(np.array(value))
@@ -150,7 +150,7 @@ def _torch_types() -> dict[Any, tuple[Any, Any]]:
     }
 
 
-def _from_torch(value: Any) -> Array:
+def from_torch(value: Any) -> Array:
     tensor = value.detach()
     bits = _torch_types().get(tensor.dtype)
     if bits is None:

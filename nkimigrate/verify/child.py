@@ -1,0 +1,328 @@
+"""One run of one kernel, in a process of its own: ``child.py REQUEST``, a JSON file.
+
+What came of it goes into the request's folder: ``stage``, what is being done, for the case that the process
+does not come to an end; ``result.json``; and the bytes of each array. Nothing else is printed than what the
+user's code prints.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+IMPORTING, PREPARING, RUNNING = "importing the module", "making the inputs", "running it"
+RESULT, STAGE = "result.json", "stage"
+
+
+class Refused(Exception):
+    """The run cannot be made; the text says why."""
+
+
+class Run:
+    """A request while it is carried out."""
+
+    def __init__(self, request: dict[str, Any]) -> None:
+        self.said = request
+        self.folder = request["folder"]
+        self.saved = 0
+        self.found: dict[str, Any] = {"status": "failed", "reason": "", "notes": []}
+
+    def stage(self, what: str) -> None:
+        with open(os.path.join(self.folder, STAGE), "w", encoding="utf-8") as file:
+            file.write(what)
+
+    def carry_out(self) -> None:
+        """Fill in ``found``."""
+        stage = IMPORTING
+        try:
+            self.stage(stage)
+            function = self._function()
+            self.stage(stage := PREPARING)
+            inputs = self._inputs(function)
+            self.stage(stage := RUNNING)
+            self._run(function, inputs)
+            self.found["status"] = "done"
+        except Refused as error:
+            self.found["reason"] = str(error)
+        except SystemExit as error:
+            self.found["reason"] = f"{stage}: it calls sys.exit({error.code!r})"
+        except RecursionError:
+            self.found["reason"] = f"{stage}: it recurses too deeply"
+        except BaseException as error:
+            self.found["reason"] = f"{stage}: {self._told(error)}"
+
+    # -- what to run ----------------------------------------------------------------------------------
+
+    def _function(self) -> Any:
+        from .loading import load
+
+        said = self.said
+        self._languages()
+        module, missing = load(said["root"], said["file"], said["paths"])
+        if missing:
+            self.found["notes"].append(f"not installed, replaced by placeholders: {', '.join(missing)}")
+        found: Any = module
+        for part in said["name"].split("."):
+            found = getattr(found, part, None)
+        if not callable(found):
+            raise Refused(f"there is no function {said['name']} in {said['file']}")
+        self.names = {"__builtins__": __builtins__, **self._short_names(), **vars(module)}
+        return self._kernel(found)
+
+    def _languages(self) -> None:
+        """Both languages, and the names of old releases for the old side."""
+        import nkisim
+
+        nkisim.install(always=True)
+        if self.said["compat"]:
+            import warnings
+
+            warnings.simplefilter("ignore", DeprecationWarning)
+            import nkilib.compat  # noqa: F401
+
+    def _short_names(self) -> dict[str, Any]:
+        """What expressions of a spec file may use besides the module's own names."""
+        import importlib
+
+        import ml_dtypes
+        import numpy as np
+
+        legacy = self.said["language"] != "nki"
+        root = "neuronxcc.nki" if legacy else "nki"
+        nki, nl, nisa = (importlib.import_module(root + part) for part in ("", ".language", ".isa"))
+        return {"np": np, "ml_dtypes": ml_dtypes, "nki": nki, "nl": nl, "nisa": nisa}
+
+    def _kernel(self, found: Any) -> Any:
+        """What is called: a kernel with its launch, or the function as it is."""
+        from nkisim.kernel import Kernel, simulate
+
+        legacy = self.said["language"] != "nki"
+        if not self.said["jit"]:
+            return found
+        if not isinstance(found, Kernel):
+            from nkisim.beta1 import jit
+
+            found = jit(getattr(found, "__wrapped__", found)) if legacy else simulate(found)
+        if legacy and self.said["grid"]:
+            return found[self._grid()]
+        return found[self.said["lnc"]] if not legacy and self.said["lnc"] > 1 else found
+
+    def _grid(self) -> Any:
+        from nkisim.beta1 import launch
+
+        names = {"nc": launch.nc, "spmd_dim": launch.spmd_dim, "lnc": launch.nc(self.said["lnc"])}
+        every = {**self.names, **names}
+        extents = []
+        for extent in self.said["grid"]:
+            try:
+                extents.append(eval(extent, every) if isinstance(extent, str) else extent)
+            except Exception as error:
+                raise Refused(f"the launch grid's `{extent}` fails: {self._told(error)}") from None
+        return tuple(extents)
+
+    # -- with what ------------------------------------------------------------------------------------
+
+    def _inputs(self, function: Any) -> dict[str, Any]:
+        import random
+
+        import numpy as np
+
+        from .inputs import Unusable, value
+
+        said = self.said
+        random.seed(said["seed"])  # expressions may draw numbers of their own
+        np.random.seed(said["seed"])
+        made = {}
+        for name, spec in said["inputs"].items():
+            try:
+                made[name] = value(spec, name, said["side"], said["seed"], self.names, said["spec_folder"])
+            except Unusable as error:
+                raise Refused(str(error)) from None
+        self.found["digests"] = {name: digest(item) for name, item in made.items()}
+        arrays = [array for _, array in _arrays(made, "") if array.size > 1]
+        if arrays and all((array == array.flat[0]).all() for array in arrays):
+            self.found["notes"].append("each input is constant: they show little")
+        return self._bound(function, made)
+
+    def _bound(self, function: Any, made: dict[str, Any]) -> dict[str, Any]:
+        """The inputs that the function takes. Raises Refused for what it wants besides, or does not know."""
+        import inspect
+
+        try:
+            parameters = inspect.signature(getattr(function, "function", function)).parameters
+        except (TypeError, ValueError):
+            return made
+        kinds = inspect.Parameter
+        self.found["parameters"] = list(parameters)
+        if any(p.kind is kinds.VAR_KEYWORD for p in parameters.values()):
+            taken = made
+        else:
+            taken = {name: item for name, item in made.items() if name in parameters}
+        dropped = [name for name in made if name not in taken]
+        if dropped and self.said["side"] == "old":
+            raise Refused(f"{self.said['name']} has no parameter {', '.join(dropped)}")
+        self.found["dropped"] = dropped
+        missing = [
+            name
+            for name, p in parameters.items()
+            if p.default is kinds.empty
+            and p.kind in (kinds.POSITIONAL_OR_KEYWORD, kinds.KEYWORD_ONLY)
+            and name not in taken
+        ]
+        if missing:
+            raise Refused(f"no input is given for {', '.join(missing)}")
+        return taken
+
+    # -- running --------------------------------------------------------------------------------------
+
+    def _run(self, function: Callable[..., Any], inputs: dict[str, Any]) -> None:
+        import nkisim
+
+        from .loading import Placeholder
+
+        arrays = dict(_arrays(inputs, ""))
+        before = {name: array.tobytes() for name, array in arrays.items()}
+        dtypes: set[str] = set()
+        tracing = nkisim.trace() if self.said["trace"] else nullcontext()
+        started = time.perf_counter()
+        Placeholder.sealed = True
+        with _allocated(dtypes), tracing as trace:
+            result = function(**inputs)
+        self.found["seconds"] = time.perf_counter() - started
+        self.found["dtypes"] = sorted(dtypes)
+        if trace is not None:
+            self.found["trace"] = trace.to_dict()
+        self.found["returned"] = [self._leaf(name, item) for name, item in leaves(result, "result")]
+        self.found["written"] = {
+            name: self._leaf(name, array) for name, array in arrays.items() if array.tobytes() != before[name]
+        }
+
+    def _leaf(self, name: str, item: Any) -> dict[str, Any]:
+        """An output for the result file; the bytes of an array go to a file of their own."""
+        array = as_array(item)
+        if array is None:
+            return {"name": name, "value": repr(item)}
+        self.saved += 1
+        file = f"{self.saved}.bin"
+        with open(os.path.join(self.folder, file), "wb") as opened:
+            opened.write(array.tobytes())
+        return {"name": name, "file": file, "dtype": array.dtype.name, "shape": list(array.shape)}
+
+    def _told(self, error: BaseException) -> str:
+        """An error in one line: its text, and the user's line where that does not say it."""
+        text = " ".join(str(error).split()) or "(no message)"
+        place = self._place(error)
+        kind = "" if type(error).__name__ == "SimulationError" else f"{type(error).__name__}: "
+        root = self.said["root"].rstrip("/") + "/"
+        told = f"{kind}{text}".replace(root, "")
+        return told if not place or place in told else f"{told} ({place})"
+
+    def _place(self, error: BaseException) -> str:
+        """``file:line`` of the innermost frame in the user's tree."""
+        if isinstance(error, SyntaxError) and error.filename:
+            return f"{os.path.relpath(error.filename, self.said['root'])}:{error.lineno}"
+        root, found, trace = self.said["root"].rstrip("/") + "/", "", error.__traceback__
+        while trace is not None:
+            file = trace.tb_frame.f_code.co_filename
+            if file.startswith(root):
+                found = f"{file.removeprefix(root)}:{trace.tb_lineno}"
+            trace = trace.tb_next
+        return found
+
+
+@contextmanager
+def _allocated(dtypes: set[str]) -> Iterator[None]:
+    """Collect the element types of the tensors that kernels make."""
+    from nkisim.core.context import state
+
+    def made(storage: Any, _address: Any) -> None:
+        dtypes.add(storage.dtype.name)
+
+    state.allocations.append(made)
+    try:
+        yield
+    finally:
+        state.allocations.remove(made)
+
+
+def leaves(value: Any, name: str) -> Iterator[tuple[str, Any]]:
+    """What a result is made of, with names such as ``result[1]``. None counts only inside of containers."""
+    if value is None and name == "result":
+        return
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from leaves(item, f"{name}[{key!r}]")
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from leaves(item, f"{name}[{index}]")
+    elif hasattr(value, "__dataclass_fields__") and not isinstance(value, type):
+        for key in value.__dataclass_fields__:
+            yield from leaves(getattr(value, key), f"{name}.{key}")
+    else:
+        yield name, value
+
+
+def _arrays(value: Any, name: str) -> Iterator[tuple[str, Any]]:
+    """The arrays in the inputs, by the path to them."""
+    import numpy as np
+
+    if isinstance(value, np.ndarray):
+        yield name, value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _arrays(item, f"{name}.{key}" if name else str(key))
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from _arrays(item, f"{name}[{index}]")
+
+
+def as_array(item: Any) -> Any:
+    """A NumPy array for what is one in any framework, and for numbers; None for anything else."""
+    import numpy as np
+
+    if isinstance(item, np.ndarray):
+        return np.ascontiguousarray(item).reshape(item.shape)
+    if isinstance(item, bool | int | float | np.generic):
+        return np.asarray(item)
+    if type(item).__module__.partition(".")[0] == "torch" and hasattr(item, "detach"):
+        from nkisim.core.arguments import from_torch
+
+        return np.ascontiguousarray(from_torch(item))
+    if hasattr(item, "__array__"):
+        return np.ascontiguousarray(np.asarray(item))
+    return None
+
+
+def digest(item: Any) -> str:
+    """Equal for equal inputs: of arrays their type, shape and bytes; "" for what has no bytes to compare."""
+    import numpy as np
+
+    arrays = [
+        f"{name}:{a.dtype.name}{list(a.shape)}{zlib.crc32(np.ascontiguousarray(a).tobytes())}"
+        for name, a in _arrays(item, "")
+    ]
+    return " ".join(arrays)
+
+
+def main(path: str) -> None:
+    """Carry out the request in a file."""
+    with open(path, encoding="utf-8") as file:
+        request = json.load(file)
+    os.chdir(request["root"])
+    if request["target"]:
+        os.environ["NEURON_PLATFORM_TARGET_OVERRIDE"] = request["target"]
+    run = Run(request)
+    run.carry_out()
+    target = os.path.join(request["folder"], RESULT)
+    with open(target + ".new", "w", encoding="utf-8") as file:
+        json.dump(run.found, file)
+    os.replace(target + ".new", target)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # threads and exit handlers of the user's code have nothing to say any more
