@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -9,7 +10,7 @@ from ..analysis import values as v
 from ..analysis.access import Access, Dynamic, Item, subscript, within
 from ..analysis.index import Index, Window
 from ..analysis.refusal import Refused
-from ..analysis.symbols import Sym, Terms
+from ..analysis.symbols import ONE, Sym, Terms
 from . import masking
 from .values import Blocks, NewAxis, Value, Whole
 from .walker import Walker, integer, text
@@ -58,11 +59,31 @@ def _item(w: Walker, key: Value, expr: str) -> Item:
         return Ellipsis
     if isinstance(key, NewAxis):
         return None
-    if isinstance(key, v.Tensor) and key.text in w.views:
-        return Dynamic(w.views[key.text])
-    if isinstance(key, v.Tensor) and key.shape is not None:
-        return Dynamic(subscript(key, (Ellipsis,), w.env.facts))
+    if isinstance(key, Dynamic):
+        return key
+    if isinstance(key, v.Tensor):
+        return Dynamic(_indices(w, key))
     raise Refused("M-IDX", expr=expr)
+
+
+def _indices(w: Walker, tile: v.Tensor) -> Access:
+    """A tile's elements as indexes; one of unknown rank has one for each partition, as the language asks."""
+    if tile.text in w.views:
+        return w.views[tile.text]
+    column = (*unknown_shape(tile.text, 1), ONE)
+    return subscript(replace(tile, shape=tile.shape or column), (Ellipsis,), w.env.facts)
+
+
+def place(w: Walker, op: ast.operator, left: Value, right: Value) -> Dynamic | None:
+    """``tile[i, 0] + nl.arange(n)``: index tiles behind a place that a tile holds."""
+    if not isinstance(op, ast.Add):
+        return None
+    if isinstance(right, Dynamic | v.Tensor):
+        left, right = right, left
+    if not isinstance(left, Dynamic | v.Tensor) or not isinstance(right, Index):
+        return None
+    known = left if isinstance(left, Dynamic) else Dynamic(_indices(w, left))
+    return replace(known, extra=known.extra.plus(right, w.env.facts))
 
 
 def _parts(key: Index | Window) -> list[Sym]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 
+from ..analysis.access import Dynamic
 from ..analysis.index import Index
 from ..analysis.masks import Mask
 from ..analysis.refusal import Refused
@@ -46,7 +47,7 @@ def bound(w: Walker, node: ast.Call, name: str, receiver: Value | None = None) -
 
 
 def _is_none(value: Value) -> bool:
-    return not isinstance(value, Index | Mask) and text(value) == "None"
+    return not isinstance(value, Index | Mask | Dynamic) and text(value) == "None"
 
 
 _MODULES = {"nl": "language", "nisa": "isa", "ncc": "compiler", "nt": "typing"}

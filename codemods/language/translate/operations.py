@@ -6,6 +6,7 @@ import ast
 from collections.abc import Mapping
 
 from ..analysis import values as v
+from ..analysis.access import Dynamic
 from ..analysis.index import Index
 from ..analysis.masks import Mask, Region
 from ..analysis.refusal import Refused
@@ -55,7 +56,7 @@ def lowered(w: Walker, name: str, arguments: Mapping[str, Value], region: Region
         goal.hint = _NOUNS.get(noun, noun)
     if name not in LOWERINGS:
         raise Refused("M-INTERNAL", name=name)
-    if any(isinstance(value, Index | Mask) for value in arguments.values()):
+    if any(isinstance(value, Index | Mask | Dynamic) for value in arguments.values()):
         raise Refused("M-IDX", expr=name, reason="an index tile is used outside of an index")
     smaller = masking.smaller_sizes([value for value in arguments.values() if isinstance(value, v.Tensor)])
     if region is not None:

@@ -11,7 +11,7 @@ from ..analysis.masks import Comparison, Mask
 from ..analysis.refusal import Refused
 from ..analysis.symbols import Sym
 from ..lowering.operators import BINARY, COMPARISON, UNARY
-from . import expressions, masking, operations
+from . import access, expressions, masking, operations
 from .values import Value
 from .walker import Walker, integer, known, text
 
@@ -19,6 +19,9 @@ from .walker import Walker, integer, known, text
 def binary(w: Walker, node: ast.BinOp) -> Value:
     """``a + b`` and the like."""
     left, right = operands(w, node.left, node.right)
+    place = access.place(w, node.op, left, right)
+    if place is not None:
+        return place
     if isinstance(left, v.Tensor) or isinstance(right, v.Tensor):
         return operations.operator(w, BINARY.get(type(node.op), ""), left, right)
     if isinstance(node.op, ast.BitAnd) and (isinstance(left, Mask) or isinstance(right, Mask)):

@@ -8,6 +8,7 @@ import ast
 from dataclasses import dataclass
 
 from ..analysis import values as v
+from ..analysis.access import Dynamic
 from ..analysis.index import Index, Window
 from ..analysis.masks import Mask
 from ..analysis.refusal import Refused
@@ -101,6 +102,7 @@ Value = (
     | Axes
     | Window
     | Index
+    | Dynamic
     | Grid
     | Mask
     | Whole

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from ...source import Source
 from ..analysis import values as v
-from ..analysis.access import Access
+from ..analysis.access import Access, Dynamic
 from ..analysis.index import Index
 from ..analysis.masks import Mask
 from ..analysis.refusal import Refused
@@ -132,7 +132,7 @@ def _operand(parent: ast.AST, new: str) -> str:
 
 def text(value: Value) -> str:
     """The new code for a value. Raises Refused for an index tile, which has none of its own."""
-    if isinstance(value, Index | Mask):
+    if isinstance(value, Index | Mask | Dynamic):
         raise Refused("M-IDX", expr="an index tile", reason="an index tile is used outside of an index")
     if isinstance(value, Named) and value.gone:
         raise Refused("M-INTERNAL", name=value.name)
