@@ -30,7 +30,7 @@ class Translated:
     returned: tuple[Value, ...]
 
 
-def translated(module: LanguageModule, function: Function, lines: Lines, shared: Shared) -> Translated:
+def translated_body(module: LanguageModule, function: Function, lines: Lines, shared: Shared) -> Translated:
     """Walk through a function's body."""
     node = function.node
     shared.taken = _names(node) | module.taken

@@ -5,16 +5,17 @@ from __future__ import annotations
 import ast
 
 from ...analysis.context import FileContext
-from ..reasons import Change, Reason, Work
+from ..reasons import Change, Work
 from ..step import LanguageStep
 from .body import Lines
-from .function import Translated, translated
+from . import helpers
+from .function import Translated, translated_body
 from .kernels import functions
 from .names import Names
 from .plan import LanguageModule
 from .writer import Shared
 
-KERNEL = "NKL201"
+KERNEL = "NKL200"
 
 
 def language_module(ctx: FileContext, step: LanguageStep) -> LanguageModule:
@@ -36,18 +37,20 @@ def _numbers(ctx: FileContext) -> dict[str, int]:
     return found
 
 
-def kernels(module: LanguageModule) -> tuple[Work, list[Translated]]:
-    """What becomes of the bodies of a file's functions of the language."""
-    lines = Lines(module.ctx.source.text)
-    shared = Shared(module.helper, module.import_name)
-    found = [translated(module, function, lines, shared) for function in module.functions.values()]
-    module.needs |= shared.needs
+def translated(module: LanguageModule) -> Work:
+    """What becomes of the bodies of a file's functions of the language, and of the helpers these need."""
     work = Work()
-    for each in found:
+    for each in bodies(module):
         name = each.function.node.name
         change = Change(each.function.node, KERNEL, f"`{name}` is in the new language", each.edits)
         work += Work((change,) if each.edits else (), each.reasons, each.notes)
-    return work, found
+    return work + helpers.added(module)
 
 
-__all__ = ["Reason", "kernels", "language_module"]
+def bodies(module: LanguageModule) -> list[Translated]:
+    """Each function of the language, walked through."""
+    lines = Lines(module.ctx.source.text)
+    shared = Shared(module.helper, module.import_name)
+    found = [translated_body(module, function, lines, shared) for function in module.functions.values()]
+    module.needs |= shared.needs
+    return found

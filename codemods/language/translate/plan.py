@@ -64,6 +64,16 @@ class LanguageModule:
     needs: set[str] = field(default_factory=set)
     helpers: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def unit(self) -> str:
+        """What the file indents by."""
+        for function in self.functions.values():
+            node = function.node
+            if node.body[0].lineno > node.lineno:
+                line = self.ctx.source.text.splitlines()[node.body[0].lineno - 1]
+                return line[node.col_offset : node.body[0].col_offset] or "    "
+        return "    "
+
     def helper(self, name: str) -> str:
         """The name that the file has a helper function under, which is added to it."""
         if name not in self.helpers:
