@@ -12,14 +12,12 @@ from ..analysis.index import Index, Window
 from ..analysis.refusal import Refused
 from ..analysis.symbols import ONE, Sym, Terms
 from . import masking
-from .values import Blocks, NewAxis, Value, Whole
+from .values import NewAxis, Value, Whole
 from .walker import Walker, integer, text
 
 
-def view(w: Walker, base: v.Tensor | Blocks, keys: Sequence[Value], expr: str) -> Value:
+def view(w: Walker, base: v.Tensor, keys: Sequence[Value], expr: str) -> v.Tensor:
     """``base[keys]``. Raises Refused when it is no view of the new language."""
-    if isinstance(base, Blocks):
-        raise Refused("M-IDX", expr=expr, reason="block dimensions")
     if all(isinstance(key, Whole) for key in keys):
         return base
     access = accessed(w, replace(base, shape=masking.former(base)), keys, expr)
@@ -31,7 +29,7 @@ def view(w: Walker, base: v.Tensor | Blocks, keys: Sequence[Value], expr: str) -
 
 def accessed(w: Walker, base: v.Tensor, keys: Sequence[Value], expr: str) -> Access:
     """The elements that a subscript means."""
-    items = [_item(w, key, expr) for key in keys]
+    items = [item(w, key, expr) for key in keys]
     if base.shape is None:
         base = replace(base, shape=unknown_shape(base.text, len(items)))
     outer = None if base.whole else w.views.get(base.text)
@@ -48,7 +46,7 @@ def unknown_shape(name: str, rank: int) -> v.Shape:
     return tuple(Sym.atom(f"{name}.shape[{axis}]") for axis in range(rank))
 
 
-def _item(w: Walker, key: Value, expr: str) -> Item:
+def item(w: Walker, key: Value, expr: str) -> Item:
     if isinstance(key, Index | Window):
         for sym in _parts(key):
             _current(w, sym, expr)

@@ -1,30 +1,70 @@
-"""``nl.ndarray``: tiles and tensors that a kernel allocates."""
+"""``nl.ndarray``, ``nl.zeros`` and the like: tiles and tensors that a kernel allocates."""
 
 from __future__ import annotations
 
 import ast
 
 from ..analysis import values as v
+from ..analysis.access import ON_CHIP
 from ..analysis.dtypes import dtype_of
 from ..analysis.refusal import Refused
-from . import arguments, operations
+from ..lowering.creation import constant
+from . import arguments, blocks, operations
 from .values import Axes, Value
 from .walker import Walker, integer, known, text
 
 _SPACES = {f"nl.{space.value}": space for space in v.Space}
+_FILLS = {"nl.zeros": "0", "nl.ones": "1"}
 
 
 def ndarray(w: Walker, node: ast.Call) -> Value:
     """An allocation; one that is written in the new language already stays as it stands."""
-    goal = w.writer.innermost
+    whole = w.writer.innermost.exact
     given = arguments.named(w, node, "nl.ndarray")
-    values = {name: known(operations.nested(w, argument)) for name, argument in given.items()}
-    space = _space(values.get("buffer"))
+    values = _values(w, given)
+    tile = _tile(w, node, values)
+    partition = _partition(w, given.get("shape"))
+    if partition and tile.space in ON_CHIP:
+        return blocks.allocated(w, node, tile, partition, None)
+    spelled = _spelled(w, node, given, values, tile)
+    return v.Tensor(spelled, tile.shape, tile.dtype, tile.space, whole=whole)
+
+
+def filled(w: Walker, node: ast.Call) -> Value:
+    """``nl.zeros``, ``nl.ones``, ``nl.full``; what only products are added to needs no zeros."""
+    name = w.names.short(node.func)
+    given = arguments.named(w, node, name)
+    values = _values(w, given)
+    number = values.get("fill_value") or v.Scalar(_FILLS.get(name, ""))
+    goal = w.writer.innermost
+    partition = _partition(w, given.get("shape")) if _space(values.get("buffer")) in ON_CHIP else 0
+    sums = goal.exact and goal.hint in w.sums and text(number) in ("0", "0.0") and _in_psum(values)
+    if not partition and not sums:
+        return operations.lowered(w, name, {k: x for k, x in values.items() if text(x) != "None"})
+    tile = _tile(w, node, values)
+    if not isinstance(number, v.Scalar):
+        raise Refused("M-ARGUMENT", fn=name, parameter="fill_value", value=text(number))
+    if partition:
+        return blocks.allocated(w, node, tile, partition, None if sums else constant(number, tile.dtype))
+    assert tile.dtype is not None
+    return w.writer.destination(tile.shape, tile.dtype, v.Space.PSUM)
+
+
+def _values(w: Walker, given: dict[str, ast.expr]) -> dict[str, Value]:
+    return {name: known(operations.nested(w, argument)) for name, argument in given.items()}
+
+
+def _in_psum(values: dict[str, Value]) -> bool:
+    buffer = values.get("buffer")
+    return buffer is not None and _space(buffer) is v.Space.PSUM
+
+
+def _tile(w: Walker, node: ast.Call, values: dict[str, Value]) -> v.Tensor:
+    """What is allocated, without a name."""
     dtype = dtype_of(values.get("dtype"))
     if "shape" not in values or dtype is None:
         raise Refused("M-ARGUMENT", fn="nl.ndarray", parameter="shape", value=w.segment(node))
-    shape = _shape(w, node, values["shape"])
-    return v.Tensor(_spelled(w, node, given, values, space), shape, dtype, space, whole=goal.exact)
+    return v.Tensor("", _shape(w, values["shape"]), dtype, _space(values.get("buffer")))
 
 
 def _space(buffer: Value | None) -> v.Space:
@@ -36,7 +76,15 @@ def _space(buffer: Value | None) -> v.Space:
     return found
 
 
-def _shape(w: Walker, node: ast.Call, value: Value) -> v.Shape | None:
+def _partition(w: Walker, shape: ast.expr | None) -> int:
+    """The dimension that ``nl.par_dim`` marks; the first one otherwise."""
+    for index, item in enumerate(shape.elts if isinstance(shape, ast.Tuple | ast.List) else ()):
+        if isinstance(item, ast.Call) and w.names.short(item.func) == "nl.par_dim":
+            return index
+    return 0
+
+
+def _shape(w: Walker, value: Value) -> v.Shape | None:
     if isinstance(value, Axes):
         return None
     items = value.items if isinstance(value, v.Items) else (value,)
@@ -51,11 +99,12 @@ _KEPT = ("shape", "dtype", "buffer", "name")
 
 
 def _spelled(
-    w: Walker, node: ast.Call, given: dict[str, ast.expr], values: dict[str, Value], space: v.Space
+    w: Walker, node: ast.Call, given: dict[str, ast.expr], values: dict[str, Value], tile: v.Tensor
 ) -> str:
     """The call as it stands, where every argument stays and the memory is named; else written anew."""
-    if set(given) <= set(_KEPT) and "buffer" in given:
+    if set(given) <= set(_KEPT) and "buffer" in given and not isinstance(given["buffer"], ast.Constant):
         return w.respelled(node, [(given[name], text(value)) for name, value in values.items()])
-    parts = [text(values["shape"]), f"dtype={text(values['dtype'])}", f"buffer=nl.{space.value}"]
+    assert tile.space is not None
+    parts = [text(values["shape"]), f"dtype={text(values['dtype'])}", f"buffer=nl.{tile.space.value}"]
     parts += [f"name={text(values['name'])}"] if "name" in values else []
     return f"{w.segment(node.func)}({', '.join(parts)})"

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
 
 from ..analysis.access import Dynamic
 from ..analysis.index import Index
 from ..analysis.masks import Mask
 from ..analysis.refusal import Refused
-from . import operations
+from . import blocks, operations
 from .names import BETA1
-from .values import Value
+from .values import Blocks, Value
 from .walker import Walker, known, text
 
 _IGNORED = frozenset(("mask", "lazy_initialization", "precise_schedule", "dtype_hint"))
@@ -35,14 +34,15 @@ def named(w: Walker, node: ast.Call, name: str, skipped: int = 0) -> dict[str, a
     return found
 
 
-def bound(w: Walker, node: ast.Call, name: str, receiver: Value | None = None) -> Mapping[str, Value]:
+def bound(w: Walker, node: ast.Call, name: str, receiver: Value | None = None) -> dict[str, Value]:
     """Values by parameter, evaluated from left to right; ``None`` is left out, as is what the walker sees to.
 
     ``name`` is the short one; ``receiver`` the tensor whose method is called.
     """
     found: dict[str, Value] = {} if receiver is None else {"self": receiver}
     for parameter, argument in named(w, node, name).items():
-        found[parameter] = known(operations.nested(w, argument))
+        value = known(operations.nested(w, argument))
+        found[parameter] = blocks.view(w, value, (), value.text) if isinstance(value, Blocks) else value
     return {key: value for key, value in found.items() if not _is_none(value)}
 
 

@@ -6,17 +6,12 @@ import ast
 from dataclasses import replace
 
 from ..analysis import values as v
-from ..analysis.index import Index
-from ..analysis.masks import Mask
 from ..analysis.refusal import Refused
 from ..lowering.operators import BINARY
-from . import access, expressions, operations, subscripts
-from .values import Axes, Blocks, Grid, Value
+from . import access, accumulation, expressions, operations, subscripts
+from .values import VIRTUAL, Axes, Blocks, Grid, Value
 from .walker import Walker, known, text
 from .writer import Goal
-
-VIRTUAL = (Index, Grid, Mask)
-"""Values that the new code has no object for: written out where they are used."""
 
 
 def assign(w: Walker, node: ast.Assign) -> str | None:
@@ -52,7 +47,7 @@ def _name(w: Walker, name: str, node: ast.expr) -> str | None:
     goal.hint, goal.exact = name, not _reads(w, name, node)
     value = known(expressions.evaluate(w, node))
     bind(w, name, value)
-    if isinstance(value, VIRTUAL):
+    if isinstance(value, (*VIRTUAL, Blocks)) or (name in w.programs and text(value) == name):
         return None
     return (
         None
@@ -126,13 +121,19 @@ def _part(w: Walker, target: ast.Subscript, node: ast.expr) -> str | None:
         index = expressions.code(w, target.slice)
         parts = [(target.value, text(base)), (target.slice, index)]
         return f"{w.respelled(target, parts)} = {spelled}"
-    place = subscripts.element(w, target, base)
+    place = subscripts.element(w, target, base, _overwrites(node))
     assert isinstance(place, v.Tensor)
     with w.writer.goal(Goal("tile", target=place)) as goal:
         value = known(expressions.evaluate(w, node))
         if goal.made is None:
             copied_into(w, value)
     return None
+
+
+def _overwrites(node: ast.expr) -> bool:
+    """Whether every element of the target gets the value."""
+    masks = [k.value for k in node.keywords if k.arg == "mask"] if isinstance(node, ast.Call) else []
+    return not any(not (isinstance(m, ast.Constant) and m.value is None) for m in masks)
 
 
 def copied_into(w: Walker, value: Value) -> None:
@@ -163,10 +164,19 @@ def augmented(w: Walker, node: ast.AugAssign) -> str | None:
         return _number(w, node)
     place = before if isinstance(node.target, ast.Name) else subscripts.element(w, node.target, before)
     assert isinstance(place, v.Tensor)
+    if place.space is v.Space.PSUM and isinstance(node.op, ast.Add) and _adds_up(w, base, node.value):
+        with w.writer.goal(Goal("tile", target=place)):
+            expressions.evaluate(w, node.value)
+        return None
     value = known(operations.nested(w, node.value))
     with w.writer.goal(Goal("tile", target=place)):
         operations.operator(w, name, place, value)
     return None
+
+
+def _adds_up(w: Walker, base: ast.expr, value: ast.expr) -> bool:
+    """Whether a product is added to a tile that nothing else is written to."""
+    return isinstance(base, ast.Name) and base.id in w.sums and accumulation.is_product(value, w.names)
 
 
 def _number(w: Walker, node: ast.AugAssign) -> str:

@@ -28,8 +28,8 @@ def call(w: Walker, node: ast.Call) -> Value:
         return _WALKED[short](w, node)
     if short.startswith(("nl.", "nisa.", "ncc.", "nki.")) and tokens.is_ours(w.names.qualified(node.func)):
         masks = [k.value for k in node.keywords if k.arg == "mask" and not _is_none(k.value)]
-        given = arguments.bound(w, node, short)
         region = masking.region(w, masks[0]) if masks else None
+        given = arguments.bound(w, node, short)
         given = positions.resolved(w, short, given, region, w.segment(node))
         return operations.lowered(w, short, given, region)
     return _python(w, node, function, short)
@@ -97,6 +97,8 @@ def _grid_loop(w: Walker, short: str, axes: list[int | None]) -> Value:
         raise Refused("M-GRID", grid=", ".join(grid))
     if short == "nl.num_programs":
         return v.Scalar(grid[axes[0]], Sym.atom(grid[axes[0]]))
+    if axes[0] >= len(w.programs):
+        raise Refused("M-GRID", grid=", ".join(grid))
     name = w.programs[axes[0]]
     return v.Scalar(name, w.env.atom(name))
 
@@ -105,6 +107,9 @@ _WALKED: dict[str, Callable[[Walker, ast.Call], Value]] = {
     "nl.arange": _arange,
     "nl.ds": _ds,
     "nl.ndarray": allocations.ndarray,
+    "nl.zeros": allocations.filled,
+    "nl.ones": allocations.filled,
+    "nl.full": allocations.filled,
     "nl.par_dim": _par_dim,
     "nl.program_id": _program,
     "nl.num_programs": _program,

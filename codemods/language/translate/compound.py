@@ -107,18 +107,20 @@ def _if(w: Walker, node: ast.If, indent: str, word: str = "if") -> list[str]:
     lines, after = header(w, node, f"{word} {test}", node.body, indent)
     env = w.env
     w.env = env.copy()
+    w.env.branches += 1
     facts.learn(w, node.test)
     lines += body(w, node.body, after, indent + w.unit)
     taken, w.env = w.env, env
     if node.orelse:
         w.env = env.copy()
+        w.env.branches += 1
         lines += _else(w, node, indent)
     if not _leaves(node.body):
         if _leaves(node.orelse):
             w.env = taken
         else:
             w.env.join(taken)
-    env.__dict__.update(w.env.__dict__)
+    env.__dict__.update({**w.env.__dict__, "branches": env.branches})
     w.env = env
     return lines
 

@@ -18,11 +18,22 @@ _VERSION = re.compile(r"([A-Za-z_]\w*)@(\d+)")
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """A loop around a place: its variable, whether its body was traced once, and the names it binds."""
+    """A loop around a place.
 
-    node: ast.For
+    Attributes:
+        traced_once: whether the former tracer ran its body once.
+        sym, start, stop, step: the variable and its range, as far as known.
+        branches: how many branches there are around the loop.
+    """
+
+    node: ast.For | None
     variable: str
     traced_once: bool
+    sym: Sym | None = None
+    start: Sym | None = None
+    stop: Sym | None = None
+    step: Sym | None = None
+    branches: int = 0
 
 
 @dataclass
@@ -31,6 +42,7 @@ class Environment:
 
     Attributes:
         often: names that the function binds more than once; their integers get an identity for each binding.
+        branches: how many branches there are around the place.
         sizes: names that the new code has for sizes.
         versions: how often such a name has been bound so far. integers: names that hold integers.
     """
@@ -42,6 +54,7 @@ class Environment:
     facts: Facts = field(default_factory=Facts)
     loops: tuple[Loop, ...] = ()
     sizes: dict[Terms, str] = field(default_factory=dict)
+    branches: int = 0
 
     def copy(self) -> Environment:
         copied = replace(self, values=dict(self.values), versions=Counter(self.versions))

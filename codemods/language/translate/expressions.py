@@ -11,7 +11,7 @@ from ..analysis.index import Window
 from ..analysis.refusal import Refused
 from ..analysis.symbols import Sym
 from . import calls, operators, subscripts, tokens
-from .values import Axes, Grid, Lost, Named, NewAxis, UserFunction, Value, Whole
+from .values import Axes, Blocks, Grid, Lost, Named, NewAxis, UserFunction, Value, Whole
 from .walker import Walker, integer, known, text
 
 
@@ -69,7 +69,7 @@ def _global(w: Walker, node: ast.Name) -> Value:
         return UserFunction(node.id, function.node)
     number = w.module.numbers.get(node.id)
     if number is not None:
-        return v.Scalar(node.id, Sym.constant(number, node.id))
+        return v.Scalar(node.id, Sym.constant(number, node.id) if isinstance(number, int) else None)
     return v.Unknown(node.id)
 
 
@@ -83,13 +83,22 @@ def _attribute(w: Walker, node: ast.Attribute) -> Value:
 
 def attribute(w: Walker, node: ast.Attribute, base: Value) -> Value:
     """``base.attr``."""
-    if isinstance(base, v.Tensor):
-        found = _tensor_attribute(w, base, node.attr)
+    if isinstance(base, v.Tensor | Blocks):
+        found = _tensor_attribute(w, base.whole if isinstance(base, Blocks) else base, node.attr)
+        if found is not None and isinstance(base, Blocks):
+            return _without_tensor(found, base)
         if found is not None:
             return found
     if isinstance(base, Grid):
         return base.component(node.attr)
     return v.Unknown(w.respelled(node, [(node.value, text(base))]))
+
+
+def _without_tensor(found: Value, base: Blocks) -> Value:
+    """What is said of a list of tiles is spelled without it."""
+    if isinstance(found, v.Items):
+        return v.Items(f"({', '.join(text(item) for item in found.items)})", found.items)
+    return base.whole.dtype if isinstance(found, v.Dtype) and base.whole.dtype else found
 
 
 def _tensor_attribute(w: Walker, base: v.Tensor, name: str) -> Value | None:

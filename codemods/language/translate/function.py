@@ -5,12 +5,12 @@ from __future__ import annotations
 import ast
 import difflib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...model import ReplaceLines
 from ...source import Source
 from ..reasons import Reason
-from . import assignments, parameters, statements
+from . import accumulation, assignments, blocks, parameters, programs
 from .body import Lines
 from .environment import Environment, bound_often
 from .plan import Function, LanguageModule
@@ -38,13 +38,26 @@ def translated_body(module: LanguageModule, function: Function, lines: Lines, sh
     unit = indent[len(lines.indentation(node)) :] or "    "
     uses = parameters.Uses(node, module.names, module.functions)
     env = Environment(bound_often(node), uses.integers())
-    w = Walker(module, function, shared, env, lines, unit)
-    for name, value in parameters.values(node, uses).items():
+    w = Walker(module, function, shared, env, lines, unit, accumulation.sums(node, module.names))
+    for name, value in parameters.values(node, uses, function.kernel).items():
         assignments.bind(w, name, value)
+    start = env.copy()
     first, last = _extent(node)
-    new = statements.block(w, node.body, first - 1, indent)
+    new = programs.walked(w, node, first - 1, indent)
+    if w.blocks:
+        w = _again(w, start)
+        new = programs.walked(w, node, first - 1, indent)
     edits = tuple(_edits(module.ctx.source, lines.between(first, last), new, first))
     return Translated(function, edits, tuple(w.reasons), tuple(w.notes), tuple(w.returned))
+
+
+def _again(first: Walker, env: Environment) -> Walker:
+    """A second walk, which knows where tiles with block dimensions belong."""
+    first.shared.taken = _names(first.function.node) | first.module.taken
+    again = replace(first, env=env, reasons=[], notes=[], returned=[], views={})
+    again.placings = blocks.placings(first)
+    again.blocks = {key: replace(block, uses=[]) for key, block in first.blocks.items()}
+    return again
 
 
 def _extent(node: ast.FunctionDef) -> tuple[int, int]:

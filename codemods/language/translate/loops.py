@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 
 from ..analysis import values as v
 from ..analysis.refusal import Refused
-from ..analysis.symbols import Sym
-from . import compound, expressions
+from ..analysis.symbols import ONE, ZERO, Sym
+from . import blocks, compound, expressions
 from .environment import Environment, Loop
 from .values import Value
 from .walker import Walker, integer, known, text
@@ -70,9 +71,8 @@ def _body(
     for _ in range(_PASSES):
         attempt = w.attempt()
         w.env = start.copy()
-        w.env.loops = (*before.loops, Loop(node, variable, traced_once))
-        _enter(w.env, variable, bounds)
-        lines = compound.body(w, node.body, after, indent)
+        _enter(w.env, Loop(node, variable, traced_once, branches=before.branches), bounds)
+        lines = blocks.at_start(w, node, indent) + compound.body(w, node.body, after, indent)
         end = w.env
         merged = start.copy()
         _carried(merged, end)
@@ -86,16 +86,17 @@ def _body(
     return lines
 
 
-def _enter(env: Environment, variable: str, bounds: list[Sym | None] | None) -> None:
-    env.bind(variable, v.Unknown(variable))
+def _enter(env: Environment, loop: Loop, bounds: list[Sym | None] | None) -> None:
+    """The environment inside of the loop."""
+    env.bind(loop.variable, v.Unknown(loop.variable))
     if bounds is None:
+        env.loops = (*env.loops, loop)
         return
-    sym = env.atom(variable)
-    env.values[variable] = v.Scalar(variable, sym)
-    known_bounds = [bound for bound in bounds if bound is not None]
-    if len(known_bounds) == len(bounds):
-        start, stop = (Sym.constant(0), known_bounds[0]) if len(bounds) == 1 else known_bounds[:2]
-        step = known_bounds[2] if len(bounds) > 2 else Sym.constant(1)
+    sym = env.atom(loop.variable)
+    env.values[loop.variable] = v.Scalar(loop.variable, sym)
+    start, stop, step = (ZERO, bounds[0], ONE) if len(bounds) == 1 else (*bounds, ONE)[:3]
+    env.loops = (*env.loops, replace(loop, sym=sym, start=start, stop=stop, step=step))
+    if start is not None and stop is not None and step is not None:
         env.facts.loop(sym, start, stop, step)
 
 

@@ -7,8 +7,8 @@ import ast
 from ...analysis.context import FileContext
 from ..reasons import Change, Work
 from ..step import LanguageStep
-from .body import Lines
 from . import helpers
+from .body import Lines
 from .function import Translated, translated_body
 from .kernels import functions
 from .names import Names
@@ -27,13 +27,16 @@ def language_module(ctx: FileContext, step: LanguageStep) -> LanguageModule:
     return LanguageModule(ctx, names, step, functions(ctx, names), _numbers(ctx), frozenset(top))
 
 
-def _numbers(ctx: FileContext) -> dict[str, int]:
-    """Integers that are bound once at the top of the file."""
-    found = {}
+def _numbers(ctx: FileContext) -> dict[str, int | float]:
+    """Numbers that are bound once at the top of the file."""
+    found: dict[str, int | float] = {}
     for name, bindings in ctx.module.top.bindings.items():
         value = bindings[0].value if len(bindings) == 1 else None
-        if isinstance(value, ast.Constant) and type(value.value) is int:
-            found[name] = value.value
+        negative = isinstance(value, ast.UnaryOp) and isinstance(value.op, ast.USub)
+        literal = value.operand if isinstance(value, ast.UnaryOp) else value
+        number = literal.value if isinstance(literal, ast.Constant) else None
+        if isinstance(number, int | float) and not isinstance(number, bool):
+            found[name] = -number if negative else number
     return found
 
 

@@ -11,8 +11,8 @@ from ..analysis.index import Index
 from ..analysis.masks import Mask, Region
 from ..analysis.refusal import Refused
 from ..lowering.registry import LOWERINGS, lower
-from . import expressions, masking
-from .values import NOTHING, Value
+from . import blocks, expressions, masking
+from .values import NOTHING, Blocks, Value
 from .walker import Walker
 from .writer import Goal
 
@@ -45,7 +45,14 @@ def operator(w: Walker, name: str, left: Value, right: Value) -> Value:
     """An operator on tiles."""
     if not name:
         raise Refused("M-PY", x="this operator on tiles")
-    return lowered(w, name, {"x": left, "y": right})
+    return lowered(w, name, {"x": _operand(w, left), "y": _operand(w, right)})
+
+
+def _operand(w: Walker, value: Value) -> Value:
+    """An operand beside a tile: what is not understood is a number."""
+    if isinstance(value, Blocks):
+        return blocks.view(w, value, (), value.text)
+    return v.Scalar(value.text) if isinstance(value, v.Unknown) else value
 
 
 def lowered(w: Walker, name: str, arguments: Mapping[str, Value], region: Region | None = None) -> Value:

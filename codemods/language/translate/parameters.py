@@ -78,6 +78,14 @@ class Uses:
             )
         return False
 
+    def beside_tiles(self) -> frozenset[str]:
+        """Names that are operands."""
+        return frozenset(
+            name
+            for name, uses in self.by_name.items()
+            if any(isinstance(self._parents.get(use), ast.BinOp | ast.UnaryOp) for use in uses)
+        )
+
     def is_dtype(self, name: str) -> bool:
         """Whether it is given as ``dtype=`` somewhere."""
         parents = (self._parents.get(use) for use in self.by_name.get(name, ()))
@@ -166,7 +174,7 @@ def _defaults(node: ast.FunctionDef) -> Iterator[tuple[str, ast.expr]]:
     yield from ((a.arg, d) for a, d in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True) if d)
 
 
-def values(node: ast.FunctionDef, uses: Uses) -> dict[str, Value]:
+def values(node: ast.FunctionDef, uses: Uses, kernel: bool) -> dict[str, Value]:
     """What the parameters stand for at the start, without a look at calls."""
     tensors = uses.tensors()
     defaults = dict(_defaults(node))
@@ -179,6 +187,8 @@ def values(node: ast.FunctionDef, uses: Uses) -> dict[str, Value]:
             found[name] = v.Scalar(name)
         elif uses.is_dtype(name):
             found[name] = v.Dtype(name, None, name)
+        elif kernel and name in uses.beside_tiles():
+            found[name] = v.Scalar(name)
         else:
             found[name] = v.Unknown(name)
     return found

@@ -48,7 +48,7 @@ class LanguageModule:
     Attributes:
         ctx: the file. names: resolves its names. step: what changed in the language.
         functions: those written in the language, by the name of the definition, in the order of the file.
-        numbers: integers that are bound once at the top of the file.
+        numbers: those that are bound once at the top of the file.
         needs: modules that rewritten code spells, filled in while functions are walked: the aliases
             ``nl``, ``nisa``, ``nki``, or a module by its name.
         helpers: helper functions that it calls → their names in the file.
@@ -59,7 +59,7 @@ class LanguageModule:
     names: Names
     step: LanguageStep
     functions: Mapping[str, Function]
-    numbers: Mapping[str, int] = field(default_factory=dict)
+    numbers: Mapping[str, int | float] = field(default_factory=dict)
     taken: frozenset[str] = frozenset()
     needs: set[str] = field(default_factory=set)
     helpers: dict[str, str] = field(default_factory=dict)

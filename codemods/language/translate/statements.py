@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from ..analysis import values as v
 from ..analysis.refusal import Refused
-from . import assignments, compound, expressions, facts
+from . import assignments, compound, expressions, facts, programs
 from .body import Piece, joined, with_comments
 from .layout import laid_out
 from .values import Lost
@@ -109,11 +109,13 @@ def _expression(w: Walker, node: ast.Expr) -> str | None:
 
 def _return(w: Walker, node: ast.Return) -> str | None:
     if node.value is None:
-        return w.segment(node)
+        given = programs.returned(w, "")
+        return f"return {given}" if given else "return"
     w.writer.innermost.hint = "result"
     value = known(expressions.evaluate(w, node.value))
     w.returned.append(value)
-    return f"return {text(value)}"
+    given = programs.returned(w, text(value))
+    return w.respelled(node, [(node.value, given)])
 
 
 def _assert(w: Walker, node: ast.Assert) -> str | None:

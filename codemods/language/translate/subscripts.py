@@ -9,7 +9,7 @@ from ..analysis import values as v
 from ..analysis.index import Index, Window, mgrid
 from ..analysis.refusal import Refused
 from ..analysis.symbols import Sym
-from . import access, expressions
+from . import access, blocks, expressions
 from .values import Axes, Blocks, Grid, NewAxis, Value, Whole
 from .walker import Walker, known, text
 
@@ -31,9 +31,12 @@ def subscript(w: Walker, node: ast.Subscript) -> Value:
     return v.Unknown(w.respelled(node, [(node.value, text(base)), (node.slice, text(index))]))
 
 
-def element(w: Walker, node: ast.Subscript, base: v.Tensor | Blocks) -> Value:
-    """A part of a tensor."""
-    return access.view(w, base, keys(w, node.slice), w.segment(node))
+def element(w: Walker, node: ast.Subscript, base: v.Tensor | Blocks, overwrites: bool = False) -> Value:
+    """A part of a tensor; ``overwrites`` says that it is written without being read."""
+    parts = keys(w, node.slice)
+    if isinstance(base, Blocks):
+        return blocks.view(w, base, parts, w.segment(node), overwrites)
+    return access.view(w, base, parts, w.segment(node))
 
 
 def keys(w: Walker, node: ast.expr) -> list[Value]:

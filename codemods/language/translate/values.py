@@ -8,7 +8,7 @@ import ast
 from dataclasses import dataclass
 
 from ..analysis import values as v
-from ..analysis.access import Dynamic
+from ..analysis.access import Dynamic, Layout
 from ..analysis.index import Index, Window
 from ..analysis.masks import Mask
 from ..analysis.refusal import Refused
@@ -80,16 +80,19 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Blocks:
-    """A tensor with dimensions in front of the partition one, which becomes lists of tiles (or none).
+    """A tile with dimensions in front of its partitions, which the new language does not have.
 
     Attributes:
-        text: name of the list.
-        outer: extents of the dimensions in front. tile: one tile of it, without a text of its own.
+        text: its name. key: tells its allocation from others.
+        whole: the tile as the old code sees it. partition: the dimension on the partitions.
+        layout: how the new code keeps it.
     """
 
     text: str
-    outer: v.Shape
-    tile: v.Tensor
+    key: int
+    whole: v.Tensor
+    partition: int
+    layout: Layout
 
 
 Value = (
@@ -113,5 +116,7 @@ Value = (
     | Blocks
 )
 
+VIRTUAL = (Index, Grid, Mask, Dynamic)
+"""Values that the new code has no object for: written out where they are used."""
 NOTHING = v.Unknown("None")
 """What a call gives that is made for what it does."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ...source import Source
 from ..analysis import values as v
-from ..analysis.access import Access, Dynamic
-from ..analysis.index import Index
-from ..analysis.masks import Mask
+from ..analysis.access import Access
 from ..analysis.refusal import Refused
 from ..analysis.symbols import Sym
 from ..reasons import Reason
@@ -19,8 +18,12 @@ from .environment import Environment
 from .layout import flat
 from .names import Names
 from .plan import Function, LanguageModule
-from .values import Lost, Named, Value
+from .values import VIRTUAL, Blocks, Grid, Lost, Named, Value
 from .writer import Goal, Shared, Writer
+
+if TYPE_CHECKING:
+    from ..analysis.blocks import Placing
+    from .blocks import Block
 
 
 class Skipped(Exception):
@@ -34,6 +37,8 @@ class Walker:
     Attributes:
         module, function: what is walked. env: what names stand for at the present place.
         writer: takes the lines of the present statement.
+        sums: names of tiles to which nothing but products is written.
+        blocks, placings: tiles with block dimensions, and where they belong.
         reasons, notes: what came up so far. views: how parts of tensors came about, by their text.
     """
 
@@ -43,11 +48,14 @@ class Walker:
     env: Environment
     lines: Lines
     unit: str
+    sums: frozenset[str] = frozenset()
     writer: Writer = field(init=False)
     reasons: list[Reason] = field(default_factory=list)
     notes: list[Reason] = field(default_factory=list)
     returned: list[Value] = field(default_factory=list)
     programs: tuple[str, ...] = ()
+    blocks: dict[int, Block] = field(default_factory=dict)
+    placings: dict[int, Placing] = field(default_factory=dict)
     views: dict[str, Access] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -132,8 +140,10 @@ def _operand(parent: ast.AST, new: str) -> str:
 
 def text(value: Value) -> str:
     """The new code for a value. Raises Refused for an index tile, which has none of its own."""
-    if isinstance(value, Index | Mask | Dynamic):
+    if isinstance(value, VIRTUAL) and not isinstance(value, Grid):
         raise Refused("M-IDX", expr="an index tile", reason="an index tile is used outside of an index")
+    if isinstance(value, Blocks):
+        raise Refused("M-IDX", expr=value.text, reason="a tile with block dimensions is used as a whole")
     if isinstance(value, Named) and value.gone:
         raise Refused("M-INTERNAL", name=value.name)
     return value.name if isinstance(value, v.Token) else str(value.text)

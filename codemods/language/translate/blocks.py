@@ -1,0 +1,196 @@
+"""Tiles with block dimensions: dropped in the loop that owns an element, lists of tiles, or free dimensions.
+
+A first walk through a function notes how each of them is used; the second one knows where it belongs.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from ..analysis import values as v
+from ..analysis.access import Access, Layout, subscript
+from ..analysis.blocks import Loop, Placing, Use, placed
+from ..analysis.refusal import Refused
+from ..analysis.symbols import Sym
+from . import access
+from .layout import laid_out
+from .values import Blocks, Value, Whole
+from .walker import Walker
+
+
+@dataclass
+class Block:
+    """One allocation with block dimensions, as the first walk sees it.
+
+    Attributes:
+        value: the tile. fill: the number it is filled with. loops: around the allocation.
+        options: further arguments of each tile's allocation.
+    """
+
+    value: Blocks
+    fill: str | None
+    loops: tuple[Loop, ...]
+    uses: list[Use] = field(default_factory=list)
+
+
+def allocated(w: Walker, node: ast.Call, tile: v.Tensor, partition: int, fill: str | None) -> Value:
+    """An allocation with block dimensions; its lines are written here, or where the tile belongs."""
+    goal = w.writer.innermost
+    if not goal.exact or tile.shape is None:
+        raise Refused("M-ARGUMENT", fn="nl.ndarray", parameter="shape", value=w.segment(node))
+    key = id(node)
+    whole = replace(tile, text=goal.hint, whole=True)
+    placing = w.placings.get(key)
+    if placing is None:
+        value = Blocks(goal.hint, key, whole, partition, Layout())
+        w.blocks[key] = Block(value, fill, loops_around(w))
+        return value
+    value = Blocks(goal.hint, key, whole, partition, placing.layout)
+    w.blocks[key] = replace(w.blocks[key], value=value, fill=fill)
+    if placing.inside is None:
+        for line in _start(w, value, placing, fill):
+            w.writer.ahead(line)
+    goal.made = whole
+    return value
+
+
+def loops_around(w: Walker) -> tuple[Loop, ...]:
+    """The loops around the present place."""
+    return tuple(
+        Loop(id(loop.node), loop.sym, loop.start, loop.stop, loop.step, loop.branches == w.env.branches)
+        for loop in w.env.loops
+        if loop.sym is not None
+    )
+
+
+# -- uses ---------------------------------------------------------------------------------------------
+
+
+def view(w: Walker, base: Blocks, keys: Sequence[Value], expr: str, overwrites: bool = False) -> Value:
+    """A part of such a tile, whose use is noted."""
+    if not keys or all(isinstance(key, Whole) for key in keys):
+        keys = [Whole()]
+    items = [access.item(w, key, expr) for key in keys]
+    try:
+        found = subscript(base.whole, items, w.env.facts, base.partition, base.layout)
+    except Refused as refusal:
+        raise Refused(refusal.message, **{"expr": expr, **refusal.fields}) from refusal
+    block = w.blocks[base.key]
+    points = tuple(_point(found, dim) for dim in range(base.partition))
+    block.uses.append(Use(points, loops_around(w), overwrites and _covers(found, base.partition)))
+    if base.key not in w.placings:
+        return replace(base.whole, text=expr, shape=_shape(found, base.partition), whole=False)
+    text = found.code()
+    w.views[text] = found
+    kept = len(base.layout.kept(len(found.dims)))
+    whole = all(point is not None for point in points) and _covers(found, base.partition)
+    short = base.text + "".join(f"[{found.bases[dim].text}]" for dim in base.layout.lists)
+    if whole and kept == len(found.dims) - base.partition:
+        w.views[short] = found
+        return replace(base.whole, text=short, shape=tuple(found.dims[base.partition :]), whole=True)
+    return replace(base.whole, text=text, shape=found.new_shape, whole=False)
+
+
+def _point(found: Access, dim: int) -> Sym | None:
+    """The integer that a dimension is indexed with."""
+    return found.bases[dim] if all(step.value == 0 for step in found.steps[dim]) else None
+
+
+def _covers(found: Access, partition: int) -> bool:
+    """Whether it is all of the elements at its block indexes."""
+    for dim in range(partition, len(found.dims)):
+        moving = [axis for axis, step in enumerate(found.steps[dim]) if step.value != 0]
+        single = found.dims[dim].value == 1 and not moving
+        if not single and (len(moving) != 1 or found.steps[dim][moving[0]].value != 1):
+            return False
+        if found.bases[dim].value != 0:
+            return False
+        if moving and found.facts.same(found.shape[moving[0]], found.dims[dim]) is not True:
+            return False
+    return True
+
+
+def _shape(found: Access, partition: int) -> v.Shape:
+    return found.shape[-(len(found.dims) - partition) :]
+
+
+# -- where they are allocated -------------------------------------------------------------------------
+
+
+def placings(w: Walker) -> dict[int, Placing]:
+    """Where each tile with block dimensions belongs, after the first walk."""
+    found = {}
+    for key, block in w.blocks.items():
+        shape = block.value.whole.shape or ()
+        outer = shape[: block.value.partition]
+        found[key] = placed(outer, len(shape), block.loops, block.uses, w.env.facts)
+    return found
+
+
+def at_start(w: Walker, node: ast.For, indent: str) -> list[str]:
+    """The lines at the start of a loop's body: allocations that belong there."""
+    found: list[str] = []
+    for key, placing in w.placings.items():
+        block = w.blocks[key]
+        lines: list[str] = []
+        if placing.inside == id(node):
+            lines += _start(w, block.value, placing, block.fill)
+        if placing.grown == id(node):
+            lines += _appended(w, block.value, block.fill)
+        for line in lines:
+            depth = len(line) - len(line.lstrip(" "))
+            found += laid_out(line.lstrip(" "), indent + w.unit * (depth // 4), w.unit)
+    return found
+
+
+def _start(w: Walker, value: Blocks, placing: Placing, fill: str | None) -> list[str]:
+    """The tile itself, or the start of its list."""
+    if not value.layout.lists:
+        lines = [f"{value.text} = {_tile(value)}"]
+        return lines + _filled(w, value, value.text, fill)
+    lines = [f"{value.text} = []"]
+    return lines if placing.grown is not None else lines + _all(w, value, fill)
+
+
+def _all(w: Walker, value: Blocks, fill: str | None) -> list[str]:
+    """Every tile of the list, one loop for each of its dimensions."""
+    lines: list[str] = []
+    element = value.text
+    lists = value.layout.lists
+    for depth, dim in enumerate(lists):
+        size = (value.whole.shape or ())[dim]
+        index = w.shared.fresh(_INDEXES[min(depth, len(_INDEXES) - 1)])
+        lines.append("    " * depth + f"for {index} in nl.affine_range({size.text}):")
+        new = "[]" if depth + 1 < len(lists) else _tile(value)
+        lines.append("    " * (depth + 1) + f"{element}.append({new})")
+        element += f"[{index}]"
+    w.shared.needs.add("nl")
+    return lines + ["    " * len(lists) + line for line in _filled(w, value, element, fill)]
+
+
+_INDEXES = ("block", "inner_block", "innermost_block")
+
+
+def _appended(w: Walker, value: Blocks, fill: str | None) -> list[str]:
+    lines = [f"{value.text}.append({_tile(value)})"]
+    return lines + _filled(w, value, f"{value.text}[-1]", fill)
+
+
+def _filled(w: Walker, value: Blocks, element: str, fill: str | None) -> list[str]:
+    if fill is None:
+        return []
+    w.shared.needs.add("nisa")
+    return [f"nisa.memset(dst={element}, value={fill})"]
+
+
+def _tile(value: Blocks) -> str:
+    """The allocation of one tile."""
+    whole = value.whole
+    shape = whole.shape or ()
+    sizes = [shape[dim].text for dim in value.layout.kept(len(shape))]
+    inside = f"{sizes[0]}," if len(sizes) == 1 else ", ".join(sizes)
+    assert whole.dtype is not None
+    assert whole.space is not None
+    return f"nl.ndarray(({inside}), dtype={whole.dtype.text}, buffer=nl.{whole.space.value})"

@@ -1,0 +1,111 @@
+"""Programs of a launch grid that become loops inside the kernel, and parameters that it returns."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+
+from ..analysis import values as v
+from ..analysis.refusal import Refused
+from ..analysis.symbols import Sym
+from . import statements
+from .environment import Loop
+from .walker import Walker
+
+_CALLS = ("nl.program_id", "nl.num_programs", "nl.program_ndim")
+
+
+def walked(w: Walker, node: ast.FunctionDef, after: int, indent: str) -> list[str]:
+    """The lines of a kernel's body: with loops around what programs did, and with further results."""
+    body = node.body
+    if not w.function.plan.grid:
+        lines = statements.block(w, body, after, indent)
+        return lines if isinstance(body[-1], ast.Return) else lines + _result(w, indent)
+    first = next((i for i, s in enumerate(body) if _uses_programs(w, s)), len(body))
+    last = len(body) - isinstance(body[-1], ast.Return)
+    lines = statements.block(w, body[:first], after, indent) if first else []
+    end = (body[first - 1].end_lineno or 0) if first else after
+    if first < last:
+        lines += _loops(w, body[first:last], end, indent)
+        end = body[last - 1].end_lineno or 0
+    if last < len(body):
+        return lines + statements.block(w, body[last:], end, indent)
+    return lines + _result(w, indent)
+
+
+def _uses_programs(w: Walker, node: ast.AST) -> bool:
+    return any(isinstance(n, ast.Call) and w.names.short(n.func) in _CALLS for n in ast.walk(node))
+
+
+def _loops(w: Walker, nodes: Sequence[ast.stmt], after: int, indent: str) -> list[str]:
+    """Loops over the programs around statements."""
+    for node in nodes:
+        _check(w, node)
+    w.programs = tuple(_name(w, nodes, axis) for axis in range(len(w.function.plan.grid)))
+    lead, after = _leading(w, nodes[0], after)
+    lines = [*lead]
+    for name, extent in zip(w.programs, w.function.plan.grid, strict=True):
+        lines.append(f"{indent}for {name} in nl.affine_range({extent}):")
+        indent += w.unit
+        w.env.bind(name, v.Unknown(name))
+        sym = w.env.atom(name)
+        w.env.values[name] = v.Scalar(name, sym)
+        size = w.env.atom(extent)
+        w.env.facts.loop(sym, 0, size)
+        loop = Loop(None, name, False, sym, Sym.constant(0), size, Sym.constant(1))
+        w.env.loops = (*w.env.loops, loop)
+    w.shared.needs.add("nl")
+    lines += statements.block(w, nodes, after, indent)
+    w.env.loops = ()
+    return lines
+
+
+def _leading(w: Walker, node: ast.stmt, after: int) -> tuple[list[str], int]:
+    """Blank lines above the first statement stay above the loops."""
+    lines = w.lines.between(after + 1, node.lineno - 1)
+    count = 0
+    while count < len(lines) and not lines[count].strip():
+        count += 1
+    return lines[:count], after + count
+
+
+def _name(w: Walker, nodes: Sequence[ast.stmt], axis: int) -> str:
+    """The variable that the kernel itself keeps a program's number in, or a new one."""
+    for node in nodes:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            call = node.value
+            if isinstance(call, ast.Call) and w.names.short(call.func) == "nl.program_id":
+                given = [*call.args, *(k.value for k in call.keywords)]
+                name = node.targets[0].id
+                if isinstance(given[0], ast.Constant) and given[0].value == axis and name not in w.env.often:
+                    return name
+    return w.shared.fresh("program" if len(w.function.plan.grid) == 1 else f"program_{'xyzw'[axis % 4]}")
+
+
+def _check(w: Walker, node: ast.stmt) -> None:
+    """What programs share must be allocated before the loops."""
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Call) and w.names.short(inner.func) in ("nl.ndarray", "nl.zeros", "nl.full"):
+            buffers = [k.value for k in inner.keywords if k.arg == "buffer"]
+            if any(w.names.short(b) in ("nl.shared_hbm", "nl.hbm") for b in buffers):
+                grid = ", ".join(w.function.plan.grid)
+                w.refused(inner, Refused("M-GRID", grid=grid))
+
+
+def _result(w: Walker, indent: str) -> list[str]:
+    """The return statement of a kernel that had none and wrote to its parameters."""
+    names = w.function.plan.returned
+    return [f"{indent}return {', '.join(names)}"] if names else []
+
+
+def returned(w: Walker, spelled: str) -> str:
+    """What a return statement gives, with the parameters that are written in place."""
+    more = list(w.function.plan.returned)
+    if not more:
+        return spelled
+    own = [] if spelled in ("", "None") else [spelled.strip("()") if _is_tuple(spelled) else spelled]
+    return ", ".join([*own, *more])
+
+
+def _is_tuple(spelled: str) -> bool:
+    return isinstance(ast.parse(spelled, mode="eval").body, ast.Tuple)
