@@ -30,8 +30,8 @@ def call(w: Walker, node: ast.Call) -> Value:
         masks = [k.value for k in node.keywords if k.arg == "mask" and not _is_none(k.value)]
         region = masking.region(w, masks[0]) if masks else None
         given = arguments.bound(w, node, short)
-        given = positions.resolved(w, short, given, region, w.segment(node))
-        return operations.lowered(w, short, given, region)
+        resolved = positions.resolved(w, short, given, region, w.segment(node))
+        return operations.lowered(w, short, resolved, region)
     return _python(w, node, function, short)
 
 
