@@ -135,6 +135,8 @@ def value_of(argument: Any, arrays: Sequence[np.ndarray[Any, Any]]) -> Value:
         return Scalar(repr(argument))
     if isinstance(argument, tuple | list):
         return Items(str(argument), tuple(value_of(item, arrays) for item in argument))
+    if isinstance(argument, str):
+        return Scalar(repr(argument))
     return argument  # a value as it is
 
 

@@ -81,15 +81,11 @@ class Call:
         return (_size(value),) if isinstance(value, Scalar) else self.unreadable(parameter)
 
     def integers(self, parameter: str) -> tuple[int, ...]:
-        """One or several integer literals, such as axes."""
-        try:
-            found = ast.literal_eval(code(self.value(parameter)))
-        except (SyntaxError, ValueError):
-            self.unreadable(parameter)
-        numbers = found if isinstance(found, tuple | list) else (found,)
-        if not all(type(number) is int for number in numbers):
-            self.unreadable(parameter)
-        return tuple(numbers)
+        """One or several integers that are known, such as axes."""
+        value = self.value(parameter)
+        numbers = [literal(item) for item in (value.items if isinstance(value, Items) else (value,))]
+        found = tuple(number for number in numbers if type(number) is int)
+        return found if len(found) == len(numbers) else self.unreadable(parameter)
 
 
 def _size(value: Value) -> Sym:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..analysis.dtypes import is_integer
-from ..analysis.values import Dtype, Scalar, Shape, Space, Tensor, Unknown, Value
+from ..analysis.values import Dtype, Items, Scalar, Shape, Space, Tensor, Unknown, Value
 from .call import Call, Lowering, code, literal
 from .tiles import OFF_CHIP, result, type_of
 
@@ -32,17 +32,21 @@ def filled(value: str) -> Lowering:
 def full(call: Call) -> Tensor:
     """``nl.full``, ``nisa.memset``: every element holds one value."""
     parameter = "fill_value" if "fill_value" in call else "value"
+    target = call.out.target()
+    if target is not None and "shape" not in call:  # a number assigned to a tile
+        return fill(call, target.shape, target.dtype, call.value(parameter), target)
     shape, like = _sizes(call)
     return fill(call, shape, call.dtype(), call.value(parameter), like)
 
 
 def _sizes(call: Call) -> tuple[Shape | None, Tensor | None]:
-    """The shape that the call lists, or the tensor whose shape it is when the rank is not known."""
-    text = code(call.value("shape"))
-    owner = text.removesuffix(".shape")
-    if owner != text and owner.isidentifier():
-        return None, Tensor(owner, None, None, None)
-    return call.shape(), None
+    """The shape that the call lists; also the tensor whose shape it is, which spells it."""
+    value = call.value("shape")
+    owner = code(value).removesuffix(".shape")
+    if owner == code(value) or not owner.isidentifier():
+        return call.shape(), None
+    shape = call.shape() if isinstance(value, Items) else None
+    return shape, Tensor(owner, shape, None, None)
 
 
 def zeros_like(call: Call) -> Tensor:
@@ -69,10 +73,12 @@ def fill(
 
 
 def _number(call: Call, value: Value) -> Scalar:
-    """What fills a tile is a number; kernels have none of NumPy's."""
-    if not isinstance(value, Unknown) or "np." in value.text or "numpy." in value.text:
-        call.refuse("M-ARGUMENT", parameter="fill_value", value=code(value))
-    return Scalar(value.text)
+    """What fills a tile is a number, whatever a parameter was taken to be; kernels have none of NumPy's."""
+    text = code(value)
+    parameter = isinstance(value, Tensor) and value.shape is None and text.isidentifier()
+    if "np." in text or "numpy." in text or not (parameter or isinstance(value, Unknown)):
+        call.refuse("M-ARGUMENT", parameter="fill_value", value=text)
+    return Scalar(text)
 
 
 def _off_chip(

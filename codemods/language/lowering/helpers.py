@@ -93,6 +93,13 @@ def number_dtype(number):
     """The dtype that a number counts as beside a tile."""
     return nl.float32 if isinstance(number, float) else nl.int32
 '''),
+    "itemsize": Helper('''\
+def itemsize(dtype):
+    """Bytes of an element of a dtype."""
+    if dtype in [nl.float32, nl.tfloat32, nl.int32, nl.uint32]:
+        return 4
+    return 2 if dtype in [nl.bfloat16, nl.float16, nl.int16, nl.uint16] else 1
+'''),
     "promoted_dtype": Helper('''\
 def promoted_dtype(first, second):
     """The dtype of a result of operands of two dtypes: the wider float, a float before an integer."""

@@ -309,17 +309,19 @@ def dma_transpose(call: Call) -> Tensor:
     from .movement import load_transposed
 
     src = call.tensor("src")
-    if src.shape is None or len(src.shape) not in DMA_AXES:
+    axes = call.integers("axes") if "axes" in call else ()
+    rank = len(axes) or len(src.shape or (0, 0))
+    if rank not in DMA_AXES or (src.shape is not None and len(src.shape) != rank):
         call.refuse("M-SHAPE", operands=src.text)
-    if len(src.shape) == 2:
+    if rank == 2:
         return load_transposed(call)
-    order = DMA_AXES[len(src.shape)]
-    options = {"axes": code(call.value("axes"))} if "axes" in call else {}
+    order = DMA_AXES[rank]
+    options = {"axes": str(axes)} if axes else {}
 
     def write(dst: Tensor) -> None:
         call.out.emit("nisa.dma_transpose", dst=dst.text, src=src.text, **options)
 
-    shape = tuple(src.shape[axis] for axis in order)
+    shape = tuple(size(src, axis) for axis in order)
     return result(call, write, shape, call.dtype() or type_of(src), writes=Space.SBUF)
 
 

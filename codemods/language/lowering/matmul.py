@@ -8,6 +8,8 @@ from ..analysis.values import Shape, Space, Tensor
 from .call import Call, Lowering, code
 from .tiles import copied, in_sbuf, matrix, result, tile, type_of
 
+MODES = dict.fromkeys(("double_row", "double_row_gen3"), "nisa.matmul_perf_mode.double_row")
+"""Modes that were given as strings: both rows of an 8-bit operand at once."""
 OPTIONS = ("is_stationary_onezero", "is_moving_onezero", "is_transpose", "tile_position", "tile_size")
 
 
@@ -15,9 +17,12 @@ def nc_matmul(call: Call) -> Tensor:
     """``nisa.nc_matmul(stationary, moving)``."""
     stationary = in_sbuf(call, matrix(tile(call, "stationary")), "stationary")
     moving = in_sbuf(call, matrix(tile(call, "moving")), "moving")
-    return multiplied(
-        call, stationary, moving, {name: code(call.value(name)) for name in OPTIONS if name in call}
-    )
+    options = {name: code(call.value(name)) for name in OPTIONS if name in call}
+    doubled = "perf_mode" in call
+    if doubled:
+        mode = code(call.value("perf_mode")).strip("'\"").rpartition(".")[2]
+        options["perf_mode"] = MODES.get(mode) or call.unreadable("perf_mode")
+    return multiplied(call, stationary, moving, options, contracted=2 if doubled else 1)
 
 
 def matmul(call: Call) -> Tensor:
@@ -38,11 +43,13 @@ def _transposed(call: Call, x: Tensor) -> Tensor:
     return copied(call, made, type_of(x), "transposed")
 
 
-def multiplied(call: Call, stationary: Tensor, moving: Tensor, options: dict[str, str]) -> Tensor:
-    """The product: float32 in PSUM."""
+def multiplied(
+    call: Call, stationary: Tensor, moving: Tensor, options: dict[str, str], contracted: int = 1
+) -> Tensor:
+    """The product over the first dimensions: float32 in PSUM."""
     assert stationary.shape is not None
     assert moving.shape is not None
-    shape: Shape = (product(stationary.shape[1:]), *moving.shape[1:])
+    shape: Shape = (product(stationary.shape[contracted:]), *moving.shape[contracted:])
 
     def write(dst: Tensor) -> None:
         call.out.emit(

@@ -19,6 +19,8 @@ def tile(call: Call, parameter: str) -> Tensor:
     if isinstance(value, Unknown) and value.text.isidentifier():
         return Tensor(value.text, None, None, None)  # nothing else could stand here
     found = call.tensor(parameter)
+    if found.space in OFF_CHIP and found.shape is None and found.text.isidentifier():
+        return replace(found, space=None)  # a parameter that was taken to lie in HBM
     return call.unreadable(parameter) if found.space in OFF_CHIP else found
 
 

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from ..analysis.dtypes import SIZES
 from ..analysis.symbols import ONE, Sym
-from ..analysis.values import Dtype, Scalar, Shape, Tensor
+from ..analysis.values import Dtype, Scalar, Shape, Tensor, Unknown
 from .call import Call, Lowering, shape_code
+from .emitter import Emitter
 from .tiles import OFF_CHIP, first_partition, in_sbuf, repeated, result, spread, type_of
 
 
@@ -16,8 +17,13 @@ def _self(call: Call) -> Tensor:
 
 
 def reshape(call: Call) -> Tensor:
-    """``x.reshape(shape)`` of a whole tensor."""
-    return _reshaped(call, _self(call), call.shape())
+    """``x.reshape(shape)`` of a whole tensor, also to a shape that is not known here."""
+    x, shape = _self(call), call.value("shape")
+    if not isinstance(shape, Unknown):
+        return _reshaped(call, x, call.shape())
+    if not x.whole:
+        call.refuse("M-VIEW", operands=x.text)
+    return replace(x, text=f"{x.text}.reshape({shape.text})", shape=None)
 
 
 def _reshaped(call: Call, x: Tensor, shape: Shape) -> Tensor:
@@ -43,10 +49,12 @@ def view(call: Call) -> Tensor:
     x, dtype = _self(call), call.dtype()
     if not x.whole:
         call.refuse("M-VIEW", operands=x.text)
-    old, new = SIZES.get(type_of(x).known or ""), SIZES.get((dtype and dtype.known) or "")
-    if x.shape is None or dtype is None or old is None or new is None:
-        call.refuse("M-DTYPE", operands=x.text)
-    last = x.shape[-1] * old // new if old != new else x.shape[-1]
+    if x.shape is None or dtype is None:
+        call.refuse("M-SHAPE", operands=x.text)
+    old, new = itemsize(type_of(x), call.out).sym, itemsize(dtype, call.out).sym
+    assert old is not None
+    assert new is not None
+    last = x.shape[-1] if old == new else x.shape[-1] * old // new
     shape = (*x.shape[:-1], last)
     return replace(x, text=f"{x.text}.view({dtype.text}, {shape_code(shape)})", shape=shape, dtype=dtype)
 
@@ -80,10 +88,13 @@ def assert_shape(call: Call) -> Tensor:
     return replace(x, shape=shape)
 
 
-def itemsize(dtype: Dtype) -> Scalar | None:
-    """Bytes of an element, when the dtype is known."""
+def itemsize(dtype: Dtype, out: Emitter) -> Scalar:
+    """Bytes of an element: a number, or what a helper says when the kernel is traced."""
     size = SIZES.get(dtype.known or "")
-    return None if size is None else Scalar(str(size), Sym.constant(size))
+    if size is not None:
+        return Scalar(str(size), Sym.constant(size))
+    text = f"{out.helper('itemsize')}({dtype.text})"
+    return Scalar(text, Sym.atom(text))
 
 
 _LIMITS = {

@@ -267,6 +267,7 @@ def test_dma_transpose(shape):
     if len(shape) > 2:
         axes = (2, 1, 0) if len(shape) == 3 else (3, 1, 2, 0)
         check_equal("nisa.dma_transpose", {"src": Source(0), "axes": axes}, x)
+        check_equal("nisa.dma_transpose", {"src": Source(0, ranked=False), "axes": axes}, x)
 
 
 def test_instructions_that_had_a_destination():

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ml_dtypes
 import numpy as np
 import pytest
-from lowered import Tile, check_equal, uniform
+from lowered import Tile, check_equal, run_lowered, uniform
 
 from nkimigrate.codemods.language.analysis.values import Space
+from nkimigrate.codemods.language.lowering.emitter import Refused
 
 FLOATS = [np.float32, np.float16, ml_dtypes.bfloat16]
 BOTH = {"stationary": Tile(0), "moving": Tile(1)}
@@ -29,6 +30,15 @@ def test_operands_in_psum():
     x, y = uniform((128, 64), np.float32), uniform((128, 200), np.float32, seed=1)
     in_psum = {"stationary": Tile(0, Space.PSUM), "moving": Tile(1, Space.PSUM)}
     check_equal("nisa.nc_matmul", in_psum, x, y, former=BOTH)  # the compiler moved them
+
+
+def test_both_rows_at_once():
+    x = uniform((64, 2, 32), ml_dtypes.float8_e4m3)
+    y = uniform((64, 2, 100), ml_dtypes.float8_e4m3, seed=1)
+    text = check_equal("nisa.nc_matmul", {**BOTH, "perf_mode": "double_row_gen3"}, x, y).text
+    assert "perf_mode=nisa.matmul_perf_mode.double_row" in text
+    with pytest.raises(Refused, match="M-ARGUMENT"):
+        run_lowered("nisa.nc_matmul", {**BOTH, "perf_mode": "fast"}, x, y)
 
 
 def test_options_stay():

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from lowered import Source, Tile, check_equal, launched, new_text, run_lowered, uniform
 
-from nkimigrate.codemods.language.analysis.values import Items, Scalar, Token, Unknown
+from nkimigrate.codemods.language.analysis.symbols import Sym
+from nkimigrate.codemods.language.analysis.values import Items, Scalar, Space, Token, Unknown
 from nkimigrate.codemods.language.lowering.emitter import Refused
 
 X = uniform((64, 32), ml_dtypes.bfloat16)
@@ -33,6 +34,7 @@ FIRST, SECOND = Tile(0, known=False, ranked=False), Tile(1, known=False, ranked=
         ("nl.load", {"src": Source(0, known=False, ranked=False)}),
         ("nl.load_transpose2d", {"src": Source(0, known=False, ranked=False)}),
         ("nl.zeros_like", {"a": FIRST}),
+        ("nisa.dma_transpose", {"src": Source(0, known=False, ranked=False)}),
         ("nisa.bn_stats", {"data": FIRST}),
         ("nisa.tensor_scalar", {"data": FIRST, "op0": Token("nl.add"), "operand0": 2.0}),
         ("nisa.tensor_reduce", {"data": FIRST, "op": Token("nl.add"), "axis": [1]}),
@@ -110,3 +112,26 @@ def test_gathers():
     arguments = {"src_buffer": Tile(0, ranked=False), "index": Tile(1, ranked=False)}
     text, _ = new_text("nisa.local_gather", arguments, [x, index])
     assert launched(text, x, index).shape == (32, 48)
+
+
+def test_a_parameter_that_was_taken_to_lie_in_hbm():
+    text, _ = new_text("nl.copy", {"src": Source(0, known=False, ranked=False)}, [X])
+    assert "nisa.tensor_copy(dst=dst_1, src=in0)" in text
+
+
+def test_a_reshape_to_a_shape_that_is_not_known():
+    text, _ = new_text("nki.tensor.reshape", {"self": Tile(0), "shape": Unknown("sizes")}, [X])
+    assert "whole = tile0.reshape(sizes)" in text
+
+
+def test_a_number_assigned_to_a_tile():
+    into = ((64, 32), "bfloat16", Space.SBUF)
+    for value in (3, 0.5, Unknown("max(0.5, 0.25)")):
+        text, _ = new_text("nl.full", {"fill_value": value}, [X], into)
+        expected = 3 if value == 3 else 0.5
+        assert (launched(text, X) == np.full((64, 32), expected, ml_dtypes.bfloat16)).all()
+
+
+def test_axes_by_their_value():
+    axis = Scalar("LAST", Sym.constant(1, "LAST"))
+    check_equal("nl.sum", {"x": Tile(0), "axis": axis}, X, former={"axis": 1})
