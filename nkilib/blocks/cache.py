@@ -314,16 +314,3 @@ def put_rows(dst: TensorView, new: TensorView, places: list[Run]) -> None:
             target = dst.slice(0, run.partition, run.partition + 1).slice(1, run.tile, run.tile + run.count)
             source = source.expand_dim(0)
         nisa.dma_copy(dst=target.get_view(), src=source.get_view())
-
-
-def scatter_rows(dst: nl.ndarray, slots: Any, src: Any) -> None:
-    """``dst[slots[t], :] = src[t, :]``: each token's row to the slot that a mapping names, in one DMA.
-
-    Args:
-        dst: HBM ``[slots, N]``, a whole tensor (reshaped if need be). slots: SBUF int32 ``[T ≤ 128, 1]``,
-            all different and in range. src: SBUF ``[T, N]``, of the same dtype or converted.
-    """
-    rows, width = as_view(src).shape[0], dst.shape[1]
-    nisa.dma_copy(
-        dst=dst.ap(pattern=[[width, rows], [1, width]], vector_offset=as_tile(slots)), src=as_tile(src)
-    )

@@ -11,6 +11,7 @@ from blockcheck import BF16, FP8, FP32
 from kernels import cast, launch
 
 from nkilib.core.moe import moe_tkg
+from nkilib.core.moe.moe_cte.moe_cte_utils import SkipMode
 from nkilib.core.utils.common_types import ActFnType, ExpertAffinityScaleMode
 from nkisim.core.dtypes import dtype_of
 
@@ -101,3 +102,72 @@ def tkg_mx_arguments(given: dict[str, Any], dtype: Any = BF16) -> dict[str, Any]
         "up_clamp_upper_limit": 8.0,
         "up_clamp_lower_limit": -6.0,
     }
+
+
+# -- block-wise -----------------------------------------------------------------------------------------
+
+
+SKIPS = {code: (bool(code & 1), bool(code & 2)) for code in range(4)}
+"""The oracle's codes: (skip_token, skip_weight)."""
+MODES = {
+    "POST": POST,
+    "NO": NO_SCALE,
+    "PRE_H": ExpertAffinityScaleMode.PRE_SCALE,
+    "PRE_SCALE_I": ExpertAffinityScaleMode.PRE_SCALE,
+}
+
+
+def block_arguments(given: dict[str, Any], dtype: Any = BF16) -> dict[str, Any]:
+    """A case of the oracle without MX as keyword arguments of the block-wise kernels."""
+    scaled = "gate_up_proj_scale" in given
+    weights = FP8 if scaled else dtype
+    arguments: dict[str, Any] = {
+        "hidden_states": cast(given["hidden_states"], dtype),
+        "expert_affinities_masked": given["expert_affinities_masked"].astype(FP32),
+        "gate_up_proj_weight": cast(given["gate_up_proj_weight"], weights),
+        "down_proj_weight": cast(given["down_proj_weight"], weights),
+        "block_size": given["block_size"],
+        "token_position_to_id": given["token_position_to_id"],
+        "block_to_expert": given["block_to_expert"],
+        "skip_dma": SkipMode(*SKIPS[given["skip"]]),
+        "expert_affinities_scaling_mode": MODES[given["mode"]],
+        "activation_function": ActFnType[given["activation_function"]],
+        **limits(given["clamps"]),
+    }
+    for name in ("gate_and_up_proj_bias", "down_proj_bias"):
+        if name in given:
+            arguments[name] = cast(given[name], dtype)
+    for name in ("gate_up_proj_scale", "down_proj_scale"):
+        if name in given:
+            arguments[name] = given[name].astype(FP32)
+    return arguments
+
+
+def conditions_of(given: dict[str, Any], more: int) -> Any:
+    """1 for each block with tokens, then zeros, ``more`` of them behind the last block."""
+    count = len(given["block_to_expert"])
+    return (np.arange(count + more) < given["n_real_blocks"]).astype(np.int32)
+
+
+def block_mx_arguments(given: dict[str, Any], kind: str) -> dict[str, Any]:
+    """A case of the oracle with MX weights of a kind."""
+    weights = given["weights"]
+    arguments: dict[str, Any] = {
+        "hidden_states": cast(given["hidden_states"], BF16),
+        "expert_affinities_masked": given["expert_affinities_masked"].astype(FP32),
+        "gate_up_proj_weight": mx_words(weights["gate_up"], kind),
+        "down_proj_weight": mx_words(weights["down"], kind),
+        "gate_up_proj_scale": weights["gate_up_scale"],
+        "down_proj_scale": weights["down_scale"],
+        "token_position_to_id": given["token_position_to_id"],
+        "block_to_expert": given["block_to_expert"],
+        "block_size": given["block_size"],
+        "skip_dma": SkipMode(*SKIPS[given["skip"]]),
+        "expert_affinities_scaling_mode": MODES[given["mode"]],
+        "activation_function": ActFnType[given["activation_function"]],
+        **limits(given["clamps"]),
+    }
+    for name in ("gate_and_up_proj_bias", "down_proj_bias"):
+        if name in given:
+            arguments[name] = cast(given[name], BF16)
+    return arguments

@@ -5,7 +5,7 @@ from typing import Any
 import nki.isa as nisa
 import nki.language as nl
 
-from ...blocks.cache import scatter_rows
+from ...blocks.indirect import scatter_rows
 from ...blocks.memory import PARTITIONS, Scratch, scratch
 from ...blocks.projection import Sums, spread_row
 from ...blocks.quantize import invert

@@ -208,23 +208,3 @@ def test_a_load_is_one_instruction() -> None:
     with nkisim.trace() as trace:
         launch(kernel, rows, rows.swapaxes(1, 2).copy())
     assert len(trace.events) == 3
-
-
-@pytest.mark.parametrize("dtype", ["bfloat16", "float8_e4m3"])
-def test_rows_go_to_their_slots(dtype: str) -> None:
-    """Other slots stay as they are; values are converted to the cache's type."""
-    rows = drawn((100, 24), "bfloat16")
-    slots = np.random.default_rng(2).permutation(160)[:100].astype(np.int32).reshape(100, 1)
-    held = drawn((160, 24), dtype, 1)
-    want = held.copy()
-    want[slots[:, 0]] = cast(rows, dtype)
-
-    def kernel(rows, slots, held):
-        source, places = sbuf(rows.shape, rows.dtype), sbuf(slots.shape, nl.int32)
-        nisa.dma_copy(dst=source, src=rows)
-        nisa.dma_copy(dst=places, src=slots)
-        cache.scatter_rows(held, places, source)
-        return held
-
-    got = launch(kernel, rows, slots, held)
-    assert got.tobytes() == want.tobytes()

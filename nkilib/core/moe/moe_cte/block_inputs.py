@@ -1,0 +1,66 @@
+"""The arguments that the block-wise kernels share, checked and put together."""
+
+from typing import Any
+
+from ....blocks.activation import Gating
+from ...utils.common_types import ActFnType, QuantizationType
+from ...utils.kernel_assert import kernel_assert
+from ..experts import Experts
+
+
+def float_experts(
+    gate_up: Any,
+    down: Any,
+    gate_up_bias: Any,
+    down_bias: Any,
+    gate_up_scale: Any,
+    down_scale: Any,
+    gating: Gating,
+) -> Experts:
+    """Experts of 16, 32 or 8 bits. Two biases, and two scales, count only if both are there.
+
+    Shapes: ``[E, H, 2, I]``, ``[E, ≥ I, H]``; biases ``[E, 2, I]``, ``[E, H]`` or ``[E, 1, H]``; scales
+    ``[E, 1, 2·I]``, ``[E, 1, H]``.
+    """
+    count, hidden, inner = gate_up.shape[0], gate_up.shape[1], gate_up.shape[3]
+    biased = gate_up_bias is not None and down_bias is not None
+    scaled = gate_up_scale is not None and down_scale is not None
+    return Experts(
+        gate_up=gate_up,
+        down=down,
+        gate_up_bias=gate_up_bias if biased else None,
+        down_bias=down_bias.reshape((count, hidden)) if biased else None,
+        gate_up_scale=gate_up_scale.reshape((count, 2, inner)) if scaled else None,
+        down_scale=down_scale.reshape((count, hidden)) if scaled else None,
+        kind=QuantizationType.ROW if scaled else QuantizationType.NONE,
+        gating=gating,
+    )
+
+
+def check_layouts(gate_up: Any, down: Any) -> None:
+    """Raise AssertionError unless the weights have their dimensions."""
+    kernel_assert(
+        len(gate_up.shape) == 4, "Unsupported gate_up_proj_weight layout, should be [E, H, 2, I_TP]"
+    )
+    kernel_assert(len(down.shape) == 3, "Unsupported down_proj_weight layout, should be [E, I_TP, H]")
+
+
+def check_activation(function: ActFnType) -> None:
+    """Raise AssertionError for another activation than SiLU and Swish."""
+    known = function == ActFnType.SiLU or function == ActFnType.Swish
+    kernel_assert(known, f"activation_function must be SiLU or Swish, it is {function}")
+
+
+def check_blocks(token_ids: Any, block: int, unit: int) -> None:
+    """Raise AssertionError unless blocks are a multiple of ``unit``, and whole."""
+    kernel_assert(block % unit == 0, f"Blocksize must be a multiple of {unit}, it is {block}")
+    kernel_assert(
+        token_ids.shape[0] % block == 0,
+        f"token_position_to_id shape must be divisible by B, it is {token_ids.shape[0]}, B is {block}",
+    )
+
+
+def check_hidden(hidden: int) -> None:
+    """Raise AssertionError unless 512 ≤ H ≤ 8192 is a multiple of 512."""
+    kernel_assert(512 <= hidden <= 8192, f"Hidden dims must be between 512 and 8192, found {hidden}")
+    kernel_assert(hidden % 512 == 0, f"Hidden dim size must be multiples of 512, found {hidden}")

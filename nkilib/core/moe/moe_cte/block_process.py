@@ -1,0 +1,227 @@
+"""One block: its tokens through its expert, and the results to their rows."""
+
+from typing import Any
+
+import nki.isa as nisa
+import nki.language as nl
+
+from ....blocks.indirect import gather_rows, scatter_rows
+from ....blocks.lnc import exchange
+from ....blocks.matmul import contract, is_fp8
+from ....blocks.memory import PARTITIONS, PSUM_COLUMNS, Scratch, psum_tile, scratch
+from ....blocks.projection import affine, spread_columns, weigh
+from ....blocks.tiles import as_view, load_rows, tiles_of
+from ...utils.allocator import SbufManager, sizeinbytes
+from ...utils.common_types import QuantizationType
+from ...utils.tensor_view import TensorView
+from ..mx_expert import DOWN_COLUMNS, load_down_mx, mx_expert, project_middle, sum_rows_mx
+from .block_gates import load_x, project_gates
+from .block_task import Share, Task, Tokens, expert_of, load_tokens
+
+TOKEN_BYTES = 96 * 1024
+"""Bytes of a partition that x may take; a block of more tokens is done in parts, which read weights again."""
+MOST_TOKENS = 1024
+DOWN_BYTES = 32 * 1024
+"""Bytes of a partition that a part of the down weights may take, if it is more than 512 columns."""
+
+
+class Block(nl.NKIObject):
+    """One block, or a part of its tokens, on its way.
+
+    Attributes:
+        number, expert: of the block; numbers, or int32 ``[1, 1]`` in SBUF.
+        middle: m, SBUF ``[128, ⌈I/128⌉, tokens]``, or quantised. weights: the expert's, MX.
+    """
+
+    task: Task
+    share: Share
+    number: Any
+    expert: Any
+    tokens: Tokens
+    middle: Any
+    weights: Any
+
+
+class Columns(nl.NKIObject):
+    """Columns ``start`` to ``end - 1`` of the down projection.
+
+    Attributes:
+        weight: SBUF ``[128, ⌈I/128⌉, columns]``, or MX. factors, bias: SBUF ``[128, columns]`` or None.
+    """
+
+    start: int
+    end: int
+    weight: Any
+    factors: Any
+    bias: Any
+
+
+def process_block(task: Task, share: Share, number: Any, sbm: SbufManager) -> None:
+    """Add block ``number`` (a number, or an int32 ``[1, 1]`` in SBUF) to the output."""
+    work = scratch(sbm, name="block")
+    expert = expert_of(task, number, work)
+    most = tokens_at_once(task, share)
+    for first in range(0, task.block, most):
+        part = scratch(sbm, name="part")
+        count = min(most, task.block - first)
+        tokens = load_tokens(task, number, expert, first, count, part, sbm)
+        block = Block(
+            task=task,
+            share=share,
+            number=number,
+            expert=expert,
+            tokens=tokens,
+            middle=None,
+            weights=None,
+        )
+        _project_middle(block, part, sbm)
+        _project_down(block, sbm)
+        part.close()
+    work.close()
+
+
+def tokens_at_once(task: Task, share: Share) -> int:
+    """Tokens of a block that are in SBUF together: 1024, 512 or, for a large hidden dimension, 256."""
+    each = tiles_of(share.hidden[1]) * sizeinbytes(task.dtype)
+    most = MOST_TOKENS
+    while most > 2 * PARTITIONS and most * each > TOKEN_BYTES:
+        most = most // 2
+    return most
+
+
+def _project_middle(block: Block, work: Scratch, sbm: SbufManager) -> None:
+    """Set ``block.middle``."""
+    task, share, tokens = block.task, block.share, block.tokens
+    start, size = share.inner
+    if task.experts.kind == QuantizationType.MX:
+        block.weights = mx_expert(task.experts, block.expert, start, size)
+        x = load_x(task, share, tokens, work, sbm)
+        block.middle = project_middle(block.weights, x, task.experts.gating, work, sbm)
+        return
+    block.middle = work.tile((PARTITIONS, tiles_of(size), tokens.count), task.dtype)
+    held = scratch(sbm, name="x")
+    x = load_x(task, share, tokens, held, sbm)
+    project_gates(block.middle, x, task, share, tokens, block.number, block.expert, sbm)
+    held.close()
+
+
+# -- down -----------------------------------------------------------------------------------------------
+
+
+def _project_down(block: Block, sbm: SbufManager) -> None:
+    start, size = block.share.hidden
+    step = _columns_at_once(block)
+    tiles = block.tokens.count // PARTITIONS
+    parts = scratch(sbm, name="down", places=2)
+    for first in range(start, start + size, step):
+        columns = _load_columns(block, first, min(first + step, start + size), parts, sbm)
+        if block.share.sums_down and block.share.here.count == 2:
+            half, index = tiles // 2, block.share.here.index
+            for tile in range(half):
+                _deliver_sum(block, columns, index * half + tile, (1 - index) * half + tile, sbm)
+        else:
+            for tile in range(tiles):
+                _deliver(block, columns, tile, _sum(block, columns, tile), False, sbm)
+        parts.turn()
+    parts.close()
+
+
+def _columns_at_once(block: Block) -> int:
+    if block.weights is not None:
+        return DOWN_COLUMNS
+    each = tiles_of(block.share.inner[1]) * sizeinbytes(_down_dtype(block.task))
+    fitting = DOWN_BYTES // each // PSUM_COLUMNS * PSUM_COLUMNS
+    return max(PSUM_COLUMNS, min(DOWN_COLUMNS, fitting))
+
+
+def _down_dtype(task: Task) -> Any:
+    """Weights of 8 bits stay as they are."""
+    return task.experts.down.dtype if is_fp8(task.experts.down.dtype) else task.dtype
+
+
+def _load_columns(block: Block, start: int, end: int, work: Scratch, sbm: SbufManager) -> Columns:
+    task, experts = block.task, block.task.experts
+    bias = spread_columns(_row(experts.down_bias, block.expert), PARTITIONS, start, end, work, sbm)
+    if block.weights is not None:
+        weight: Any = load_down_mx(block.weights, start, end, work)
+        return Columns(start=start, end=end, weight=weight, factors=None, bias=bias)
+    first, size = block.share.inner
+    weight = work.tile((PARTITIONS, tiles_of(size), end - start), _down_dtype(task))
+    source = as_view(experts.down).select(0, block.expert).slice(0, first, first + size)
+    load_rows(weight, source.slice(1, start, end))
+    factors = spread_columns(_row(experts.down_scale, block.expert), PARTITIONS, start, end, work, sbm)
+    return Columns(start=start, end=end, weight=weight, factors=factors, bias=bias)
+
+
+def _row(tensor: Any, expert: Any) -> Any:
+    """``[1, H]`` of ``[E, H]``; None stays None."""
+    if tensor is None:
+        return None
+    return as_view(tensor).select(0, expert).expand_dim(0)
+
+
+def _sum(block: Block, columns: Columns, tile: int) -> nl.ndarray:
+    """This core's part of ``m·Wd`` for a tile of tokens: PSUM ``[128, columns]``."""
+    first = tile * PARTITIONS
+    if block.weights is not None:
+        return sum_rows_mx(block.middle, columns.weight, first, PARTITIONS, block.weights.inner)
+    width, rows = columns.end - columns.start, block.share.inner[1]
+    sums = psum_tile((PARTITIONS, width))
+    for start in range(0, width, PSUM_COLUMNS):
+        size = min(PSUM_COLUMNS, width - start)
+        own = sums[:, start : start + size]
+        contract(own, block.middle, columns.weight, rows, (first, PARTITIONS), (start, size))
+    return sums
+
+
+def _deliver_sum(block: Block, columns: Columns, mine: int, theirs: int, sbm: SbufManager) -> None:
+    """Deliver tile ``mine`` after adding the other core's part; that core gets this one's part of ``theirs``.
+
+    What is exchanged has the hidden state's dtype, with the factors multiplied.
+    """
+    work = scratch(sbm, name="exchange")
+    shape, dtype = (PARTITIONS, columns.end - columns.start), block.task.hidden.dtype
+    sent, received = work.tile(shape, dtype), work.tile(shape, dtype)
+    affine(sent, _sum(block, columns, theirs), sbm, factors=columns.factors)
+    total = work.tile(shape, nl.float32)
+    affine(total, _sum(block, columns, mine), sbm, factors=columns.factors)
+    exchange(received, sent, block.share.here)
+    nisa.tensor_tensor(dst=total, data1=total, data2=received, op=nl.add)
+    _deliver(block, columns, mine, total, True, sbm)
+    work.close()
+
+
+def _deliver(
+    block: Block, columns: Columns, tile: int, sums: nl.ndarray, scaled: bool, sbm: SbufManager
+) -> None:
+    """Bias, weight and sum with what is there, to the tokens' rows; ``scaled``: factors have multiplied."""
+    task, tokens = block.task, block.tokens
+    work = scratch(sbm, name="deliver")
+    shape = (PARTITIONS, columns.end - columns.start)
+    factors = None if scaled else columns.factors
+    value = sums
+    if factors is not None or columns.bias is not None:
+        value = work.tile(shape, nl.float32)
+        affine(value, sums, sbm, factors=factors, shift=columns.bias)
+    if task.down_out is not None:
+        _store_down(block, columns, tile, value, work)
+    ids, start = tokens.ids[:, tile : tile + 1], block.share.start + columns.start
+    result = work.tile(shape, task.output.dtype)
+    if task.accumulating:
+        if task.skip:
+            nisa.memset(dst=result, value=0.0)
+        gather_rows(result, task.output, ids, start, task.skip)
+    weight = None if tokens.weight is None else tokens.weight[:, tile : tile + 1]
+    weigh(result, value, weight, task.accumulating, sbm)
+    scatter_rows(task.output, ids, result, start, task.skip)
+    work.close()
+
+
+def _store_down(block: Block, columns: Columns, tile: int, value: nl.ndarray, work: Scratch) -> None:
+    """A tile of tokens into the block of ``down_out``."""
+    out: Any = block.task.down_out
+    small = work.tile((PARTITIONS, columns.end - columns.start), out.dtype)
+    nisa.tensor_copy(dst=small, src=value)
+    first = block.tokens.first + tile * PARTITIONS
+    rows: TensorView = as_view(out).select(0, block.number).slice(0, first, first + PARTITIONS)
+    nisa.dma_copy(dst=rows.slice(1, columns.start, columns.end).get_view(), src=small)

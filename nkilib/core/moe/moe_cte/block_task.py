@@ -1,0 +1,157 @@
+"""What all block-wise kernels are asked: tokens in N blocks of B positions, each block for one expert.
+
+    x = hidden[ids]                                      0 for padding that is skipped
+    m = act(clamp(x·Wg·sg + bg)) ∘ clamp(x·Wu·su + bu)
+    out[ids] (+)= a·(m·Wd·sd + bd)                       a = affinities[ids, expert]
+
+Kernels differ in how cores share the work (:class:`Share`) and where ``a`` multiplies (:class:`Scaling`).
+"""
+
+from typing import Any
+
+import nki.isa as nisa
+import nki.language as nl
+
+from ....blocks.indirect import gather_rows
+from ....blocks.lnc import Cores
+from ....blocks.memory import PARTITIONS, Scratch, scratch
+from ....blocks.softmax import spread_column
+from ....blocks.tiles import as_view, from_runtime_start
+from ...utils.allocator import SbufManager
+from ..experts import Experts, expert_count
+
+
+class Scaling(nl.NKIObject):
+    """Where affinities multiply: x, both clamped products before the activation, m, the result."""
+
+    on_input: bool = False
+    on_gates: bool = False
+    on_product: bool = False
+    on_output: bool = False
+
+
+class Task(nl.NKIObject):
+    """The tensors, all in HBM, and options.
+
+    Attributes:
+        hidden: ``[R, H]``. affinities: ``[R·E, 1]``. experts: their weights.
+        token_ids: int32 ``[N·B]``. block_experts: int32 ``[N]`` or ``[N, 1]``; None: block b has expert b.
+        block: B, a multiple of 128. skip: padding has the id -1, not R - 1.
+        dtype: of x and m in products. scaling: see there.
+        output: ``[rows, …]``, of which row ``ids`` receives results. accumulating: adds to what is there.
+        gates_out: None, or ``[N, 2, I, B]``, receives the clamped products. down_out: None, or ``[N, B, H]``,
+            receives ``m·Wd·sd + bd``.
+    """
+
+    hidden: nl.ndarray
+    affinities: nl.ndarray
+    experts: Experts
+    token_ids: nl.ndarray
+    block_experts: Any
+    block: int
+    skip: bool
+    dtype: Any
+    scaling: Scaling
+    output: nl.ndarray
+    accumulating: bool
+    gates_out: Any = None
+    down_out: Any = None
+
+
+class Share(nl.NKIObject):
+    """A core's part of a block.
+
+    Attributes:
+        here: the cores that share blocks. hidden: (start, size) of the columns of x and of the result.
+        inner: (start, size) of I. sums_gates: each core has only a part of the first products' sums.
+        sums_down: each core has only a part of the result's sums, and delivers half of the tokens.
+        start: element of an output row at which column 0 lies.
+    """
+
+    here: Cores
+    hidden: tuple[int, int]
+    inner: tuple[int, int]
+    sums_gates: bool = False
+    sums_down: bool = False
+    start: int = 0
+
+
+class Tokens(nl.NKIObject):
+    """Positions ``first`` to ``first + count - 1`` of a block; position ``first + 128 j + p`` at (p, j).
+
+    Attributes:
+        ids: int32 ``[128, J]``. affinity: fp32 ``[128, J]``, or None if it multiplies nowhere.
+        spread: the same as fp32 ``[128, count]`` on all partitions, or None if not needed.
+        weight: what multiplies the result, fp32 ``[128, J]``, or None for 1.
+    """
+
+    first: int
+    count: int
+    ids: nl.ndarray
+    affinity: Any
+    spread: Any
+    weight: Any
+
+
+def block_count(task: Task) -> int:
+    return int(task.token_ids.shape[0] // task.block)
+
+
+def expert_of(task: Task, number: Any, work: Scratch) -> Any:
+    """The expert of a block, int32 ``[1, 1]`` in SBUF (or a number); ``number`` of the block is as that."""
+    if task.block_experts is None:
+        return number
+    expert = work.tile((1, 1), nl.int32)
+    experts = as_view(task.block_experts.reshape((block_count(task), 1)))
+    nisa.dma_copy(dst=expert, src=experts.select(0, number).expand_dim(0).get_view())
+    return expert
+
+
+def load_tokens(
+    task: Task, number: Any, expert: Any, first: int, count: int, work: Scratch, sbm: SbufManager
+) -> Tokens:
+    """Ids and affinities of some positions of block ``number``, in tiles of ``work``."""
+    tiles = count // PARTITIONS
+    ids = work.tile((PARTITIONS, tiles), nl.int32)
+    blocks = as_view(task.token_ids.reshape((block_count(task), task.block)))
+    own = blocks.select(0, number).slice(0, first, first + count)
+    nisa.dma_copy(dst=ids, src=own.reshape_dim(0, (tiles, PARTITIONS)).permute((1, 0)).get_view())
+    scaling, affinity, spread, weight = task.scaling, None, None, None
+    if scaling.on_input or scaling.on_gates or scaling.on_product or scaling.on_output:
+        affinity = _load_affinities(task, ids, expert, work, sbm)
+    if scaling.on_gates or scaling.on_product:
+        spread = work.tile((PARTITIONS, count), nl.float32)
+        for tile in range(tiles):
+            column = spread_column(as_view(affinity).slice(1, tile, tile + 1), PARTITIONS)
+            nisa.tensor_copy(dst=spread[:, tile * PARTITIONS : (tile + 1) * PARTITIONS], src=column)
+    if scaling.on_output:
+        weight = affinity
+    elif not task.skip:
+        weight = work.tile((PARTITIONS, tiles), nl.float32)
+        padding = float(task.hidden.shape[0] - 1)
+        nisa.tensor_scalar(dst=weight, data=ids, op0=nl.less, operand0=padding)
+    return Tokens(first=first, count=count, ids=ids, affinity=affinity, spread=spread, weight=weight)
+
+
+def _load_affinities(task: Task, ids: nl.ndarray, expert: Any, work: Scratch, sbm: SbufManager) -> nl.ndarray:
+    """``affinities[ids, expert]``, fp32 ``[128, J]``; 0 for padding that is skipped.
+
+    Tokens' rows are gathered whole, and the expert's column is picked on chip: no address is computed.
+    """
+    tiles, experts = ids.shape[1], expert_count(task.experts)
+    affinity = work.tile((PARTITIONS, tiles), nl.float32)
+    held = scratch(sbm, name="affinities")
+    rows = held.tile((PARTITIONS, tiles, experts), task.affinities.dtype)
+    if task.skip:
+        nisa.memset(dst=rows, value=0.0)
+    source = task.affinities.reshape((task.hidden.shape[0], experts))
+    for tile in range(tiles):
+        gather_rows(rows[:, tile, :], source, ids[:, tile : tile + 1], skip=task.skip)
+    column = as_view(rows).slice(2, 0, 1)
+    if isinstance(expert, int):
+        column = as_view(rows).slice(2, expert, expert + 1)
+    else:
+        column = from_runtime_start(column, 2, expert)
+    nisa.tensor_copy(dst=affinity, src=column.get_view())
+    held.close()
+    return affinity
