@@ -9,7 +9,8 @@ from ..analysis.access import ON_CHIP
 from ..analysis.dtypes import dtype_of
 from ..analysis.refusal import Refused
 from ..lowering.creation import constant
-from . import arguments, blocks, operations
+from . import addresses, arguments, blocks, operations, places
+from .places import Address
 from .values import Axes, Value
 from .walker import Walker, integer, known, text
 
@@ -20,38 +21,59 @@ _FILLS = {"nl.zeros": "0", "nl.ones": "1"}
 def ndarray(w: Walker, node: ast.Call) -> Value:
     """An allocation; one that is written in the new language already stays as it stands."""
     whole = w.writer.innermost.exact
-    given = arguments.named(w, node, "nl.ndarray")
-    values = _values(w, given)
+    given, values, address = _given(w, node, "nl.ndarray")
     tile = _tile(w, node, values)
     partition = _partition(w, given.get("shape"))
     if partition and tile.space in ON_CHIP:
-        return blocks.allocated(w, node, tile, partition, None)
+        return blocks.allocated(w, node, tile, partition, None, address)
     spelled = _spelled(w, node, given, values, tile)
+    if address is not None and tile.shape is not None and tile.dtype is not None:
+        spelled = f"{spelled[:-1]}, address={places.code(address, (), tile.shape, tile.dtype)})"
     return v.Tensor(spelled, tile.shape, tile.dtype, tile.space, whole=whole)
 
 
 def filled(w: Walker, node: ast.Call) -> Value:
     """``nl.zeros``, ``nl.ones``, ``nl.full``; what only products are added to needs no zeros."""
     name = w.names.short(node.func)
-    given = arguments.named(w, node, name)
-    values = _values(w, given)
+    given, values, address = _given(w, node, name)
     number = values.get("fill_value") or v.Scalar(_FILLS.get(name, ""))
     goal = w.writer.innermost
     partition = _partition(w, given.get("shape")) if _space(values.get("buffer")) in ON_CHIP else 0
-    sums = goal.exact and goal.hint in w.sums and text(number) in ("0", "0.0") and _in_psum(values)
+    sums = (
+        address is None
+        and goal.exact
+        and goal.hint in w.sums
+        and text(number) in ("0", "0.0")
+        and _in_psum(values)
+    )
     if not partition and not sums:
         return operations.lowered(w, name, {k: x for k, x in values.items() if text(x) != "None"})
     tile = _tile(w, node, values)
     if not isinstance(number, v.Scalar):
         raise Refused("M-ARGUMENT", fn=name, parameter="fill_value", value=text(number))
     if partition:
-        return blocks.allocated(w, node, tile, partition, None if sums else constant(number, tile.dtype))
+        fill = None if sums else constant(number, tile.dtype)
+        return blocks.allocated(w, node, tile, partition, fill, address)
+    if address is not None:
+        raise Refused("M-ALLOC", fn=name, name=text(number))
     assert tile.dtype is not None
     return w.writer.destination(tile.shape, tile.dtype, v.Space.PSUM)
 
 
-def _values(w: Walker, given: dict[str, ast.expr]) -> dict[str, Value]:
-    return {name: known(operations.nested(w, argument)) for name, argument in given.items()}
+def _given(
+    w: Walker, node: ast.Call, name: str
+) -> tuple[dict[str, ast.expr], dict[str, Value], Address | None]:
+    """The arguments, what they stand for, and the address that ``buffer=`` names."""
+    given = arguments.named(w, node, name)
+    place = addresses.buffer(w, given.get("buffer"))
+    values: dict[str, Value] = {}
+    for key, argument in given.items():
+        if key == "buffer" and place is not None:
+            space = place.space if isinstance(place, Address) else place
+            values[key] = v.Token(f"nl.{space.value}")
+        else:
+            values[key] = known(operations.nested(w, argument))
+    return given, values, place if isinstance(place, Address) else None
 
 
 def _in_psum(values: dict[str, Value]) -> bool:

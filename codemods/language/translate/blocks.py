@@ -6,7 +6,7 @@ A first walk through a function notes how each of them is used; the second one k
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..analysis import values as v
@@ -14,10 +14,12 @@ from ..analysis.access import Access, Layout, subscript
 from ..analysis.blocks import Loop, Placing, Use, placed
 from ..analysis.refusal import Refused
 from ..analysis.symbols import Sym
-from . import access
+from . import access, places
 from .layout import laid_out
+from .places import Address
 from .values import Blocks, Value, Whole
 from .walker import Walker
+from .writer import sizes
 
 
 @dataclass
@@ -25,17 +27,26 @@ class Block:
     """One allocation with block dimensions, as the first walk sees it.
 
     Attributes:
-        value: the tile. fill: the number it is filled with. loops: around the allocation.
-        options: further arguments of each tile's allocation.
+        value: the tile. fill: the number it is filled with. address: where the kernel places it.
+        loops: around the allocation. owners: what the first use indexes the block dimensions with.
     """
 
     value: Blocks
     fill: str | None
+    address: Address | None
     loops: tuple[Loop, ...]
     uses: list[Use] = field(default_factory=list)
+    owners: tuple[Sym | None, ...] = ()
 
 
-def allocated(w: Walker, node: ast.Call, tile: v.Tensor, partition: int, fill: str | None) -> Value:
+def allocated(
+    w: Walker,
+    node: ast.Call,
+    tile: v.Tensor,
+    partition: int,
+    fill: str | None,
+    address: Address | None = None,
+) -> Value:
     """An allocation with block dimensions; its lines are written here, or where the tile belongs."""
     goal = w.writer.innermost
     if not goal.exact or tile.shape is None:
@@ -45,10 +56,10 @@ def allocated(w: Walker, node: ast.Call, tile: v.Tensor, partition: int, fill: s
     placing = w.placings.get(key)
     if placing is None:
         value = Blocks(goal.hint, key, whole, partition, Layout())
-        w.blocks[key] = Block(value, fill, loops_around(w))
+        w.blocks[key] = Block(value, fill, address, loops_around(w))
         return value
     value = Blocks(goal.hint, key, whole, partition, placing.layout)
-    w.blocks[key] = replace(w.blocks[key], value=value, fill=fill)
+    w.blocks[key] = replace(w.blocks[key], value=value, fill=fill, address=address)
     if placing.inside is None:
         for line in _start(w, value, placing, fill):
             w.writer.ahead(line)
@@ -148,7 +159,7 @@ def at_start(w: Walker, node: ast.For, indent: str) -> list[str]:
 def _start(w: Walker, value: Blocks, placing: Placing, fill: str | None) -> list[str]:
     """The tile itself, or the start of its list."""
     if not value.layout.lists:
-        lines = [f"{value.text} = {_tile(value)}"]
+        lines = [f"{value.text} = {_tile(w, value, {})}"]
         return lines + _filled(w, value, value.text, fill)
     lines = [f"{value.text} = []"]
     return lines if placing.grown is not None else lines + _all(w, value, fill)
@@ -159,11 +170,13 @@ def _all(w: Walker, value: Blocks, fill: str | None) -> list[str]:
     lines: list[str] = []
     element = value.text
     lists = value.layout.lists
+    indexes: dict[int, Sym] = {}
     for depth, dim in enumerate(lists):
         size = (value.whole.shape or ())[dim]
         index = w.shared.fresh(_INDEXES[min(depth, len(_INDEXES) - 1)])
         lines.append("    " * depth + f"for {index} in nl.affine_range({size.text}):")
-        new = "[]" if depth + 1 < len(lists) else _tile(value)
+        indexes[dim] = Sym.atom(index)
+        new = "[]" if depth + 1 < len(lists) else _tile(w, value, indexes)
         lines.append("    " * (depth + 1) + f"{element}.append({new})")
         element += f"[{index}]"
     w.shared.needs.add("nl")
@@ -174,7 +187,9 @@ _INDEXES = ("block", "inner_block", "innermost_block")
 
 
 def _appended(w: Walker, value: Blocks, fill: str | None) -> list[str]:
-    lines = [f"{value.text}.append({_tile(value)})"]
+    (dim,) = value.layout.lists
+    point = w.blocks[value.key].owners[dim]
+    lines = [f"{value.text}.append({_tile(w, value, {} if point is None else {dim: point})})"]
     return lines + _filled(w, value, f"{value.text}[-1]", fill)
 
 
@@ -185,12 +200,21 @@ def _filled(w: Walker, value: Blocks, element: str, fill: str | None) -> list[st
     return [f"nisa.memset(dst={element}, value={fill})"]
 
 
-def _tile(value: Blocks) -> str:
-    """The allocation of one tile."""
-    whole = value.whole
-    shape = whole.shape or ()
-    sizes = [shape[dim].text for dim in value.layout.kept(len(shape))]
-    inside = f"{sizes[0]}," if len(sizes) == 1 else ", ".join(sizes)
+def _tile(w: Walker, value: Blocks, indexes: Mapping[int, Sym]) -> str:
+    """The allocation of one tile; ``indexes`` are its places in the lists."""
+    whole, shape = value.whole, value.whole.shape or ()
     assert whole.dtype is not None
     assert whole.space is not None
-    return f"nl.ndarray(({inside}), dtype={whole.dtype.text}, buffer=nl.{whole.space.value})"
+    kept = tuple(shape[dim] for dim in value.layout.kept(len(shape)))
+    code = f"nl.ndarray(({sizes(kept)}), dtype={whole.dtype.text}, buffer=nl.{whole.space.value}"
+    block = w.blocks[value.key]
+    if block.address is None:
+        return f"{code})"
+    if value.layout.order is not None:
+        raise Refused("M-ALLOC", fn="nl.ndarray", name=value.text)
+    points = [indexes.get(dim) or block.owners[dim] for dim in range(value.partition)]
+    known_points = tuple(point for point in points if point is not None)
+    if len(known_points) < len(points):
+        raise Refused("M-ALLOC", fn="nl.ndarray", name=value.text)
+    place = places.code(block.address, known_points, kept, whole.dtype)
+    return f"{code}, address={place})"

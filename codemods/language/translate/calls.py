@@ -9,6 +9,7 @@ from ..analysis import values as v
 from ..analysis.index import Index, Window
 from ..analysis.refusal import Refused
 from ..analysis.symbols import Sym, ceil_div, maximum, minimum
+from ..lowering.registry import LOWERINGS
 from . import allocations, arguments, expressions, functions, masking, operations, positions, tokens
 from .values import Axes, Named, UserFunction, Value
 from .walker import Walker, integer, known, text
@@ -26,7 +27,7 @@ def call(w: Walker, node: ast.Call) -> Value:
     short = w.names.short(node.func)
     if short in _WALKED:
         return _WALKED[short](w, node)
-    if short.startswith(("nl.", "nisa.", "ncc.", "nki.")) and tokens.is_ours(w.names.qualified(node.func)):
+    if tokens.is_ours(w.names.qualified(node.func)) and not _of_trace_time(w, node, short):
         masks = [k.value for k in node.keywords if k.arg == "mask" and not _is_none(k.value)]
         region = masking.region(w, masks[0]) if masks else None
         given = arguments.bound(w, node, short)
@@ -37,6 +38,12 @@ def call(w: Walker, node: ast.Call) -> Value:
 
 def _is_none(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and node.value is None
+
+
+def _of_trace_time(w: Walker, node: ast.Call, short: str) -> bool:
+    """Whether a function of the language is there as before, and computes nothing on the device."""
+    entry = w.module.step.entry(w.names.qualified(node.func))
+    return short not in LOWERINGS and entry is not None and entry.status == "same"
 
 
 def _method(w: Walker, node: ast.Call, func: ast.Attribute) -> Value | None:

@@ -10,6 +10,7 @@ from ..analysis import values as v
 from ..analysis.index import Window
 from ..analysis.refusal import Refused
 from ..analysis.symbols import Sym
+from ..lowering import views
 from . import calls, operators, subscripts, tokens
 from .values import Axes, Blocks, Grid, Lost, Named, NewAxis, UserFunction, Value, Whole
 from .walker import Walker, integer, known, text
@@ -91,6 +92,10 @@ def attribute(w: Walker, node: ast.Attribute, base: Value) -> Value:
             return found
     if isinstance(base, Grid):
         return base.component(node.attr)
+    if isinstance(base, v.Dtype):
+        size = views.itemsize(base) if node.attr == "itemsize" else None
+        if size is not None:
+            return size
     return v.Unknown(w.respelled(node, [(node.value, text(base))]))
 
 
@@ -110,6 +115,8 @@ def _tensor_attribute(w: Walker, base: v.Tensor, name: str) -> Value | None:
     if name == "dtype":
         spelled = f"{base.text}.dtype"
         return replace(base.dtype, text=spelled) if base.dtype else v.Dtype(spelled, None, base.text)
+    if name == "itemsize":
+        return views.itemsize(base.dtype) if base.dtype else None
     if name == "ndim":
         rank = None if base.shape is None else Sym.constant(len(base.shape))
         return v.Scalar(f"len({base.text}.shape)", rank)

@@ -56,7 +56,10 @@ def _again(first: Walker, env: Environment) -> Walker:
     first.shared.taken = _names(first.function.node) | first.module.taken
     again = replace(first, env=env, reasons=[], notes=[], returned=[], views={})
     again.placings = blocks.placings(first)
-    again.blocks = {key: replace(block, uses=[]) for key, block in first.blocks.items()}
+    again.blocks = {
+        key: replace(block, uses=[], owners=block.uses[0].at if block.uses else ())
+        for key, block in first.blocks.items()
+    }
     return again
 
 
