@@ -9,9 +9,8 @@ from ..analysis.access import ON_CHIP
 from ..analysis.dtypes import dtype_of
 from ..analysis.refusal import Refused
 from ..lowering.creation import constant
-from . import addresses, arguments, blocks, operations, places
-from .places import Address
-from .values import Axes, Value
+from . import addresses, arguments, blocks, operations
+from .values import Address, Axes, Value
 from .walker import Walker, integer, known, text
 
 _SPACES = {f"nl.{space.value}": space for space in v.Space}
@@ -28,7 +27,7 @@ def ndarray(w: Walker, node: ast.Call) -> Value:
         return blocks.allocated(w, node, tile, partition, None, address)
     spelled = _spelled(w, node, given, values, tile)
     if address is not None and tile.shape is not None and tile.dtype is not None:
-        spelled = f"{spelled[:-1]}, address={places.code(address, (), tile.shape, tile.dtype)})"
+        spelled = f"{spelled[:-1]}, address={addresses.code(w, address, (), tile.shape, tile.dtype)})"
     return v.Tensor(spelled, tile.shape, tile.dtype, tile.space, whole=whole)
 
 

@@ -14,10 +14,9 @@ from ..analysis.access import Access, Layout, subscript
 from ..analysis.blocks import Loop, Placing, Use, placed
 from ..analysis.refusal import Refused
 from ..analysis.symbols import Sym
-from . import access, places
+from . import access, addresses
 from .layout import laid_out
-from .places import Address
-from .values import Blocks, Value, Whole
+from .values import Address, Blocks, Value, Whole
 from .walker import Walker
 from .writer import sizes
 
@@ -216,5 +215,5 @@ def _tile(w: Walker, value: Blocks, indexes: Mapping[int, Sym]) -> str:
     known_points = tuple(point for point in points if point is not None)
     if len(known_points) < len(points):
         raise Refused("M-ALLOC", fn="nl.ndarray", name=value.text)
-    place = places.code(block.address, known_points, kept, whole.dtype)
+    place = addresses.code(w, block.address, known_points, kept, whole.dtype)
     return f"{code}, address={place})"

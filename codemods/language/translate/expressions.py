@@ -93,7 +93,7 @@ def attribute(w: Walker, node: ast.Attribute, base: Value) -> Value:
     if isinstance(base, Grid):
         return base.component(node.attr)
     if isinstance(base, v.Dtype):
-        size = views.itemsize(base) if node.attr == "itemsize" else None
+        size = views.itemsize(base, w.writer) if node.attr == "itemsize" else None
         if size is not None:
             return size
     return v.Unknown(w.respelled(node, [(node.value, text(base))]))
@@ -116,7 +116,7 @@ def _tensor_attribute(w: Walker, base: v.Tensor, name: str) -> Value | None:
         spelled = f"{base.text}.dtype"
         return replace(base.dtype, text=spelled) if base.dtype else v.Dtype(spelled, None, base.text)
     if name == "itemsize":
-        return views.itemsize(base.dtype) if base.dtype else None
+        return views.itemsize(base.dtype, w.writer) if base.dtype else None
     if name == "ndim":
         rank = None if base.shape is None else Sym.constant(len(base.shape))
         return v.Scalar(f"len({base.text}.shape)", rank)

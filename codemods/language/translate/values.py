@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from ..analysis import values as v
 from ..analysis.access import Dynamic, Layout
+from ..analysis.addresses import Modular
 from ..analysis.index import Index, Window
 from ..analysis.masks import Mask
 from ..analysis.refusal import Refused
@@ -76,6 +77,14 @@ class Lost:
     """The value of a statement that needs a person; whatever uses it is not reported again."""
 
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a kernel places the tiles of a tensor with block dimensions."""
+
+    space: v.Space
+    place: Modular
 
 
 @dataclass(frozen=True, slots=True)
