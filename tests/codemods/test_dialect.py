@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from nkimigrate.codemods.dialect import ERROR, WARNING, Module, check_class, check_function
 from nkimigrate.codemods.dialect.positional import SAFE_POSITIONAL
 from nkimigrate.codemods.dialect.rules import CLASS_RULES, RULES, SIGNATURE_RULES
-from nkimigrate.codemods.dialect import ERROR, WARNING, Module, check_class, check_function
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAD = "import nki.isa as nisa\nimport nki.language as nl\nfrom nki.isa import dma_copy\n"

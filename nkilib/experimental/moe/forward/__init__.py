@@ -1,0 +1,1 @@
+"""The forward pass, with checkpoints for the backward one."""
