@@ -33,6 +33,7 @@ _TARGETS = {
 _LEGACY_TARGETS = {
     "": "beta1",
     ".language": "beta1.language",
+    ".language.constants": "beta1.constants",
     ".isa": "beta1.isa",
     ".isa.constants": "beta1.isa.constants",
     ".typing": "beta1.typing",

@@ -14,7 +14,7 @@ import importlib.abc
 import importlib.util
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
@@ -22,6 +22,8 @@ from typing import Any
 MOST_PLACEHOLDERS = 20
 OWN = ("nki", "neuronxcc", "nkilib", "nkilib_standalone", "nkilib_src", "nkisim", "numpy", "ml_dtypes")
 """Packages that are never replaced: what is missing in them is what the user must hear of."""
+PRIVATE = "neuronxcc."
+"""But what lies below this, such as private kernels and APIs of the compiler, is."""
 
 
 class NotInstalled(Exception):
@@ -40,7 +42,8 @@ class Placeholder:
     def _use(self) -> Placeholder:
         if Placeholder.sealed:
             top = self._path.partition(".")[0]
-            raise NotInstalled(f"uses {self._path}, and {top} is not installed here")
+            lack = "it is not in the simulator" if top in OWN else f"{top} is not installed here"
+            raise NotInstalled(f"uses {self._path}, and {lack}")
         return Placeholder(self._path)
 
     def __getattr__(self, name: str) -> Any:
@@ -79,7 +82,7 @@ class _Module(ModuleType):
 
 
 class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """The last one asked: makes placeholders for packages that are known to be missing."""
+    """Makes placeholders for modules that are known to be missing, and all below them."""
 
     def __init__(self) -> None:
         self.missing: list[str] = []
@@ -87,7 +90,7 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname.partition(".")[0] not in self.missing:
+        if not any(fullname == name or fullname.startswith(f"{name}.") for name in self.missing):
             return None
         return ModuleSpec(fullname, self, is_package=True)
 
@@ -111,21 +114,27 @@ def load(root: str, file: str, paths: Sequence[str]) -> tuple[ModuleType, list[s
     sys.path[:0] = [above, *(os.path.join(root, extra) for extra in paths)]
     sys.path.extend(folder for folder in _ancestors(root, file) if folder not in sys.path)
     finder = _Finder()
-    sys.meta_path.append(finder)
+    sys.meta_path.insert(0, finder)
     while True:
         loaded = set(sys.modules)
         try:
             return _imported(name, path), finder.missing
         except ModuleNotFoundError as error:
-            top = (error.name or "").partition(".")[0]
-            if top in ("", *OWN, *finder.missing) or len(finder.missing) >= MOST_PLACEHOLDERS:
+            missing = _replaceable(error.name or "")
+            if missing in ("", *finder.missing) or len(finder.missing) >= MOST_PLACEHOLDERS:
                 raise
-            if _is_installed(top):
-                raise
-            finder.missing.append(top)
+            finder.missing.append(missing)
             for half in set(sys.modules) - loaded:
                 if half.partition(".")[0] not in OWN:
                     del sys.modules[half]
+
+
+def _replaceable(module: str) -> str:
+    """What a placeholder may stand for so that a module is found; "" for nothing."""
+    if module.startswith(PRIVATE):
+        return module
+    top = module.partition(".")[0]
+    return "" if top in ("", *OWN) or _is_installed(top) else top
 
 
 def _is_installed(top: str) -> bool:
@@ -149,12 +158,16 @@ def _imported(name: str, path: str) -> ModuleType:
 def _dotted(root: str, file: str) -> tuple[str, str]:
     """The module's name and the folder it is imported from.
 
-    Packages are folders with ``__init__.py``, and those that the file's own imports name.
+    Packages are folders with ``__init__.py``, and those that the file's own imports name or count up to.
     """
     parts = file.removesuffix(".py").split("/")
-    named = _named(os.path.join(root, file))
+    named, levels = _wanted(os.path.join(root, file))
     top = len(parts) - 1
-    while top and (_is_package(os.path.join(root, *parts[:top])) or parts[top - 1] in named):
+    while top and (
+        _is_package(os.path.join(root, *parts[:top]))
+        or parts[top - 1] in named
+        or len(parts) - 1 - top < levels
+    ):
         top -= 1
     if any(not part.isidentifier() for part in parts[top:]):
         top = len(parts) - 1
@@ -166,22 +179,18 @@ def _is_package(folder: str) -> bool:
     return os.path.exists(os.path.join(folder, "__init__.py"))
 
 
-def _named(path: str) -> frozenset[str]:
-    """The top-level packages that a file imports."""
+def _wanted(path: str) -> tuple[frozenset[str], int]:
+    """The top-level packages that a file imports, and the most dots of its relative imports."""
     try:
         with open(path, "rb") as opened:
             tree = ast.parse(opened.read())
     except (OSError, SyntaxError, ValueError):
-        return frozenset()
-    return frozenset(_imports(tree))
-
-
-def _imports(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name.partition(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module.partition(".")[0]
+        return frozenset(), 0
+    nodes = list(ast.walk(tree))
+    froms = [node for node in nodes if isinstance(node, ast.ImportFrom)]
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module for node in froms if node.module and not node.level]
+    return frozenset(name.partition(".")[0] for name in names), max((n.level for n in froms), default=0)
 
 
 def _ancestors(root: str, file: str) -> list[str]:

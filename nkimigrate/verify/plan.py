@@ -65,6 +65,7 @@ def plan(old: Tree, new: Tree, spec: Spec, timeout: float | None = None) -> Plan
     found = list(pairs(*sides, made))
     named = set()
     for entry in spec.entries:
+        named |= {(p.old_file, p.old.name) for p in _fitting(entry, found)}
         case = _named(entry, spec, found, sides, timeout, made)
         if case is not None:
             named.add((case.old.file, case.old.name))
@@ -111,7 +112,7 @@ def _named(
     entry: Entry, spec: Spec, found: list[Pair], sides: tuple[Side, Side], timeout: float | None, made: Plan
 ) -> Case | None:
     """The case of an entry; None, and a reason in the plan, when there is no such function."""
-    fitting = [p for p in found if p.old.name == entry.name and _file_fits(entry.file, p)]
+    fitting = _fitting(entry, found)
     title = f"{entry.file}::{entry.name}" if entry.file else entry.name
     if entry.skip:
         made.left_out.append((title, f"{NAME}: {entry.skip}"))
@@ -145,6 +146,10 @@ def _named(
         spec.paths,
         os.path.basename(spec.path),
     )
+
+
+def _fitting(entry: Entry, found: list[Pair]) -> list[Pair]:
+    return [p for p in found if p.old.name == entry.name and _file_fits(entry.file, p)]
 
 
 def _file_fits(wanted: str, pair: Pair) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import isa
 from ..core import operators as tokens
-from ..core.dtypes import DType, dtype_of
+from ..core.dtypes import INTEGER, DType, dtype_of, float32
 from ..core.errors import fail
 from ..core.memory import OFF_CHIP, PSUM
 from ..core.operators import Operator
@@ -74,6 +74,15 @@ class Remainder(Binary):
         return super().__call__(x, y, dtype=dtype, mask=mask)
 
 
+class Quotient(Binary):
+    """:class:`Binary` for ``/``: integers divided are a fraction, so that their quotient is a float."""
+
+    def __call__(self, x: Any, y: Any, *, dtype: Any = None, mask: Any = None, **kwargs: Any) -> Tile:
+        if dtype is None and all(type_of(value).kind == INTEGER for value in (x, y)):
+            dtype = float32
+        return super().__call__(x, y, dtype=dtype, mask=mask, **kwargs)
+
+
 def tile_operand(value: Any, name: str, what: str, where: str = "nl") -> Operand:
     """A tile in SBUF or PSUM. Raises SimulationError otherwise."""
     if not isinstance(value, Operand):
@@ -98,7 +107,7 @@ def _combined(op: Operator, x: Any, y: Any, dtype: DType, mask: Any) -> Tile:
         elif not isinstance(second, Tensor) or _column(second, first, shape):
             _with_scalar(dst, op, first, second, shape, reverse=False)
         else:
-            _of_tensors(dst, op, _spread(first, shape), _spread(second, shape))
+            _of_tensors(dst, op, spread(first, shape), spread(second, shape))
 
     return computed(body, domain, dtype, mask, (x, y))
 
@@ -111,7 +120,8 @@ def _column(value: Tensor, other: Tensor, shape: tuple[int, ...]) -> bool:
     )
 
 
-def _spread(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
+def spread(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """The tensor, repeated to a shape that it broadcasts to."""
     return tensor if tensor.array.shape == shape else tensor.like(np.broadcast_to(tensor.array, shape))
 
 
@@ -120,7 +130,7 @@ def _with_scalar(
 ) -> None:
     if op is tokens.power:
         data = in_sbuf(data)
-    isa.tensor_scalar(dst, _spread(data, shape), op, other, reverse)
+    isa.tensor_scalar(dst, spread(data, shape), op, other, reverse)
 
 
 def _of_tensors(dst: Tensor, op: Operator, first: Tensor, second: Tensor) -> None:
@@ -142,6 +152,8 @@ def _function(operator: Operator) -> Function:
         return Unary(operator)
     if operator in _REMAINDERS:
         return Remainder(operator)
+    if operator is tokens.divide:
+        return Quotient(operator)
     return Binary(operator, dtype=None if operator.test is None else bool)
 
 

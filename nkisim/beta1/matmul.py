@@ -38,8 +38,9 @@ def nc_matmul(
 ) -> Tile:
     """``stationary[K, M].T @ moving[K, N]`` as a new float32 tile ``[M, N]`` in PSUM.
 
-    Limits are those of :func:`nkisim.isa.nc_matmul`. ``mask`` bounds K, or with three axes K, M and N; masks
-    in a subscript of an operand bound that operand's axes.
+    Limits are those of :func:`nkisim.isa.nc_matmul`; operands in PSUM are copied to SBUF, as the compiler
+    does. ``mask`` bounds K, or with three axes K, M and N; masks in a subscript of an operand bound that
+    operand's axes.
     """
     left = tile_operand(stationary, "nc_matmul", "stationary", "nisa")
     right = tile_operand(moving, "nc_matmul", "moving", "nisa")
@@ -58,14 +59,14 @@ def _product(left: Operand, right: Operand, mask: Any, options: dict[str, Any]) 
     out = new_tile((int(np.prod(rows, dtype=np.int64)), *columns), float32, PSUM)
     out.product = True
     if regions is None:
-        isa.nc_matmul(out.tensor, left.part(None), right.part(None), **options)
+        isa.nc_matmul(out.tensor, in_sbuf(left.part(None)), in_sbuf(right.part(None)), **options)
         return out
     first, second = regions
     out.region = _outcome(first, second, out.shape)
     if out.region.empty:
         return out
     operands = _within(left, first, second), _within(right, second, first)
-    isa.nc_matmul(out.part(out.region), *operands, **options)
+    isa.nc_matmul(out.part(out.region), *map(in_sbuf, operands), **options)
     return out
 
 

@@ -7,6 +7,7 @@ that only one block, not all of them together, must fit into the memory.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from itertools import product
 from math import prod
@@ -116,7 +117,7 @@ def _check_places(
     rows, size = dims[par], prod(dims[par + 1 :]) * dtype.itemsize
     what = f"{buffer} tensor {name!r} of shape {list(dims)} {dtype}"
     for block in product(*(range(n) for n in dims[:par])):
-        found = tuple(int(n) for n in place(block, rows, size))
+        found = tuple(int(n) for n in _place(place, block, rows, size))
         if buffer == PSUM:
             bank, partition, byte = found
             if not 0 <= bank < PSUM_BANKS or byte < 0 or byte + size > PSUM_BANK_BYTES:
@@ -138,6 +139,18 @@ def _check_partition(what: str, block: tuple[int, ...], partition: int, rows: in
         raise fail(
             f"{what}: block {block} starts at partition {partition}; with {rows} partitions: one of {starts}"
         )
+
+
+_NAMES = ("idx", "pdim_size", "fdim_size")
+
+
+def _place(place: Place, block: tuple[int, ...], rows: int, size: int) -> tuple[int, ...]:
+    """What ``alloc``'s function says; by its documented parameter names where it has them."""
+    try:
+        inspect.signature(place).bind(**dict.fromkeys(_NAMES))
+    except (TypeError, ValueError):
+        return place(block, rows, size)
+    return place(**dict(zip(_NAMES, (block, rows, size), strict=True)))
 
 
 def modulo(base: tuple[int, ...], tiles: tuple[tuple[int, ...], ...]) -> Place:

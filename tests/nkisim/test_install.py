@@ -213,7 +213,7 @@ def real_legacy(tmp_path: Path) -> Path:
 
 def test_the_legacy_language_is_served_too() -> None:
     assert output("import nkisim\nprint(nkisim.install())\n" + LEGACY) == f"True\n{DOUBLED}"
-    names = "language isa isa.constants typing compiler"
+    names = "language language.constants isa isa.constants typing compiler"
     code = "import nkisim; nkisim.install()\n" + "".join(f"import neuronxcc.nki.{n}\n" for n in names.split())
     code += "import nkisim.beta1; print(neuronxcc.nki is nkisim.beta1, nkisim.beta1.__spec__.name)"
     assert output(code) == "True nkisim.beta1"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 from ... import isa
 from ...core.dtypes import dtype_of
+from ...core.tensor import Tensor
+from ..compute import computed, domain_of
 from ..dtypes import result_type
+from ..elementwise import spread
 from ..operators import in_integers
 from ..reduction import reduced
 from ..tile import Operand, Tile
@@ -103,13 +107,20 @@ def tensor_tensor(
     engine: Any = _UNKNOWN,
     **kwargs: Any,
 ) -> Tile:
-    """``data1 op data2``; without ``dtype`` the result has the promoted type."""
+    """``data1 op data2``, broadcast to one shape; without ``dtype`` the result has the promoted type."""
     sides = chip_operand(data1, "tensor_tensor", "data1"), chip_operand(data2, "tensor_tensor", "data2")
     kind = result_type(dtype, *sides)
     function = token(op, "tensor_tensor")
     if sides[0].dtype is sides[1].dtype is kind:
         function = in_integers(function, kind, (sides[0].dtype, sides[1].dtype))
-    return issue(isa.tensor_tensor, data1, kind, mask, data2, what="data1", op=function, engine=engine)
+    if prod(sides[0].shape) == prod(sides[1].shape):
+        return issue(isa.tensor_tensor, data1, kind, mask, data2, what="data1", op=function, engine=engine)
+
+    def body(dst: Tensor, first: Tensor, second: Tensor) -> None:
+        shape = dst.array.shape
+        isa.tensor_tensor(dst, spread(first, shape), spread(second, shape), op=function, engine=engine)
+
+    return computed(body, domain_of(*sides), kind, mask, sides)
 
 
 def scalar_tensor_tensor(

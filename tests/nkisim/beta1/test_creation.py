@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import ml_dtypes
 import numpy as np
 import pytest
@@ -136,6 +138,10 @@ def test_placed_tensors(rng):
     assert (value(places(ncc.sbuf.mod_alloc(base_addr=1024, num_free_tiles=(2,)))) == 0).all()
     assert (value(places(ncc.psum.mod_alloc(base_bank=6, num_bank_tiles=(2,)), dtype=nl.float32)) == 0).all()
     assert (value(places(ncc.sbuf.alloc(lambda block, rows, size: (0, block[0] * size)))) == 0).all()
+    by_name = functools.partial(
+        lambda banks, idx, pdim_size, fdim_size: (banks[idx], 0, 0), banks={(0,): 3, (1,): 5}
+    )
+    assert (value(places(ncc.psum.alloc(by_name), (2, nl.par_dim(128), 8), nl.float32)) == 0).all()
     assert (value(places(ncc.sbuf.auto_alloc())) == 0).all()
     assert (
         value(places(ncc.psum.mod_alloc(base_bank=0, num_bank_tiles=(3,)), (128, 8), nl.float32)) == 0

@@ -291,3 +291,17 @@ def test_operands_in_hbm_are_an_error():
         SimulationError, match=r"nl\.exp: x is a hbm tensor \[4, 6\] float32; .*nl\.load it first"
     ):
         kernel(np.zeros((4, 6), np.float32))
+
+
+@pytest.mark.parametrize("other", [38, np.int32(38), "tile"])
+def test_the_quotient_of_integers_is_a_fraction(other, run):
+    x = np.arange(2176, 2304, dtype=np.int32).reshape(128, 1)
+
+    def divided(t):
+        return t / (nl.full((128, 1), 38, nl.int32) if isinstance(other, str) else other)
+
+    found = run(divided, x)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, x / 38, rtol=1e-6)
+    np.testing.assert_array_equal(run(lambda t: nl.floor(divided(t), dtype=nl.int32), x), x // 38)
+    assert run(lambda t: nl.divide(t, 38, dtype=nl.int32), x).dtype == np.int32

@@ -128,12 +128,15 @@ def test_limits_are_the_hardware_s(run, rng):
     with pytest.raises(SimulationError, match=r"moving has 600 elements in a partition, the most is 512"):
         run(lambda t: nisa.nc_matmul(t[:, 0:24], t), wide)
 
-    def from_psum(t):
-        product = nisa.nc_matmul(t[:, 0:32], t[:, 0:32])
-        return nisa.nc_matmul(product, product)
 
-    with pytest.raises(SimulationError, match="stationary is a psum tensor"):
-        run(from_psum, wide)
+def test_operands_in_psum_are_copied(run, rng):
+    x = rng.standard_normal((32, 48)).astype(np.float32)
+
+    def from_psum(t):
+        return nisa.nc_matmul(nisa.nc_transpose(t), nisa.nc_transpose(t))
+
+    exact = x.astype(np.float64) @ x.T
+    np.testing.assert_allclose(run(from_psum, x), exact, rtol=1e-5, atol=1e-4)
 
 
 def test_double_row(rng):

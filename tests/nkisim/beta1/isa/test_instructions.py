@@ -85,7 +85,7 @@ def test_tensor_tensor(x, rng):
     )
     big = np.array([[2**24 + 1, 5]], np.int32)
     np.testing.assert_array_equal(kernel_of(lambda t: nisa.tensor_tensor(t, t, nl.add), big), big + big)
-    with pytest.raises(SimulationError, match="data1 has 16 partitions of 24 elements"):
+    with pytest.raises(SimulationError, match="do not broadcast to one shape"):
         kernel_of(lambda t: nisa.tensor_tensor(t, t[:, 0:5], nl.add), x)
 
 
@@ -403,3 +403,22 @@ def test_generations(x):
     with pytest.raises(SimulationError, match="needs gen3 or newer, the target is gen2"):
         kernel_of(body, x, column, platform="trn1")
     assert dtype_of("float32") == nl.float32
+
+
+def test_tensor_tensor_broadcasts(x, column):
+    exact = x.astype(np.float64) * column
+    np.testing.assert_allclose(
+        kernel_of(lambda t, c: nisa.tensor_tensor(t, c, nl.multiply), x, column), exact, rtol=1e-6
+    )
+    np.testing.assert_allclose(
+        kernel_of(lambda t, c: nisa.tensor_tensor(c, t, nl.multiply), x, column), exact, rtol=1e-6
+    )
+    rows = nl.arange(16)[:, None] < 5
+
+    def masked(t, c):
+        out = nl.zeros((16, 24), nl.float32)
+        out[...] = nisa.tensor_tensor(t, c, nl.multiply, mask=rows)
+        return out
+
+    exact[5:] = 0
+    np.testing.assert_allclose(kernel_of(masked, x, column), exact, rtol=1e-6)
