@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import ast
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from .analysis import values as v
@@ -66,8 +66,12 @@ def analyse(
     rules: Iterable[Rule],
     world: World,
     all_keywords: bool = False,
+    language: Callable[[FileContext], Iterable[Finding]] | None = None,
 ) -> Analysis:
     """Find every affected place of a Python file.
+
+    Args:
+        language: the language step, for a file that imports the old language.
 
     Raises SyntaxError, ValueError or UnicodeDecodeError when the file is not Python, RecursionError or
     MemoryError when it is nested absurdly deep.
@@ -87,6 +91,8 @@ def analyse(
     found = dict.fromkeys(
         f for rule in rules if not context.vendored or rule.code == VENDORED for f in rule.check(context)
     )
+    if language is not None and not context.vendored:
+        found |= dict.fromkeys(language(context))
     silenced = Suppressions.read(source)
     groups = {f.group for f in found if f.group and silenced.covers(f)}
     heard = (f for f in found if f.group not in groups and not silenced.covers(f))

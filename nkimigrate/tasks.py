@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 
 from .codemods.analyse import Analysis, Place, World, analyse, parse
+from .codemods.analysis.context import FileContext
 from .codemods.edit import EditRefused
 from .codemods.embedded import EMBEDDED, Torn, opened
 from .codemods.model import Edit, Finding, Outcome
@@ -16,8 +19,10 @@ from .codemods.skim import Signs, named
 from .codemods.source import Source
 from .codemods.texts import analyse_text, edit_text, named_paths
 from .garbage import paused
-from .releases import load
+from .releases import load, load_language
 from .report.model import Problem
+
+_FROM_TOP = re.compile(rb"\bfrom\s+neuronxcc\s+import\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +115,24 @@ def _analysed(setting: Setting, task: Task) -> Analysis | Problem:
 
 
 def _python(setting: Setting, task: Task, release: Release) -> Analysis:
-    library = _in_sight(setting, task)
-    if not library and not _signs(setting.step).within(task.data):
+    library, language = _in_sight(setting, task), _language(setting, task)
+    named_here = library or _signs(setting.step).within(task.data)
+    if not named_here and language is None:
         return _skimmed(task)
-    rules = _rules(setting, library)
-    return analyse(task.data, task.place, release, rules, task.world, setting.all_keywords)
+    rules = _rules(setting, library) if named_here else ()
+    return analyse(task.data, task.place, release, rules, task.world, setting.all_keywords, language)
+
+
+def _language(setting: Setting, task: Task) -> Callable[[FileContext], Iterable[Finding]] | None:
+    """The language step, for a file that seems to import the old language."""
+    if b"neuronxcc.nki" not in task.data and _FROM_TOP.search(task.data) is None:
+        return None
+    step = load_language(*setting.step)
+    if step is None:
+        return None
+    from .codemods.language.findings import language_findings
+
+    return partial(language_findings, step=step, wants=setting.wants)
 
 
 def _embedded(setting: Setting, task: Task, release: Release) -> Analysis:

@@ -87,7 +87,7 @@ def test_every_code_in_the_program_is_documented(repository: Path) -> None:
     used = {
         code for path in sources for code in re.findall(r'"(NKM\d{3})"', path.read_text(encoding="utf-8"))
     }
-    assert used == {item.code for item in ruledocs.everything()}
+    assert used == {item.code for item in ruledocs.everything() if item.code.startswith("NKM")}
 
 
 @pytest.mark.parametrize(

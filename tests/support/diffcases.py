@@ -21,7 +21,7 @@ from pathlib import Path
 
 OUTCOMES = {"rewritten", "noted", "needs-you", "problem"}
 _EXPECTED = re.compile(
-    r"! (?P<codes>[NKM0-9/]+)(?P<anywhere>@file)? (?P<outcomes>[a-z/-]+)(?P<texts>( \| .+)*)$"
+    r"! (?P<codes>[NKML0-9/]+)(?P<anywhere>@file)? (?P<outcomes>[a-z/-]+)(?P<texts>( \| .+)*)$"
 )
 
 

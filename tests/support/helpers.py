@@ -105,7 +105,7 @@ def _check_sites(result: Result) -> None:
     for path in result.changed:
         for cell, old, new in _pieces(path, result.before[path], result.after[path]):
             for line in changed_lines(old, new):
-                found = (f for f in result.at(path, line) if f.cell == cell)
+                found = (f for at in _alike(old, line) for f in result.at(path, at) if f.cell == cell)
                 assert any(f.edits for f in found), (
                     f"no finding at {path}:{line}, which changed (cell {cell})"
                 )
@@ -125,12 +125,19 @@ def _pieces(path: str, old: bytes, new: bytes) -> Iterator[tuple[int | None, byt
         yield number, source, changed
 
 
+def _alike(data: bytes, line: int) -> list[int]:
+    """The numbers of the lines with the same text: which of them changed is a matter of the comparison."""
+    lines = data.splitlines()
+    return [number for number, text in enumerate(lines, 1) if text == lines[line - 1]]
+
+
 def changed_lines(before: bytes, after: bytes) -> list[int]:
-    """Numbers of the lines of ``before`` that are not in ``after`` as they were."""
+    """Numbers of the lines of ``before``, other than blank ones, that are not in ``after`` as they were."""
     old, new = before.splitlines(), after.splitlines()
     codes = difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
     gone = [(start, end) for tag, start, end, _, _ in codes if tag in ("replace", "delete")]
-    return [number + 1 for start, end in gone for number in range(start, end)]
+    numbers = (number for start, end in gone for number in range(start, end))
+    return [number + 1 for number in numbers if old[number].strip()]
 
 
 def _check_second_run(result: Result) -> None:

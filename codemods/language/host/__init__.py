@@ -10,18 +10,27 @@ from ..reasons import Work
 from ..translate.plan import LanguageModule
 from .decorators import decorators
 from .harness import simulations
-from .imports import imports
+from .imports import both, imports
 from .kernels import Kernels
 from .launches import launches
 from .parameters import parameters
 
+__all__ = ["after", "before", "both"]
+
 
 def before(module: LanguageModule) -> Work:
     """What becomes of the host's code, other than imports; sets the plans of the file's functions."""
-    kernels = Kernels(module)
+    kernels = _kernels(module)
     return decorators(kernels) + launches(kernels) + parameters(kernels) + simulations(kernels)
 
 
 def after(module: LanguageModule, work: Work) -> Work:
     """What becomes of the imports, given all that is to be done to the rest of the file."""
-    return imports(Kernels(module), module.step, work)
+    return imports(_kernels(module), module.step, work)
+
+
+def _kernels(module: LanguageModule) -> Kernels:
+    found = module.ctx.memory.get("kernels") or Kernels(module)
+    module.ctx.memory["kernels"] = found
+    assert isinstance(found, Kernels)
+    return found

@@ -16,12 +16,16 @@ from ...naming import dotted_prefixes, imported, spelled
 from ..reasons import Change, Reason, Work
 from ..step import LanguageStep
 from ..translate.names import BETA1
+from ..translate.plan import LanguageModule
 from .kernels import SIMULATE, Kernels
 from .remains import Remains
 
 CODE = "NKL106"
 _ALIASES = {"nl": "nki.language", "nisa": "nki.isa"}
 _MODULES = frozenset({"nki", *_ALIASES.values()})
+_KERNELS = tuple(
+    f"{BETA1}.{name}." for name in ("_pre_prod_kernels", "_pre_prod_nkl", "_private_kernels", "kernels")
+)
 _OTHERS = frozenset({"numpy"})
 
 
@@ -50,6 +54,8 @@ def imports(kernels: Kernels, step: LanguageStep, before: Work) -> Work:
         target = kernels.ctx.target(binding)
         assert isinstance(binding.node, ast.Import | ast.ImportFrom)
         statement = statements.setdefault(binding.node, _Statement(binding.node))
+        if _is_kernel(target):
+            continue
         if _is_old(target) or _leads(kernels, binding, target):
             work += _old(kernels, step, binding, target, remains, statement)
         elif target in _OTHERS and _unused(kernels, binding, remains):
@@ -66,6 +72,11 @@ def imports(kernels: Kernels, step: LanguageStep, before: Work) -> Work:
 
 def _is_old(target: str) -> bool:
     return target == BETA1 or target.startswith(f"{BETA1}.")
+
+
+def _is_kernel(target: str) -> bool:
+    """Whether an import is of what came with the compiler as kernels, which the library's rules are about."""
+    return f"{target}.".startswith(_KERNELS)
 
 
 def _leads(kernels: Kernels, binding: Binding, target: str) -> bool:
@@ -105,14 +116,18 @@ def _unused(kernels: Kernels, binding: Binding, remains: Remains) -> bool:
 
 
 def _undecided(kernels: Kernels) -> Iterator[Reason]:
-    """Imports whose names cannot be told apart: stars, and ladders that have the new language already."""
+    """Star imports, which hide the names that are used."""
     for node, path in kernels.ctx.stars:
         if _is_old(path):
             yield Reason(node, "M-STAR", {"module": path})
-    new = {b.name for b in kernels.ctx.module.imports if _is_new(kernels.ctx.target(b))}
-    for binding in kernels.ctx.module.imports:
-        if binding.name in new and _is_old(kernels.ctx.target(binding)):
-            yield Reason(_alias(binding), "M-BOTH", {"name": binding.name})
+
+
+def both(module: LanguageModule) -> list[Reason]:
+    """Names that are imported from either language, as in ladders that serve several releases."""
+    ctx = module.ctx
+    new = {b.name for b in ctx.module.imports if _is_new(ctx.target(b))}
+    found = [b for b in ctx.module.imports if b.name in new and _is_old(ctx.target(b))]
+    return [Reason(_alias(binding), "M-BOTH", {"name": binding.name}) for binding in found]
 
 
 def _is_new(target: str) -> bool:

@@ -68,8 +68,8 @@ class Kernels:
         self._places = {
             id(link): (use, i) for use in self.ctx.module.uses for i, link in enumerate(use.links)
         }
-        bodies = (stmt for node in self.functions.values() for stmt in node.body)
-        self._inside = {id(inner) for stmt in bodies for inner in ast.walk(stmt)}
+        self.nodes = {name: list(ast.walk(node)) for name, node in self.functions.items()}
+        self._bodies = [_extent(node) for node in self.functions.values()]
 
     def place(self, node: ast.AST) -> tuple[Use, int] | None:
         """The chain that a node is a link of, and which."""
@@ -97,7 +97,8 @@ class Kernels:
 
     def in_language(self, node: ast.AST) -> bool:
         """Whether a node stands in the body of a function that is written in the language."""
-        return id(node) in self._inside
+        at = (getattr(node, "lineno", 0), getattr(node, "col_offset", 0))
+        return any(start <= at < end for start, end in self._bodies)
 
     def denoted(self, node: ast.expr, depth: int = _DEPTH) -> frozenset[str]:
         """The kernels that an expression may denote; empty when it is none, or not known to be one."""
@@ -161,6 +162,20 @@ class Kernels:
         return self.names.qualified(node.func) in WRAPPERS
 
     @cached_property
+    def all_launches(self) -> list[Launch]:
+        """Launches, those by the simulator among them, as calls with the kernel's own arguments."""
+        return [*self.launches, *self._simulated()]
+
+    def _simulated(self) -> Iterator[Launch]:
+        for use in self.ctx.module.uses:
+            for link in use.links:
+                if isinstance(link, ast.Call) and self.names.qualified(link.func) == SIMULATE and link.args:
+                    kernel = link.args[0]
+                    subscript = kernel if isinstance(kernel, ast.Subscript) else None
+                    call = ast.Call(link.func, link.args[1:], link.keywords)
+                    yield Launch(call, subscript, self.denoted(kernel), use)
+
+    @cached_property
     def subscripts(self) -> list[ast.Subscript]:
         """Every ``kernel[grid]`` of the host, called on the spot or not."""
         return [
@@ -222,6 +237,12 @@ class Kernels:
         display = use.inside
         outer = self.ctx.module.parents.get(display)
         return isinstance(display, ast.List | ast.Tuple) and isinstance(outer, ast.For)
+
+
+def _extent(node: ast.FunctionDef) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Where a function's body starts and ends."""
+    first, last = node.body[0], node.body[-1]
+    return (first.lineno, first.col_offset), (last.end_lineno or 0, last.end_col_offset or 0)
 
 
 def wrapped(call: ast.Call) -> list[ast.expr]:

@@ -12,7 +12,7 @@ from ..reasons import Change, Reason, Work
 from ..translate.names import BETA1
 from .extents import extents
 from .grids import Grid, grid, leftovers
-from .kernels import SIMULATE, Kernels, Launch
+from .kernels import Kernels, Launch
 
 CODE = "NKL103"
 _PROGRAMS = frozenset(f"{BETA1}.language.{n}" for n in ("program_id", "num_programs", "program_ndim"))
@@ -27,7 +27,7 @@ def launches(kernels: Kernels) -> Work:
     for name, node in kernels.functions.items():
         found = _looped(kernels, name, node, grids)
         looped |= found
-        reasons += _unseen(kernels, name, node, grids)
+        reasons += _unseen(kernels, name, grids)
     work = Work(reasons=tuple(reasons))
     for subscript, known in grids.items():
         if subscript in looped:
@@ -69,7 +69,7 @@ def _looped(
     kernels: Kernels, name: str, node: ast.FunctionDef, grids: dict[ast.Subscript, Grid]
 ) -> set[ast.Subscript]:
     """The launches of a kernel whose grid becomes loops in it: all of them or none."""
-    mine = [launch for launch in _all_launches(kernels) if name in launch.kernels]
+    mine = [launch for launch in kernels.all_launches if name in launch.kernels]
     loose = {s for s in grids if name in kernels.denoted(s.value)} - {launch.subscript for launch in mine}
     if loose or not mine or kernels.escapes(name):
         return set()
@@ -77,7 +77,7 @@ def _looped(
     sole = found.pop()
     if found or sole is None:
         return set()
-    if _uses_programs(kernels, node):
+    if any(_program_calls(kernels, name)):
         function = kernels.module.functions[name]
         function.plan = replace(function.plan, grid=sole)
     return {launch.subscript for launch in mine if launch.subscript is not None}
@@ -92,29 +92,11 @@ def _extents(
     return extents(kernels, launch, node, programs) if programs else None
 
 
-def _all_launches(kernels: Kernels) -> Iterator[Launch]:
-    """Launches, those by the simulator among them, as calls with the kernel's own arguments."""
-    yield from kernels.launches
-    for use in kernels.ctx.module.uses:
-        for link in use.links:
-            if isinstance(link, ast.Call) and kernels.names.qualified(link.func) == SIMULATE and link.args:
-                kernel = link.args[0]
-                subscript = kernel if isinstance(kernel, ast.Subscript) else None
-                call = ast.Call(link.func, link.args[1:], link.keywords)
-                yield Launch(call, subscript, kernels.denoted(kernel), use)
-
-
-def _uses_programs(kernels: Kernels, node: ast.FunctionDef) -> bool:
-    return any(True for _ in _program_calls(kernels, node))
-
-
-def _program_calls(kernels: Kernels, node: ast.FunctionDef) -> Iterator[tuple[ast.Call, str]]:
+def _program_calls(kernels: Kernels, name: str) -> Iterator[tuple[ast.Call, str]]:
     """Calls of ``program_id`` and the like in a kernel and what it calls, with the function's name."""
-    seen: set[str] = set()
-    pending = [node]
+    seen, pending = {name}, [name]
     while pending:
-        function = pending.pop()
-        for inner in ast.walk(function):
+        for inner in kernels.nodes[pending.pop()]:
             if not isinstance(inner, ast.Call):
                 continue
             qualified = kernels.names.qualified(inner.func)
@@ -123,19 +105,17 @@ def _program_calls(kernels: Kernels, node: ast.FunctionDef) -> Iterator[tuple[as
             callee = inner.func.id if isinstance(inner.func, ast.Name) else ""
             if callee in kernels.functions and callee not in seen:
                 seen.add(callee)
-                pending.append(kernels.functions[callee])
+                pending.append(callee)
 
 
-def _unseen(
-    kernels: Kernels, name: str, node: ast.FunctionDef, grids: dict[ast.Subscript, Grid]
-) -> Iterator[Reason]:
+def _unseen(kernels: Kernels, name: str, grids: dict[ast.Subscript, Grid]) -> Iterator[Reason]:
     """Programs of a kernel whose grid stands nowhere, or elsewhere."""
     function = kernels.module.functions[name]
     if not kernels.launched(name) or function.plan.grid:
         return
     if any(name in kernels.denoted(s.value) for s in grids):
         return
-    calls = list(_program_calls(kernels, node))
+    calls = list(_program_calls(kernels, name))
     counted = any(kind == "num_programs" for _, kind in calls)
     for call, kind in calls:
         beyond = kind == "program_id" and _axis(call) != 0

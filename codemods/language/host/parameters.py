@@ -5,11 +5,10 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 
 from ...analysis.scopes import reaching
 from ...edit.lines import line_start, next_line
-from ...model import ReplaceCode, Span
+from ...model import ReplaceCode, ReplaceLines, Span
 from ..reasons import Change, Reason, Work
 from ..translate.names import BETA1
 from .kernels import Kernels, Launch
@@ -30,7 +29,7 @@ _STAR = re.compile(rb"\*[ \t\f]*,[ \t\f]*")
 
 
 def parameters(kernels: Kernels) -> Work:
-    """What becomes of the signatures of a file's functions; sets the plans of kernels that get outputs."""
+    """What becomes of the signatures of a file's functions, and of outputs that are passed in."""
     work = Work()
     written = _written(kernels)
     for name, node in kernels.functions.items():
@@ -135,7 +134,7 @@ def _parameters(node: ast.FunctionDef) -> list[str]:
 
 
 def _directly(kernels: Kernels, node: ast.FunctionDef) -> Iterator[str]:
-    for inner in ast.walk(node):
+    for inner in kernels.nodes[node.name]:
         targets: list[ast.expr] = []
         if isinstance(inner, ast.Call):
             place = _WRITERS.get(kernels.names.qualified(inner.func))
@@ -154,8 +153,9 @@ def _directly(kernels: Kernels, node: ast.FunctionDef) -> Iterator[str]:
 def _through_calls(
     kernels: Kernels, node: ast.FunctionDef, written: dict[str, frozenset[str]]
 ) -> Iterator[str]:
-    for call in (n for n in ast.walk(node) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)):
-        assert isinstance(call.func, ast.Name)
+    for call in kernels.nodes[node.name]:
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
+            continue
         callee = kernels.functions.get(call.func.id)
         if callee is None or callee is node:
             continue
@@ -212,14 +212,16 @@ def _outputs(kernels: Kernels, name: str, node: ast.FunctionDef, written: frozen
     missing = tuple(p for p in _parameters(node) if p in written and p not in returned)
     if not missing:
         return Work()
-    function = kernels.module.functions[name]
-    function.plan = replace(function.plan, returned=missing)
     fields = {"p": ", ".join(missing), "callers": "none in this file"}
-    work = Work()
+    place = next(
+        a for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs) if a.arg in missing
+    )
+    if any(isinstance(inner, ast.Return) for inner in kernels.nodes[name]):
+        return Work(reasons=(Reason(place, "M-INOUT", fields),))
+    work = Work((_with_return(kernels, node, place, missing),))
     calls = [launch for launch in kernels.launches if name in launch.kernels]
     for launch in calls:
-        work += _caller(kernels, launch, node, missing, returns=bool(returned) or _gives(node))
-    place = next(a for a in (*node.args.args, *node.args.kwonlyargs) if a.arg == missing[0])
+        work += _caller(kernels, launch, node, missing)
     if kernels.escapes(name):
         work += Work(notes=(Reason(place, "M-INOUT", {**fields, "callers": "outside this file"}),))
     elif not calls:
@@ -227,35 +229,36 @@ def _outputs(kernels: Kernels, name: str, node: ast.FunctionDef, written: frozen
     return work
 
 
+def _with_return(kernels: Kernels, node: ast.FunctionDef, place: ast.arg, missing: tuple[str, ...]) -> Change:
+    """``return`` behind the kernel's last statement."""
+    source = kernels.ctx.source
+    starts = (*source.line_starts, len(source.utf8))
+    last = node.end_lineno or node.lineno
+    end = starts[last]
+    indent = source.utf8[starts[node.body[-1].lineno - 1] :][: node.body[-1].col_offset].decode("utf-8")
+    broken = source.utf8[end - 1 : end] in (b"\n", b"\r")
+    code = f"{'' if broken else chr(10)}{indent}return {', '.join(missing)}\n"
+    text = f"the kernel returns {', '.join(f'`{p}`' for p in missing)}, which it writes"
+    return Change(place, INOUT, text, (ReplaceLines((end, end), code),))
+
+
 def _returned(kernels: Kernels, node: ast.FunctionDef) -> frozenset[str]:
     """Parameters that the kernel returns already."""
     found: frozenset[str] = frozenset()
-    for inner in ast.walk(node):
+    for inner in kernels.nodes[node.name]:
         if isinstance(inner, ast.Return) and inner.value is not None:
             items = inner.value.elts if isinstance(inner.value, ast.Tuple | ast.List) else [inner.value]
             found = found.union(*(_viewed(kernels, node, item) for item in items))
     return found
 
 
-def _gives(node: ast.FunctionDef) -> bool:
-    return any(
-        isinstance(n, ast.Return) and n.value is not None and not _is_none(n.value) for n in ast.walk(node)
-    )
-
-
-def _is_none(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and node.value is None
-
-
-def _caller(
-    kernels: Kernels, launch: Launch, node: ast.FunctionDef, missing: tuple[str, ...], returns: bool
-) -> Work:
+def _caller(kernels: Kernels, launch: Launch, node: ast.FunctionDef, missing: tuple[str, ...]) -> Work:
     """``k(a, o)`` becomes ``o = k(a, o)`` where nothing else can know the old ``o``."""
     statement = launch.use.stmt
     outputs = _passed(launch.call, node, missing)
     alone = isinstance(statement, ast.Expr) and statement.value is launch.call
     names = [o.id for o in outputs if isinstance(o, ast.Name) and _is_own(kernels, o, launch)]
-    if not alone or returns or len(names) < len(missing) or len({*names}) < len(names):
+    if not alone or len(names) < len(missing) or len({*names}) < len(names):
         fields = {"p": ", ".join(missing), "callers": f"line {launch.call.lineno}"}
         return Work(reasons=(Reason(launch.call, "M-INOUT", fields),))
     start = kernels.ctx.source.span(statement)[0]
@@ -283,5 +286,6 @@ def _is_own(kernels: Kernels, node: ast.Name, launch: Launch) -> bool:
     if place is None or owner is None or owner[0] is not place[0].scope:
         return False
     made = all(b.kind == "assign" and not b.path and isinstance(b.value, ast.Call) for b in owner[1])
-    earlier = (u for u in kernels.ctx.module.by_name.get(node.id, ()) if u.order < launch.use.order)
+    uses = (u for u in kernels.ctx.module.by_name.get(node.id, ()) if u.order < launch.use.order)
+    earlier = (u for u in uses if kernels.ctx.module.lookup(u.name, u.scope) == owner)
     return made and not any(len(use.links) == 1 for use in earlier)

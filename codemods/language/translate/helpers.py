@@ -9,7 +9,7 @@ from ..lowering.helpers import HELPERS
 from ..reasons import Change, Work
 from .plan import LanguageModule
 
-CODE = "NKL202"
+CODE = "NKL200"
 
 
 def added(module: LanguageModule) -> Work:

@@ -109,7 +109,6 @@ def test_an_input_that_changes_too() -> None:
 LANGUAGES = {
     "import nki.language": ("import nki.language\n", "nki.language"),
     "from": ("from nki import language\n", "language"),
-    "older package": ("import neuronxcc.nki.language as lang\n", "lang"),
     "ladder": (
         "try:\n    import nki.language as nl\nexcept ImportError:\n    import neuronxcc.nki.language as nl\n",
         "nl",
@@ -122,6 +121,13 @@ def test_the_language_as_the_file_calls_it(line: str, name: str) -> None:
     before = function("y = rmsnorm_tkg(x, g)", line + RMS)
     after = function(hbm("y_output", nl=name) + "y = rmsnorm_tkg(x, g, output=y_output)", line + RMS)
     check_transformed(before, after, code="NKM205")
+
+
+def test_the_language_of_the_older_package_moves() -> None:
+    old, new = "import neuronxcc.nki.language as lang\n", "import nki.language as lang\n"
+    before = function("y = rmsnorm_tkg(x, g)", old + RMS)
+    call = hbm("y_output", nl="lang") + "y = rmsnorm_tkg(x, g, output=y_output)"
+    check_transformed(before, function(call, new + RMS), code="NKM205")
 
 
 def test_the_language_under_another_name_when_the_usual_one_is_taken() -> None:

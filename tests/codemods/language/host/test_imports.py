@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from helpers import check_noop, check_reported
 from hosted import check, hosted, silent
 
 
@@ -111,10 +112,14 @@ def test_a_name_that_means_something_else_is_in_the_way() -> None:
     assert found.reasons == [(1, "M-NAME")]
 
 
-def test_stars_and_ladders_with_both_are_in_the_way() -> None:
+def test_stars_are_in_the_way() -> None:
     assert hosted("from neuronxcc.nki.language import *\n").reasons == [(1, "M-STAR")]
+
+
+def test_files_that_serve_several_releases() -> None:
     both = "try:\n    import nki\nexcept ImportError:\n    import neuronxcc.nki as nki\n"
-    assert hosted(both).reasons == [(4, "M-BOTH")]
+    check_reported(f"{both}\n\n@nki.jit\ndef k(x):\n    return x\n", "NKL106", 4, "file of their own")
+    check_noop(f"{both}\n\nK = nki.jit\n")
 
 
 def test_an_import_inside_a_kernel_goes_to_the_top() -> None:
@@ -179,10 +184,15 @@ def test_what_is_left_of_the_old_language_keeps_its_import() -> None:
     assert not found.reasons
 
 
-def test_private_kernels_are_named() -> None:
-    found = hosted("from neuronxcc.nki._private_kernels.mlp import mlp_isa_kernel\n\nmlp_isa_kernel(1)\n")
+def test_names_that_were_never_public() -> None:
+    found = hosted("from neuronxcc.nki.isa.neuron_isa import dma_copy\n\ndma_copy(1)\n")
     assert found.left == [(3, "M-INTERNAL")]
-    assert "from neuronxcc.nki._private_kernels.mlp" in found.text
+    assert "from neuronxcc.nki.isa.neuron_isa import dma_copy" in found.text
+
+
+def test_kernels_of_the_compiler_are_other_rules() -> None:
+    silent("from neuronxcc.nki._private_kernels.mlp import mlp_isa_kernel\n\nmlp_isa_kernel(1)\n")
+    silent("from neuronxcc.nki.kernels.attention import flash_fwd\n")
 
 
 def test_an_alias_that_nothing_uses_any_more_goes() -> None:

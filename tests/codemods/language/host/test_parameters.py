@@ -40,7 +40,7 @@ SIGNATURES = {
 def test_signatures(before: str) -> None:
     head, body = "\n\n@nki.jit\ndef ", ":\n    return x\n"
     found = check(f"{HEAD}{TYPING}{head}{before}{body}", f"{NEW_HEAD}{head}{SIGNATURES[before]}{body}")
-    assert found.plans["k"].returned == ()
+    assert "M-INOUT" not in [key for _, key in found.notes]
 
 
 @pytest.mark.parametrize(
@@ -51,6 +51,12 @@ def test_signatures_that_a_person_changes(signature: str, key: str) -> None:
     assert hosted(f"{HEAD}\n\n@nki.jit\ndef {signature}:\n    return x\n").reasons == [(6, key)]
 
 
+HELPER = """import neuronxcc.nki.isa as nisa
+
+
+def helper(a, to):
+    nl.store(to, nl.load(a))
+"""
 KERNEL = """
 
 @nki.jit
@@ -64,15 +70,15 @@ CALLER = "def run(a):\n    o = torch.empty(4)\n{}    return o\n"
 
 def test_a_caller_uses_what_the_kernel_returns() -> None:
     head = f"{KERNEL}import torch\n\n\n"
+    new_head = head.replace("nl.load(x))\n", "nl.load(x))\n    return out\n")
     found = check(
         HEAD + head + CALLER.format("    k(a, o)\n"),
-        NEW_HEAD + head + CALLER.format("    o = k(a, o)\n"),
+        NEW_HEAD + new_head + CALLER.format("    o = k(a, o)\n"),
     )
-    assert found.plans["k"].returned == ("out",)
     assert not found.notes
     check(
         HEAD + head + CALLER.format("    k[nl.nc(2)](x=a, out=o)\n"),
-        NEW_HEAD + head + CALLER.format("    o = k[2](x=a, out=o)\n"),
+        NEW_HEAD + new_head + CALLER.format("    o = k[2](x=a, out=o)\n"),
     )
 
 
@@ -95,38 +101,55 @@ def test_callers_that_a_person_changes(caller: str) -> None:
 def test_a_kernel_without_a_caller_is_noted() -> None:
     found = hosted(HEAD + KERNEL)
     assert found.notes == [(6, "M-INOUT")]
-    assert found.plans["k"].returned == ("out",)
+    assert "    return out\n" in found.text
     assert hosted(HEAD + KERNEL, pinned=frozenset({"k"})).notes == [(6, "M-INOUT")]
 
 
 @pytest.mark.parametrize(
     ("body", "returned"),
     [
-        ("    nl.store(out, x)\n    return out\n", ()),
-        ("    nl.store(out[0:2], value=x)\n", ("out",)),
-        ("    nl.store(dst=out, value=x)\n", ("out",)),
-        ("    nisa.dma_copy(dst=out[0], src=x)\n", ("out",)),
-        ("    out[...] = x\n", ("out",)),
-        ("    o = out.reshape((2, 2))\n    nl.store(o[0], x)\n", ("out",)),
-        ("    o = out.reshape((2, 2))\n    nl.store(o[0], x)\n    return o\n", ()),
-        ("    helper(x, out)\n", ("out",)),
-        ("    helper(to=out, a=x)\n", ("out",)),
-        ("    out = nl.ndarray(x.shape, dtype=x.dtype)\n    out[...] = x\n    return out\n", ()),
-        ("    if out is None:\n        out = nl.ndarray(x.shape)\n    nl.store(out, x)\n", ("out",)),
-        ("    nl.store(x, out)\n    nl.store(out, x)\n", ("x", "out")),
-        ("    y = nl.load(out)\n    return y\n", ()),
+        ("    nl.store(out[0:2], value=x)\n", "out"),
+        ("    nl.store(dst=out, value=x)\n", "out"),
+        ("    nisa.dma_copy(dst=out[0], src=x)\n", "out"),
+        ("    out[...] = x\n", "out"),
+        ("    out[...] = x  # no newline at the end", "out"),
+        ("    for i in range(2):\n        o = out.reshape((2, 2))\n        nl.store(o[i], x)\n", "out"),
+        ("    helper(x, out)\n", "out"),
+        ("    helper(to=out, a=x)\n", "out"),
+        ("    if out is None:\n        out = nl.ndarray(x.shape)\n    nl.store(out, x)\n", "out"),
+        ("    nl.store(x, out)\n    nl.store(out, x)\n", "x, out"),
     ],
 )
-def test_what_counts_as_written(body: str, returned: tuple[str, ...]) -> None:
-    helper = "def helper(a, to):\n    nl.store(to, nl.load(a))\n"
-    text = f"{HEAD}import neuronxcc.nki.isa as nisa\n\n\n{helper}\n\n@nki.jit\ndef k(x, out):\n{body}"
+def test_what_a_kernel_writes_it_returns(body: str, returned: str) -> None:
+    text = f"{HEAD}{HELPER}\n\n@nki.jit\ndef k(x, out):\n{body}"
     found = hosted(text)
-    assert found.plans["k"].returned == returned
-    assert found.plans["helper"].returned == ()
+    assert found.text.endswith(f"{body.rstrip()}\n    return {returned}\n")
+    assert found.text.count("return") == 1
+    assert found.notes == [(11, "M-INOUT")]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "    nl.store(out, x)\n    return out\n",
+        "    o = out.reshape((2, 2))\n    nl.store(o[0], x)\n    return o\n",
+        "    out = nl.ndarray(x.shape, dtype=x.dtype)\n    out[...] = x\n    return out\n",
+        "    y = nl.load(out)\n    return y\n",
+    ],
+)
+def test_what_is_not_an_output_passed_in(body: str) -> None:
+    text = f"{HEAD}{HELPER}\n\n@nki.jit\ndef k(x, out):\n{body}"
+    found = hosted(text)
+    assert found.text.endswith(body)
+    assert not found.notes
+
+
+def test_a_kernel_that_returns_something_else_as_well() -> None:
+    text = f"{HEAD}\n\n@nki.jit\ndef k(x, out):\n    nl.store(out, x)\n    return x\n"
+    assert hosted(text).reasons == [(6, "M-INOUT")]
 
 
 def test_annotations_of_outputs() -> None:
     signature = "def k(x: nt.tensor, a: nt.tensor[nt.mutable], b: nt.mutable_tensor):\n    other(a, b)\n"
     found = hosted(f"{HEAD}{TYPING}\n\n@nki.jit\n{signature}")
-    assert found.plans["k"].returned == ("a", "b")
-    assert "def k(x, a, b):" in found.text
+    assert found.text.endswith("def k(x, a, b):\n    other(a, b)\n    return a, b\n")

@@ -1,0 +1,1 @@
+"""What the language step does, one module for one kind of change: a code and its documentation."""
