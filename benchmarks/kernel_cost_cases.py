@@ -231,6 +231,21 @@ def attention_tkg(batch: int, heads: int, active: int, context: int, block: int 
     return Case(name, launch, inputs, width * 128 * 2, 2 * width * context * 128)
 
 
+def attention_bwd(
+    name: str, heads: tuple[int, int], length: int, head_dim: int, pairs: int, **options: Any
+) -> Case:
+    """``heads``: of queries, of keys. ``pairs``: of a query and a key it sees, for one head."""
+
+    def launch(cores: int, *inputs: Array) -> None:
+        named("attention.attention_bwd.attention_bwd")[cores](*inputs, mixed_precision=True, **options)
+
+    q, k = (made(1, count, head_dim, length, scale=1.0) for count in heads)
+    lse = np.full((1, heads[0], 128, length // 128), 8.0, F32)
+    # scores, their gradients, dQ, dK and dV
+    macs = 5 * heads[0] * pairs * head_dim
+    return Case(name, launch, [q, k, k, q, q, lse], q.nbytes + 2 * k.nbytes, macs)
+
+
 CASES = [
     mlp("mlp TKG rmsnorm, b4 h8192 i1024", (4, 1), 8192, 1024, "RMS_NORM"),
     mlp("mlp TKG, b4 s4 h4096 i3584", (4, 4), 4096, 3584),
@@ -252,6 +267,15 @@ CASES = [
     attention_cte("attention_cte causal, 8 heads on 1, s1024 d64", 8, 1024, 64, 1024 * 1025 // 2, 1),
     attention_cte(
         "attention_cte window 128, s4096 d128", 1, 4096, 128, 4096 * 128 - 128 * 127 // 2, sliding_window=128
+    ),
+    attention_bwd(
+        "attention_bwd causal, 8 heads on 2, s2048 d128", (8, 2), 2048, 128, 2048 * 2049 // 2,
+        use_causal_mask=True,
+    ),
+    attention_bwd("attention_bwd, 2 heads, s1024 d64", (2, 2), 1024, 64, 1024 * 1024),
+    attention_bwd(
+        "attention_bwd window 128, 2 heads, s4096 d64", (2, 2), 4096, 64, 4096 * 128 - 128 * 127 // 2,
+        use_causal_mask=True, sliding_window=128,
     ),
     attention_tkg(4, 8, 1, 2048),
     attention_tkg(4, 1, 5, 10240),

@@ -191,7 +191,6 @@ class Release:
     symbols: Mapping[str, str]
     throughs: Mapping[str, str]
     removed: Mapping[str, str]
-    insides: Mapping[str, Mapping[str, Any]]
     stars: Mapping[str, tuple[str, ...]]
     new_stars: Mapping[str, tuple[str, ...]]
     calls: tuple[CallChange, ...]
@@ -202,6 +201,7 @@ class Release:
     known: frozenset[str] = frozenset()
     folders: Mapping[str, str] = field(default_factory=dict)
     enums: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    insides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     root_dialects: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     repository: str = ""
     private_packages: tuple[str, ...] = ()
