@@ -236,7 +236,7 @@ def subscript(
         steps=rows,
         shape=shape,
         facts=facts,
-        written=tuple(key.text if isinstance(key, Window) else None for key in indexed),
+        written=tuple(key.text if isinstance(key, Window) and key.plain else None for key in indexed),
         partition=partition,
         layout=layout or Layout(),
         dynamic=dynamic[0] if dynamic else None,

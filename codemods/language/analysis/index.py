@@ -38,6 +38,12 @@ class Window:
         """``nl.ds(start, size)``."""
         return cls(start, start + size, None, text)
 
+    @property
+    def plain(self) -> bool:
+        """Whether its bounds count from the start; others are written anew."""
+        bounds = (bound.value for bound in (self.start, self.stop) if bound is not None)
+        return all(value is None or value >= 0 for value in bounds)
+
     def run(self, length: Sym) -> tuple[Sym, Sym, Sym]:
         """Start, count and step on a dimension of this length. Raises Refused for a negative step."""
         step = self.step or ONE

@@ -74,19 +74,16 @@ def affine_value(index: Index, shape: Shape, facts: Facts) -> Affine:
     return Affine(tuple(zip(steps[1:], shape[1:], strict=True)), index.base, steps[0])
 
 
-def predicates(mask: Mask, shape: Shape, facts: Facts) -> tuple[Affine, ...]:
-    """The comparisons of a predicate on a tile of this shape; all of them must hold.
+def predicate(mask: Mask, shape: Shape, facts: Facts) -> Affine:
+    """The comparison that a predicate on a tile of this shape makes.
 
-    Raises Refused (M-PRED) for what is no conjunction of affine comparisons.
+    Raises Refused (M-PRED) for what is no single comparison of affine index tiles.
     """
-    found = []
-    for part in mask.parts:
-        if not isinstance(part, Comparison):
-            raise Refused("M-PRED", reason=f"{part.text} is no comparison of index tiles")
-        try:
-            difference = part.left.plus(part.right, facts, sign=-1)
-        except Refused as refusal:
-            raise Refused("M-PRED", **refusal.fields) from None
-        value = affine_value(difference, shape, facts)
-        found.append(Affine(value.pattern, value.offset, value.channel_multiplier, OPERATIONS[part.op]))
-    return tuple(found)
+    part = mask.parts[0]
+    if len(mask.parts) > 1 or not isinstance(part, Comparison):
+        raise Refused("M-PRED", reason="it is no single comparison of index tiles")
+    try:
+        difference = part.left.plus(part.right, facts, sign=-1)
+    except Refused as refusal:
+        raise Refused("M-PRED", **refusal.fields) from None
+    return replace(affine_value(difference, shape, facts), operation=OPERATIONS[part.op])

@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from ..analysis import values as v
 from ..analysis.index import Index
 from ..analysis.masks import Region
-from ..analysis.predicates import Affine, affine_value, predicates
+from ..analysis.predicates import Affine, affine_value, predicate
 from ..analysis.refusal import Refused
 from ..analysis.symbols import Sym
-from . import masking, operations
+from . import masking
 from .values import Value
 from .walker import Walker
-from .writer import Goal
 
 
 def resolved(
@@ -30,24 +29,20 @@ def resolved(
 def _selected(
     w: Walker, arguments: Mapping[str, Value], region: Region | None, expr: str
 ) -> Mapping[str, Value]:
-    """A select for each comparison of the predicate; all but the last one are written here."""
+    """The comparison of the predicate, on what a mask leaves of the tile."""
     mask, data = masking.as_mask(arguments["pred"]), arguments.get("on_true_tile")
-    rest = {key: value for key, value in arguments.items() if key != "pred"}
     if mask is None or not isinstance(data, v.Tensor):
         raise Refused("M-PRED", expr=expr)
     shape = masking.former(data)
     if shape is None:
         raise Refused("M-SHAPE", fn="nisa.affine_select", operands=data.text)
-    ranges = region.on(shape, w.env.facts) if region is not None else {}
     try:
-        found = predicates(mask, shape, w.env.facts)
+        found = predicate(mask, shape, w.env.facts)
     except Refused as refusal:
         raise Refused(refusal.message, **{"expr": expr, **refusal.fields}) from None
-    selects = [{**rest, **_code(w, affine.narrowed(ranges), expr)} for affine in found]
-    for select in selects[:-1]:
-        with w.writer.goal(Goal("selected")):
-            data = operations.lowered(w, "nisa.affine_select", {**select, "on_true_tile": data}, region)
-    return {**selects[-1], "on_true_tile": data}
+    ranges = region.on(shape, w.env.facts) if region is not None else {}
+    rest = {key: value for key, value in arguments.items() if key != "pred"}
+    return {**rest, **_code(w, found.narrowed(ranges), expr)}
 
 
 def _counted(
