@@ -10,7 +10,7 @@ from ..analysis import values as v
 from ..analysis.access import Access, Dynamic, Item, subscript, within
 from ..analysis.index import Index, Window
 from ..analysis.refusal import Refused
-from ..analysis.symbols import ONE, Sym, Terms
+from ..analysis.symbols import ONE, Sym
 from . import masking
 from .values import NewAxis, Value, Whole
 from .walker import Walker, integer, text
@@ -21,7 +21,7 @@ def view(w: Walker, base: v.Tensor, keys: Sequence[Value], expr: str) -> v.Tenso
     if all(isinstance(key, Whole) for key in keys):
         return base
     access = accessed(w, replace(base, shape=masking.former(base)), keys, expr)
-    smaller: dict[Terms, Sym] = {}
+    smaller: masking.Smaller = {}
     if base.extents:
         access, smaller = masking.clamped(w, access, base)
     return masking.with_extents(masking.part(w, base, access), smaller)
@@ -31,7 +31,10 @@ def accessed(w: Walker, base: v.Tensor, keys: Sequence[Value], expr: str) -> Acc
     """The elements that a subscript means."""
     items = [item(w, key, expr) for key in keys]
     if base.shape is None:
-        base = replace(base, shape=unknown_shape(base.text, len(items)))
+        rank = max(
+            w.env.ranks.get(base.text, 0), sum(item is not None and item is not Ellipsis for item in items)
+        )
+        base = replace(base, shape=unknown_shape(base.text, rank))
     outer = None if base.whole else w.views.get(base.text)
     try:
         if outer is not None and outer.shape == base.shape:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from ..analysis import values as v
@@ -45,10 +46,12 @@ class Environment:
         branches: how many branches there are around the place.
         sizes: names that the new code has for sizes.
         versions: how often such a name has been bound so far. integers: names that hold integers.
+        ranks: how many dimensions a function uses of tensors.
     """
 
     often: frozenset[str]
     integers: frozenset[str] = frozenset()
+    ranks: Mapping[str, int] = field(default_factory=dict)
     values: dict[str, Value] = field(default_factory=dict)
     versions: Counter[str] = field(default_factory=Counter)
     facts: Facts = field(default_factory=Facts)

@@ -37,7 +37,7 @@ def translated_body(module: LanguageModule, function: Function, lines: Lines, sh
     indent = lines.indentation(node.body[0])
     unit = indent[len(lines.indentation(node)) :] or "    "
     uses = parameters.Uses(node, module.names, module.functions)
-    env = Environment(bound_often(node), uses.integers())
+    env = Environment(bound_often(node), uses.integers(), uses.ranks())
     w = Walker(module, function, shared, env, lines, unit, accumulation.sums(node, module.names))
     for name, value in parameters.values(node, uses, function.kernel).items():
         assignments.bind(w, name, value)

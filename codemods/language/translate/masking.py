@@ -12,17 +12,19 @@ from dataclasses import replace
 from ..analysis import values as v
 from ..analysis.access import Access, subscript
 from ..analysis.index import broadcast
-from ..analysis.masks import Condition, Mask, Region, for_operand, solved
+from ..analysis.masks import Bound, Condition, Mask, Region, for_operand, solved
 from ..analysis.refusal import Refused
-from ..analysis.symbols import Sym, Terms
+from ..analysis.symbols import ZERO, Sym
 from . import expressions
 from .values import Value
 from .walker import Walker, known
 
 Ranges = Mapping[int, tuple[Sym, Sym]]
-_PRODUCTS = frozenset(
-    ("nisa.nc_matmul", "nl.matmul", "nisa.nc_transpose", "nl.transpose", "nl.load_transpose2d")
-)
+Smaller = dict[object, Sym]
+"""Sizes that masks made smaller → what they were. Numbers are told apart by the axis that has them."""
+TRANSPOSED = {"nisa.nc_transpose": "data", "nl.transpose": "x", "nl.load_transpose2d": "src"}
+"""Operations that exchange the axes of this operand."""
+_PRODUCTS = frozenset(("nisa.nc_matmul", "nl.matmul"))
 """Operations whose operands have axes of their own."""
 
 
@@ -48,20 +50,24 @@ def as_mask(value: Value) -> Mask | None:
     return Mask((Condition(value.text),)) if isinstance(value, v.Scalar | v.Unknown) else None
 
 
-def _named(w: Walker, bound):  # type: ignore[no-untyped-def]
+def _named(w: Walker, bound: Bound) -> Bound:
     """A bound whose end has a name of its own, given before the statement where it has none yet."""
-    if bound.high.value is not None or bound.high.text.isidentifier():
-        return bound
-    name = w.env.sizes.get(bound.high.terms)
+    return replace(bound, high=_bound_name(w, bound.axis, bound.high))
+
+
+def _bound_name(w: Walker, axis: int, high: Sym) -> Sym:
+    if high.value is not None or high.text.isidentifier():
+        return high
+    name = w.env.sizes.get(high.terms)
     if name is None:
-        name = w.writer.bind("rows" if bound.axis != -1 else "columns", bound.high.text)
-        w.env.sizes[bound.high.terms] = name
-    return bound.named(high=name)
+        name = w.writer.bind("rows" if axis != -1 else "columns", high.text)
+        w.env.sizes[high.terms] = name
+    return high.named(name)
 
 
 def narrowed(
     w: Walker, name: str, found: Region, arguments: Mapping[str, Value]
-) -> tuple[dict[str, Value], v.Tensor | None, dict[Terms, Sym]]:
+) -> tuple[dict[str, Value], v.Tensor | None, Smaller]:
     """The arguments as the mask leaves them, the statement's tile likewise, and what sizes became smaller.
 
     Raises Refused when the mask does not fit.
@@ -71,7 +77,7 @@ def narrowed(
     if not found.bounds:
         return dict(arguments), goal.target, {}
     if name in _PRODUCTS:
-        raise Refused("M-MASK", expr="", reason=f"{name} works on operands of several shapes")
+        return _multiplied(w, name, found, arguments), goal.target, {}
     tensors = [value for value in arguments.values() if isinstance(value, v.Tensor)]
     shape = _shape(w, name, arguments, tensors)
     ranges = found.on(shape, w.env.facts)
@@ -79,11 +85,40 @@ def narrowed(
         key: _operand(w, value, shape, ranges) if isinstance(value, v.Tensor) else value
         for key, value in arguments.items()
     }
+    if name in TRANSPOSED:
+        shape, ranges = shape[::-1], {-3 - axis: ends for axis, ends in ranges.items()}
     target = goal.target and _operand(w, goal.target, shape, ranges, reduced=True)
-    if target is None and any(low.value != 0 for low, _ in ranges.values()):
-        goal.window = (shape, ranges)
-    smaller = {high.terms: shape[axis] for axis, (low, high) in ranges.items() if low.value == 0}
-    return narrow, target, smaller
+    partly = any(low.value != 0 for low, _ in ranges.values()) or any(b.may_be_empty for b in found.bounds)
+    if target is None and partly:
+        goal.window = (shape, ranges)  # a tile of the whole size, since there is none of no size
+    return narrow, target, _smaller(ranges, shape)
+
+
+def _smaller(ranges: Ranges, shape: v.Shape) -> Smaller:
+    rank = len(shape)
+    return {_key(high, axis, rank): shape[axis] for axis, (low, high) in ranges.items() if low.value == 0}
+
+
+def _key(size: Sym, axis: int, rank: int) -> object:
+    return size.terms if size.value is None else (size.value, axis, rank)
+
+
+def _multiplied(w: Walker, name: str, found: Region, arguments: Mapping[str, Value]) -> dict[str, Value]:
+    """The operands of a product, whose mask is about the partitions of both."""
+    axes = {bound.axis for bound in found.bounds}
+    if name != "nisa.nc_matmul" or axes != {-len(found.shape)} or len(found.shape) > 2:
+        raise Refused("M-MASK", expr="", reason=f"{name} works on operands of several shapes")
+    (bound,) = found.bounds
+    narrow = dict(arguments)
+    for key in ("stationary", "moving"):
+        tensor = arguments.get(key)
+        shape = former(tensor) if isinstance(tensor, v.Tensor) else None
+        if not isinstance(tensor, v.Tensor) or shape is None:
+            raise Refused("M-SHAPE", fn=name, operands=key)
+        if w.env.facts.same(shape[0], bound.extent) is not True:
+            raise Refused("M-MASK", expr="", reason=f"{tensor.text} has {shape[0].text} partitions")
+        narrow[key] = cut(w, tensor, {-len(shape): (bound.low, bound.high)})
+    return narrow
 
 
 def _shape(w: Walker, name: str, arguments: Mapping[str, Value], tensors: Sequence[v.Tensor]) -> v.Shape:
@@ -139,45 +174,53 @@ def part(w: Walker, base: v.Tensor, access: Access) -> v.Tensor:
     return replace(base, text=text, shape=emitted.shape, whole=base.whole and emitted.whole, extents=())
 
 
-def smaller_sizes(tensors: Sequence[v.Tensor]) -> dict[Terms, Sym]:
-    """Sizes that masks made smaller → what they were."""
-    return {
-        size.terms: was
-        for tensor in tensors
-        if tensor.extents and tensor.shape
-        for size, was in zip(tensor.shape, tensor.extents, strict=True)
-        if was is not None
-    }
+def smaller_sizes(name: str, tensors: Sequence[v.Tensor]) -> Smaller:
+    """What masks took from the operands of an operation, as far as its result has the same axes."""
+    found: Smaller = {}
+    for tensor in tensors:
+        rank = len(tensor.extents)
+        for axis, (size, was) in enumerate(zip(tensor.shape or (), tensor.extents, strict=False), -rank):
+            numbered = size.value is not None
+            if was is None or (numbered and name in _PRODUCTS):
+                continue
+            found[_key(size, -3 - axis if numbered and name in TRANSPOSED else axis, rank)] = was
+    return found
 
 
-def with_extents(result: v.Tensor, smaller: Mapping[Terms, Sym]) -> v.Tensor:
+def with_extents(result: v.Tensor, smaller: Mapping[object, Sym]) -> v.Tensor:
     """A result of operands of which a mask left a part."""
     if result.shape is None or not smaller:
         return result
-    extents = tuple(smaller.get(size.terms) for size in result.shape)
+    rank = len(result.shape)
+    extents = tuple(smaller.get(_key(size, axis, rank)) for axis, size in enumerate(result.shape, -rank))
     return replace(result, extents=extents if any(e is not None for e in extents) else ())
 
 
-def clamped(w: Walker, access: Access, base: v.Tensor) -> tuple[Access, dict[Terms, Sym]]:
+def clamped(w: Walker, access: Access, base: v.Tensor) -> tuple[Access, Smaller]:
     """A view, of a tile's former shape, as a view of what a mask left of the tile."""
     assert base.shape is not None
     ranges: dict[int, tuple[Sym, Sym]] = {}
-    smaller: dict[Terms, Sym] = {}
+    smaller: Smaller = {}
     rank = len(access.shape)
     for dim, was in enumerate(base.extents):
         if was is None:
             continue
         size, start = base.shape[dim], access.bases[dim]
         moving = [axis for axis, step in enumerate(access.steps[dim]) if step.value != 0]
+        if not moving:
+            continue  # an element that the mask left, or nobody can read it
         last = start + 1
         for axis in moving:
             last = last + access.steps[dim][axis] * (access.shape[axis] - 1)
         if w.env.facts.holds_at_most(last, size):
             continue
-        plain = len(moving) == 1 and access.steps[dim][moving[0]].value == 1 and start.value == 0
-        if not plain or w.env.facts.same(access.shape[moving[0]], was) is not True:
+        if len(moving) > 1 or access.steps[dim][moving[0]].value != 1:
             raise Refused("M-MASK", expr="", reason=f"{base.text} has {size.text} elements here")
-        ranges[moving[0] - rank] = (start, size)
-        smaller[size.terms] = was
+        axis, count = moving[0] - rank, access.shape[moving[0]]
+        high = _bound_name(w, axis, w.env.facts.least(count, size - start))
+        if not w.env.facts.holds_at_most(1, high):
+            w.writer.only_if((f"{high.text} > 0",))
+        ranges[axis] = (ZERO, high)
+        smaller[_key(high, axis, rank)] = count
     part = access.narrowed(ranges) if ranges else access
     return replace(part, tensor=replace(base, extents=()), dims=base.shape), smaller

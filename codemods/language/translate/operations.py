@@ -65,9 +65,12 @@ def lowered(w: Walker, name: str, arguments: Mapping[str, Value], region: Region
         raise Refused("M-INTERNAL", name=name)
     if any(isinstance(value, Index | Mask | Dynamic) for value in arguments.values()):
         raise Refused("M-IDX", expr=name, reason="an index tile is used outside of an index")
-    smaller = masking.smaller_sizes([value for value in arguments.values() if isinstance(value, v.Tensor)])
+    tensors = [value for value in arguments.values() if isinstance(value, v.Tensor)]
+    smaller = masking.smaller_sizes(name, tensors)
     if region is not None:
         arguments, goal.target, newly = masking.narrowed(w, name, region, arguments)
         smaller.update(newly)
     result = lower(name, w.writer, arguments)  # type: ignore[arg-type]
-    return NOTHING if result is None else masking.with_extents(result, smaller)
+    if result is None:
+        return NOTHING
+    return goal.whole or masking.with_extents(result, smaller)

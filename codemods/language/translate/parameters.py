@@ -58,6 +58,28 @@ class Uses:
         """Names that are integers, since they count, divide with a remainder, or index."""
         return frozenset(name for name, uses in self.by_name.items() if any(map(self._counts, uses)))
 
+    def ranks(self) -> dict[str, int]:
+        """How many dimensions of each name the function speaks of."""
+        return {name: max(map(self._rank, uses)) for name, uses in self.by_name.items()}
+
+    def _rank(self, use: ast.expr) -> int:
+        parent = self._parents.get(use)
+        if isinstance(parent, ast.Attribute) and parent.attr == "shape":
+            return self._shape_rank(parent)
+        if not isinstance(parent, ast.Subscript) or parent.value is not use:
+            return 0
+        keys = parent.slice.elts if isinstance(parent.slice, ast.Tuple) else [parent.slice]
+        constants = [key.value for key in keys if isinstance(key, ast.Constant)]
+        return 0 if Ellipsis in constants else len(keys) - constants.count(None)
+
+    def _shape_rank(self, shape: ast.Attribute) -> int:
+        outer = self._parents.get(shape)
+        if isinstance(outer, ast.Assign) and isinstance(outer.targets[0], ast.Tuple):
+            return len(outer.targets[0].elts)
+        index = outer.slice if isinstance(outer, ast.Subscript) else None
+        number = index.value if isinstance(index, ast.Constant) else None
+        return number + 1 if isinstance(number, int) and number >= 0 else 0
+
     def _counts(self, use: ast.expr) -> bool:
         node: ast.AST = use
         parent = self._parents.get(node)

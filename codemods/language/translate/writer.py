@@ -14,6 +14,9 @@ from ..analysis.values import Dtype, Shape, Space, Tensor
 from . import layout
 from .environment import Environment
 
+Window = tuple[Shape, Mapping[int, tuple[Sym, Sym]]]
+"""The shape of a tile, and a part of it: ranges of axes, counted from the end."""
+
 
 @dataclass(slots=True)
 class Goal:
@@ -25,13 +28,15 @@ class Goal:
         target: the tile the statement assigns into.
         made: the tile that was handed out, once one was.
         window: the shape of a new tile, and the part of it that the operation fills.
+        whole: that tile, once it is there.
     """
 
     hint: str
     exact: bool = False
     target: Tensor | None = None
     made: Tensor | None = None
-    window: tuple[Shape, Mapping[int, tuple[Sym, Sym]]] | None = None
+    window: Window | None = None
+    whole: Tensor | None = None
 
 
 @dataclass
@@ -126,15 +131,30 @@ class Writer:
             goal.made = goal.target
             return goal.made
         own = goal.made is None and goal.exact
-        window, goal.window = goal.window, None
+        window, goal.window = self._window(goal, shape), None
         if window is not None:
             shape, like = window[0], None
         made = self._allocate(goal.hint if own else self._shared.fresh(goal.hint), shape, dtype, space, like)
         if window is not None:
+            goal.whole = made
             part = subscript(made, (Ellipsis,), self._env.facts).narrowed(window[1])
             made = replace(made, text=part.code(), shape=part.new_shape, whole=False)
         goal.made = goal.made or made
         return made
+
+    def _window(self, goal: Goal, shape: Shape | None) -> Window | None:
+        """The shape of a whole tile, and where a result of this shape lies in it: axes that the operation
+        reduces are those of the result.
+        """
+        if goal.window is None or shape is None:
+            return goal.window
+        whole, ranges = list(shape), {}
+        for axis, (low, high) in goal.window[1].items():
+            own = axis + (len(shape) if len(shape) == len(goal.window[0]) else len(goal.window[0]))
+            if own < len(shape) and self._env.facts.same(shape[own], high - low) is True:
+                whole[own] = goal.window[0][axis]
+                ranges[own - len(shape)] = (low, high)
+        return tuple(whole), ranges
 
     def temporary(
         self, hint: str, shape: Shape | None, dtype: Dtype | None, space: Space, like: Tensor | None = None
