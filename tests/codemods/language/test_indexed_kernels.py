@@ -1,0 +1,435 @@
+"""Whole kernels with index tiles, masks, predicates and blocks: the same numbers before and after the step."""
+
+import numpy as np
+import pytest
+from migrated import check_same
+
+KERNELS = {
+    "strided": (
+        """
+@nki.jit
+def k(x):
+    even = nl.ndarray((128, 32), dtype=x.dtype, buffer=nl.shared_hbm)
+    odd = nl.ndarray((128, 32), dtype=x.dtype, buffer=nl.shared_hbm)
+    ip = nl.arange(128)[:, None]
+    iy = nl.arange(32)[None, :]
+    t = nl.load(x[ip, nl.arange(64)[None, :]])
+    nl.store(even[ip, iy], t[ip, 2 * iy])
+    nl.store(odd[ip, iy], nl.copy(t[ip, 2 * iy + 1]))
+    return even, odd
+""",
+        [(128, 64)],
+    ),
+    "transposing_store": (
+        """
+@nki.jit
+def k(x):
+    out = nl.ndarray((96, 64), dtype=x.dtype, buffer=nl.shared_hbm)
+    ip = nl.arange(64)[:, None]
+    iy = nl.arange(96)[None, :]
+    t = nl.load(x[ip, iy])
+    nl.store(out[iy, ip], t)
+    return out
+""",
+        [(64, 96)],
+    ),
+    "permuted_free": (
+        """
+@nki.jit
+def k(x):
+    out = nl.ndarray((128, 24), dtype=x.dtype, buffer=nl.shared_hbm)
+    ip = nl.arange(128)[:, None, None]
+    i1 = nl.arange(4)[None, :, None]
+    i2 = nl.arange(6)[None, None, :]
+    t = nl.load(x)
+    u = nl.ndarray((128, 24), dtype=x.dtype, buffer=nl.sbuf)
+    u[ip, i2 * 4 + i1] = nl.copy(t[ip, i1 * 6 + i2])
+    nl.store(out, u)
+    return out
+""",
+        [(128, 24)],
+    ),
+    "pool": (
+        """
+@nki.jit
+def k(x):
+    out = nl.ndarray((64, 4, 6), dtype=x.dtype, buffer=nl.shared_hbm)
+    t = nl.load(x)
+    p, a, b, c, d = nl.mgrid[0:64, 0:4, 0:2, 0:6, 0:2]
+    s = nl.sum(t[p, 2 * a + b, 2 * c + d], axis=[2, 4])
+    nl.store(out, s)
+    return out
+""",
+        [(64, 8, 12)],
+    ),
+    "lower_bound": (
+        """
+@nki.jit
+def k(x):
+    rows, cols = x.shape
+    out = nl.zeros(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    ip = nl.arange(100)[:, None]
+    iy = nl.arange(64)[None, :]
+    for i in nl.affine_range(4):
+        keep = (i * 100 + ip - 50 >= 0) & (i * 100 + ip - 50 < rows)
+        t = nl.load(x[i * 100 + ip - 50, iy], mask=keep)
+        nl.store(out[i * 100 + ip - 50, iy], nl.multiply(t, 2.0, mask=keep), mask=keep)
+    return out
+""",
+        [(300, 64)],
+    ),
+    "two_axes_mask": (
+        """
+@nki.jit
+def k(x):
+    out = nl.ndarray((128, 512), dtype=x.dtype, buffer=nl.shared_hbm)
+    i_p, i_f = nl.mgrid[0:128, 0:512]
+    t = nl.load(x[i_p, i_f])
+    s = nl.square(t, mask=((i_p < 64) & (i_f < 256)))
+    z = nl.zeros((128, 512), dtype=x.dtype, buffer=nl.sbuf)
+    nl.store(out, z)
+    nl.store(out[i_p, i_f], s, mask=((i_p < 64) & (i_f < 256)))
+    return out
+""",
+        [(128, 512)],
+    ),
+    "square_mask": (
+        """
+@nki.jit
+def k(x):
+    out = nl.ndarray((128, 64), dtype=x.dtype, buffer=nl.shared_hbm)
+    i_p, i_f = nl.mgrid[0:128, 0:64]
+    z = nl.zeros((128, 64), dtype=x.dtype, buffer=nl.sbuf)
+    nl.store(out, z)
+    t = nl.load(x[i_p, i_f], mask=i_p < 64)
+    s = nl.exp(t, mask=i_p < 64)
+    w = nl.add(s, s, mask=(i_p < 64) & (i_f < 32))
+    nl.store(out[i_p, i_f], w, mask=(i_p < 64) & (i_f < 32))
+    return out
+""",
+        [(256, 64)],
+    ),
+    "causal": (
+        """
+@nki.jit
+def k(x):
+    out = nl.ndarray((128, 100), dtype=x.dtype, buffer=nl.shared_hbm)
+    i_p, i_f = nl.mgrid[0:128, 0:100]
+    t = nl.load(x)
+    a = nisa.affine_select(pred=(i_p + 3 >= 2 * i_f), on_true_tile=t[i_p, i_f], on_false_value=-1.0)
+    b = nisa.affine_select(pred=(i_f < i_p), on_true_tile=a, on_false_value=7.0)
+    nl.store(out, b)
+    return out
+""",
+        [(128, 100)],
+    ),
+    "iota_": (
+        """
+@nki.jit
+def k(x):
+    out = nl.ndarray((128, 6, 8), dtype=nl.int32, buffer=nl.shared_hbm)
+    p, a, b = nl.mgrid[0:128, 0:6, 0:8]
+    t = nisa.iota(3 * p - a + 2 * b + 5, dtype=nl.int32)
+    nl.store(out, t)
+    return out
+""",
+        [(130, 64)],
+    ),
+    "gather": (
+        """
+@nki.jit
+def k(x, ids):
+    out = nl.ndarray((4, 64), dtype=x.dtype, buffer=nl.shared_hbm)
+    ip = nl.arange(4)[:, None]
+    iy = nl.arange(64)[None, :]
+    rows = nl.load(ids)
+    t = nl.load(x[rows[ip, 0], iy])
+    nl.store(out[ip, iy], t)
+    return out
+""",
+        [(200, 64), [[5], [199], [0], [77]]],
+    ),
+    "scalar_gather": (
+        """
+@nki.jit
+def k(x, ids):
+    out = nl.ndarray((4, 64), dtype=x.dtype, buffer=nl.shared_hbm)
+    iy = nl.arange(64)[None, :]
+    rows = nl.load(ids)
+    for i in nl.affine_range(4):
+        t = nl.load(x[rows[0, i], iy])
+        nl.store(out[i, iy], t)
+    return out
+""",
+        [(200, 64), [[5, 3, 199, 17]]],
+    ),
+    "gather_batch": (
+        """
+@nki.jit
+def k(x, ids):
+    out = nl.ndarray((3, 4, 64), dtype=x.dtype, buffer=nl.shared_hbm)
+    ip = nl.arange(4)[:, None]
+    iy = nl.arange(64)[None, :]
+    rows = nl.load(ids[ip, 0])
+    for b in nl.affine_range(3):
+        t = nl.load(x[b, rows[ip, 0], iy])
+        nl.store(out[b, ip, iy], t)
+    return out
+""",
+        [(3, 200, 64), [[5], [199], [0], [77]]],
+    ),
+    "blocks_later": (
+        """
+@nki.jit
+def k(x):
+    out = nl.ndarray((4, 128, 64), dtype=x.dtype, buffer=nl.shared_hbm)
+    ip = nl.arange(128)[:, None]
+    iy = nl.arange(64)[None, :]
+    w = nl.ndarray((4, nl.par_dim(128), 64), dtype=x.dtype, buffer=nl.sbuf)
+    for i in nl.affine_range(4):
+        w[i, ip, iy] = nl.load(x[i, ip, iy])
+    for i in nl.affine_range(4):
+        nl.store(out[i, ip, iy], w[3 - i, ip, iy])
+    return out
+""",
+        [(4, 128, 64)],
+    ),
+    "blocks_sum": (
+        """
+@nki.jit
+def k(x):
+    out = nl.ndarray((128, 64), dtype=x.dtype, buffer=nl.shared_hbm)
+    w = nl.ndarray((4, nl.par_dim(128), 64), dtype=x.dtype, buffer=nl.sbuf)
+    s = nl.zeros((128, 64), dtype=x.dtype, buffer=nl.sbuf)
+    for i in nl.affine_range(4):
+        w[i] = nl.load(x[i])
+        s += w[i]
+    nl.store(out, s)
+    return out
+""",
+        [(4, 128, 64)],
+    ),
+    "matmul_acc": (
+        """
+@nki.jit
+def k(a, b):
+    out = nl.ndarray((128, 300), dtype=a.dtype, buffer=nl.shared_hbm)
+    acc = nl.zeros((128, 300), nl.float32, buffer=nl.psum)
+    g = nl.mgrid[0:128, 0:128]
+    h = nl.mgrid[0:128, 0:300]
+    for i in nl.affine_range(2):
+        x = nl.load(a[i * 128 + g.p, g.x])
+        y = nl.load(b[i * 128 + h.p, h.x])
+        acc[...] += nisa.nc_matmul(x[g.p, g.x], y[h.p, h.x])
+    o = nl.copy(acc, dtype=a.dtype)
+    nl.store(out[h.p, h.x], o)
+    return out
+""",
+        [(256, 128), (256, 300)],
+    ),
+    "reduce_tail": (
+        """
+@nki.jit
+def k(x):
+    out = nl.ndarray((128, 2), dtype=x.dtype, buffer=nl.shared_hbm)
+    ip, iy = nl.mgrid[0:128, 0:100]
+    for j in nl.affine_range(2):
+        t = nl.load(x[ip, j * 100 + iy], mask=(j * 100 + iy < x.shape[1]))
+        s = nl.max(t, axis=[1], mask=(j * 100 + iy < x.shape[1]))
+        nl.store(out[:, j], s)
+    return out
+""",
+        [(128, 130)],
+    ),
+    "column_ints": (
+        """
+@nki.jit
+def k(x):
+    out = nl.ndarray((128, 40), dtype=x.dtype, buffer=nl.shared_hbm)
+    t = nl.load(x)
+    u = nl.ndarray((128, 40), dtype=x.dtype, buffer=nl.sbuf)
+    for j in nl.affine_range(40):
+        u[:, j] = nl.exp(t[:, 39 - j])
+    nl.store(out, u)
+    return out
+""",
+        [(128, 40)],
+    ),
+    "slices_ds": (
+        """
+@nki.jit
+def k(x):
+    out = nl.ndarray((96, 50), dtype=x.dtype, buffer=nl.shared_hbm)
+    for j in nl.affine_range(5):
+        t = nl.load(x[:, nl.ds(j * 10, 10)])
+        u = nl.ndarray((96, 20), dtype=x.dtype, buffer=nl.sbuf)
+        u[:, 5:15] = nl.multiply(t, 3.0)
+        nl.store(out[:, j * 10:j * 10 + 10], u[:, nl.ds(5, 10)])
+    return out
+""",
+        [(96, 50)],
+    ),
+    "negative": (
+        """
+@nki.jit
+def k(x):
+    out = nl.ndarray((96, 50), dtype=x.dtype, buffer=nl.shared_hbm)
+    t = nl.load(x)
+    u = nl.ndarray((96, 50), dtype=x.dtype, buffer=nl.sbuf)
+    u[:, :-10] = nl.copy(t[:, 10:])
+    u[:, -10:] = nl.copy(t[:, :10])
+    nl.store(out, u)
+    return out
+""",
+        [(96, 50)],
+    ),
+    "loop_condition": (
+        """
+@nki.jit
+def k(x):
+    out = nl.ndarray((128, 64), dtype=x.dtype, buffer=nl.shared_hbm)
+    t = nl.load(x)
+    u = nl.ndarray((128, 64), dtype=x.dtype, buffer=nl.sbuf)
+    u[...] = nl.copy(t)
+    for i in nl.sequential_range(4):
+        u[:, nl.ds(i * 16, 16)] = nl.exp(t[:, nl.ds(i * 16, 16)], mask=(i < 2) & (i * 16 >= 16))
+    nl.store(out, u)
+    return out
+""",
+        [(128, 64)],
+    ),
+    "empty_tile": (
+        """
+@nki.jit
+def k(x):
+    rows, cols = x.shape
+    out = nl.ndarray((rows, cols), dtype=x.dtype, buffer=nl.shared_hbm)
+    ip, iy = nl.mgrid[0:128, 0:60]
+    for i in nl.affine_range(2):
+        t = nl.load(x[i * 128 + ip, iy], mask=(i * 128 + ip < rows))
+        u = nl.exp(t, mask=(i * 128 + ip < rows))
+        nl.store(out[i * 128 + ip, iy], u, mask=(i * 128 + ip < rows))
+    return out
+""",
+        [(100, 60)],
+    ),
+    "cast_store": (
+        """
+@nki.jit
+def k(x):
+    rows, cols = x.shape
+    out = nl.ndarray((rows, cols), dtype=nl.bfloat16, buffer=nl.shared_hbm)
+    ip, iy = nl.mgrid[0:128, 0:60]
+    for i in nl.affine_range((rows + 127) // 128):
+        t = nl.load(x[i * 128 + ip, iy], mask=(i * 128 + ip < rows))
+        m = nl.max(t, axis=[1], keepdims=True, mask=(i * 128 + ip < rows))
+        d = nl.subtract(t, m, mask=(i * 128 + ip < rows))
+        e = nl.exp(d, mask=(i * 128 + ip < rows))
+        s = nl.sum(e, axis=[1], keepdims=True, mask=(i * 128 + ip < rows))
+        q = nl.divide(e, s, mask=(i * 128 + ip < rows))
+        nl.store(out[i * 128 + ip, iy], q, mask=(i * 128 + ip < rows))
+    return out
+""",
+        [(200, 60)],
+    ),
+    "rank3_load_by_int": (
+        """
+@nki.jit
+def k(x):
+    n, rows, cols = x.shape
+    out = nl.ndarray((n, rows, cols), dtype=x.dtype, buffer=nl.shared_hbm)
+    for i in nl.affine_range(n):
+        t = nl.load(x[i])
+        nl.store(out[i], nl.exp(t))
+    return out
+""",
+        [(6, 128, 40)],
+    ),
+    "two_block_dims": (
+        """
+@nki.jit
+def k(x):
+    out = nl.ndarray((128, 32), dtype=x.dtype, buffer=nl.shared_hbm)
+    w = nl.zeros((2, 4, nl.par_dim(128), 4), dtype=x.dtype, buffer=nl.sbuf)
+    for i in nl.affine_range(2):
+        for j in nl.affine_range(4):
+            w[i, j] = nl.load(x[:, nl.ds(i * 16 + j * 4, 4)])
+    for j in nl.affine_range(4):
+        for i in nl.affine_range(2):
+            nl.store(out[:, nl.ds(i * 16 + j * 4, 4)], nl.exp(w[i, 3 - j]))
+    return out
+""",
+        [(128, 32)],
+    ),
+    "step_loop": (
+        """
+@nki.jit
+def k(x):
+    rows, cols = x.shape
+    out = nl.ndarray((rows, cols), dtype=x.dtype, buffer=nl.shared_hbm)
+    ip, iy = nl.mgrid[0:64, 0:128]
+    for c in range(0, cols, 128):
+        t = nl.load(x[ip, c + iy], mask=(c + iy < cols))
+        nl.store(out[ip, c + iy], t, mask=(c + iy < cols))
+    return out
+""",
+        [(64, 300)],
+    ),
+    "tail_then_part": (
+        """
+@nki.jit
+def k(x):
+    rows, cols = x.shape
+    out = nl.zeros((rows, cols), dtype=x.dtype, buffer=nl.shared_hbm)
+    ip, iy = nl.mgrid[0:64, 0:128]
+    for c in nl.affine_range(3):
+        t = nl.load(x[ip, c * 128 + iy], mask=(c * 128 + iy < cols))
+        nl.store(out[:, nl.ds(c * 128, 32)], t[:, 0:32])
+    return out
+""",
+        [(64, 300)],
+    ),
+}
+"""Kernel and its inputs: shapes of random ones, or integers."""
+
+
+def array(given):
+    if isinstance(given, list):
+        return np.array(given, np.int32)
+    return np.random.default_rng(sum(given)).uniform(-2, 2, given).astype(np.float32)
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_a_kernel_computes_the_same(name):
+    text, inputs = KERNELS[name]
+    check_same(text, "k", *map(array, inputs))
+
+
+REFUSED = {
+    "a predicate of two comparisons": (
+        "a = nisa.affine_select(pred=(p >= f) & (p <= f + 5), on_true_tile=t, on_false_value=0.0)",
+        "M-PRED",
+    ),
+    "a mask over two axes at once": ("a = nl.exp(t, mask=512 * p + f < n)", "M-MASK"),
+    "a mask that is not a range": ("a = nl.exp(t, mask=p >= f)", "M-MASK"),
+    "a product of index tiles": ("a = nl.copy(t[p, p * f])", "M-IDX"),
+    "the diagonal of a tile": ("a = nl.copy(t[p, p])", "M-IDX"),
+    "a quotient of an index tile": ("a = nl.copy(t[p, f // 3])", "M-IDX"),
+    "an index tile as a tile": ("a = nl.add(t, f)", "M-IDX"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_a_person_must_decide(what):
+    statement, reason = REFUSED[what]
+    text = f"""
+@nki.jit
+def k(x, n):
+    out = nl.ndarray((128, 512), dtype=x.dtype, buffer=nl.shared_hbm)
+    p, f = nl.mgrid[0:128, 0:512]
+    t = nl.load(x[p, f])
+    {statement}
+    nl.store(out, a)
+    return out
+"""
+    assert migrated(HEAD + text)[1] == [reason]
