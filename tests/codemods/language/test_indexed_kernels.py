@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from migrated import check_same
+from migrated import HEAD, check_same, migrated
 
 KERNELS = {
     "strided": (
