@@ -29,10 +29,11 @@ from nkisim.checks.language import ERROR, Module, check_function
 
 
 class PlainEmitter:
-    """Collects lines. ``into``: the tile that the statement assigns into."""
+    """Collects lines. ``into``: the tile that the statement assigns into. ``stored``: see ``sink``."""
 
-    def __init__(self, into: Tensor | None = None) -> None:
+    def __init__(self, into: Tensor | None = None, stored: Dtype | None = None) -> None:
         self.into = into
+        self.stored = stored
         self.lines: list[str] = []
         self.helpers: set[str] = set()
         self.notes: list[tuple[str, dict[str, str]]] = []
@@ -40,6 +41,9 @@ class PlainEmitter:
 
     def target(self) -> Tensor | None:
         return self.into
+
+    def sink(self) -> Dtype | None:
+        return self.stored
 
     def destination(self, shape, dtype, space, like=None) -> Tensor:
         return self.into or self.temporary("dst", shape, dtype, space, like)

@@ -27,6 +27,9 @@ class Emitter(Protocol):
         and so is a dtype of None.
         """
 
+    def sink(self) -> Dtype | None:
+        """The dtype of the tensor in HBM that the result is stored to, when nothing else reads it."""
+
     def temporary(
         self, hint: str, shape: Shape | None, dtype: Dtype | None, space: Space, like: Tensor | None = None
     ) -> Tensor:

@@ -88,11 +88,6 @@ def rms_norm(dst, data, weight, n, epsilon):
     nisa.tensor_scalar(dst=normed, data=data, op0=nl.multiply, operand0=scale)
     nisa.tensor_tensor(dst=dst, data1=normed, data2=weight, op=nl.multiply)
 '''),
-    "number_dtype": Helper('''\
-def number_dtype(number):
-    """The dtype that a number counts as beside a tile."""
-    return nl.float32 if isinstance(number, float) else nl.int32
-'''),
     "itemsize": Helper('''\
 def itemsize(dtype):
     """Bytes of an element of a dtype."""
@@ -102,7 +97,14 @@ def itemsize(dtype):
 '''),
     "promoted_dtype": Helper('''\
 def promoted_dtype(first, second):
-    """The dtype of a result of operands of two dtypes: the wider float, a float before an integer."""
+    """The dtype of a result of operands of two dtypes: the wider float, a float before an integer.
+
+    A number counts as float32 or int32.
+    """
+    if isinstance(second, float):
+        return nl.float32
+    if isinstance(second, int):
+        second = nl.int32
     if first == second:
         return first
     pair = [first, second]

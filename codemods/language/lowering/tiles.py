@@ -236,27 +236,30 @@ def scalar_operand(call: Call, value: Value, hint: str) -> str:
 def result_dtype(call: Call, *operands: Tensor | Scalar) -> Dtype:
     """The promoted dtype of the operands, as the former language chose it.
 
-    Where it depends on the kernel's inputs and a tile is allocated for the result, a helper function chooses
-    when the kernel is traced; where the result goes to a tile that exists, that tile has decided.
+    Where it depends on the kernel's inputs, a helper function chooses when the kernel is traced, unless the
+    result goes to a tile that exists, which has decided, or is only stored as an operand's dtype: then the
+    promoted one is that or float32, in which instructions compute anyway.
     """
-    found, *others = (_operand_type(call, operand) for operand in operands)
+    tensors = [operand for operand in operands if isinstance(operand, Tensor)]
+    found, *others = [*(type_of(tensor) for tensor in tensors), *_number_types(operands)]
     for other in others:
-        both = promoted(found, other)
-        if both is None:
-            target = call.out.target()
-            if target is not None and target.dtype is not None:
-                return target.dtype
-            text = f"{call.out.helper('promoted_dtype')}({found.text}, {other.text})"
-            both = Dtype(text, None, text)
-        found = both
+        found = promoted(found, other) or _chosen(call, found, other, tensors)
     return found
 
 
-def _operand_type(call: Call, operand: Tensor | Scalar) -> Dtype:
-    if isinstance(operand, Tensor):
-        return type_of(operand)
-    known = number_type(operand)
-    if known is not None:
-        return known
-    text = f"{call.out.helper('number_dtype')}({operand.text})"
+def _number_types(operands: Sequence[Tensor | Scalar]) -> list[Dtype]:
+    """What numbers count as; those of an unknown kind stand for themselves."""
+    numbers = [operand for operand in operands if isinstance(operand, Scalar)]
+    return [number_type(number) or Dtype(number.text) for number in numbers]
+
+
+def _chosen(call: Call, first: Dtype, second: Dtype, tensors: Sequence[Tensor]) -> Dtype:
+    """The promoted dtype where it is known only when the kernel is traced."""
+    target = call.out.target()
+    if target is not None and target.dtype is not None:
+        return target.dtype
+    sink = call.out.sink()
+    if sink is not None and any(certainly_same(sink, tensor.dtype) for tensor in tensors):
+        return sink
+    text = f"{call.out.helper('promoted_dtype')}({first.text}, {second.text})"
     return Dtype(text, None, text)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from ..analysis import values as v
 from ..analysis.refusal import Refused
 from ..lowering.operators import BINARY
-from . import access, accumulation, expressions, operations, subscripts
+from . import access, accumulation, expressions, operations, sinks, subscripts
 from .values import VIRTUAL, Axes, Blocks, Grid, Value
 from .walker import Walker, known, text
 from .writer import Goal
@@ -44,7 +44,7 @@ def _to(w: Walker, target: ast.expr, value: ast.expr, segment: str) -> str | Non
 
 def _name(w: Walker, name: str, node: ast.expr) -> str | None:
     goal = w.writer.innermost
-    goal.hint, goal.exact = name, not _reads(w, name, node)
+    goal.hint, goal.exact, goal.sink = name, not _reads(w, name, node), sinks.of_name(w, name)
     value = known(expressions.evaluate(w, node))
     bind(w, name, value)
     if isinstance(value, (*VIRTUAL, Blocks)) or (name in w.programs and text(value) == name):

@@ -82,6 +82,7 @@ def simple(w: Walker, node: ast.stmt, indent: str) -> list[str] | None:
     if handler is None:
         raise Refused("M-PY", x=_PYTHON.get(type(node), type(node).__name__))
     line = handler(w, node)
+    w.noted(node, writer)
     if line is not None and not writer.touched and line == w.segment(node):
         return None
     lines = writer.lines(indent, w.unit)

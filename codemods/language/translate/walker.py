@@ -84,6 +84,13 @@ class Walker:
         if reason not in self.reasons:
             self.reasons.append(reason)
 
+    def noted(self, node: ast.AST, writer: Writer) -> None:
+        """Keep what is to be known about a statement; the same thing once."""
+        for message, fields in writer.notes:
+            note = Reason(node, message, fields)
+            if note not in self.notes:
+                self.notes.append(note)
+
     # -- text ---------------------------------------------------------------------------------------
 
     def segment(self, node: ast.AST) -> str:

@@ -29,6 +29,7 @@ class Goal:
         made: the tile that was handed out, once one was.
         window: the shape of a new tile, and the part of it that the operation fills.
         whole: that tile, once it is there.
+        sink: the dtype of what the value is stored to, when that is all that happens to it.
     """
 
     hint: str
@@ -37,6 +38,7 @@ class Goal:
     made: Tensor | None = None
     window: Window | None = None
     whole: Tensor | None = None
+    sink: Dtype | None = None
 
 
 @dataclass
@@ -155,6 +157,10 @@ class Writer:
                 whole[own] = goal.window[0][axis]
                 ranges[own - len(shape)] = (low, high)
         return tuple(whole), ranges
+
+    def sink(self) -> Dtype | None:
+        goal = self._goals[-1]
+        return goal.sink if goal.made is None else None
 
     def temporary(
         self, hint: str, shape: Shape | None, dtype: Dtype | None, space: Space, like: Tensor | None = None

@@ -7,11 +7,12 @@ import itertools
 import ml_dtypes
 import numpy as np
 import pytest
-from lowered import Tile, check_equal, run_lowered, uniform
+from lowered import PlainEmitter, Tile, check_equal, run_lowered, uniform, value_of
 
-from nkimigrate.codemods.language.analysis.values import Scalar, Space, Token
+from nkimigrate.codemods.language.analysis.values import Dtype, Scalar, Space, Token
 from nkimigrate.codemods.language.lowering.binary import ARITHMETIC, BITWISE, COMPARISONS
 from nkimigrate.codemods.language.lowering.emitter import Refused
+from nkimigrate.codemods.language.lowering.registry import lower
 
 FLOATS = [np.float32, np.float16, ml_dtypes.bfloat16]
 TILES = {"x": Tile(0), "y": Tile(1)}
@@ -176,3 +177,25 @@ def test_the_dtype_of_the_call():
 def test_two_numbers_are_no_operation_on_tiles():
     with pytest.raises(Refused, match="M-ARGUMENT"):
         run_lowered("nl.add", {"x": 1, "y": 2})
+
+
+@pytest.mark.parametrize("first", FLOATS)
+@pytest.mark.parametrize("second", FLOATS)
+def test_a_result_that_is_only_stored_has_the_dtype_it_is_stored_as(first, second):
+    """Through the promoted dtype, as the legacy language goes, it comes to the same bits."""
+    x, y = uniform((64, 32), first), uniform((64, 32), second, seed=1)
+    for index, kind in enumerate((first, second)):
+        out = PlainEmitter(stored=Dtype(f"in{index}.dtype", None, f"in{index}"))
+        values = {name: value_of(tile, (x, y)) for name, tile in UNKNOWN.items()}
+        found = lower("nl.add", out, values)
+        assert found.dtype.text == f"in{index}.dtype"
+        assert not out.helpers
+        through = run_lowered("nl.add", TILES, x, y).got.astype(kind)
+        direct = check_equal("nl.add", {**TILES, "dtype": Token(f"nl.{np.dtype(kind)}")}, x, y).got
+        assert direct.tobytes() == through.tobytes()
+
+
+def test_a_result_that_is_stored_as_something_else_is_promoted():
+    out = PlainEmitter(stored=Dtype("other.dtype", None, "other"))
+    lower("nl.add", out, {name: value_of(tile, [np.zeros((8, 8))] * 2) for name, tile in UNKNOWN.items()})
+    assert out.helpers == {"promoted_dtype"}

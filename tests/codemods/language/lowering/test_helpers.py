@@ -44,8 +44,10 @@ def test_promoted_integers_are_those_of_the_legacy_language_or_refused(first, se
 
 
 @pytest.mark.parametrize("number", [1, 1.0, -3, 0.5])
-def test_what_a_number_counts_as(number):
-    assert helper("number_dtype")(number) is legacy.type_of(number)
+@pytest.mark.parametrize("name", FLOATS)
+def test_what_a_number_counts_as(number, name):
+    expected = legacy.promoted(simulated(name), legacy.type_of(number))
+    assert helper("promoted_dtype")(simulated(name), number) is expected
 
 
 @pytest.mark.parametrize("name", [name for name in SIZES if not name.startswith(("bool", "float8_e4m3fn"))])

@@ -1,0 +1,61 @@
+"""Where a value ends: whether a name is only stored to HBM, and as which dtype."""
+
+from __future__ import annotations
+
+import ast
+
+from ..analysis import values as v
+from ..analysis.dtypes import certainly_same
+from .walker import Walker
+
+
+def of_name(w: Walker, name: str) -> v.Dtype | None:
+    """The dtype of the tensors in HBM that a name is stored to, when that is all that is done with it."""
+    parents = {child: node for node in ast.walk(w.function.node) for child in ast.iter_child_nodes(node)}
+    found: list[v.Dtype | None] = []
+    for node in parents:
+        if isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load):
+            found.append(_stored_as(w, node, parents))
+    first = found[0] if found else None
+    return first if all(certainly_same(first, other) for other in found) else None
+
+
+def _stored_as(w: Walker, use: ast.Name, parents: dict[ast.AST, ast.AST]) -> v.Dtype | None:
+    """The dtype of the destination, where the use is the value of a store."""
+    parent = parents[use]
+    call = parents[parent] if isinstance(parent, ast.keyword) else parent
+    if not isinstance(call, ast.Call) or w.names.short(call.func) != "nl.store":
+        return None
+    given = {keyword.arg: keyword.value for keyword in call.keywords}
+    given.update(zip(("dst", "value"), call.args, strict=False))
+    if given.get("value") is not use:
+        return None
+    target = given.get("dst")
+    while isinstance(target, ast.Subscript):
+        target = target.value
+    if not isinstance(target, ast.Name):
+        return None
+    value = w.env.values.get(target.id)
+    if value is None:
+        return _made_later(w, target.id)
+    return value.dtype if isinstance(value, v.Tensor) and value.space not in _ON_CHIP else None
+
+
+def _made_later(w: Walker, name: str) -> v.Dtype | None:
+    """The dtype of a tensor that is allocated once, further down, with another tensor's."""
+    made = [
+        node.value
+        for node in ast.walk(w.function.node)
+        if isinstance(node, ast.Assign) and [getattr(target, "id", "") for target in node.targets] == [name]
+    ]
+    call = made[0] if len(made) == 1 else None
+    if not isinstance(call, ast.Call) or w.names.short(call.func) != "nl.ndarray":
+        return None
+    given = next((keyword.value for keyword in call.keywords if keyword.arg == "dtype"), None)
+    if not isinstance(given, ast.Attribute) or given.attr != "dtype" or not isinstance(given.value, ast.Name):
+        return None
+    owner = w.env.values.get(given.value.id)
+    return owner.dtype if isinstance(owner, v.Tensor) else None
+
+
+_ON_CHIP = (v.Space.SBUF, v.Space.PSUM)

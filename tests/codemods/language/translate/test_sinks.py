@@ -1,0 +1,75 @@
+"""Results that are only stored: which dtype they get, and what is said of a statement that was rewritten."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+from nkimigrate.codemods.analysis.context import FileContext
+from nkimigrate.codemods.edit.apply import apply
+from nkimigrate.codemods.language.migrate import migrated
+from nkimigrate.codemods.source import Source
+from nkimigrate.releases import load_language
+
+KERNEL = """\
+import neuronxcc.nki as nki
+import neuronxcc.nki.language as nl
+
+
+@nki.jit
+def kernel(a, b):
+    out = nl.ndarray(a.shape, dtype={dtype}, buffer=nl.shared_hbm)
+    other = nl.ndarray(a.shape, dtype=b.dtype, buffer=nl.shared_hbm)
+    x = nl.load(a)
+    y = nl.load(b)
+    z = x + y
+    {uses}
+    return out
+"""
+
+
+def work_of(text):
+    source, step = Source.decode(text.encode()), load_language("2.27", "2.28")
+    return source, migrated(FileContext("app.py", source, ast.parse(text), step.resolution, "app"), step)
+
+
+def new_text(text):
+    source, work = work_of(text)
+    assert not work.reasons
+    return apply(source, [edit for change in work.changes for edit in change.edits])
+
+
+@pytest.mark.parametrize("uses", ["nl.store(out, z)", "nl.store(out[...], value=z)"])
+@pytest.mark.parametrize("dtype", ["a.dtype", "b.dtype"])
+def test_a_result_that_is_only_stored_has_the_dtype_it_is_stored_as(uses, dtype):
+    text = new_text(KERNEL.format(dtype=dtype, uses=uses))
+    assert f"z = nl.ndarray(x.shape, dtype={dtype}, buffer=nl.sbuf)" in text
+    assert "promoted_dtype" not in text
+
+
+@pytest.mark.parametrize(
+    ("uses", "dtype"),
+    [
+        ("nl.store(out, z)\n    nl.store(other, z)", "a.dtype"),
+        ("nl.store(out, nl.exp(z))", "a.dtype"),
+        ("nl.store(out, z)\n    w = nl.exp(z)", "a.dtype"),
+        ("nl.store(out, z)", "nl.float16"),
+    ],
+)
+def test_a_result_that_is_used_otherwise_is_promoted(uses, dtype):
+    text = new_text(KERNEL.format(dtype=dtype, uses=uses))
+    assert "z = nl.ndarray(x.shape, dtype=promoted_dtype(a.dtype, b.dtype), buffer=nl.sbuf)" in text
+
+
+def test_a_tensor_that_is_allocated_further_down():
+    text = KERNEL.format(dtype="a.dtype", uses="nl.store(out, z)")
+    line = "    out = nl.ndarray(a.shape, dtype=a.dtype, buffer=nl.shared_hbm)\n"
+    text = text.replace(line, "").replace("    nl.store", f"{line}    nl.store")
+    assert "z = nl.ndarray(x.shape, dtype=a.dtype, buffer=nl.sbuf)" in new_text(text)
+
+
+def test_what_is_to_be_known_is_said_once_at_its_statement():
+    text = KERNEL.format(dtype="a.dtype", uses="nl.store(out, z / z / z)")
+    notes = [note for note in work_of(text)[1].notes if note.message == "M-DIVIDE"]
+    assert [note.node.lineno for note in notes] == [12]
