@@ -40,6 +40,31 @@ def take_largest(values: Any, places: Any, data: Any, rest: Any, count: int = EI
     )
 
 
+def take_sorted(values: Any, places: Any, data: Any) -> None:
+    """The largest elements of each row, descending, and their places; ``data`` loses them.
+
+    Args:
+        values: SBUF ``[P ≤ 128, 8·m]``, of the dtype of ``data``. places: SBUF uint32 ``[P, 8·m]``.
+        data: SBUF ``[P, N]``, as :func:`take_largest` takes it; taken elements become :data:`LOWEST`, which
+            is taken itself when there is nothing else.
+    """
+    found, where = as_view(values), as_view(places)
+    for start in range(0, found.shape[1], EIGHT):
+        take_largest(found.slice(1, start, start + EIGHT), where.slice(1, start, start + EIGHT), data, data)
+
+
+def clamp_finite(data: Any) -> None:
+    """Infinities become the largest and lowest finite float32, so that only finite numbers are searched."""
+    nisa.tensor_scalar(
+        dst=as_tile(data),
+        data=as_tile(data),
+        op0=nl.maximum,
+        operand0=LOWEST,
+        op1=nl.minimum,
+        operand1=_LARGEST,
+    )
+
+
 def taken(dst: Any, data: Any, rest: Any) -> None:
     """``dst`` is 1 where :func:`take_largest` took an element of ``data``, and 0 elsewhere."""
     nisa.tensor_tensor(dst=as_tile(dst), data1=as_tile(data), data2=as_tile(rest), op=nl.not_equal)

@@ -15,6 +15,8 @@ import nkilib
 from nkisim.checks.session import breaches
 
 HOST = {
+    "nkilib.core.topk.rotational_topk.topk": "launches the kernels",
+    "nkilib.core.topk.subscripted": "wraps what launches them",
     "nkilib.insides": "answers imports",
     "nkilib.core.utils.lnc_subscriptable": "for reference functions",
     "nkilib.core.utils.logging._levels_of_environment": "runs when the module is imported",

@@ -1,0 +1,5 @@
+"""The k largest elements of each row."""
+
+from .rotational_topk import topk
+
+__all__ = ["topk"]
