@@ -137,7 +137,7 @@ def for_operand(
     one value for each partition, has the range of the partitions whatever the rank. So do axes of another
     size in the result of an operation that reduces them (``reduced``). Raises Refused for another size.
     """
-    if _is_column(operand):
+    if is_column(operand):
         first = ranges.get(-len(shape))
         return {} if first is None or operand[0].value == 1 else {-len(operand): first}
     found = {}
@@ -154,7 +154,8 @@ def for_operand(
     return found
 
 
-def _is_column(shape: Shape) -> bool:
+def is_column(shape: Shape) -> bool:
+    """Whether a tile has one value for each partition."""
     return len(shape) > 1 and all(size.value == 1 for size in shape[1:])
 
 

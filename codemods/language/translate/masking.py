@@ -12,7 +12,7 @@ from dataclasses import replace
 from ..analysis import values as v
 from ..analysis.access import Access, subscript
 from ..analysis.index import broadcast
-from ..analysis.masks import Bound, Condition, Mask, Region, for_operand, solved
+from ..analysis.masks import Bound, Condition, Mask, Region, for_operand, is_column, solved
 from ..analysis.refusal import Refused
 from ..analysis.symbols import ZERO, Sym
 from . import expressions
@@ -65,22 +65,31 @@ def _bound_name(w: Walker, axis: int, high: Sym) -> Sym:
     return high.named(name)
 
 
-def narrowed(
-    w: Walker, name: str, found: Region, arguments: Mapping[str, Value]
-) -> tuple[dict[str, Value], v.Tensor | None, Smaller]:
-    """The arguments as the mask leaves them, the statement's tile likewise, and what sizes became smaller.
+Narrowed = tuple[Mapping[str, Value], v.Tensor | None, Smaller]
+"""The arguments of an operation, the statement's tile, and what sizes became smaller."""
+
+
+def narrowed(w: Walker, name: str, found: Region | None, arguments: Mapping[str, Value]) -> Narrowed:
+    """The operands as a mask leaves them, and as earlier masks left some of them.
 
     Raises Refused when the mask does not fit.
     """
-    w.writer.only_if(found.guards)
     goal = w.writer.innermost
-    if not found.bounds:
-        return dict(arguments), goal.target, {}
+    tensors = [value for value in arguments.values() if isinstance(value, v.Tensor)]
+    if found is not None:
+        w.writer.only_if(found.guards)
     if name in _PRODUCTS:
         return _multiplied(w, name, found, arguments), goal.target, {}
-    tensors = [value for value in arguments.values() if isinstance(value, v.Tensor)]
-    shape = _shape(w, name, arguments, tensors)
-    ranges = found.on(shape, w.env.facts)
+    bounds = found.bounds if found is not None else ()
+    if not bounds and not any(tensor.extents for tensor in tensors):
+        return arguments, goal.target, {}
+    try:
+        shape = _shape(w, name, arguments, tensors)
+    except Refused:
+        if bounds:
+            raise
+        return arguments, goal.target, {}  # operands with axes of their own
+    ranges = _defined(w, shape, found.on(shape, w.env.facts) if found is not None else {}, tensors)
     narrow = {
         key: _operand(w, value, shape, ranges) if isinstance(value, v.Tensor) else value
         for key, value in arguments.items()
@@ -88,7 +97,7 @@ def narrowed(
     if name in TRANSPOSED:
         shape, ranges = shape[::-1], {-3 - axis: ends for axis, ends in ranges.items()}
     target = goal.target and _operand(w, goal.target, shape, ranges, reduced=True)
-    partly = any(low.value != 0 for low, _ in ranges.values()) or any(b.may_be_empty for b in found.bounds)
+    partly = any(low.value != 0 for low, _ in ranges.values()) or any(b.may_be_empty for b in bounds)
     if target is None and partly:
         goal.window = (shape, ranges)  # a tile of the whole size, since there is none of no size
     return narrow, target, _smaller(ranges, shape)
@@ -103,22 +112,52 @@ def _key(size: Sym, axis: int, rank: int) -> object:
     return size.terms if size.value is None else (size.value, axis, rank)
 
 
-def _multiplied(w: Walker, name: str, found: Region, arguments: Mapping[str, Value]) -> dict[str, Value]:
-    """The operands of a product, whose mask is about the partitions of both."""
-    axes = {bound.axis for bound in found.bounds}
-    if name != "nisa.nc_matmul" or axes != {-len(found.shape)} or len(found.shape) > 2:
-        raise Refused("M-MASK", expr="", reason=f"{name} works on operands of several shapes")
-    (bound,) = found.bounds
-    narrow = dict(arguments)
-    for key in ("stationary", "moving"):
-        tensor = arguments.get(key)
-        shape = former(tensor) if isinstance(tensor, v.Tensor) else None
-        if not isinstance(tensor, v.Tensor) or shape is None:
-            raise Refused("M-SHAPE", fn=name, operands=key)
-        if w.env.facts.same(shape[0], bound.extent) is not True:
-            raise Refused("M-MASK", expr="", reason=f"{tensor.text} has {shape[0].text} partitions")
-        narrow[key] = cut(w, tensor, {-len(shape): (bound.low, bound.high)})
-    return narrow
+def _multiplied(
+    w: Walker, name: str, found: Region | None, arguments: Mapping[str, Value]
+) -> Mapping[str, Value]:
+    """The operands of a product: a mask is about the partitions of both, and both must have as many."""
+    keys = ("stationary", "moving")
+    operands = [arguments.get(key) for key in keys]
+    tensors = [tensor for tensor in operands if isinstance(tensor, v.Tensor) and tensor.shape]
+    masked = found is not None and bool(found.bounds)
+    if len(tensors) < len(keys) or name != "nisa.nc_matmul":
+        if masked:
+            raise Refused("M-MASK", expr="", reason=f"{name} works on operands of several shapes")
+        return arguments
+    low, highs = ZERO, [tensor.shape[0] for tensor in tensors if tensor.shape and tensor.extents]
+    if masked and found is not None:
+        if {bound.axis for bound in found.bounds} != {-len(found.shape)} or len(found.shape) > 2:
+            raise Refused("M-MASK", expr="", reason=f"it does not bound the partitions of {name}")
+        low = found.bounds[0].low
+        highs.append(found.bounds[0].high)
+    if not highs:
+        return arguments
+    high = _bound_name(w, -2, w.env.facts.least(*highs))
+    rows = {
+        key: cut(w, tensor, {-len(tensor.shape or ()): (low, high)})
+        for key, tensor in zip(keys, tensors, strict=True)
+    }
+    return {**arguments, **rows}
+
+
+def _defined(w: Walker, shape: v.Shape, ranges: Ranges, tensors: Sequence[v.Tensor]) -> Ranges:
+    """The ranges without what an earlier mask took from an operand: nothing is known of its elements."""
+    found = dict(ranges)
+    for tensor in tensors:
+        rank = len(tensor.extents)
+        for axis, was in enumerate(tensor.extents, -rank):
+            if was is None or tensor.shape is None:
+                continue
+            own = -len(shape) if axis == -rank and is_column(former(tensor) or ()) else axis
+            low, high = found.get(own, (ZERO, shape[own]))
+            size = tensor.shape[axis]
+            if w.env.facts.holds_at_most(high, size):
+                continue
+            less = _bound_name(w, own, w.env.facts.least(high, size))
+            if own in found and not w.env.facts.holds_below(low, less):
+                w.writer.only_if((f"{less.text} > {low.text}",))
+            found[own] = (low, less)
+    return found
 
 
 def _shape(w: Walker, name: str, arguments: Mapping[str, Value], tensors: Sequence[v.Tensor]) -> v.Shape:

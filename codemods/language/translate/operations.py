@@ -67,9 +67,8 @@ def lowered(w: Walker, name: str, arguments: Mapping[str, Value], region: Region
         raise Refused("M-IDX", expr=name, reason="an index tile is used outside of an index")
     tensors = [value for value in arguments.values() if isinstance(value, v.Tensor)]
     smaller = masking.smaller_sizes(name, tensors)
-    if region is not None:
-        arguments, goal.target, newly = masking.narrowed(w, name, region, arguments)
-        smaller.update(newly)
+    arguments, goal.target, newly = masking.narrowed(w, name, region, arguments)
+    smaller.update(newly)
     result = lower(name, w.writer, arguments)  # type: ignore[arg-type]
     if result is None:
         return NOTHING
