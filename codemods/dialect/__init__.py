@@ -1,6 +1,7 @@
 """The language of NKI 0.2 as rules on Python's syntax trees.
 
-Uses the standard library's ``ast`` alone: whoever has a function's tree and its module's can check it. The rule :mod:`~nkimigrate.codemods.rules.nki_language` does, and so does the simulator's strict mode.
+Uses the standard library's ``ast`` alone: whoever has a function's tree and its module's can check it.
+nkimigrate's check of a file (:mod:`.findings`) does, and the simulator's strict mode.
 """
 
 from .checker import Breach as Breach

@@ -1,0 +1,40 @@
+"""Names that ``nki`` of the release does not have.
+
+What it does
+    Reports attributes of ``nki.language``, ``nki.isa`` and ``nki.collectives`` that the release does not
+    have, with what does the work now.
+
+Why
+    Code that was moved to the new import root by hand keeps calls such as ``nl.load``: the import succeeds,
+    and the kernel fails when it is compiled.
+
+Before
+        import nki
+        import nki.language as nl
+
+
+        @nki.jit
+        def kernel(x):
+            tile = nl.load(x)
+            return tile
+
+After
+    Unchanged, with a finding at ``nl.load`` that names ``nki.isa.dma_copy``.
+
+When it stays silent
+    Inside ``try``, where code tests which names there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..analysis.context import FileContext
+from ..model import Finding
+
+CODE = "NKL602"
+
+
+def check(_ctx: FileContext) -> Iterator[Finding]:
+    """Nothing: :mod:`nkimigrate.codemods.dialect` looks at a file's kernels for several rules at once."""
+    return iter(())
