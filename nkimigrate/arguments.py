@@ -99,6 +99,12 @@ GROUPS: dict[str, tuple[Argument, ...]] = {
         Argument("--extend-exclude", "list", "Leave out what matches, too.", metavar="PATTERNS"),
         Argument("--no-gitignore", "flag", "Do not leave out what git ignores.", negative="--gitignore"),
         Argument(
+            "--tables",
+            "list",
+            "Apply these release tables of your own libraries, too.",
+            metavar="FILES",
+        ),
+        Argument(
             "--docs",
             "flag",
             "Take the Python in code blocks of Markdown and reStructuredText, too.",

@@ -14,6 +14,7 @@ class Options:
         paths: files and folders, as the user named them.
         mode: ``write`` files, or only report (``check``), or report with a ``diff``.
         release_from, release_to: the releases between which the code is taken.
+        tables: paths of a team's own release tables, applied after those of the releases.
         select, ignore: rule codes or prefixes of them; an empty ``select`` selects all.
         exclude, extend_exclude: patterns as in a .gitignore file, instead of and beside the default ones.
         root: the folder to which those patterns are relative.
@@ -32,6 +33,7 @@ class Options:
     mode: Literal["write", "diff", "check"] = "write"
     release_from: str = "2.27"
     release_to: str = "2.28"
+    tables: tuple[str, ...] = ()
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()

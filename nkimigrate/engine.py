@@ -62,9 +62,10 @@ def _candidates(options: Options, report: Report) -> tuple[list[Candidate], list
     """Files with a marker (read), and the paths of all other Python files."""
     if options.stdin is not None:
         return _given(options, report), []
-    key = f"{__version__} {b'+'.join(MARKERS).decode()}"
+    markers = _markers(options)
+    key = f"{__version__} {b'+'.join(markers).decode()}"
     clean = CleanFiles.load(_cache_root(options.paths), key) if options.cache else None
-    found, others = _scan(options, report, clean)
+    found, others = _scan(options, markers, report, clean)
     if clean is not None:
         clean.save()
     return found, others
@@ -78,7 +79,19 @@ def _cache_root(paths: Sequence[str]) -> str:
     return "." if inside else folders[0]
 
 
-def _scan(options: Options, report: Report, clean: CleanFiles | None) -> tuple[list[Candidate], list[str]]:
+def _markers(options: Options) -> tuple[bytes, ...]:
+    """What a file must hold to be looked at more closely."""
+    if not options.tables:
+        return MARKERS
+    from .releases import OWN, load
+
+    own = (load(OWN, path) for path in options.tables)
+    return (*MARKERS, *sorted({name.encode() for release in own for name in release.spelled}))
+
+
+def _scan(
+    options: Options, markers: tuple[bytes, ...], report: Report, clean: CleanFiles | None
+) -> tuple[list[Candidate], list[str]]:
     candidates: list[Candidate] = []
     others: list[str] = []
     files = discovery.discover(
@@ -93,7 +106,7 @@ def _scan(options: Options, report: Report, clean: CleanFiles | None) -> tuple[l
     for found in files:
         report.files += 1
         if options.overlay and (text := options.overlay.get(os.path.realpath(found.path))) is not None:
-            if reading.has_marker(text, MARKERS):
+            if reading.has_marker(text, markers):
                 _add_candidate(candidates, found.path, found.kind, text, report)
             else:
                 others.append(found.path)
@@ -102,7 +115,7 @@ def _scan(options: Options, report: Report, clean: CleanFiles | None) -> tuple[l
             others.append(found.path)
             continue
         try:
-            data = reading.read_marked(found.path, MARKERS, reading.LIMITS[found.kind], found.size)
+            data = reading.read_marked(found.path, markers, reading.LIMITS[found.kind], found.size)
         except reading.TooLarge as error:
             _problem(report, "NKM903", found.path, error.message)
         except reading.Unreadable as error:
@@ -123,7 +136,7 @@ def _given(options: Options, report: Report) -> list[Candidate]:
     path, data = options.stdin_filename or "<stdin>", options.stdin or b""
     kind = discovery.kind_of(os.path.basename(path), options.docs) or "python"
     report.files = 1
-    if reading.has_marker(data, MARKERS):
+    if reading.has_marker(data, _markers(options)):
         _add_candidate(candidates, path, kind, data, report)
     return candidates
 
@@ -177,13 +190,13 @@ def _migrate(
 ) -> None:
     """Take the candidates over every step between the two releases, in memory."""
     from .project import analyse_all
-    from .releases import path_between
+    from .releases import OWN, path_between
     from .report.model import Problem
     from .tasks import Setting
 
     roots = tuple(os.path.abspath(p) for p in options.paths)
     before = {c.path: c.data for c in candidates}
-    steps = path_between(options.release_from, options.release_to)
+    steps = path_between(options.release_from, options.release_to) + [(OWN, path) for path in options.tables]
     for step in steps:
         setting = Setting(step, options.select, options.ignore, options.all_keywords)
         analyse_all(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 STDIN = "-"
 _RULES = ("select", "ignore")
-_LISTS = (*_RULES, "exclude", "extend_exclude")
+_LISTS = (*_RULES, "exclude", "extend_exclude", "tables")
 
 
 class Settings:
@@ -34,6 +34,8 @@ class Settings:
         self.values["paths"] = given["paths"] or tuple(
             map(self._from_file, self.file.values.get("paths", ()))
         )
+        if "tables" in self.file.values and "tables" not in given:
+            self.values["tables"] = tuple(map(self._from_file, self.file.values["tables"]))
         if "baseline" in self.file.values and "baseline" not in given:
             self.values["baseline"] = self._from_file(self.file.values["baseline"])
         if given.get("quiet") or given.get("verbose"):  # either of them takes the other one back
@@ -71,6 +73,7 @@ def options(settings: Settings, given: dict[str, Any]) -> Options:
         "all_keywords": settings.flag("all_keywords"),
         "respect_gitignore": not settings.flag("no_gitignore"),
         "cache": not settings.flag("no_cache"),
+        "tables": _tables(settings),
         "docs": settings.flag("docs"),
         "only": _only(settings),
         "texts": bool(settings.text("report")),
@@ -78,6 +81,20 @@ def options(settings: Settings, given: dict[str, Any]) -> Options:
     if settings.stdin:
         chosen["stdin_filename"] = values.get("stdin_filename", "<stdin>")
     return Options(**chosen)
+
+
+def _tables(settings: Settings) -> tuple[str, ...]:
+    """The team's own release tables. Raises UsageError for one that cannot be used."""
+    paths: tuple[str, ...] = tuple(settings.values.get("tables", ()))
+    if paths:
+        from .releases import OWN, BadTable, load
+
+        for path in paths:
+            try:
+                load(OWN, path)
+            except BadTable as error:
+                raise UsageError(f"release table {path}: {error}") from None
+    return paths
 
 
 def _only(settings: Settings) -> frozenset[str] | None:

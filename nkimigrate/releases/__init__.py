@@ -68,12 +68,34 @@ def path_between(old: str, new: str) -> list[tuple[str, str]]:
     return chosen
 
 
+OWN = "table"
+"""In the place of a release: what follows is the path of a team's own table."""
+
+
+class BadTable(Exception):
+    """A team's table that cannot be used; the text says why."""
+
+
 @cache
 def load(old: str, new: str) -> Release:
-    """The library's table of one step."""
+    """The library's table of one step, or a team's own: ``load(OWN, path)``.
+
+    Raises :class:`BadTable` for the latter only.
+    """
     from ..codemods.release import Release
 
-    return Release.from_dict(_table(_files()[old, new]))
+    if old != OWN:
+        return Release.from_dict(_table(_files()[old, new]))
+    try:
+        return Release.from_dict(_table(new))
+    except OSError as error:
+        raise BadTable((error.strerror or str(error)).lower()) from None
+    except ValueError as error:  # TOML's errors are such
+        raise BadTable(f"not TOML: {error}") from None
+    except KeyError as error:
+        raise BadTable(f"lacks the entry {error}; docs/releases.md describes them") from None
+    except (TypeError, AttributeError) as error:
+        raise BadTable(f"has an entry of another kind than docs/releases.md says: {error}") from None
 
 
 @cache
