@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import ast
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from .analysis import values as v
@@ -14,7 +14,7 @@ from .analysis.context import FileContext
 from .analysis.exports import exports, pins
 from .model import Finding
 from .release import Release
-from .rule import Rule
+from .rule import Check, Rule
 from .rules.vendored_copy import CODE as VENDORED
 from .source import Source
 from .suppress import Suppressions
@@ -66,12 +66,12 @@ def analyse(
     rules: Iterable[Rule],
     world: World,
     all_keywords: bool = False,
-    language: Callable[[FileContext], Iterable[Finding]] | None = None,
+    language: Iterable[Check] = (),
 ) -> Analysis:
     """Find every affected place of a Python file.
 
     Args:
-        language: the language step, for a file that imports the old language.
+        language: what is to be said of the kernels of a file that imports the language.
 
     Raises SyntaxError, ValueError or UnicodeDecodeError when the file is not Python, RecursionError or
     MemoryError when it is nested absurdly deep.
@@ -91,8 +91,8 @@ def analyse(
     found = dict.fromkeys(
         f for rule in rules if not context.vendored or rule.code == VENDORED for f in rule.check(context)
     )
-    if language is not None and not context.vendored:
-        found |= dict.fromkeys(language(context))
+    if not context.vendored:
+        found |= dict.fromkeys(finding for check in language for finding in check(context))
     silenced = Suppressions.read(source)
     groups = {f.group for f in found if f.group and silenced.covers(f)}
     heard = (f for f in found if f.group not in groups and not silenced.covers(f))

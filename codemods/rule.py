@@ -8,6 +8,11 @@ from dataclasses import dataclass
 from .analysis.context import FileContext
 from .model import Finding
 
+
+class BadRule(Exception):
+    """A rule of another package that cannot be used; the text says which and why."""
+
+
 Check = Callable[[FileContext], Iterable[Finding]]
 
 

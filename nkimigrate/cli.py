@@ -50,7 +50,9 @@ def main(words: Sequence[str] | None = None) -> int:
         )
         return INTERRUPTED
     except Exception as error:
-        return _internal_error(error, words)
+        from .codemods.rule import BadRule
+
+        return _say(f"nkimigrate: {error}") if isinstance(error, BadRule) else _internal_error(error, words)
 
 
 def _main(words: Sequence[str]) -> int:

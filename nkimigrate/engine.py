@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Progress = Callable[[str, int, int], None]
 
-MARKERS = (b"nkilib", b"neuronxcc")
+MARKERS = (b"nkilib", b"neuronxcc", b"import nki", b"from nki")
 
 
 def run(options: Options, progress: Progress | None = None) -> Report:

@@ -61,7 +61,7 @@ def prefix(wanted: str) -> str:
 
     code = wanted.strip().upper()
     if code == "ALL":
-        return "NK"
+        return ""
     rules = all_rules()
     if code and any(rule.code.startswith(code) for rule in rules):
         return code

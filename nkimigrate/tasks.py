@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 
 from .codemods.analyse import Analysis, Place, World, analyse, parse
-from .codemods.analysis.context import FileContext
 from .codemods.edit import EditRefused
 from .codemods.embedded import EMBEDDED, Torn, opened
 from .codemods.model import Edit, Finding, Outcome
 from .codemods.release import Release
-from .codemods.rule import Rule
+from .codemods.rule import Check, Rule
 from .codemods.rules import all_rules
 from .codemods.skim import Signs, named
 from .codemods.source import Source
@@ -22,7 +21,10 @@ from .garbage import paused
 from .releases import load, load_language
 from .report.model import Problem
 
+DIALECT = ("NKL601", "NKL602", "NKL603")
+"""The codes of the dialect check."""
 _FROM_TOP = re.compile(rb"\bfrom\s+neuronxcc\s+import\b")
+_IMPORTS_NEW = re.compile(rb"^[ \t]*(?:import|from)[ \t]+nki\b", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,24 +117,29 @@ def _analysed(setting: Setting, task: Task) -> Analysis | Problem:
 
 
 def _python(setting: Setting, task: Task, release: Release) -> Analysis:
-    library, language = _in_sight(setting, task), _language(setting, task)
+    library, language = _in_sight(setting, task), tuple(_language(setting, task))
     named_here = library or _signs(setting.step).within(task.data)
-    if not named_here and language is None:
+    if not named_here and not language:
         return _skimmed(task)
     rules = _rules(setting, library) if named_here else ()
     return analyse(task.data, task.place, release, rules, task.world, setting.all_keywords, language)
 
 
-def _language(setting: Setting, task: Task) -> Callable[[FileContext], Iterable[Finding]] | None:
-    """The language step, for a file that seems to import the old language."""
-    if b"neuronxcc.nki" not in task.data and _FROM_TOP.search(task.data) is None:
-        return None
-    step = load_language(*setting.step)
+def _language(setting: Setting, task: Task) -> Iterator[Check]:
+    """For a file that seems to import the old language its step, for the new one the dialect check."""
+    old = b"neuronxcc.nki" in task.data or _FROM_TOP.search(task.data) is not None
+    new = _IMPORTS_NEW.search(task.data) is not None and any(map(setting.wants, DIALECT))
+    step = load_language(*setting.step) if old or new else None
     if step is None:
-        return None
-    from .codemods.language.findings import language_findings
+        return
+    if old:
+        from .codemods.language.findings import language_findings
 
-    return partial(language_findings, step=step, wants=setting.wants)
+        yield partial(language_findings, step=step, wants=setting.wants)
+    if new:
+        from .codemods.dialect.findings import dialect_findings
+
+        yield partial(dialect_findings, step=step, wants=setting.wants)
 
 
 def _embedded(setting: Setting, task: Task, release: Release) -> Analysis:

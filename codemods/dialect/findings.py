@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from ..analysis.context import FileContext
+from ..language.rules import nki_call, nki_language, nki_name
 from ..language.step import LanguageStep
 from ..model import Finding, Outcome
-from ..rules import nki_call, nki_language, nki_name
 from .calls import Found, odd_launches, silent_changes, unfit_calls, unknown_names
 from .checker import Breach, Module, check_class, check_function
 from .kernels import find

@@ -25,16 +25,4 @@ When it stays silent
     Inside ``try``, where code tests which names there are.
 """
 
-from __future__ import annotations
-
-from collections.abc import Iterator
-
-from ..analysis.context import FileContext
-from ..model import Finding
-
 CODE = "NKL602"
-
-
-def check(_ctx: FileContext) -> Iterator[Finding]:
-    """Nothing: :mod:`nkimigrate.codemods.dialect` looks at a file's kernels for several rules at once."""
-    return iter(())
