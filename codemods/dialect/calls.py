@@ -163,7 +163,7 @@ def silent_changes(function: Function, module: Module) -> Iterator[Found]:
 # -- how kernels are declared and launched ---------------------------------------------------------------
 
 
-_GONE_MODES = ("trace", "baremetal", "benchmark", "simulation")
+_GONE_MODES = ("baremetal", "benchmark", "simulation")
 _GRID_STEP = "One integer says on how many cores (1 or 2) the kernel runs; loop over the rest inside it."
 
 

@@ -82,7 +82,7 @@ def test_helpers_count_and_host_code_does_not() -> None:
 
 def test_launches_and_decorators_of_the_former_language() -> None:
     text = HEAD + (
-        "@nki.jit(mode='trace')\ndef kernel(x):\n    return x\n\n\n"
+        "@nki.jit(mode='benchmark')\ndef kernel(x):\n    return x\n\n\n"
         "kernel[2](1)\nkernel[2, 4](1)\nkernel[8](1)\nkernel[n](1)\nother[2, 4](1)\n"
     )
     assert [(f.line, f.code) for f in findings(text)] == [(7, "NKL603"), (13, "NKL603"), (14, "NKL603")]
