@@ -40,7 +40,8 @@ def buffer(w: Walker, node: ast.expr | None) -> v.Space | Address | None:
     parts = {_PARTS[key]: _part(w, name, argument) for key, argument in given.items() if key in _PARTS}
     place = Modular()
     for key, sizes in parts.items():
-        place = replace(place, **{key: sizes if key.endswith("tiles") else sizes[0]})
+        part = {key: sizes if key.endswith("tiles") else sizes[0]}
+        place = replace(place, **part)  # type: ignore[arg-type]
     return Address(_SPACES[owner], place)
 
 

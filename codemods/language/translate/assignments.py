@@ -8,7 +8,7 @@ from dataclasses import replace
 from ..analysis import values as v
 from ..analysis.refusal import Refused
 from ..lowering.operators import BINARY
-from . import access, accumulation, expressions, operations, sinks, subscripts
+from . import access, accumulation, blocks, expressions, operations, sinks, subscripts
 from .values import VIRTUAL, Axes, Blocks, Grid, Value
 from .walker import Walker, known, text
 from .writer import Goal
@@ -47,12 +47,13 @@ def _name(w: Walker, name: str, node: ast.expr) -> str | None:
     goal.hint, goal.exact, goal.sink = name, not _reads(w, name, node), sinks.of_name(w, name)
     value = known(expressions.evaluate(w, node))
     bind(w, name, value)
-    if isinstance(value, (*VIRTUAL, Blocks)) or (name in w.programs and text(value) == name):
+    made = isinstance(value, Blocks) and goal.made is not None
+    if made or isinstance(value, VIRTUAL) or (name in w.programs and text(value) == name):
         return None
     return (
         None
         if isinstance(value, v.Tensor) and value.text == name and goal.made
-        else f"{name} = {text(value)}"
+        else f"{name} = {blocks.spelled(w, value)}"
     )
 
 
@@ -144,8 +145,8 @@ def copied_into(w: Walker, value: Value) -> None:
         name = "nl.store" if place.space in _OFF_CHIP else "nl.copy"
         arguments = {"dst": place, "value": value} if name == "nl.store" else {"src": value}
         operations.lowered(w, name, arguments)
-    elif isinstance(value, v.Scalar):
-        operations.lowered(w, "nl.full", {"fill_value": value})
+    elif isinstance(value, v.Scalar | v.Unknown):
+        operations.lowered(w, "nl.full", {"fill_value": v.Scalar(value.text)})
     else:
         raise Refused("M-ARGUMENT", parameter="value", value=text(value))
 

@@ -17,7 +17,7 @@ from ..analysis.symbols import Sym
 from . import access, addresses
 from .layout import laid_out
 from .values import Address, Blocks, Value, Whole
-from .walker import Walker
+from .walker import Walker, text
 from .writer import sizes
 
 
@@ -87,20 +87,35 @@ def view(w: Walker, base: Blocks, keys: Sequence[Value], expr: str, overwrites: 
         found = subscript(base.whole, items, w.env.facts, base.partition, base.layout)
     except Refused as refusal:
         raise Refused(refusal.message, **{"expr": expr, **refusal.fields}) from refusal
-    block = w.blocks[base.key]
     points = tuple(_point(found, dim) for dim in range(base.partition))
-    block.uses.append(Use(points, loops_around(w), overwrites and _covers(found, base.partition)))
-    if base.key not in w.placings:
+    if not base.handed:
+        covers = overwrites and _covers(found, base.partition)
+        w.blocks[base.key].uses.append(Use(points, loops_around(w), covers))
+    if base.key not in w.placings and not base.handed:
         return replace(base.whole, text=expr, shape=_shape(found, base.partition), whole=False)
-    text = found.code()
-    w.views[text] = found
+    code = found.code()
+    w.views[code] = found
     kept = len(base.layout.kept(len(found.dims)))
     whole = all(point is not None for point in points) and _covers(found, base.partition)
     short = base.text + "".join(f"[{found.bases[dim].text}]" for dim in base.layout.lists)
     if whole and kept == len(found.dims) - base.partition:
         w.views[short] = found
         return replace(base.whole, text=short, shape=tuple(found.dims[base.partition :]), whole=True)
-    return replace(base.whole, text=text, shape=found.new_shape, whole=False)
+    return replace(base.whole, text=code, shape=found.new_shape, whole=False)
+
+
+def handed(w: Walker, base: Blocks) -> Blocks:
+    """The whole tile given to a function of the file, which gets the list of its tiles."""
+    if not base.handed:
+        outer = (base.whole.shape or ())[: base.partition]
+        anywhere = tuple(Sym.atom(f"any of {size.text}") for size in outer)
+        w.blocks[base.key].uses.append(Use(anywhere, loops_around(w)))
+    return base
+
+
+def spelled(w: Walker, value: Value) -> str:
+    """The new code for a value that is handed on, also for a list of tiles."""
+    return handed(w, value).text if isinstance(value, Blocks) else text(value)
 
 
 def _point(found: Access, dim: int) -> Sym | None:

@@ -6,9 +6,11 @@ import ast
 from collections.abc import Callable
 
 from ..analysis import values as v
+from ..analysis.dtypes import dtype_of
 from ..analysis.index import Index, Window
 from ..analysis.refusal import Refused
 from ..analysis.symbols import Sym, ceil_div, maximum, minimum
+from ..lowering import views
 from ..lowering.registry import LOWERINGS
 from . import allocations, arguments, expressions, functions, masking, operations, positions, tokens
 from .values import Axes, Named, UserFunction, Value
@@ -85,6 +87,13 @@ def _par_dim(w: Walker, node: ast.Call) -> Value:
     return expressions.evaluate(w, node.args[0] if node.args else node.keywords[0].value)
 
 
+def _size_in_bytes(w: Walker, node: ast.Call) -> Value:
+    dtype = dtype_of(known(expressions.evaluate(w, node.args[0])))
+    if dtype is None:
+        raise Refused("M-DTYPE", fn="sizeinbytes", operands=w.segment(node.args[0]))
+    return views.itemsize(dtype, w.writer)
+
+
 def _program(w: Walker, node: ast.Call) -> Value:
     """``nl.program_id(axis)``, ``nl.num_programs(axes)``."""
     short = w.names.short(node.func)
@@ -117,6 +126,7 @@ _WALKED: dict[str, Callable[[Walker, ast.Call], Value]] = {
     "nl.zeros": allocations.filled,
     "nl.ones": allocations.filled,
     "nl.full": allocations.filled,
+    "nl.constants.sizeinbytes": _size_in_bytes,
     "nl.par_dim": _par_dim,
     "nl.program_id": _program,
     "nl.num_programs": _program,
@@ -145,9 +155,21 @@ def _python(w: Walker, node: ast.Call, function: Value, short: str) -> Value:
         return v.Scalar(spelled, _INTEGERS[name](known_syms).named(spelled))
     if isinstance(function, Named) and name in _NUMBERS:
         return v.Scalar(spelled)
-    if any(isinstance(x, v.Tensor) for x in found) and name not in _ABOUT_TENSORS:
+    tiles = any(isinstance(x, v.Tensor) for x in found)
+    if tiles and name not in _ABOUT_TENSORS and not _of_project(short):
         raise Refused("M-PY", x=f"a call of `{w.segment(node.func)}` with a tile")
     return v.Unknown(spelled)
+
+
+def _of_project(name: str) -> bool:
+    """Whether a function is imported from another file of the user's, which has its own migration."""
+    root = name.partition(".")[0]
+    return bool(root) and root not in _LIBRARIES and not tokens.is_ours(name)
+
+
+_LIBRARIES = frozenset(
+    ("builtins", "math", "numpy", "torch", "jax", "functools", "operator", "itertools", "nki", "neuronxcc")
+)
 
 
 def _rounded_up(w: Walker, node: ast.expr, spelled: str) -> Sym | None:

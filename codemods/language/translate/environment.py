@@ -108,7 +108,10 @@ class Environment:
                 self.values[name] = self.joined(name, mine, theirs)
 
     def joined(self, name: str, one: Value, two: Value) -> Value:
-        """What a name stands for that is one of two values."""
+        """What a name stands for that is one of two values; what may be None is used where it is not."""
+        for value, other in ((one, two), (two, one)):
+            if isinstance(value, v.Unknown) and value.text == "None":
+                return other
         if isinstance(one, v.Tensor) and isinstance(two, v.Tensor):
             return self._tensor(name, one, two)
         if isinstance(one, v.Dtype) and isinstance(two, v.Dtype):

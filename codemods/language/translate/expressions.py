@@ -11,7 +11,7 @@ from ..analysis.index import Window
 from ..analysis.refusal import Refused
 from ..analysis.symbols import Sym
 from ..lowering import views
-from . import calls, operators, subscripts, tokens
+from . import blocks, calls, operators, subscripts, tokens
 from .values import Axes, Blocks, Grid, Lost, Named, NewAxis, UserFunction, Value, Whole
 from .walker import Walker, integer, known, text
 
@@ -127,7 +127,8 @@ def _tuple(w: Walker, node: ast.Tuple | ast.List) -> Value:
     if any(isinstance(item, ast.Starred) for item in node.elts):
         return _generic(w, node)
     found = [known(evaluate(w, item)) for item in node.elts]
-    spelled = w.respelled(node, [(item, text(x)) for item, x in zip(node.elts, found, strict=True)])
+    pairs = zip(node.elts, found, strict=True)
+    spelled = w.respelled(node, [(item, blocks.spelled(w, x)) for item, x in pairs])
     return v.Items(spelled, tuple(found))  # type: ignore[arg-type]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ...model import ReplaceLines
@@ -21,25 +21,36 @@ from .writer import Shared
 
 @dataclass(frozen=True)
 class Translated:
-    """What became of a function: edits of its body's lines, or reasons against."""
+    """What became of a function: edits of its body's lines, or reasons against.
+
+    Attributes:
+        returned: what its return statements give. calls: of functions of the file, with their parameters.
+    """
 
     function: Function
     edits: tuple[ReplaceLines, ...]
     reasons: tuple[Reason, ...]
     notes: tuple[Reason, ...]
     returned: tuple[Value, ...]
+    calls: tuple[tuple[str, Mapping[str, Value]], ...]
 
 
-def translated_body(module: LanguageModule, function: Function, lines: Lines, shared: Shared) -> Translated:
-    """Walk through a function's body."""
+def walked(
+    module: LanguageModule,
+    function: Function,
+    lines: Lines,
+    shared: Shared,
+    given: Sequence[Mapping[str, Value]],
+) -> Translated:
+    """Walk through a function's body; ``given`` is what each call in the file gives it."""
     node = function.node
-    shared.taken = _names(node) | module.taken
+    taken, shared.taken = shared.taken, _names(node) | module.taken
     indent = lines.indentation(node.body[0])
     unit = indent[len(lines.indentation(node)) :] or "    "
     uses = parameters.Uses(node, module.names, module.functions)
     env = Environment(bound_often(node), uses.integers(), uses.ranks())
     w = Walker(module, function, shared, env, lines, unit, accumulation.sums(node, module.names))
-    for name, value in parameters.values(node, uses, function.kernel).items():
+    for name, value in _starting(env, parameters.values(node, uses, function.kernel), given).items():
         assignments.bind(w, name, value)
     start = env.copy()
     first, last = _extent(node)
@@ -48,13 +59,29 @@ def translated_body(module: LanguageModule, function: Function, lines: Lines, sh
         w = _again(w, start)
         new = programs.walked(w, node, first - 1, indent)
     edits = tuple(_edits(module.ctx.source, lines.between(first, last), new, first))
-    return Translated(function, edits, tuple(w.reasons), tuple(w.notes), tuple(w.returned))
+    shared.taken = taken
+    return Translated(function, edits, tuple(w.reasons), tuple(w.notes), tuple(w.returned), tuple(w.calls))
+
+
+def _starting(
+    env: Environment, alone: dict[str, Value], given: Sequence[Mapping[str, Value]]
+) -> dict[str, Value]:
+    """What parameters stand for: what all calls give, or as the function itself tells."""
+    found = dict(alone)
+    for name in alone:
+        values = [call[name] for call in given if name in call]
+        if values:
+            found[name] = values[0]
+            for other in values[1:]:
+                if other != found[name]:
+                    found[name] = env.joined(name, found[name], other)
+    return found
 
 
 def _again(first: Walker, env: Environment) -> Walker:
     """A second walk, which knows where tiles with block dimensions belong."""
     first.shared.taken = _names(first.function.node) | first.module.taken
-    again = replace(first, env=env, reasons=[], notes=[], returned=[], views={})
+    again = replace(first, env=env, reasons=[], notes=[], returned=[], calls=[], views={})
     again.placings = blocks.placings(first)
     again.blocks = {
         key: replace(block, uses=[], owners=block.uses[0].at if block.uses else ())

@@ -1,18 +1,95 @@
-"""Calls of the file's own functions."""
+"""Calls of the file's own functions, which are walked through with what they are called with."""
 
 from __future__ import annotations
 
 import ast
 
 from ..analysis import values as v
-from . import operations
-from .values import UserFunction, Value
+from ..analysis.refusal import Refused
+from ..analysis.symbols import Sym
+from . import blocks, crossing, operations
+from .parameters import arguments, defaults
+from .values import Blocks, Lost, UserFunction, Value
 from .walker import Walker, known, text
+
+_DEPTH = 6
 
 
 def call(w: Walker, node: ast.Call, function: UserFunction) -> Value:
     """A call of a function that is written in the language."""
-    nodes = [*node.args, *(keyword.value for keyword in node.keywords)]
-    found = [known(operations.nested(w, argument)) for argument in nodes]
-    pairs = [(n, text(x)) for n, x in zip(nodes, found, strict=True)]
-    return v.Unknown(w.respelled(node, pairs))
+    goal = w.writer.innermost
+    given, pairs = _given(w, node, function.node)
+    spelled = w.respelled(node, pairs)
+    entrance = crossing.entered({**_left_out(function.node, given), **given})
+    w.calls.append((function.node.name, entrance.inside))
+    returned = known(_returned(w, function, entrance))
+    return crossing.left(entrance, returned, spelled, goal.hint if goal.exact else spelled)
+
+
+def _given(
+    w: Walker, node: ast.Call, function: ast.FunctionDef
+) -> tuple[dict[str, Value], list[tuple[ast.expr, str]]]:
+    """The arguments by parameter, and their new text."""
+    names = iter([a.arg for a in (*function.args.posonlyargs, *function.args.args)])
+    known_names = {a.arg for a in arguments(function)}
+    found: dict[str, Value] = {}
+    pairs = []
+    places = [(next(names, None), argument) for argument in node.args]
+    places += [(keyword.arg, keyword.value) for keyword in node.keywords]
+    for name, argument in places:
+        if name not in known_names or isinstance(argument, ast.Starred) or name is None:
+            raise Refused("M-PY", x=f"a call of `{function.name}` with arguments it does not name")
+        value = known(operations.nested(w, argument))
+        found[name] = blocks.handed(w, value) if isinstance(value, Blocks) else value
+        pairs.append((argument, text(found[name]) if not isinstance(value, Blocks) else value.text))
+    return found, pairs
+
+
+def _left_out(function: ast.FunctionDef, given: dict[str, Value]) -> dict[str, Value]:
+    """What parameters stand for that keep their defaults."""
+    found: dict[str, Value] = {}
+    for name, default in defaults(function):
+        if name in given or not isinstance(default, ast.Constant):
+            continue
+        number = default.value
+        if isinstance(number, bool | float):
+            found[name] = v.Scalar(str(number))
+        elif isinstance(number, int):
+            found[name] = v.Scalar(str(number), Sym.constant(number))
+        else:
+            found[name] = v.Unknown("None" if number is None else repr(number))
+    return found
+
+
+def _returned(w: Walker, function: UserFunction, entrance: crossing.Entrance) -> Value:
+    """What the function gives for these arguments."""
+    from .function import walked
+
+    key = (function.node.name, repr(sorted(entrance.inside.items())))
+    results = w.shared.results
+    if key not in results:
+        results[key] = v.Unknown("None")  # what a recursive call gives
+        if len(w.shared.within) < _DEPTH:
+            w.shared.within.append(function.node.name)
+            found = walked(
+                w.module, w.module.functions[function.node.name], w.lines, w.shared, [entrance.inside]
+            )
+            w.shared.within.pop()
+            lost = bool(found.reasons) and not any(isinstance(x, v.Tensor) for x in found.returned)
+            results[key] = Lost("") if lost and _gives(function.node) else _one(list(found.returned))
+    found_before: Value = results[key]
+    return found_before
+
+
+def _gives(function: ast.FunctionDef) -> bool:
+    return any(isinstance(n, ast.Return) and n.value is not None for n in ast.walk(function))
+
+
+def _one(returned: list[Value]) -> Value:
+    """What one of several return statements gives."""
+    if not returned:
+        return v.Unknown("None")
+    first = returned[0]
+    if all(type(value) is type(first) for value in returned) and not isinstance(first, v.Tensor | v.Items):
+        return first
+    return first if all(value == first for value in returned) else v.Unknown("")

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 
 from ...analysis.context import FileContext
 from ..reasons import Change, Work
 from ..step import LanguageStep
 from . import helpers
 from .body import Lines
-from .function import Translated, translated_body
+from .function import Translated, walked
 from .kernels import functions
 from .names import Names
 from .plan import LanguageModule
+from .values import Value
 from .writer import Shared
 
 KERNEL = "NKL200"
@@ -54,6 +56,37 @@ def bodies(module: LanguageModule) -> list[Translated]:
     """Each function of the language, walked through."""
     lines = Lines(module.ctx.source.text)
     shared = Shared(module.helper, module.import_name)
-    found = [translated_body(module, function, lines, shared) for function in module.functions.values()]
+    given: dict[str, list[Mapping[str, Value]]] = {}
+    found: dict[str, Translated] = {}
+    for name in _callers_first(module):
+        module.needs |= shared.needs
+        found[name] = walked(module, module.functions[name], lines, shared, given.get(name, ()))
+        for callee, arguments in found[name].calls:
+            given.setdefault(callee, []).append(arguments)
     module.needs |= shared.needs
-    return found
+    return [found[name] for name in module.functions]
+
+
+def _callers_first(module: LanguageModule) -> list[str]:
+    """The functions' names, each behind those that call it."""
+    calls = {
+        name: [
+            n.func.id
+            for n in ast.walk(function.node)
+            if isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and n.func.id in module.functions
+        ]
+        for name, function in module.functions.items()
+    }
+    order: list[str] = []
+    seen: set[str] = set()
+
+    def visit(name: str) -> None:
+        if name not in seen:
+            seen.add(name)
+            for callee in calls[name]:
+                visit(callee)
+            order.append(name)
+
+    for name in module.functions:
+        visit(name)
+    return order[::-1]

@@ -186,7 +186,8 @@ def _annotated(argument: ast.arg, names: Names) -> bool:
     )
 
 
-def _defaults(node: ast.FunctionDef) -> Iterator[tuple[str, ast.expr]]:
+def defaults(node: ast.FunctionDef) -> Iterator[tuple[str, ast.expr]]:
+    """Parameters with a default, and that."""
     positional = [*node.args.posonlyargs, *node.args.args]
     yield from zip(
         [a.arg for a in positional[len(positional) - len(node.args.defaults) :]],
@@ -199,13 +200,13 @@ def _defaults(node: ast.FunctionDef) -> Iterator[tuple[str, ast.expr]]:
 def values(node: ast.FunctionDef, uses: Uses, kernel: bool) -> dict[str, Value]:
     """What the parameters stand for at the start, without a look at calls."""
     tensors = uses.tensors()
-    defaults = dict(_defaults(node))
+    given = dict(defaults(node))
     found: dict[str, Value] = {}
     for argument in arguments(node):
         name = argument.arg
         if name in tensors:
             found[name] = v.Tensor(name, None, v.Dtype(f"{name}.dtype", None, name), v.Space.HBM)
-        elif _is_number(argument, defaults.get(name)):
+        elif _is_number(argument, given.get(name)):
             found[name] = v.Scalar(name)
         elif uses.is_dtype(name):
             found[name] = v.Dtype(name, None, name)

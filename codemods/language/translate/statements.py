@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 
 from ..analysis import values as v
 from ..analysis.refusal import Refused
-from . import assignments, compound, expressions, facts, programs
+from . import assignments, blocks, compound, expressions, facts, programs
 from .body import Piece, joined, with_comments
 from .layout import laid_out
-from .values import Lost
+from .values import NOTHING, Lost
 from .walker import Skipped, Walker, known, text
 from .writer import Goal
 
@@ -105,7 +105,8 @@ def _expression(w: Walker, node: ast.Expr) -> str | None:
     if isinstance(node.value, ast.Constant):
         return w.segment(node)
     value = known(expressions.evaluate(w, node.value))
-    return None if w.writer.touched or isinstance(value, v.Tensor) else text(value)
+    made = value is NOTHING or (isinstance(value, v.Tensor) and "(" not in value.text)
+    return None if made else text(value)
 
 
 def _return(w: Walker, node: ast.Return) -> str | None:
@@ -115,7 +116,7 @@ def _return(w: Walker, node: ast.Return) -> str | None:
     w.writer.innermost.hint = "result"
     value = known(expressions.evaluate(w, node.value))
     w.returned.append(value)
-    given = programs.returned(w, text(value))
+    given = programs.returned(w, blocks.spelled(w, value))
     return w.respelled(node, [(node.value, given)])
 
 
@@ -129,6 +130,12 @@ def _assert(w: Walker, node: ast.Assert) -> str | None:
 
 def _as_it_is(w: Walker, node: ast.stmt) -> str | None:
     return w.segment(node)
+
+
+def _import(w: Walker, node: ast.Import | ast.ImportFrom) -> str | None:
+    """The host's side moves it to the top of the file."""
+    del w, node
+    return None
 
 
 _PYTHON: dict[type, str] = {

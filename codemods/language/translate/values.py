@@ -94,7 +94,7 @@ class Blocks:
     Attributes:
         text: its name. key: tells its allocation from others.
         whole: the tile as the old code sees it. partition: the dimension on the partitions.
-        layout: how the new code keeps it.
+        layout: how the new code keeps it. handed: it is a parameter.
     """
 
     text: str
@@ -102,6 +102,7 @@ class Blocks:
     whole: v.Tensor
     partition: int
     layout: Layout
+    handed: bool = False
 
 
 Value = (

@@ -52,6 +52,7 @@ class Walker:
     writer: Writer = field(init=False)
     reasons: list[Reason] = field(default_factory=list)
     notes: list[Reason] = field(default_factory=list)
+    calls: list[tuple[str, dict[str, Value]]] = field(default_factory=list)
     returned: list[Value] = field(default_factory=list)
     programs: tuple[str, ...] = ()
     blocks: dict[int, Block] = field(default_factory=dict)
@@ -76,7 +77,8 @@ class Walker:
 
     def attempt(self) -> Attempt:
         """A mark to come back to, should the lines written from here on be thrown away."""
-        return Attempt(self, len(self.reasons), len(self.notes), len(self.returned), set(self.shared.taken))
+        counts = {name: len(getattr(self, name)) for name in ("reasons", "notes", "returned", "calls")}
+        return Attempt(self, counts, set(self.shared.taken))
 
     def refused(self, node: ast.AST, refusal: Refused) -> None:
         """Keep a reason; the same one at the same place once."""
@@ -117,16 +119,13 @@ class Attempt:
     """See :meth:`Walker.attempt`."""
 
     walker: Walker
-    reasons: int
-    notes: int
-    returned: int
+    counts: dict[str, int]
     taken: set[str]
 
     def undo(self) -> None:
         """Forget what came up since."""
-        del self.walker.reasons[self.reasons :]
-        del self.walker.notes[self.notes :]
-        del self.walker.returned[self.returned :]
+        for name, count in self.counts.items():
+            del getattr(self.walker, name)[count:]
         self.walker.shared.taken = self.taken
 
 

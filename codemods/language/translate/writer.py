@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from ..analysis.access import subscript
 from ..analysis.refusal import Refused
@@ -46,6 +46,7 @@ class Shared:
     """What the statements of a file share.
 
     Attributes:
+        results: what functions of the file give. within: those that are being walked to find out.
         taken: names that mean something in the function at hand.
         needs: modules whose customary alias new code spells. helpers: helper functions it calls.
         helper_name: the name that the file has a helper function under; module_name: that of a module.
@@ -54,6 +55,8 @@ class Shared:
     helper_name: Callable[[str], str]
     module_name: Callable[[str], str]
     taken: set[str] = field(default_factory=set)
+    results: dict[tuple[str, str], Any] = field(default_factory=dict)
+    within: list[str] = field(default_factory=list)
     needs: set[str] = field(default_factory=set)
 
     def fresh(self, hint: str) -> str:

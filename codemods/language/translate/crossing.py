@@ -1,0 +1,138 @@
+"""Values that go into a function of the file and come back: what the other side's names for them are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from ..analysis import values as v
+from ..analysis.refusal import Refused
+from ..analysis.symbols import Name, Sym, Terms
+from .values import VIRTUAL, Axes, Blocks, Value
+
+
+@dataclass
+class Entrance:
+    """A call's arguments under the names of the function's parameters.
+
+    Attributes:
+        inside: what parameters stand for. sizes: the caller's integers → the function's.
+    """
+
+    inside: dict[str, Value] = field(default_factory=dict)
+    sizes: dict[Terms, Sym] = field(default_factory=dict)
+
+
+def entered(arguments: Mapping[str, Value]) -> Entrance:
+    """What a function gets. Raises Refused for index tiles, which have no object to be passed."""
+    found = Entrance()
+    for name, value in arguments.items():
+        if isinstance(value, v.Scalar) and value.sym is not None and value.sym.value is None:
+            found.sizes.setdefault(value.sym.terms, Sym.atom(name))
+    for name, value in arguments.items():
+        found.inside[name] = _in(found, name, value)
+    return found
+
+
+def _in(found: Entrance, name: str, value: Value) -> Value:
+    if isinstance(value, VIRTUAL):
+        raise Refused("M-IDX", expr=name, reason="an index tile is passed to a function")
+    if isinstance(value, v.Scalar):
+        return v.Scalar(name, None if value.sym is None else _number(found, name, value.sym))
+    if isinstance(value, v.Tensor):
+        return _tensor(found, name, value)
+    if isinstance(value, v.Dtype):
+        return v.Dtype(name, value.known, value.source and f"{name}")
+    if isinstance(value, Blocks):
+        return replace(value, text=name, whole=_tensor(found, name, value.whole), handed=True)
+    if isinstance(value, v.Items):
+        items = tuple(_in(found, f"{name}[{i}]", item) for i, item in enumerate(value.items))
+        return v.Items(name, items)  # type: ignore[arg-type]
+    if isinstance(value, Axes):
+        return v.Unknown(name)
+    if isinstance(value, v.Unknown):
+        return v.Unknown("None" if value.text == "None" else name)
+    return value
+
+
+def _number(found: Entrance, name: str, sym: Sym) -> Sym:
+    if sym.value is not None:
+        return Sym.constant(sym.value, name)
+    return Sym.atom(name)
+
+
+def _tensor(found: Entrance, name: str, value: v.Tensor) -> v.Tensor:
+    shape = None
+    if value.shape is not None:
+        shape = tuple(_size(found, f"{name}.shape[{axis}]", size) for axis, size in enumerate(value.shape))
+    extents = tuple(
+        None if was is None else _size(found, f"{name}.shape[{axis}]", was)
+        for axis, was in enumerate(value.extents)
+    )
+    if any(was is not None and was.value is None for was in extents):
+        extents = ()
+    dtype = value.dtype
+    if dtype is not None:
+        dtype = v.Dtype(f"{name}.dtype", dtype.known, name if dtype.known is None else None)
+    return v.Tensor(name, shape, dtype, value.space, value.whole, extents)
+
+
+def _size(found: Entrance, code: str, size: Sym) -> Sym:
+    if size.value is not None:
+        return Sym.constant(size.value)
+    known = found.sizes.get(size.terms)
+    if known is None:
+        known = found.sizes[size.terms] = Sym.atom(code)
+    return known
+
+
+# -- back ---------------------------------------------------------------------------------------------
+
+
+def left(entrance: Entrance, value: Value, code: str, name: str) -> Value:
+    """What the caller gets: ``code`` is the call, ``name`` what its result is going to be called."""
+    outside = {sym.terms: Sym(terms, _Spelled(terms).form) for terms, sym in entrance.sizes.items()}
+    if isinstance(value, v.Tensor):
+        shape = None
+        if value.shape is not None:
+            shape = tuple(
+                _outside(outside, size, f"{name}.shape[{axis}]") for axis, size in enumerate(value.shape)
+            )
+        dtype = v.Dtype(f"{name}.dtype", value.dtype.known if value.dtype else None, name)
+        return v.Tensor(code, shape, dtype, value.space, value.whole)
+    if isinstance(value, Blocks):
+        whole = left(entrance, value.whole, code, name)
+        assert isinstance(whole, v.Tensor)
+        return replace(value, text=code, whole=replace(whole, dtype=value.whole.dtype), handed=True)
+    if isinstance(value, v.Items):
+        items = tuple(
+            left(entrance, item, f"{code}[{i}]", f"{name}_{i}") for i, item in enumerate(value.items)
+        )
+        return v.Items(code, items)  # type: ignore[arg-type]
+    if isinstance(value, v.Scalar):
+        sym = None if value.sym is None else _outside(outside, value.sym, code)
+        return v.Scalar(code, sym.named(code) if sym is not None else None)
+    if isinstance(value, v.Dtype):
+        return v.Dtype(code, value.known, code)
+    return v.Unknown(code)
+
+
+class _Spelled:
+    """A form for terms alone."""
+
+    def __init__(self, terms: Terms) -> None:
+        from ..analysis.symbols import exactly
+
+        self.form = exactly(terms).form
+
+
+def _outside(outside: Mapping[Terms, Sym], size: Sym, code: str) -> Sym:
+    if size.value is not None:
+        return Sym.constant(size.value)
+    if size.terms in outside and not _versioned(outside[size.terms]):
+        return outside[size.terms]
+    return Sym.atom(code)
+
+
+def _versioned(sym: Sym) -> bool:
+    return any(isinstance(atom, Name) and "@" in atom.text for atom in sym.atoms)
