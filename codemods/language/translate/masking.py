@@ -97,8 +97,8 @@ def narrowed(w: Walker, name: str, found: Region | None, arguments: Mapping[str,
     if name in TRANSPOSED:
         shape, ranges = shape[::-1], {-3 - axis: ends for axis, ends in ranges.items()}
     target = goal.target and _operand(w, goal.target, shape, ranges, reduced=True)
-    partly = any(low.value != 0 for low, _ in ranges.values()) or any(b.may_be_empty for b in bounds)
-    if target is None and partly:
+    whole = all(low.value == 0 and w.env.facts.holds_at_most(1, high) for low, high in ranges.values())
+    if target is None and not whole:
         goal.window = (shape, ranges)  # a tile of the whole size, since there is none of no size
     return narrow, target, _smaller(ranges, shape)
 

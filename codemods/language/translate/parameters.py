@@ -60,9 +60,12 @@ class Uses:
 
     def ranks(self) -> dict[str, int]:
         """How many dimensions of each name the function speaks of."""
-        return {name: max(map(self._rank, uses)) for name, uses in self.by_name.items()}
+        return {name: self._rank_of(name) for name in self.by_name}
 
-    def _rank(self, use: ast.expr) -> int:
+    def _rank_of(self, name: str, depth: int = 3) -> int:
+        return max((self._rank(use, depth) for use in self.by_name.get(name, ())), default=0)
+
+    def _rank(self, use: ast.expr, depth: int) -> int:
         parent = self._parents.get(use)
         if isinstance(parent, ast.Attribute) and parent.attr == "shape":
             return self._shape_rank(parent)
@@ -70,7 +73,13 @@ class Uses:
             return 0
         keys = parent.slice.elts if isinstance(parent.slice, ast.Tuple) else [parent.slice]
         constants = [key.value for key in keys if isinstance(key, ast.Constant)]
-        return 0 if Ellipsis in constants else len(keys) - constants.count(None)
+        rank = 0 if Ellipsis in constants else len(keys) - constants.count(None)
+        outer = self._parents.get(parent)
+        if depth and isinstance(outer, ast.Assign) and isinstance(outer.targets[0], ast.Name):
+            numbers = [key for key in keys if not isinstance(key, ast.Slice | ast.Call)]
+            if len(numbers) == len(keys):  # a part that is indexed further
+                rank += self._rank_of(outer.targets[0].id, depth - 1)
+        return rank
 
     def _shape_rank(self, shape: ast.Attribute) -> int:
         outer = self._parents.get(shape)

@@ -168,11 +168,20 @@ class Writer:
     def temporary(
         self, hint: str, shape: Shape | None, dtype: Dtype | None, space: Space, like: Tensor | None = None
     ) -> Tensor:
-        return self._allocate(self._shared.fresh(hint), shape, dtype, space, like)
+        return self._allocate(self._shared.fresh(hint), shape, dtype, space, like, passing=True)
 
     def _allocate(
-        self, name: str, shape: Shape | None, dtype: Dtype | None, space: Space, like: Tensor | None
+        self,
+        name: str,
+        shape: Shape | None,
+        dtype: Dtype | None,
+        space: Space,
+        like: Tensor | None,
+        passing: bool = False,
     ) -> Tensor:
+        """``passing``: the tile serves this statement only, so that it is not needed where that does not
+        happen.
+        """
         dtype = dtype or (like.dtype if like else None)
         if like is not None and (shape is None or (like.whole and like.shape == shape)):
             size, shape = f"{like.text}.shape", like.shape
@@ -183,7 +192,7 @@ class Writer:
             assert like is not None, "a tile needs a dtype, or another one of that dtype"
             dtype = Dtype(f"{like.text}.dtype", None, like.text)
         code = f"{name} = nl.ndarray({size}, dtype={dtype.text}, buffer=nl.{space.value})"
-        self.ahead(code)
+        self._entries.append((code, not passing))
         self._shared.needs.add("nl")
         if "(" in dtype.text:
             dtype = replace(dtype, text=f"{name}.dtype")

@@ -1,0 +1,93 @@
+"""Random kernels that load, compute and store under masks: the same numbers before and after the step."""
+
+import random
+
+import numpy as np
+import pytest
+from migrated import check_same
+
+
+class Kernel:
+    """A random kernel over tiles of a matrix whose sizes need not fit the tiles; its text and its inputs."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.height, self.width = self.random.choice([8, 16, 128]), self.random.choice([4, 7, 16])
+        self.ragged = self.random.random() < 0.5
+        columns = self.random.randint(1, 2 * self.width) if self.ragged else self.width
+        self.shape = (self.random.randint(1, 3 * self.height), columns)
+        self.tiles = -(-self.shape[0] // self.height) + self.random.choice([0, 0, 1])
+        self.low = self.random.choice([0, 0, 3])
+        self.lines: list[str] = []
+        self.names: list[str] = []
+        self.text = "\n".join(["", "@nki.jit", "def k(x, y):", *self.body(), "    return out", ""])
+
+    def inputs(self) -> list[np.ndarray]:
+        x = np.random.default_rng(sum(self.shape)).uniform(-2, 2, self.shape).astype(np.float32)
+        return [x, x[::-1].copy()]
+
+    def body(self):
+        yield "    rows, columns = x.shape"
+        yield "    out = nl.zeros(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)"
+        yield f"    ip, iy = nl.mgrid[0:{self.height}, 0:{self.width}]"
+        rounded = f"nl.affine_range((rows + {self.height - 1}) // {self.height})"
+        yield f"    for i in {self.random.choice([rounded, f'nl.affine_range({self.tiles})'])}:"
+        indent = " " * 8
+        if self.ragged:
+            yield f"        for j in nl.affine_range({-(-self.shape[1] // self.width)}):"
+            indent = " " * 12
+        place = f"[{self.row}, {self.column}]"
+        for name, source in zip("ab", "xy", strict=True):
+            self.names.append(name)
+            yield f"{indent}{name} = nl.load({source}{place}, mask={self.mask()})"
+        for number in range(self.random.randint(1, 5)):
+            for line in self.operation(f"v{number}"):
+                yield indent + line
+            self.names.append(f"v{number}")
+        yield f"{indent}nl.store(out{place}, {self.names[-1]}, mask={self.mask()})"
+
+    @property
+    def row(self) -> str:
+        return f"i * {self.height} + ip"
+
+    @property
+    def column(self) -> str:
+        return f"j * {self.width} + iy" if self.ragged else "iy"
+
+    def mask(self) -> str:
+        """Always the same elements, in one of many spellings."""
+        rows = [f"({self.row} < rows)", f"(rows > {self.row})", f"({self.row} <= rows - 1)"]
+        columns = [f"({self.column} < columns)", f"(columns - 1 >= {self.column})"]
+        parts = [self.random.choice(rows)] + ([self.random.choice(columns)] if self.ragged else [])
+        parts += [f"({self.row} >= {self.low})"] if self.low else []
+        self.random.shuffle(parts)
+        return " & ".join(parts)
+
+    def operation(self, name: str) -> list[str]:
+        one, two = (self.operand() for _ in range(2))
+        mask = f", mask={self.mask()}" if self.low or self.random.random() < 0.6 else ""
+        return self.random.choice(
+            [
+                [f"{name} = nl.exp({one}{mask})"],
+                [f"{name} = nl.add({one}, {two}{mask})"],
+                [f"{name} = nl.maximum(nl.multiply({one}, 0.5{mask}), {two}{mask})"],
+                [f"{name} = nisa.tensor_scalar({one}, np.multiply, 2.0, op1=np.add, operand1=1.0{mask})"],
+                [
+                    f"{name}c = nl.max({one}, axis=[1], keepdims=True{mask})",
+                    f"{name} = nl.subtract({two}, {name}c{mask})",
+                ],
+                [
+                    f"{name} = nl.ndarray(({self.height}, {self.width}), dtype=x.dtype, buffer=nl.sbuf)",
+                    f"{name}{self.random.choice(['[...]', '[ip, iy]'])} = nl.copy({one}{mask})",
+                ],
+            ]
+        )
+
+    def operand(self) -> str:
+        return self.random.choice(self.names) + self.random.choice(["", "", "[ip, iy]"])
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_random_kernel_computes_the_same(seed):
+    kernel = Kernel(seed)
+    check_same(kernel.text, "k", *kernel.inputs())
