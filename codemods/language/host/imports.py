@@ -248,8 +248,9 @@ def _plain(
 def _through(kernels: Kernels, step: LanguageStep, left: list[Use], remains: Remains) -> Work:
     """The host's uses of names behind a module: most have a successor, some have another name."""
     work = Work()
+    launching = {id(inner) for subscript in kernels.subscripts for inner in ast.walk(subscript.slice)}
     for use in left:
-        if not kernels.in_language(use.links[0]):
+        if not kernels.in_language(use.links[0]) and id(use.links[0]) not in launching:
             work += _host_use(kernels, step, use, remains)
     return work
 
@@ -272,7 +273,7 @@ def _host_use(kernels: Kernels, step: LanguageStep, use: Use, remains: Remains) 
         return Work((Change(alias, CODE, text, (edit,)),))
     message = (entry.message or "M-GONE") if entry is not None else "M-INTERNAL"
     reason = Reason(link, message, {"name": qualified, "grid": kernels.ctx.segment(use.top)})
-    return Work(left=(reason,)) if message == "M-HARNESS" else Work(reasons=(reason,))
+    return Work(notes=(reason,)) if message == "M-HARNESS" else Work(reasons=(reason,))
 
 
 def _first_gone(kernels: Kernels, step: LanguageStep, use: Use) -> tuple[int, str] | None:

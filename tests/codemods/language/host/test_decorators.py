@@ -104,7 +104,7 @@ again = nki.jit(plain)
 def test_a_harness_of_what_is_not_known_is_left() -> None:
     text = f"{HEAD}\n\ndef run(kernels):\n    return [nki.benchmark(k) for k in kernels]\n"
     found = hosted(text)
-    assert found.left == [(6, "M-HARNESS")]
+    assert found.notes == [(6, "M-HARNESS")]
     assert not found.reasons
     assert "nki.benchmark(k)" in found.text
 
@@ -184,4 +184,10 @@ def test_a_traced_kernel_that_is_simulated() -> None:
         f"{HEAD}\n\n@nki.trace\ndef k(x):\n    return x\n\n\nnki.simulate_kernel(k, 1)\n",
         f"{NEW_HEAD}\n\n@nki.jit\ndef k(x):\n    return x\n\n\nnki.simulate_kernel(k, 1)\n",
     )
-    assert found.left == [(10, "M-SIM")]
+    assert found.notes == [(10, "M-SIM")]
+
+
+def test_a_simulator_imported_by_name_is_left() -> None:
+    text = "from neuronxcc.nki import simulate_kernel\n\nsimulate_kernel(k, 1)\n"
+    assert hosted(text).left == [(3, "M-SIM")]
+    assert hosted(text).text == text
