@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from nkimigrate import ruledocs
+from nkimigrate.codemods.language.lowering.messages import MESSAGES
 from nkimigrate.codemods.rules import all_rules
 from nkimigrate.problems import ProblemKind, all_problems
 
@@ -88,6 +89,14 @@ def test_every_code_in_the_program_is_documented(repository: Path) -> None:
         code for path in sources for code in re.findall(r'"(NKM\d{3})"', path.read_text(encoding="utf-8"))
     }
     assert used == {item.code for item in ruledocs.everything() if item.code.startswith("NKM")}
+
+
+def test_every_message_that_is_used_is_documented(repository: Path) -> None:
+    folder = repository / "codemods" / "language"
+    texts = [path.read_text(encoding="utf-8") for path in folder.rglob("*.py") if path.name != "messages.py"]
+    used = {message.code for key, message in MESSAGES.items() if any(f'"{key}"' in text for text in texts)}
+    codes = {item.code for item in ruledocs.everything() if item.code.startswith("NKL")}
+    assert used | {"NKL200"} == {code for code in codes if code < "NKL600"}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,31 @@
+"""Python that kernels cannot use.
+
+What it does
+    Reports ``try``, ``lambda``, comprehensions over tiles and other constructs, and calls of what is
+    not known to be usable in a kernel.
+
+Why
+    The new language is compiled from a subset of Python.
+
+Before
+        import neuronxcc.nki as nki
+        import neuronxcc.nki.language as nl
+
+
+        @nki.jit
+        def kernel(x):
+            out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+            try:
+                nl.store(out, nl.load(x))
+            except ValueError:
+                pass
+            return out
+
+After
+    Unchanged, with the place reported.
+
+When it stays silent
+    For host code, and for constructs that have an equivalent, which are rewritten.
+"""
+
+CODE = "NKL402"
