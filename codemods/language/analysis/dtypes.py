@@ -142,6 +142,11 @@ def number_type(value: Scalar) -> Dtype | None:
     return named(kind) if kind else None
 
 
+def is_real(value: object) -> bool:
+    """Whether it is a number that is certainly meant to be a float."""
+    return isinstance(value, Scalar) and number_type(value) == FLOAT32
+
+
 _FLOAT_FUNCTIONS = frozenset(
     ("float", "sqrt", "exp", "log", "log2", "log10", "rsqrt", "sin", "cos", "tan", "pow", "cbrt")
 )

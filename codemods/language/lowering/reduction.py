@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+from dataclasses import replace
+
 from ..analysis.dtypes import FLAGS, FLOAT32
 from ..analysis.symbols import Sym, product
 from ..analysis.values import Dtype, Shape, Space, Tensor
@@ -83,10 +86,30 @@ def trailing(call: Call, data: Tensor, axes: tuple[int, ...]) -> Tensor:
     rank = len(data.shape)
     if axes == tuple(range(rank - len(axes), rank)):
         return data
-    source = data if data.whole else copied(call, data, data.dtype, "gathered")
     order = [axis for axis in range(rank) if axis not in axes] + list(axes)
+    moved = _reordered(data, order)
+    if moved is not None:
+        return moved
+    source = data if data.whole else copied(call, data, data.dtype, "gathered")
     steps = steps_of(data.shape)
     return pattern(source, [steps[axis] for axis in order], [data.shape[axis] for axis in order])
+
+
+def _reordered(data: Tensor, order: list[int]) -> Tensor | None:
+    """An access pattern with its pairs in another order; None for what is no access pattern."""
+    node = ast.parse(data.text, mode="eval").body
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or node.func.attr != "ap":
+        return None
+    given = {keyword.arg: keyword.value for keyword in node.keywords}
+    pairs = given.get("pattern")
+    if set(given) - {"pattern", "offset"} or not isinstance(pairs, ast.List) or len(pairs.elts) != len(order):
+        return None
+    source = data.text.encode()
+    texts = [source[n.col_offset : n.end_col_offset].decode() for n in pairs.elts]
+    start, end = pairs.col_offset, pairs.end_col_offset
+    inner = ", ".join(texts[axis] for axis in order)
+    text = f"{source[:start].decode()}[{inner}]{source[end:].decode()}"
+    return replace(data, text=text, shape=tuple((data.shape or ())[axis] for axis in order))
 
 
 def count(data: Tensor, axes: tuple[int, ...]) -> Sym:

@@ -6,6 +6,7 @@ import ast
 from dataclasses import replace
 
 from ..analysis import values as v
+from ..analysis.dtypes import is_real
 from ..analysis.refusal import Refused
 from ..lowering.operators import BINARY
 from . import access, accumulation, blocks, expressions, operations, sinks, subscripts
@@ -69,7 +70,7 @@ def bind(w: Walker, name: str, value: Value) -> None:
     if isinstance(value, v.Tensor):
         value = replace(value, text=name, whole=value.whole)
     elif isinstance(value, v.Scalar):
-        value = w.env.number(name, value.sym)
+        value = replace(w.env.number(name, value.sym), real=is_real(value))
     elif isinstance(value, v.Unknown) and name in w.env.integers:
         value = w.env.number(name, None)
     elif isinstance(value, v.Unknown | v.Dtype | Blocks | v.Items):

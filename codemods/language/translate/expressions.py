@@ -70,7 +70,8 @@ def _global(w: Walker, node: ast.Name) -> Value:
         return UserFunction(node.id, function.node)
     number = w.module.numbers.get(node.id)
     if number is not None:
-        return v.Scalar(node.id, Sym.constant(number, node.id) if isinstance(number, int) else None)
+        whole = isinstance(number, int)
+        return v.Scalar(node.id, Sym.constant(int(number), node.id) if whole else None, not whole)
     return v.Unknown(node.id)
 
 

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Callable
 
 from ..analysis import values as v
+from ..analysis.dtypes import is_real
 from ..analysis.index import Index
 from ..analysis.masks import Comparison, Mask
 from ..analysis.refusal import Refused
@@ -36,7 +37,8 @@ def binary(w: Walker, node: ast.BinOp) -> Value:
     ):
         return v.Scalar(spelled, _integer(node.op, integer(w, left), integer(w, right)))
     if isinstance(left, v.Scalar) and isinstance(right, v.Scalar):
-        return v.Scalar(spelled, _integer(node.op, left.sym, right.sym))
+        real = isinstance(node.op, ast.Div) or is_real(left) or is_real(right)
+        return v.Scalar(spelled, _integer(node.op, left.sym, right.sym), real)
     if isinstance(node.op, ast.Add) and isinstance(left, v.Items) and isinstance(right, v.Items):
         return v.Items(spelled, left.items + right.items)
     return v.Unknown(spelled)
@@ -103,7 +105,8 @@ def unary(w: Walker, node: ast.UnaryOp) -> Value:
     spelled = w.respelled(node, [(node.operand, text(value))])
     if isinstance(value, v.Scalar):
         negated = isinstance(node.op, ast.USub) and value.sym is not None
-        return v.Scalar(spelled, (-value.sym).named(spelled) if negated and value.sym is not None else None)
+        sym = (-value.sym).named(spelled) if negated and value.sym is not None else None
+        return v.Scalar(spelled, sym, is_real(value) and not isinstance(node.op, ast.Not))
     return v.Unknown(spelled)
 
 

@@ -216,7 +216,7 @@ def values(node: ast.FunctionDef, uses: Uses, kernel: bool) -> dict[str, Value]:
         if name in tensors:
             found[name] = v.Tensor(name, None, v.Dtype(f"{name}.dtype", None, name), v.Space.HBM)
         elif _is_number(argument, given.get(name)):
-            found[name] = v.Scalar(name)
+            found[name] = v.Scalar(name, real=_is_real(argument, given.get(name)))
         elif uses.is_dtype(name):
             found[name] = v.Dtype(name, None, name)
         elif kernel and name in uses.beside_tiles():
@@ -229,3 +229,9 @@ def values(node: ast.FunctionDef, uses: Uses, kernel: bool) -> dict[str, Value]:
 def _is_number(argument: ast.arg, default: ast.expr | None) -> bool:
     declared = isinstance(argument.annotation, ast.Name) and argument.annotation.id in _SCALARS
     return declared or (isinstance(default, ast.Constant) and isinstance(default.value, int | float))
+
+
+def _is_real(argument: ast.arg, default: ast.expr | None) -> bool:
+    """Whether it is declared as a float, or has one as its default."""
+    declared = isinstance(argument.annotation, ast.Name) and argument.annotation.id == "float"
+    return declared or (isinstance(default, ast.Constant) and isinstance(default.value, float))

@@ -5,11 +5,14 @@ from __future__ import annotations
 import ml_dtypes
 import numpy as np
 import pytest
-from lowered import Tile, check_equal, run_lowered, uniform
+from lowered import PlainEmitter, Tile, check_equal, launched, new_text, run_lowered, uniform
 
-from nkimigrate.codemods.language.analysis.values import Scalar, Space, Token, Unknown
+from nkimigrate.codemods.language.analysis.dtypes import named
+from nkimigrate.codemods.language.analysis.symbols import Sym
+from nkimigrate.codemods.language.analysis.values import Scalar, Space, Tensor, Token, Unknown
 from nkimigrate.codemods.language.lowering.emitter import Refused
 from nkimigrate.codemods.language.lowering.reduction import OPERATIONS
+from nkimigrate.codemods.language.lowering.registry import lower
 
 FLOATS = [np.float32, np.float16, ml_dtypes.bfloat16]
 AXES = [
@@ -106,3 +109,24 @@ def test_axes_and_flags_must_be_readable():
 def test_variance_of_more_dimensions_is_refused():
     with pytest.raises(Refused, match="M-RED"):
         run_lowered("nl.var", {"x": Tile(0), "axis": 2}, uniform((8, 2, 8), np.float32))
+
+
+def test_axes_of_an_access_pattern_are_reordered_in_it():
+    """No copy is needed where the pattern can name the reduced axes last."""
+    x = uniform((32, 24), np.float32)
+    text = "tile0.ap(pattern=[[24, 32], [1, 4], [4, 6]], offset=0)"
+    shape = tuple(Sym.constant(n) for n in (32, 4, 6))
+    viewed = Tensor(text, shape, named("float32"), Space.SBUF, whole=False)
+    lines, _ = new_text("nl.sum", {"x": viewed, "axis": 1}, [x])
+    assert "data=tile0.ap(pattern=[[24, 32], [4, 6], [1, 4]], offset=0), axis=[4]" in lines
+    load = "tile0 = nl.ndarray(in0.shape, dtype=in0.dtype, buffer=nl.sbuf)\n    nisa.dma_copy(dst=tile0, src=in0)"
+    got = launched(lines.replace("dst_1 = ", f"{load}\n    dst_1 = ", 1), x)
+    np.testing.assert_allclose(got, x.reshape(32, 6, 4).sum(axis=2), rtol=1e-5)
+
+
+def test_axes_of_a_slice_are_reordered_in_a_copy():
+    out = PlainEmitter()
+    shape = tuple(Sym.constant(n) for n in (32, 4, 6))
+    sliced = Tensor("t[0:32, 0:4, 0:6]", shape, named("float32"), Space.SBUF, whole=False)
+    lower("nl.sum", out, {"x": sliced, "axis": Scalar("1", Sym.constant(1))})
+    assert "nisa.tensor_copy(dst=gathered_1, src=t[0:32, 0:4, 0:6])" in out.lines

@@ -73,3 +73,36 @@ def test_what_is_to_be_known_is_said_once_at_its_statement():
     text = KERNEL.format(dtype="a.dtype", uses="nl.store(out, z / z / z)")
     notes = [note for note in work_of(text)[1].notes if note.message == "M-DIVIDE"]
     assert [note.node.lineno for note in notes] == [12]
+
+
+NUMBERS = """\
+import neuronxcc.nki as nki
+import neuronxcc.nki.language as nl
+
+HALF = 0.5
+TWO = 2
+
+
+@nki.jit
+def kernel(a, scale: float, epsilon=1e-6, count=1):
+    out = nl.ndarray((128, 64), dtype=nl.float32, buffer=nl.shared_hbm)
+    x = nl.load(a[0:128, 0:64])
+    weight = 1 / 4
+    y = nl.exp(x * ({number}))
+    nl.store(out, y)
+    return out
+"""
+
+
+@pytest.mark.parametrize(
+    "number", ["scale", "epsilon", "HALF", "weight", "weight ** 2", "3 * weight", "-scale"]
+)
+def test_numbers_that_are_meant_to_be_floats_give_float32(number):
+    assert "product = nl.ndarray(x.shape, dtype=nl.float32, buffer=nl.sbuf)" in new_text(
+        NUMBERS.format(number=number)
+    )
+
+
+@pytest.mark.parametrize("number", ["count", "TWO", "TWO * count"])
+def test_numbers_that_may_be_integers_are_promoted_when_traced(number):
+    assert "dtype=promoted_dtype(a.dtype, " in new_text(NUMBERS.format(number=number))
