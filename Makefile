@@ -13,6 +13,8 @@
 #   make bench-compat what running 2.27 code through nkilib.compat costs
 #   make conformance  run integration tests of UPSTREAM=CHECKOUT on the simulator; OPTIONS="--seed 1 --family mlp"
 #   make beta1-examples  run the legacy language's documented examples of DOCS=CHECKOUT on the simulator
+#   make bench-language  migrate legacy kernels and run them before and after: UPSTREAM_SAMPLES=CHECKOUT@REVISION
+#                     SDK=CHECKOUT@REVISION NXDI=CHECKOUT@REVISION, each if at hand
 #   make kernel-errors  write docs/kernels.md: how exact the kernels are, by their tests
 #   make kernel-costs  trace the kernels; UPSTREAM=CHECKOUT@REVISION sets those of a checkout beside them
 #   make clean        remove everything that the other targets made
@@ -32,7 +34,7 @@ TYPES := build/types
 MEASURED := build/measured
 
 .PHONY: demo test test-slow test-browser test-lowest lint docs site measured bench public-code bench-simulator bench-compat \
-    conformance beta1-examples kernel-errors kernel-costs clean
+    conformance beta1-examples bench-language kernel-errors kernel-costs clean
 .DEFAULT_GOAL := test
 
 $(STAMP): pyproject.toml constraints-lowest.txt
@@ -109,6 +111,10 @@ conformance: measured
 
 beta1-examples: measured
 	@$(MEASURED)/bin/python benchmarks/beta1_examples.py $(DOCS) $(OPTIONS)
+
+bench-language: measured
+	@$(MEASURED)/bin/python benchmarks/language_step.py $(OPTIONS) $(if $(UPSTREAM_SAMPLES),samples=$(UPSTREAM_SAMPLES)) \
+	    $(if $(SDK),tutorials=$(SDK) api=$(SDK)) $(if $(NXDI),nxdi=$(NXDI))
 
 kernel-errors: $(STAMP)
 	@PYTHONPATH=tests/support $(BIN)/python tests/support/kernel_errors.py

@@ -15,6 +15,7 @@ _EXAMPLES = (
     ("nkimigrate --diff model/", "show what would change"),
     ("nkimigrate model/", "rewrite the files, and list what needs a person"),
     ("nkimigrate --check .", "for continuous integration: fail when something is left"),
+    ("nkimigrate verify --git HEAD model/", "run kernels as they were and as they are, and compare"),
     ("nkimigrate --explain NKM201", "say what a rule does, and why"),
     ("nkimigrate - < old.py > new.py", "migrate standard input"),
 )

@@ -35,6 +35,7 @@ class Kernel:
     """A function of a module.
 
     Attributes:
+        line, last: of its definition.
         jit: whether a decorator or a wrapping call makes a kernel of it.
         inner: whether it is only for other kernels, by ``mode="trace"`` or because they call it.
         target: platform that the decorator names.
@@ -43,6 +44,7 @@ class Kernel:
 
     name: str
     line: int
+    last: int
     parameters: tuple[Parameter, ...]
     jit: bool = False
     inner: bool = False
@@ -59,16 +61,14 @@ class SourceFile:
     error: str = ""
 
     @classmethod
-    def read(cls, path: str) -> SourceFile:
-        """Never raises: what cannot be read has an error."""
+    def parsed(cls, data: bytes) -> SourceFile:
+        """Never raises: what does not parse has an error."""
         try:
-            with open(path, "rb") as file:
-                data = file.read()
             tree = ast.parse(data)
         except SyntaxError as error:
             return cls("", error=f"does not parse: {error.msg} (line {error.lineno})")
-        except (OSError, ValueError, RecursionError, MemoryError) as error:
-            return cls("", error=f"cannot be read: {error}")
+        except (ValueError, RecursionError, MemoryError) as error:
+            return cls("", error=f"does not parse: {error}")
         return cls(data.decode("utf-8", "replace"), tree)
 
     @cached_property
@@ -107,6 +107,7 @@ class SourceFile:
             name: Kernel(
                 name,
                 node.lineno,
+                node.end_lineno or node.lineno,
                 _parameters(node),
                 name in jitted,
                 makers[name] == "trace" or (name in called and name not in wrapped),
@@ -118,9 +119,7 @@ class SourceFile:
 
     def makes_kernels(self, node: ast.expr) -> bool:
         """Whether an expression is ``nki.jit`` or one of its kin."""
-        path = self.dotted(node)
-        root, _, last = path.partition(".")[0], "", path.rpartition(".")[2]
-        return last in _BRIDGES or (root in _ROOTS and last in _MAKERS)
+        return makes_kernels(self.dotted(node))
 
     def _maker(self, node: ast.FunctionDef) -> str | None:
         """``trace`` for a sub-kernel's decorator, another text for a kernel's, None for none."""
@@ -161,6 +160,12 @@ class SourceFile:
                     seen.add(name)
                     pending.append(self.functions[name])
         return seen
+
+
+def makes_kernels(path: str) -> bool:
+    """Whether a dotted path is that of ``nki.jit`` or one of its kin."""
+    last = path.rpartition(".")[2]
+    return last in _BRIDGES or (path.partition(".")[0] in _ROOTS and last in _MAKERS)
 
 
 def _top(body: list[ast.stmt]) -> Iterator[ast.stmt]:

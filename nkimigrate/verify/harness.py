@@ -16,7 +16,7 @@ from itertools import product
 from math import prod
 from typing import Any
 
-from .discover import Kernel, SourceFile
+from .discover import Kernel, SourceFile, makes_kernels
 
 STEPS, DEPTH, ROUNDS, LONGEST = 20_000, 12, 8, 256
 """Statements looked at, calls inside of each other, rounds of a loop, and items of a list, at most."""
@@ -390,18 +390,15 @@ class _Reader:
             else:
                 args.append(self.value(argument, scope))
         named = {k.arg: self.value(k.value, scope) for k in node.keywords if k.arg}
-        if isinstance(callee, _Wrapper) or (isinstance(callee, _Dotted) and self._makes_kernels(node.func)):
-            return self._wrapped(args, named, node)
+        if isinstance(callee, _Wrapper) or (isinstance(callee, _Dotted) and makes_kernels(callee.path)):
+            simulated = isinstance(callee, _Dotted) and callee.last in ("simulate_kernel", "nki_call")
+            return self._wrapped(args, named, node, simulated)
         return self.call(callee, args, named, node)
 
-    def _makes_kernels(self, node: ast.expr) -> bool:
-        return self.file.makes_kernels(node)
-
-    def _wrapped(self, args: list[Any], named: dict[str, Any], node: ast.Call) -> Any:
+    def _wrapped(self, args: list[Any], named: dict[str, Any], node: ast.Call, simulated: bool) -> Any:
         """``nki.jit(f)``, ``nki.benchmark(warmup=5)``, ``simulate_kernel(f[grid], x)``."""
         if not args or not isinstance(args[0], _Kernel):
             return _Wrapper() if not args else UNKNOWN
-        simulated = self.file.dotted(node.func).rpartition(".")[2] in ("simulate_kernel", "nki_call")
         if simulated:
             self.record(args[0], args[1:], named, node.lineno)
             return UNKNOWN

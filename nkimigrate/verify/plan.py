@@ -22,12 +22,23 @@ class Side:
 
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
+        self._data: dict[str, bytes] = {}
         self._parsed: dict[str, SourceFile] = {}
 
+    def data(self, file: str) -> bytes:
+        """A file's content; nothing when it cannot be read. ``file``: relative to the root."""
+        if file not in self._data:
+            try:
+                with open(os.path.join(self.tree.root, file), "rb") as opened:
+                    self._data[file] = opened.read()
+            except OSError:
+                self._data[file] = b""
+        return self._data[file]
+
     def source(self, file: str) -> SourceFile:
-        """``file``: relative to the root."""
+        """The same, parsed when it is asked for the first time."""
         if file not in self._parsed:
-            self._parsed[file] = SourceFile.read(os.path.join(self.tree.root, file))
+            self._parsed[file] = SourceFile.parsed(self.data(file))
         return self._parsed[file]
 
     def place(self, file: str, name: str, jit: bool, target: str = "") -> Place:
@@ -62,7 +73,7 @@ def plan(old: Tree, new: Tree, spec: Spec, timeout: float | None = None) -> Plan
     """
     made = Plan()
     sides = Side(old), Side(new)
-    found = list(pairs(*sides, made))
+    found = list(pairs(*sides, made, {entry.name for entry in spec.entries}))
     named = set()
     for entry in spec.entries:
         named |= {(p.old_file, p.old.name) for p in _fitting(entry, found)}
@@ -79,11 +90,15 @@ def plan(old: Tree, new: Tree, spec: Spec, timeout: float | None = None) -> Plan
     return made
 
 
-def pairs(old: Side, new: Side, made: Plan) -> Iterator[Pair]:
-    """The functions that both sides have; kernels that only the old one has are left out with a reason."""
+def pairs(old: Side, new: Side, made: Plan, named: Iterable[str] = ()) -> Iterator[Pair]:
+    """The functions that both sides have; kernels that only the old one has are left out with a reason.
+
+    Only files that can have a kernel in them are parsed, and those with one of the ``named`` functions.
+    """
+    marks = (b"nki", *(name.encode() for name in named))
     for key, old_file in old.tree.files.items():
         new_file = new.tree.files.get(key)
-        if new_file is None:
+        if new_file is None or not any(mark in old.data(old_file) for mark in marks):
             continue
         before, after = old.source(old_file), new.source(new_file)
         for which, source, file in (("old", before, old_file), ("new", after, new_file)):
@@ -97,7 +112,7 @@ def pairs(old: Side, new: Side, made: Plan) -> Iterator[Pair]:
 
 
 def _is_same(pair: Pair, sides: tuple[Side, Side]) -> bool:
-    return sides[0].source(pair.old_file).text == sides[1].source(pair.new_file).text
+    return sides[0].data(pair.old_file) == sides[1].data(pair.new_file)
 
 
 def compares(pair: Pair) -> bool:
@@ -265,6 +280,9 @@ def _harness_files(side: Side, kernels: set[str]) -> list[str]:
 
 def _calls(side: Side, file: str, wanted: set[tuple[str, str]]) -> Iterator[tuple[tuple[str, str], Called]]:
     """The calls of wanted kernels that one file makes."""
+    data = side.data(file)
+    if not any(name.encode() in data for _, name in wanted):
+        return
     source = side.source(file)
     local = dict(_local_names(source, file, wanted))
     if source.error or not local:

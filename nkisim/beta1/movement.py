@@ -33,8 +33,9 @@ def operand(value: Any, name: str, what: str) -> Operand:
 
 
 def load(src: Any, *, mask: Any = None, dtype: Any = None, **kwargs: Any) -> Tile:
-    """A new tile in SBUF with what a tensor in HBM holds; at most 128 rows."""
+    """A new tile in SBUF with what a tensor in HBM holds; at most 128 rows. One element is ``[1, 1]``."""
     data = operand(src, "nl.load", "src")
+    data = data if data.shape else data.reshape((1, 1))
     return computed(isa.dma_copy, data.shape, dtype_of(dtype or data.dtype), mask, (data,))
 
 

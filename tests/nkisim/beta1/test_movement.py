@@ -24,6 +24,18 @@ def test_load_converts(run, rng):
     np.testing.assert_array_equal(kernel(x), x.astype(ml_dtypes.bfloat16))
 
 
+def test_one_element_is_a_tile():
+    @nki.jit
+    def kernel(t):
+        out = nl.ndarray((1, 1), nl.int32, buffer=nl.shared_hbm)
+        one = nl.load(t[2])
+        assert one.shape == (1, 1)
+        nl.store(out, nl.add(one, 1))
+        return out
+
+    assert kernel(np.int32([3, 4, 5])).tolist() == [[6]]
+
+
 def test_store_converts_and_takes_psum(rng):
     x = rng.standard_normal((32, 32)).astype(np.float32)
 
