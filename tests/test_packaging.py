@@ -30,16 +30,32 @@ def settings(repository: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def wheel(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A wheel made from a copy of the sources: a build leaves files behind, and must not find any."""
+def source(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the sources: a build leaves files behind, and must not find any."""
     pytest.importorskip("packaging.licenses", reason="setuptools uses the installed packaging")
-    copy, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
+    copy = tmp_path_factory.mktemp("source")
     for folder in SOURCES:
         shutil.copytree(repository / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
     for file in METADATA:
         shutil.copy(repository / file, copy)
-    pip(sys.executable, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(out), str(copy))
+    return copy
+
+
+@pytest.fixture(scope="module")
+def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("wheel")
+    pip(sys.executable, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(out), str(source))
     (built,) = out.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def sdist(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("sdist")
+    code = f"from setuptools.build_meta import build_sdist; build_sdist({str(out)!r})"
+    done = subprocess.run([sys.executable, "-c", code], cwd=source, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (built,) = out.glob("*.tar.gz")
     return built
 
 
@@ -115,14 +131,44 @@ def test_importing_the_tool_needs_no_dependency(wheel: Path) -> None:
 
 
 @pytest.mark.slow
-def test_wheel_works_in_a_clean_environment(wheel: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["wheel", "sdist"])
+def test_it_works_in_a_clean_environment(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """Installed by pip, it migrates, runs a kernel, and shows that both languages agree."""
     venv.create(tmp_path / "env", with_pip=True)
     binaries = tmp_path / "env" / ("Scripts" if sys.platform == "win32" else "bin")
-    pip(binaries / "python", "install", str(wheel))
-    source = tmp_path / "model.py"
-    source.write_text("from nkilib_standalone.nkilib.core.qkv.qkv import qkv\n", encoding="utf-8")
-    done = subprocess.run(
-        [binaries / "nkimigrate", str(source)], capture_output=True, text=True, cwd=tmp_path
-    )
-    assert done.returncode == 0, done.stderr
-    assert source.read_text(encoding="utf-8") == "from nkilib.core.qkv.qkv import qkv\n"
+    pip(binaries / "python", "install", str(request.getfixturevalue(kind)))
+    model = tmp_path / "model.py"
+    model.write_text("from nkilib_standalone.nkilib.core.qkv.qkv import qkv\n", encoding="utf-8")
+    run(binaries / "nkimigrate", "model.py", "--report", "report.html", cwd=tmp_path)
+    assert model.read_text(encoding="utf-8") == "from nkilib.core.qkv.qkv import qkv\n"
+    assert (tmp_path / "report.html").exists()
+    run(binaries / "python", "-c", "import nkilib, nki, nkilib.core.mlp.mlp, nkilib.compat", cwd=tmp_path)
+    for folder in ("old", "new"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "k.py").write_text(KERNEL, encoding="utf-8")
+    run(binaries / "nkimigrate", "new", cwd=tmp_path)
+    assert "equal bit by bit" in run(binaries / "nkimigrate", "verify", "old", "new", cwd=tmp_path)
+
+
+KERNEL = """\
+import numpy as np
+import neuronxcc.nki as nki
+import neuronxcc.nki.language as nl
+
+
+@nki.jit
+def double(x):
+    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    nl.store(out, nl.add(nl.load(x), nl.load(x)))
+    return out
+
+
+if __name__ == "__main__":
+    double(np.random.rand(128, 64).astype(np.float32))
+"""
+
+
+def run(*command: str | Path, cwd: Path) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
