@@ -65,8 +65,8 @@ def _product(left: Operand, right: Operand, mask: Any, options: dict[str, Any]) 
     out.region = _outcome(first, second, out.shape)
     if out.region.empty:
         return out
-    operands = _within(left, first, second), _within(right, second, first)
-    isa.nc_matmul(out.part(out.region), *map(in_sbuf, operands), **options)
+    one, other = _within(left, first, second), _within(right, second, first)
+    isa.nc_matmul(out.part(out.region), in_sbuf(one), in_sbuf(other), **options)
     return out
 
 

@@ -150,7 +150,8 @@ def _place(place: Place, block: tuple[int, ...], rows: int, size: int) -> tuple[
         inspect.signature(place).bind(**dict.fromkeys(_NAMES))
     except (TypeError, ValueError):
         return place(block, rows, size)
-    return place(**dict(zip(_NAMES, (block, rows, size), strict=True)))
+    by_name: Callable[..., tuple[int, ...]] = place
+    return by_name(idx=block, pdim_size=rows, fdim_size=size)
 
 
 def modulo(base: tuple[int, ...], tiles: tuple[tuple[int, ...], ...]) -> Place:
