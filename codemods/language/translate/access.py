@@ -9,6 +9,7 @@ from dataclasses import replace
 from ..analysis import values as v
 from ..analysis.access import Access, Dynamic, Item, subscript, within
 from ..analysis.index import Index, Window
+from ..analysis.masks import Mask
 from ..analysis.refusal import Refused
 from ..analysis.symbols import ONE, Sym
 from . import masking
@@ -20,6 +21,8 @@ def view(w: Walker, base: v.Tensor, keys: Sequence[Value], expr: str) -> v.Tenso
     """``base[keys]``. Raises Refused when it is no view of the new language."""
     if all(isinstance(key, Whole) for key in keys):
         return base
+    if len(keys) == 1 and isinstance(keys[0], Mask):
+        return masking.kept(w, base, keys[0], expr)
     access = accessed(w, replace(base, shape=masking.former(base)), keys, expr)
     smaller: masking.Smaller = {}
     if base.extents:

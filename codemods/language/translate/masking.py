@@ -30,17 +30,30 @@ _PRODUCTS = frozenset(("nisa.nc_matmul", "nl.matmul"))
 
 def region(w: Walker, node: ast.expr) -> Region:
     """What a ``mask=`` leaves. Raises Refused when it is no range of axes."""
-    value = known(expressions.evaluate(w, node))
-    mask = as_mask(value)
+    mask = as_mask(known(expressions.evaluate(w, node)))
     if mask is None:
         raise Refused("M-MASK", expr=w.segment(node))
+    return _region(w, mask, w.segment(node))
+
+
+def _region(w: Walker, mask: Mask, expr: str) -> Region:
     try:
         found = solved(mask, w.env.facts)
     except Refused as refusal:
-        raise Refused(refusal.message, **{"expr": w.segment(node), **refusal.fields}) from None
+        raise Refused(refusal.message, **{"expr": expr, **refusal.fields}) from None
     if found.never:
-        raise Refused("M-MASK", expr=w.segment(node), reason="nothing is left")
+        raise Refused("M-MASK", expr=expr, reason="nothing is left")
     return replace(found, bounds=tuple(_named(w, bound) for bound in found.bounds))
+
+
+def kept(w: Walker, base: v.Tensor, mask: Mask, expr: str) -> v.Tensor:
+    """``tile[i_p < n]``: what a mask leaves of one operand. Raises Refused for no range of its axes."""
+    found, own = _region(w, mask, expr), former(base)
+    if own is None:
+        raise Refused("M-SHAPE", fn="a mask", operands=base.text)
+    w.writer.only_if(found.guards)
+    ranges = _defined(w, own, found.on(own, w.env.facts), [base])
+    return with_extents(cut(w, base, ranges), _smaller(ranges, own))
 
 
 def as_mask(value: Value) -> Mask | None:
@@ -79,7 +92,8 @@ def narrowed(w: Walker, name: str, found: Region | None, arguments: Mapping[str,
     if found is not None:
         w.writer.only_if(found.guards)
     if name in _PRODUCTS:
-        return _multiplied(w, name, found, arguments), goal.target, {}
+        operands = _multiplied(w, name, found, arguments)
+        return operands, goal.target and _product(w, goal.target, operands), {}
     bounds = found.bounds if found is not None else ()
     if not bounds and not any(tensor.extents for tensor in tensors):
         return arguments, goal.target, {}
@@ -138,6 +152,16 @@ def _multiplied(
         for key, tensor in zip(keys, tensors, strict=True)
     }
     return {**arguments, **rows}
+
+
+def _product(w: Walker, target: v.Tensor, operands: Mapping[str, Value]) -> v.Tensor:
+    """The part of a tile that a product of operands with fewer rows or columns fills."""
+    wanted: dict[int, tuple[Sym, Sym]] = {}
+    for axis, key in (-2, "stationary"), (-1, "moving"):
+        operand = operands.get(key)
+        if isinstance(operand, v.Tensor) and operand.extents and operand.extents[-1] and operand.shape:
+            wanted[axis] = (ZERO, operand.shape[-1])
+    return cut(w, target, wanted)
 
 
 def _defined(w: Walker, shape: v.Shape, ranges: Ranges, tensors: Sequence[v.Tensor]) -> Ranges:

@@ -389,6 +389,97 @@ def k(x):
 """,
         [(64, 300)],
     ),
+    "a_mask_in_a_subscript": (
+        """
+@nki.jit
+def k(x, y):
+    kk, m = x.shape
+    kk, n = y.shape
+    out = nl.zeros((m, n), dtype=x.dtype, buffer=nl.shared_hbm)
+    ip, im = nl.mgrid[0:64, 0:32]
+    jp, jn = nl.mgrid[0:64, 0:40]
+    op, on = nl.mgrid[0:32, 0:40]
+    b = nl.load(y[jp, jn])
+    for i in nl.affine_range((m + 31) // 32):
+        a = nl.load(x[ip, i * 32 + im], mask=(i * 32 + im < m))
+        s = nisa.nc_matmul(a[ip, im][i * 32 + im < m], b)
+        nl.store(out[i * 32 + op, on], nl.copy(s, mask=(i * 32 + op < m)), mask=(i * 32 + op < m))
+    return out
+""",
+        [(64, 50), (64, 40)],
+    ),
+    "masks_in_subscripts_of_a_sum": (
+        """
+@nki.jit
+def k(x, y):
+    kk, m = x.shape
+    kk, n = y.shape
+    out = nl.zeros((m, n), dtype=x.dtype, buffer=nl.shared_hbm)
+    ip, im = nl.mgrid[0:64, 0:32]
+    jp, jn = nl.mgrid[0:64, 0:40]
+    op, on = nl.mgrid[0:32, 0:40]
+    for i in nl.affine_range((m + 31) // 32):
+        acc = nl.zeros((32, 40), dtype=nl.float32, buffer=nl.psum)
+        for c in nl.affine_range((kk + 63) // 64):
+            a = nl.load(x[c * 64 + ip, i * 32 + im], mask=(i * 32 + im < m) & (c * 64 + ip < kk))
+            b = nl.load(y[c * 64 + jp, jn], mask=(c * 64 + jp < kk))
+            acc += nisa.nc_matmul(a[ip, im][(i * 32 + im < m) & (c * 64 + ip < kk)], b[c * 64 + jp < kk])
+        nl.store(out[i * 32 + op, on], nl.copy(acc, mask=(i * 32 + op < m)), mask=(i * 32 + op < m))
+    return out
+""",
+        [(100, 50), (100, 40)],
+    ),
+    "a_mask_of_a_product": (
+        """
+@nki.jit
+def k(x, y):
+    kk, m = x.shape
+    kk, n = y.shape
+    out = nl.zeros((m, n), dtype=x.dtype, buffer=nl.shared_hbm)
+    ip, im = nl.mgrid[0:64, 0:32]
+    jp, jn = nl.mgrid[0:64, 0:40]
+    acc = nl.zeros((32, 40), dtype=nl.float32, buffer=nl.psum)
+    for c in nl.affine_range((kk + 63) // 64):
+        a = nl.load(x[c * 64 + ip, im], mask=(c * 64 + ip < kk))
+        b = nl.load(y[c * 64 + jp, jn], mask=(c * 64 + jp < kk))
+        acc += nisa.nc_matmul(a, b, mask=(c * 64 + ip < kk))
+    nl.store(out, nl.copy(acc))
+    return out
+""",
+        [(100, 32), (100, 40)],
+    ),
+    "hbm_ints": (
+        """
+@nki.jit
+def k(x):
+    out = nl.ndarray((2, 3, 64, 20), dtype=x.dtype, buffer=nl.shared_hbm)
+    for i in nl.affine_range(2):
+        part = x[i]
+        for j in nl.affine_range(3):
+            t = nl.load(part[j, 0:64, :])
+            nl.store(out[i, j], t)
+    return out
+""",
+        [(2, 3, 64, 20)],
+    ),
+    "operands_that_are_whole": (
+        """
+@nki.jit
+def k(x, w):
+    rows, cols = x.shape
+    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    ip, iy = nl.mgrid[0:128, 0:60]
+    g = nl.load(w[ip, iy])
+    for i in nl.affine_range((rows + 127) // 128):
+        t = nl.load(x[i * 128 + ip, iy], mask=(i * 128 + ip < rows))
+        u = nl.ndarray((128, 60), dtype=x.dtype, buffer=nl.sbuf)
+        u[ip, iy] = nl.add(t, g)
+        v = nl.multiply(u, g)
+        nl.store(out[i * 128 + ip, iy], nl.add(nl.exp(t), v), mask=(i * 128 + ip < rows))
+    return out
+""",
+        [(200, 60), (128, 60)],
+    ),
 }
 """Kernel and its inputs: shapes of random ones, or integers."""
 
