@@ -246,6 +246,38 @@ def attention_bwd(
     return Case(name, launch, [q, k, k, q, q, lse], q.nbytes + 2 * k.nbytes, macs)
 
 
+def attention_block(batch: int, heads: int, hidden: int, context: int) -> Case:
+    """Norm, projections, rotation, attention and the caches' update, for one new token of each sequence."""
+    depth, width = 128, (heads + 2) * 128
+
+    def launch(cores: int, x: Array, gamma: Array, w_qkv: Array, *others: Array) -> None:
+        cos, sin, keys, values, mask, starts, w_out = others
+        module = importlib.import_module("nkilib.experimental.transformer.attention_block_tkg")
+        none = kind("QuantizationType", "NONE")
+        module.attention_block_tkg[cores](
+            x, X_hidden_dim_actual=None, rmsnorm_X_enabled=True, rmsnorm_X_eps=1e-5, rmsnorm_X_gamma=gamma,
+            W_qkv=w_qkv, bias_qkv=None, quantization_type_qkv=none, weight_dequant_scale_qkv=None,
+            input_dequant_scale_qkv=None, rmsnorm_QK_pre_rope_enabled=False, rmsnorm_QK_pre_rope_eps=0.0,
+            cos=cos, sin=sin, rope_contiguous_layout=True, rmsnorm_QK_post_rope_enabled=False,
+            rmsnorm_QK_post_rope_eps=0.0, rmsnorm_QK_post_rope_W_Q=None, rmsnorm_QK_post_rope_W_K=None,
+            K_cache_transposed=False, active_blocks_table=None, K_cache=keys, V_cache=values,
+            attention_mask=mask, sink=None, update_cache=True, kv_cache_update_idx=starts, W_out=w_out,
+            bias_out=None, quantization_type_out=none, weight_dequant_scale_out=None,
+            input_dequant_scale_out=None, transposed_out=False, out_in_sb=False,
+        )  # fmt: skip
+
+    angles = made(depth // 2, batch, 1, scale=1.0)
+    inputs = [
+        made(batch, 1, hidden), made(1, hidden), made(hidden, width), angles, angles,
+        made(batch, context, depth), made(batch, context, depth),
+        np.ones((context, batch, heads, 1), np.uint8), np.zeros((batch, 1), np.uint32),
+        made(heads * depth, hidden),
+    ]  # fmt: skip
+    macs = batch * (hidden * width + 2 * heads * context * depth + heads * depth * hidden)
+    name = f"attention_block_tkg, b{batch} h{hidden} {heads} heads context {context} d128"
+    return Case(name, launch, inputs, batch * (hidden + 2 * depth) * 2, macs)
+
+
 CASES = [
     mlp("mlp TKG rmsnorm, b4 h8192 i1024", (4, 1), 8192, 1024, "RMS_NORM"),
     mlp("mlp TKG, b4 s4 h4096 i3584", (4, 4), 4096, 3584),
@@ -280,4 +312,5 @@ CASES = [
     attention_tkg(4, 8, 1, 2048),
     attention_tkg(4, 1, 5, 10240),
     attention_tkg(4, 8, 1, 2048, block=16),
+    attention_block(4, 8, 4096, 2048),
 ]  # fmt: skip

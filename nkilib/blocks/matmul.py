@@ -78,26 +78,28 @@ def is_fp8(dtype: Any) -> bool:
     return dtype == nl.float8_e4m3 or dtype == nl.float8_e5m2 or str(dtype) in ("float8e4", "float8e5")
 
 
-def transpose(dst: Any, src: Any, scale: Any = None, shift: Any = None) -> None:
-    """``dst[f, i, p] = src[p, 128 i + f]``: a token-major tile becomes contraction-major.
+def transpose(dst: Any, src: Any, scale: Any = None, shift: Any = None, width: int = PARTITIONS) -> None:
+    """``dst[f, i, p] = src[p, width·i + f]``: a token-major tile becomes contraction-major.
 
     Args:
-        dst: SBUF ``[128, ⌈F/128⌉, P]``, any dtype; partitions beyond a ragged last tile stay as they are.
+        dst: SBUF ``[width, ⌈F/width⌉, P]``, any dtype; partitions beyond a ragged last tile stay as they are.
         src: SBUF ``[P ≤ 128, F]``, 16 or 32 bit (load fp8 data with a cast).
-        scale, shift: fp32 SBUF ``[128, ⌈F/128⌉]`` (:func:`.tiles.load_column`): ``dst = scale·srcᵀ + shift``,
-            one value for each column of ``src``; both optional.
+        scale, shift: fp32 SBUF ``[width, ⌈F/width⌉]`` (:func:`.tiles.load_column`), one value for each column
+            of ``src``: ``dst = scale·srcᵀ + shift``; both optional.
+        width: columns of a tile, for example a head.
 
     As many tiles as a PSUM bank holds leave it in one instruction; with ``shift`` each alone.
     """
     into, rows = as_view(dst), as_view(src)
     columns = rows.shape[1]
     group = max(1, PSUM_BANK_BYTES // (rows.shape[0] * sizeinbytes(rows.dtype)))
-    whole = columns // PARTITIONS
+    whole = columns // width
     for first in range(0, whole, group):
         count = min(group, whole - first)
-        _transpose_group(into, rows, first, count, PARTITIONS, scale, shift)
-    if columns > whole * PARTITIONS:
-        _transpose_group(into, rows, whole, 1, columns - whole * PARTITIONS, scale, shift)
+        part = rows.slice(1, first * width, (first + count) * width)
+        _transpose_group(into, part, first, count, scale, shift)
+    if columns > whole * width:
+        _transpose_group(into, rows.slice(1, whole * width, columns), whole, 1, scale, shift)
 
 
 def transpose_tiles(dst: Any, src: Any, rows: int) -> None:
@@ -151,13 +153,13 @@ def load_transposed(dst: Any, src: Any, sbm: SbufManager) -> None:
 
 
 def _transpose_group(
-    into: TensorView, rows: TensorView, first: int, count: int, height: int, scale: Any, shift: Any
+    into: TensorView, rows: TensorView, first: int, count: int, scale: Any, shift: Any
 ) -> None:
-    """``count`` tiles from ``first`` on through one PSUM tile ``[height, count, P]``."""
+    """``[P, count·height]`` as ``count`` tiles from ``first`` on, through PSUM ``[height, count, P]``."""
+    height = rows.shape[1] // count
     flipped = psum_tile((height, count, rows.shape[0]), rows.dtype)
     for i in range(count):
-        start = (first + i) * PARTITIONS
-        block = rows.slice(1, start, start + height).get_view()
+        block = rows.slice(1, i * height, (i + 1) * height).get_view()
         nisa.nc_transpose(dst=flipped[:, i, :], data=block, engine=nisa.tensor_engine)
     target = into.slice(0, 0, height).slice(1, first, first + count)
     if scale is None and shift is None:

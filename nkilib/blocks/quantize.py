@@ -21,16 +21,17 @@ MIN_SCALE = 1e-6
 """Row scales are at least this, so that a row of zeros divides by something."""
 
 
-def quantize_static(dst: Any, src: Any, inverse_scale: Any, sbm: SbufManager) -> None:
-    """``dst = fp8(clip(src·inverse_scale, ±largest))``; the product is rounded to ``src``'s dtype before.
+def quantize_static(dst: Any, src: Any, inverse_scale: Any, sbm: SbufManager, product: Any = None) -> None:
+    """``dst = fp8(clip(src·inverse_scale, ±largest))``.
 
     Args:
         dst: SBUF ``[P, F]``, fp8. src: SBUF or PSUM ``[P, …]`` of F elements a partition.
         inverse_scale: SBUF fp32 ``[P, 1]`` (see :func:`invert`), or a number.
+        product: dtype that the product is rounded to; ``src``'s if None.
     """
     largest = largest_of(dst.dtype)
     work = scratch(sbm, name="quantize_static")
-    scaled = work.tile(tuple(src.shape), src.dtype)
+    scaled = work.tile(tuple(src.shape), src.dtype if product is None else product)
     nisa.tensor_scalar(
         dst=scaled,
         data=as_tile(src),
