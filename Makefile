@@ -15,7 +15,7 @@
 #   make beta1-examples  run the legacy language's documented examples of DOCS=CHECKOUT on the simulator
 #   make bench-language  migrate legacy kernels and run them before and after: UPSTREAM_SAMPLES=CHECKOUT@REVISION
 #                     SDK=CHECKOUT@REVISION NXDI=CHECKOUT@REVISION, each if at hand
-#   make kernel-errors  write docs/kernels.md: how exact the kernels are, by their tests
+#   make kernel-errors  write docs/kernels.md: how exact the kernels are, by their tests; TESTS=FOLDER for some
 #   make kernel-costs  trace the kernels; UPSTREAM=CHECKOUT@REVISION sets those of a checkout beside them
 #   make clean        remove everything that the other targets made
 # Another interpreter: make test PYTHON=python3.12
@@ -117,7 +117,7 @@ bench-language: measured
 	    $(if $(SDK),tutorials=$(SDK) api=$(SDK)) $(if $(NXDI),nxdi=$(NXDI))
 
 kernel-errors: $(STAMP)
-	@PYTHONPATH=tests/support $(BIN)/python tests/support/kernel_errors.py
+	@PYTHONPATH=tests/support $(BIN)/python tests/support/kernel_errors.py $(TESTS)
 
 kernel-costs: measured
 	@$(MEASURED)/bin/python benchmarks/kernel_costs.py $(if $(UPSTREAM),--upstream $(UPSTREAM)) $(OPTIONS)

@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import Any
 
 import kernel_cost_cases
+import kernel_cost_others
 import kernel_cost_subkernels
 from simulator import laid_out, provide
 
-CASES = [*kernel_cost_cases.CASES, *kernel_cost_subkernels.CASES]
+CASES = [*kernel_cost_cases.CASES, *kernel_cost_subkernels.CASES, *kernel_cost_others.CASES]
 FIGURES = {
     "bytes": (1e6, ".2f"),
     "macs": (1e9, ".3f"),

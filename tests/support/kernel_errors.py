@@ -2,13 +2,14 @@
 
 A pytest plugin that listens to every comparison with ``kernels.check_close`` in the tests of nkilib's kernels.
 The error is the largest difference from the float64 or float32 reference, divided by the largest reference
-value; the table shows the worst one of each test function and element type of the result.
+value; the table shows the worst one of each test function and element type of the result. With arguments, which
+are files or folders of tests (``make kernel-errors TESTS="tests/nkilib/core/loss …"``), what the page says of
+others stays.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "kernels.md"
-TESTS = ROOT / "tests" / "nkilib" / "core"
+TESTS = [ROOT / "tests" / "nkilib" / name for name in ("core", "experimental")]
+UTILITIES = TESTS[0] / "utils"
 HEAD = """\
 # Kernels, and how exact they are
 
@@ -89,16 +91,30 @@ def spelled(value: Any) -> str:
     return text if len(text) <= 24 and "\n" not in text else ""
 
 
-def page(rows: dict[tuple[str, str, str], Row]) -> Iterator[str]:
-    yield HEAD
-    heading = ""
+def sections(rows: dict[tuple[str, str, str], Row]) -> dict[str, str]:
+    """The tables, by their headings."""
+    found: dict[str, str] = {}
+    columns = (
+        "| test | parameters | result | comparisons | largest error | allowed |\n|---|---|---|---|---|---|\n"
+    )
     for (stem, function, dtype), row in sorted(rows.items()):
-        if stem != heading:
-            heading = stem
-            yield f"\n## {stem.removeprefix('test_')}\n\n"
-            yield "| test | parameters | result | comparisons | largest error | allowed |\n|---|---|---|---|---|---|\n"
         words = function.removeprefix("test_").replace("_", " ")
-        yield f"| {words} | {parameters(row)} | {dtype} | {row.count} | {row.error:.1e} | {row.allowed:g} |\n"
+        line = (
+            f"| {words} | {parameters(row)} | {dtype} | {row.count} | {row.error:.1e} | {row.allowed:g} |\n"
+        )
+        heading = stem.removeprefix("test_")
+        found[heading] = found.get(heading, columns) + line
+    return found
+
+
+def written(text: str) -> dict[str, str]:
+    """The tables of a page, by their headings."""
+    parts = (part.split("\n\n", 1) for part in text.split("\n## ")[1:])
+    return {heading: table.rstrip("\n") + "\n" for heading, table in parts}
+
+
+def page(tables: dict[str, str]) -> str:
+    return HEAD + "".join(f"\n## {heading}\n\n{table}" for heading, table in sorted(tables.items()))
 
 
 def parameters(row: Row) -> str:
@@ -111,10 +127,12 @@ def parameters(row: Row) -> str:
 
 def main() -> int:
     listener = Listener()
-    options = ["-q", "--ignore", str(TESTS / "utils"), str(TESTS), "--no-header", *sys.argv[1:]]
+    chosen = sys.argv[1:]
+    options = ["-q", "--ignore", str(UTILITIES), "--no-header", *(chosen or map(str, TESTS))]
     status = pytest.main(options, plugins=[listener])
     if status == 0:
-        PAGE.write_text("".join(page(listener.rows)), encoding="utf-8")
+        kept = written(PAGE.read_text(encoding="utf-8")) if chosen else {}
+        PAGE.write_text(page({**kept, **sections(listener.rows)}), encoding="utf-8")
     return int(status)
 
 

@@ -133,8 +133,8 @@ def _load_table(table: TensorView, work: Scratch) -> nl.ndarray:
     """HBM ``[d/2, b, s]`` on both halves of the partitions, ``[d, b, s]``."""
     half, batch, positions = table.shape
     both = work.tile((2 * half, batch, positions), table.dtype)
-    for part in range(2):
-        nisa.dma_copy(dst=both[part * half : (part + 1) * half], src=table.get_view())
+    nisa.dma_copy(dst=both[0:half], src=table.get_view())
+    nisa.tensor_copy(dst=both[half : 2 * half], src=both[0:half])
     return both
 
 
