@@ -123,7 +123,8 @@ def _verified(settings: Settings, report: Report, code: int) -> int:
     from .verify.command import Asked, after_a_run
 
     taken = settings.mode == "diff" or settings.text("output_format", "text") != "text"
-    asked = Asked(quiet=settings.flag("quiet"), verbose=settings.flag("verbose"), aside=taken)
+    quiet, verbose = settings.flag("quiet"), settings.flag("verbose")
+    asked = Asked(quiet=quiet, verbose=verbose, aside=taken, optional=True)
     return max(code, after_a_run(settings.values["paths"], report, asked))
 
 

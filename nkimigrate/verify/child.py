@@ -7,6 +7,7 @@ user's code prints.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys
@@ -201,6 +202,11 @@ class Run:
         self.found["returned"] = [self._leaf(name, item) for name, item in leaves(result, "result")]
         self.found["written"] = {
             name: self._leaf(name, array) for name, array in arrays.items() if array.tobytes() != before[name]
+        }
+        self.found["unchanged"] = {
+            name: [array.dtype.name, list(array.shape), hashlib.sha256(before[name]).hexdigest()]
+            for name, array in arrays.items()
+            if name not in self.found["written"]
         }
 
     def _leaf(self, name: str, item: Any) -> dict[str, Any]:

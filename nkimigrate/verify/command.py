@@ -80,6 +80,7 @@ class Asked:
     Attributes:
         only: names of kernels; empty for all. timeout: seconds; None: as the spec file says, or the default.
         output: file for the report, "" for standard output; aside: for standard error.
+        optional: whether it is fine when there is no kernel.
     """
 
     trace: bool = False
@@ -91,6 +92,7 @@ class Asked:
     quiet: bool = False
     verbose: bool = False
     aside: bool = False
+    optional: bool = False
 
 
 def main(words: Sequence[str]) -> int:
@@ -154,6 +156,10 @@ def verify(old: Tree, new: Tree, spec: Spec, asked: Asked) -> int:
     """Run and report. Returns the exit code; raises UsageError."""
     made = _chosen(plan(old, new, spec, asked.timeout), asked.only)
     watched = not asked.quiet
+    if asked.optional and not made.cases:
+        if watched:
+            print_lines(sys.stderr if asked.aside else sys.stdout, ["No kernels in the changed files."])
+        return report.CLEAN
     if made.cases and watched:
         kernels = plural(len(made.cases), "kernel")
         print(f"Running your code: {kernels}, old and new (Ctrl-C stops)", file=sys.stderr, flush=True)

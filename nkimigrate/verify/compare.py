@@ -18,6 +18,7 @@ Integers and truth values must be equal. NaN and infinities must be in the same 
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterable
 from typing import Any
@@ -81,36 +82,58 @@ def outputs(old: dict[str, Any], new: dict[str, Any], given: float | None, legac
 def paired(
     old: dict[str, Any], new: dict[str, Any], legacy: bool
 ) -> tuple[list[tuple[str, Any, Any]], list[Output]]:
-    """Which output of new belongs to which of old, and what belongs to none."""
-    expected = [*old["returned"], *_unreturned(old)]
-    written = {leaf["name"]: leaf for leaf in _unreturned(new)}
-    got = list(new["returned"])
-    in_place = {leaf["name"] for leaf in _unreturned(old)}
+    """Which output of new belongs to which of old, and what belongs to none.
+
+    Parameters that both write belong together by name, what is returned by its place.
+    """
+    got, written = list(new["returned"]), dict(new["written"])
     pairs, wrong = [], []
-    for leaf in expected:
-        name = leaf["name"]
-        if name in in_place and name in written and not (legacy and got):
-            other = written.pop(name)
-            if legacy:
-                wrong.append(Output(name, DIFFERENT, reason=_NOT_RETURNED))
-        elif got:
-            other = got.pop(0)
+    in_place = _unreturned(old)
+    for leaf in in_place:
+        if leaf["name"] in written:
+            twin = written.pop(leaf["name"])
+            returned = next((r for r in got if _same_bytes(r, twin, new["folder"])), None)
+            if returned is not None:
+                got.remove(returned)
+            elif legacy:
+                wrong.append(Output(leaf["name"], DIFFERENT, reason=_NOT_RETURNED))
+            pairs.append((leaf["name"], leaf, twin))
+    paired_already = {name for name, _, _ in pairs}
+    for leaf in [*old["returned"], *(leaf for leaf in in_place if leaf["name"] not in paired_already)]:
+        if got:
+            pairs.append((leaf["name"], leaf, got.pop(0)))
         else:
-            wrong.append(Output(name, DIFFERENT, reason="the new kernel does not give it"))
-            continue
-        pairs.append((name, leaf, other))
-    wrong += [Output(leaf["name"], DIFFERENT, reason="only the new kernel gives it") for leaf in got]
-    wrong += [Output(name, DIFFERENT, reason="only the new kernel writes it") for name in written]
+            wrong.append(Output(leaf["name"], DIFFERENT, reason="the new kernel does not give it"))
+    wrong += [_surplus(leaf, old, new["folder"]) for leaf in got]
+    wrong += [
+        Output(leaf["name"], DIFFERENT, reason="only the new kernel writes it")
+        for leaf in _unreturned({**new, "written": written})
+        if leaf["name"] not in old["written"]
+    ]
     return pairs, wrong
 
 
 _NOT_RETURNED = "the new kernel writes it without returning it; since NKI 0.2 callers see what is returned"
 
 
+def _surplus(leaf: dict[str, Any], old: dict[str, Any], folder: str) -> Output:
+    """A result that only new has: a parameter that nobody changed may be one."""
+    if "file" in leaf:
+        about = [leaf["dtype"], leaf["shape"], hashlib.sha256(_bytes(leaf, folder)).hexdigest()]
+        if about in old["unchanged"].values():
+            return Output(leaf["name"], IDENTICAL, leaf["dtype"], tuple(leaf["shape"]))
+    return Output(leaf["name"], DIFFERENT, reason="only the new kernel gives it")
+
+
 def _unreturned(run: dict[str, Any]) -> list[dict[str, Any]]:
     """Written parameters that are not also a result."""
-    returned = [_bytes(leaf, run["folder"]) for leaf in run["returned"] if "file" in leaf]
-    return [leaf for leaf in run["written"].values() if _bytes(leaf, run["folder"]) not in returned]
+    returned = run["returned"]
+    return [w for w in run["written"].values() if not any(_same_bytes(r, w, run["folder"]) for r in returned)]
+
+
+def _same_bytes(returned: dict[str, Any], written: dict[str, Any], folder: str) -> bool:
+    same = "file" in returned and returned["dtype"] == written["dtype"]
+    return same and _bytes(returned, folder) == _bytes(written, folder)
 
 
 def _bytes(leaf: dict[str, Any], folder: str) -> bytes:
@@ -120,7 +143,7 @@ def _bytes(leaf: dict[str, Any], folder: str) -> bytes:
 
 def _leaf(name: str, old: Any, new: Any, old_folder: str, new_folder: str, allowed: Tolerance) -> Output:
     if "value" in old or "value" in new:
-        one, other = (leaf.get("value", _described(leaf)) for leaf in (old, new))
+        one, other = _described(old), _described(new)
         reason = "" if one == other else f"old {one}, new {other}"
         return Output(name, DIFFERENT if reason else IDENTICAL, reason=reason)
     shape = tuple(old["shape"])
@@ -130,12 +153,12 @@ def _leaf(name: str, old: Any, new: Any, old_folder: str, new_folder: str, allow
     one, other = _bytes(old, old_folder), _bytes(new, new_folder)
     a, b = (np.frombuffer(data, _numpy(old["dtype"])).reshape(shape) for data in (one, other))
     if one == other:
-        return Output(name, IDENTICAL, old["dtype"], shape, notes=weaknesses(a))
+        return Output(name, IDENTICAL, old["dtype"], shape, blank=_blank(a), notes=weaknesses(a))
     return compared(name, old["dtype"], a, b, allowed)
 
 
 def _described(leaf: dict[str, Any]) -> str:
-    return f"{leaf['dtype']} {leaf['shape']}"
+    return str(leaf["value"]) if "value" in leaf else f"{leaf['dtype']} {leaf['shape']}"
 
 
 def _numpy(name: str) -> Any:
@@ -167,6 +190,7 @@ def compared(name: str, dtype: str, old: Array, new: Array, allowed: Tolerance) 
         relative,
         limit,
         reason,
+        _blank(old),
         weaknesses(old),
     )
 
@@ -190,6 +214,10 @@ def _shifted(values: Array, errors: Array, allowed: Tolerance) -> str:
         f"{int((errors > 0).sum())} of {errors.size} elements differ, by {rms / of:.1e} of the values on "
         f"average (root mean square), where rounding explains {allowed.rms:.1e}"
     )
+
+
+def _blank(array: Array) -> bool:
+    return bool(array.size) and bool(np.isnan(array.astype(np.float64)).all())
 
 
 def weaknesses(array: Array) -> tuple[str, ...]:

@@ -82,6 +82,7 @@ class Output:
         verdict: never ``not-run``. reason: in words, what is different.
         largest: largest difference. relative: the same divided by the old output's largest value.
         allowed: what ``relative`` may be; None where bits must be equal.
+        blank: whether it is NaN throughout, on both sides: nothing was compared.
         notes: what weakens the comparison, such as an output of zeros.
     """
 
@@ -93,6 +94,7 @@ class Output:
     relative: float = 0.0
     allowed: float | None = None
     reason: str = ""
+    blank: bool = False
     notes: tuple[str, ...] = ()
 
 

@@ -108,7 +108,7 @@ def _result(case: Case, lnc: int, sides: dict[str, Ran]) -> Result:
     if not outputs:
         reason = "neither side returns or writes anything: there is nothing to compare"
         return Result(case, lnc, NOT_RUN, reason, **about)
-    if all(_says_nothing(output) for output in outputs):
+    if all(output.blank for output in outputs):
         return Result(
             case, lnc, NOT_RUN, "all outputs are NaN on both sides", outputs=tuple(outputs), **about
         )
@@ -126,13 +126,6 @@ def _compared(case: Case, old: Ran, new: Ran) -> list[Output]:
         )
         for name in lost
     ]
-
-
-def _says_nothing(output: Output) -> bool:
-    size = 1
-    for extent in output.shape:
-        size *= extent
-    return any(note.startswith(f"{size} of {size} elements are NaN") for note in output.notes)
 
 
 def _inputs_differ(old: Ran, new: Ran) -> list[str]:

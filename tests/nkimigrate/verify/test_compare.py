@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import ml_dtypes
 import numpy as np
 import pytest
 
-from nkimigrate.verify.compare import compared, tolerance, weaknesses
+from nkimigrate.verify.child import Run
+from nkimigrate.verify.compare import compared, outputs, tolerance, weaknesses
 
 F32 = tolerance(["float32"])
 
@@ -106,3 +110,90 @@ def test_poor_witnesses_are_named() -> None:
     assert weaknesses(np.array([1, np.nan, np.nan])) == ("2 of 3 elements are NaN on both sides",)
     assert weaknesses(np.arange(3)) == ()
     assert weaknesses(np.zeros(0)) == ()
+
+
+# -- which output belongs to which --------------------------------------------------------------------
+
+X, Y, Z = (np.arange(6, dtype=np.float32) + n for n in (0, 10, 20))
+
+
+def ran(folder: Path, function: Any, **inputs: Any) -> dict[str, Any]:
+    """What a run of a plain function leaves behind, as its process would."""
+    folder.mkdir(parents=True)
+    run = Run({"folder": str(folder), "trace": False, "root": str(folder)})
+    run._run(function, {name: array.copy() for name, array in inputs.items()})
+    return {**run.found, "folder": str(folder)}
+
+
+def verdicts(tmp_path: Path, old: Any, new: Any, legacy: bool = True, **inputs: Any) -> dict[str, str]:
+    runs = [ran(tmp_path / side, f, **inputs) for side, f in (("old", old), ("new", new))]
+    return {o.name: o.reason or o.verdict for o in outputs(runs[0], runs[1], None, legacy)}
+
+
+def writes(a: Any, b: Any) -> None:
+    a[:] = Y
+    b[:] = Z
+
+
+def test_written_parameters_are_matched_by_name(tmp_path: Path) -> None:
+    def new(a: Any, b: Any) -> Any:
+        writes(a, b)
+        return b, a
+
+    assert verdicts(tmp_path, writes, new, a=X, b=X) == {"a": "identical", "b": "identical"}
+
+
+def test_written_parameters_that_became_results_are_matched_by_place(tmp_path: Path) -> None:
+    assert verdicts(tmp_path, writes, lambda a, b: (Y, Z), a=X, b=X) == {"a": "identical", "b": "identical"}
+    swapped = verdicts(tmp_path / "2", writes, lambda a, b: (Z, Y), a=X, b=X)
+    assert all(reason.startswith("6 of 6 elements differ") for reason in swapped.values())
+
+
+def test_a_written_parameter_that_is_lost(tmp_path: Path) -> None:
+    lost = verdicts(tmp_path, writes, lambda a, b: Y, a=X, b=X)
+    assert lost == {"a": "identical", "b": "the new kernel does not give it"}
+    kept = verdicts(tmp_path / "3", writes, writes, legacy=False, a=X, b=X)
+    assert kept == {"a": "identical", "b": "identical"}
+
+
+def test_results_and_a_written_parameter(tmp_path: Path) -> None:
+    def old(a: Any) -> Any:
+        a[:] = Y
+        return Z
+
+    def new(a: Any) -> Any:
+        a[:] = Y
+        return Z, a
+
+    assert verdicts(tmp_path, old, new, a=X) == {"a": "identical", "result": "identical"}
+
+
+def test_a_parameter_that_nobody_changes_may_be_returned(tmp_path: Path) -> None:
+    assert verdicts(tmp_path, lambda a: Y, lambda a: (Y, a), a=X) == {
+        "result": "identical",
+        "result[1]": "identical",
+    }
+    other = verdicts(tmp_path / "2", lambda a: Y, lambda a: (Y, Z), a=X)
+    assert other["result[1]"] == "only the new kernel gives it"
+
+
+def test_only_the_new_kernel_writes(tmp_path: Path) -> None:
+    def new(a: Any) -> Any:
+        a[:] = Z
+        return Y
+
+    assert verdicts(tmp_path, lambda a: Y, new, a=X) == {
+        "result": "identical",
+        "a": "only the new kernel writes it",
+    }
+
+
+def test_nested_results_and_other_values(tmp_path: Path) -> None:
+    same = {"x": (X, [Y, 3]), "y": "text"}
+    found = verdicts(tmp_path, lambda a: same, lambda a: {**same, "y": "other"}, a=X)
+    assert found == {
+        "result['x'][0]": "identical",
+        "result['x'][1][0]": "identical",
+        "result['x'][1][1]": "identical",
+        "result['y']": "old 'text', new 'other'",
+    }

@@ -463,6 +463,13 @@ def test_verify_in_one_go(verifier: Verifier, options: tuple[str, ...]) -> None:
     assert ("nkilib_standalone" in (verifier.folder / "app/k.py").read_text()) is bool(options)
 
 
+def test_verify_in_one_go_without_a_kernel(verifier: Verifier) -> None:
+    verifier.write({"app/k.py": "from nkilib_standalone.nkilib.core.qkv.qkv import qkv\n"})
+    code, out, err = verifier.command("app", "--verify")
+    assert (code, err) == (0, "")
+    assert out.endswith("No kernels in the changed files.\n")
+
+
 def test_verify_in_one_go_needs_the_new_text(verifier: Verifier) -> None:
     verifier.write({"app/k.py": "x = 1\n"})
     code, _, err = verifier.command("app", "--check", "--verify")
