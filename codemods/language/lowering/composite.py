@@ -30,9 +30,15 @@ def where(call: Call) -> Tensor:
     x, y = (_choice(call, each) for each in ("x", "y"))
     tiles = [each for each in (x, y) if isinstance(each, Tensor)]
     dtype = call.dtype() or result_dtype(call, *(tiles or (x, y)))
-    shape = broadcast(call, test, *tiles)
-    flags = spread(call, _predicate(call, test), shape)
-    first, second = (spread(call, each, shape) if isinstance(each, Tensor) else each for each in (x, y))
+    flags = _predicate(call, test)
+    if all(each.shape is None for each in (test, *tiles)):
+        shape, first, second = None, x, y
+        if tiles:
+            call.out.note("M-SAME", fn=call.name, operands=", ".join(each.text for each in (test, *tiles)))
+    else:
+        shape = broadcast(call, test, *tiles)
+        flags = spread(call, flags, shape)
+        first, second = (spread(call, each, shape) if isinstance(each, Tensor) else each for each in (x, y))
     if isinstance(first, Tensor):
         first = as_type(call, first, dtype, "chosen")
         if first.space == flags.space == Space.PSUM:

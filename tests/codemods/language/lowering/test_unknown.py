@@ -50,6 +50,17 @@ def test_two_tiles_are_taken_to_be_alike():
     assert check_equal("nl.add", {"x": FIRST, "y": FIRST}, X).notes == ()
 
 
+def test_where_takes_its_operands_to_be_alike():
+    flags = (np.arange(64 * 32).reshape(64, 32) % 3 == 0).astype(np.uint8)
+    condition, x, y = (Tile(i, known=False, ranked=False) for i in range(3))
+    ran = check_equal("nl.where", {"condition": condition, "x": x, "y": y}, flags, X, Y)
+    assert ran.notes == ("M-SAME",)
+    numbers = {"condition": condition, "x": x, "y": 0.5}
+    check_equal("nl.where", numbers, flags, X)
+    with pytest.raises(Refused, match="M-SHAPE"):
+        run_lowered("nl.where", {"condition": condition, "x": x, "y": Tile(2)}, flags, X, Y)
+
+
 def test_a_tile_of_another_rank_beside_is_refused():
     with pytest.raises(Refused, match="M-SHAPE"):
         run_lowered("nl.add", {"x": FIRST, "y": Tile(1)}, X, Y)
