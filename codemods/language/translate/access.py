@@ -13,8 +13,8 @@ from ..analysis.masks import Mask
 from ..analysis.refusal import Refused
 from ..analysis.symbols import ONE, Sym
 from . import masking
-from .values import NewAxis, Value, Whole
-from .walker import Walker, integer, text
+from .values import Absent, NewAxis, Value, Whole
+from .walker import Walker, integer
 
 
 def view(w: Walker, base: v.Tensor, keys: Sequence[Value], expr: str) -> v.Tensor:
@@ -57,7 +57,7 @@ def item(w: Walker, key: Value, expr: str) -> Item:
         for sym in _parts(key):
             _current(w, sym, expr)
         return key
-    if isinstance(key, v.Scalar | v.Unknown) and text(key) != "None":
+    if isinstance(key, v.Scalar | v.Unknown) and not isinstance(key, Absent):
         return integer(w, key)
     if isinstance(key, Whole):
         return Ellipsis

@@ -10,7 +10,7 @@ from ..analysis.dtypes import dtype_of
 from ..analysis.refusal import Refused
 from ..lowering.creation import constant
 from . import addresses, arguments, blocks, operations
-from .values import Address, Axes, Value
+from .values import Absent, Address, Axes, Value
 from .walker import Walker, integer, known, text
 
 _SPACES = {f"nl.{space.value}": space for space in v.Space}
@@ -46,7 +46,7 @@ def filled(w: Walker, node: ast.Call) -> Value:
         and _in_psum(values)
     )
     if not partition and not sums:
-        return operations.lowered(w, name, {k: x for k, x in values.items() if text(x) != "None"})
+        return operations.lowered(w, name, {k: x for k, x in values.items() if not isinstance(x, Absent)})
     tile = _tile(w, node, values)
     if not isinstance(number, v.Scalar):
         raise Refused("M-ARGUMENT", fn=name, parameter="fill_value", value=text(number))
@@ -89,7 +89,7 @@ def _tile(w: Walker, node: ast.Call, values: dict[str, Value]) -> v.Tensor:
 
 
 def _space(buffer: Value | None) -> v.Space:
-    if buffer is None or text(buffer) == "None":
+    if buffer is None or isinstance(buffer, Absent):
         return v.Space.SBUF
     found = _SPACES.get(text(buffer))
     if found is None:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import ast
 
-from ..analysis.access import Dynamic
-from ..analysis.index import Index
-from ..analysis.masks import Mask
 from ..analysis.refusal import Refused
 from . import blocks, operations
 from .names import BETA1
 from .values import Blocks, Value
-from .walker import Walker, known, text
+from .walker import Walker, known
 
 _IGNORED = frozenset(("mask", "lazy_initialization", "precise_schedule", "dtype_hint"))
 """Options of the former compiler, and what the walker itself sees to."""
@@ -47,7 +44,7 @@ def bound(w: Walker, node: ast.Call, name: str, receiver: Value | None = None) -
 
 
 def _is_none(value: Value) -> bool:
-    return not isinstance(value, Index | Mask | Dynamic) and text(value) == "None"
+    return isinstance(value, Absent)
 
 
 _MODULES = {"nl": "language", "nisa": "isa", "ncc": "compiler", "nt": "typing"}

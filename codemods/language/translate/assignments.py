@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import replace
 
 from ..analysis import values as v
@@ -10,6 +11,7 @@ from ..analysis.dtypes import is_real
 from ..analysis.refusal import Refused
 from ..lowering.operators import BINARY
 from . import access, accumulation, blocks, expressions, operations, sinks, subscripts
+from .parameters import arguments
 from .values import VIRTUAL, Axes, Blocks, Grid, Value
 from .walker import Walker, known, text
 from .writer import Goal
@@ -44,6 +46,7 @@ def _to(w: Walker, target: ast.expr, value: ast.expr, segment: str) -> str | Non
 
 
 def _name(w: Walker, name: str, node: ast.expr) -> str | None:
+    _check_carried(w, name, node)
     goal = w.writer.innermost
     goal.hint, goal.exact, goal.sink = name, not _reads(w, name, node), sinks.of_name(w, name)
     value = known(expressions.evaluate(w, node))
@@ -56,6 +59,13 @@ def _name(w: Walker, name: str, node: ast.expr) -> str | None:
         if isinstance(value, v.Tensor) and value.text == name and goal.made
         else f"{name} = {blocks.spelled(w, value)}"
     )
+
+
+def _check_carried(w: Walker, name: str, node: ast.expr) -> None:
+    """A number that counts iterations of a loop whose body the former tracer ran once."""
+    used = any(isinstance(n, ast.Name) and n.id == name for n in ast.walk(node))
+    if used and isinstance(w.env.values.get(name), v.Scalar) and w.env.carried(name):
+        raise Refused("M-LOOP", v=name)
 
 
 def _reads(w: Walker, name: str, node: ast.expr) -> bool:
@@ -125,11 +135,35 @@ def _part(w: Walker, target: ast.Subscript, node: ast.expr) -> str | None:
         return f"{w.respelled(target, parts)} = {spelled}"
     place = subscripts.element(w, target, base, _overwrites(node))
     assert isinstance(place, v.Tensor)
+    if place.space is v.Space.PSUM and accumulation.is_product(node, w.names):
+        again = _overwritten(w, target, place)
+        w.env.products.add(place.text)
+        if again:
+            value = known(operations.nested(w, node))
+            with w.writer.goal(Goal("tile", target=place)):
+                copied_into(w, value)
+            return None
     with w.writer.goal(Goal("tile", target=place)) as goal:
         value = known(expressions.evaluate(w, node))
         if goal.made is None:
             copied_into(w, value)
     return None
+
+
+def _overwritten(w: Walker, target: ast.Subscript, place: v.Tensor) -> bool:
+    """Whether a product is written where one may have been written before: there it would be added."""
+    base: ast.expr = target
+    while isinstance(base, ast.Subscript):
+        base = base.value
+    depth = w.env.depths.get(base.id, 0) if isinstance(base, ast.Name) else 0
+    parameters_ = {a.arg for a in arguments(w.function.node)}
+    if place.text in w.env.products or (isinstance(base, ast.Name) and base.id in parameters_):
+        return True
+    words = set(_WORD.findall(f"{place.text} {w.segment(target)}"))
+    return any(loop.variable not in words for loop in w.env.loops[depth:])
+
+
+_WORD = re.compile(r"[A-Za-z_]\w*")
 
 
 def _overwrites(node: ast.expr) -> bool:
@@ -185,6 +219,8 @@ def _number(w: Walker, node: ast.AugAssign) -> str:
     value = expressions.code(w, node.value)
     if isinstance(node.target, ast.Name):
         old = w.env.values.get(node.target.id)
+        if isinstance(old, v.Scalar) and w.env.carried(node.target.id):
+            raise Refused("M-LOOP", v=node.target.id)
         whole = isinstance(old, v.Scalar) and old.sym is not None
         w.env.bind(node.target.id, v.Unknown(node.target.id))
         sym = w.env.atom(node.target.id) if whole else None

@@ -52,7 +52,7 @@ def allocated(
         raise Refused("M-ARGUMENT", fn="nl.ndarray", parameter="shape", value=w.segment(node))
     key = id(node)
     whole = replace(tile, text=goal.hint, whole=True)
-    placing = w.placings.get(key)
+    placing, goal.made = w.placings.get(key), whole
     if placing is None:
         value = Blocks(goal.hint, key, whole, partition, Layout())
         w.blocks[key] = Block(value, fill, address, loops_around(w))
@@ -62,7 +62,6 @@ def allocated(
     if placing.inside is None:
         for line in _start(w, value, placing, fill):
             w.writer.ahead(line)
-    goal.made = whole
     return value
 
 

@@ -32,7 +32,7 @@ def call(w: Walker, node: ast.Call) -> Value:
     if tokens.is_ours(w.names.qualified(node.func)) and not _of_trace_time(w, node, short):
         masks = [k.value for k in node.keywords if k.arg == "mask" and not _is_none(k.value)]
         region = masking.region(w, masks[0]) if masks else None
-        given = arguments.bound(w, node, short)
+        given = operations.beside(w, short, arguments.bound(w, node, short))
         resolved = positions.resolved(w, short, given, region, w.segment(node))
         return operations.lowered(w, short, resolved, region)
     return _python(w, node, function, short)
@@ -156,20 +156,9 @@ def _python(w: Walker, node: ast.Call, function: Value, short: str) -> Value:
     if isinstance(function, Named) and name in _NUMBERS:
         return v.Scalar(spelled)
     tiles = any(isinstance(x, v.Tensor) for x in found)
-    if tiles and name not in _ABOUT_TENSORS and not _of_project(short):
+    if tiles and name not in _ABOUT_TENSORS and not tokens.is_of_project(short):
         raise Refused("M-PY", x=f"a call of `{w.segment(node.func)}` with a tile")
     return v.Unknown(spelled)
-
-
-def _of_project(name: str) -> bool:
-    """Whether a function is imported from another file of the user's, which has its own migration."""
-    root = name.partition(".")[0]
-    return bool(root) and root not in _LIBRARIES and not tokens.is_ours(name)
-
-
-_LIBRARIES = frozenset(
-    ("builtins", "math", "numpy", "torch", "jax", "functools", "operator", "itertools", "nki", "neuronxcc")
-)
 
 
 def _rounded_up(w: Walker, node: ast.expr, spelled: str) -> Sym | None:

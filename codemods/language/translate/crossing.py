@@ -51,7 +51,7 @@ def _in(found: Entrance, name: str, value: Value) -> Value:
     if isinstance(value, Axes):
         return v.Unknown(name)
     if isinstance(value, v.Unknown):
-        return v.Unknown("None" if value.text == "None" else name)
+        return replace(value, text=name)
     return value
 
 

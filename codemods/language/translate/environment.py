@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from ..analysis import values as v
 from ..analysis.facts import Facts
 from ..analysis.symbols import Sym, Terms
-from .values import Value
+from .values import Absent, Lost, Value
 
 _NAME = re.compile(r"(?<![\w.])[A-Za-z_]\w*")
 _VERSION = re.compile(r"([A-Za-z_]\w*)@(\d+)")
@@ -44,6 +44,8 @@ class Environment:
     Attributes:
         often: names that the function binds more than once; their integers get an identity for each binding.
         branches: how many branches there are around the place.
+        depths: how many loops there were around the place where a name was bound.
+        products: places in PSUM that a matrix product has been written to.
         sizes: names that the new code has for sizes.
         versions: how often such a name has been bound so far. integers: names that hold integers.
         ranks: how many dimensions a function uses of tensors.
@@ -58,16 +60,24 @@ class Environment:
     loops: tuple[Loop, ...] = ()
     sizes: dict[Terms, str] = field(default_factory=dict)
     branches: int = 0
+    depths: dict[str, int] = field(default_factory=dict)
+    products: set[str] = field(default_factory=set)
 
     def copy(self) -> Environment:
         copied = replace(self, values=dict(self.values), versions=Counter(self.versions))
         copied.facts, copied.sizes = self.facts.copy(), dict(self.sizes)
+        copied.depths, copied.products = dict(self.depths), set(self.products)
         return copied
 
     def bind(self, name: str, value: Value) -> None:
         if name in self.often:
             self.versions[name] += 1
         self.values[name] = value
+        self.depths[name] = len(self.loops)
+
+    def carried(self, name: str) -> bool:
+        """Whether a name comes from outside of a loop whose body was traced once."""
+        return any(loop.traced_once for loop in self.loops[self.depths.get(name, 0) :])
 
     def identity(self, code: str) -> str:
         """What tells the present value of an expression from what the same code means elsewhere."""
@@ -98,6 +108,7 @@ class Environment:
     def join(self, other: Environment) -> None:
         """After a branch: only what both arms agree on is certain."""
         self.sizes = {terms: name for terms, name in self.sizes.items() if other.sizes.get(terms) == name}
+        self.products |= other.products
         for name in {*self.values, *other.values}:
             mine, theirs = self.values.get(name), other.values.get(name)
             if self.versions[name] != other.versions[name]:
@@ -110,7 +121,9 @@ class Environment:
     def joined(self, name: str, one: Value, two: Value) -> Value:
         """What a name stands for that is one of two values; what may be None is used where it is not."""
         for value, other in ((one, two), (two, one)):
-            if isinstance(value, v.Unknown) and value.text == "None":
+            if isinstance(value, Lost):
+                return value
+            if isinstance(value, Absent):
                 return other
         if isinstance(one, v.Tensor) and isinstance(two, v.Tensor):
             return self._tensor(name, one, two)

@@ -12,7 +12,7 @@ from ..analysis.refusal import Refused
 from ..analysis.symbols import Sym
 from ..lowering import views
 from . import blocks, calls, operators, subscripts, tokens
-from .values import Axes, Blocks, Grid, Lost, Named, NewAxis, UserFunction, Value, Whole
+from .values import Absent, Axes, Blocks, Grid, Lost, Named, NewAxis, UserFunction, Value, Whole
 from .walker import Walker, integer, known, text
 
 
@@ -37,7 +37,7 @@ def _constant(w: Walker, node: ast.Constant) -> Value:
         return v.Scalar(w.segment(node))
     if isinstance(node.value, int):
         return v.Scalar(w.segment(node), Sym.constant(node.value, w.segment(node)))
-    return v.Unknown(w.segment(node))
+    return Absent("None") if node.value is None else v.Unknown(w.segment(node))
 
 
 def _name(w: Walker, node: ast.Name) -> Value:
@@ -52,6 +52,8 @@ def _library(w: Walker, node: ast.Name | ast.Attribute) -> Value | None:
         return None
     found = tokens.value(short, w.segment(node))
     qualified = w.names.qualified(node)
+    if tokens.is_of_project(short):
+        return v.Unknown(w.segment(node))
     gone = tokens.is_ours(qualified) and not _lives_on(w, qualified)
     return Named(w.segment(node), short, gone) if found is None or gone else found
 

@@ -9,7 +9,7 @@ from ..analysis.refusal import Refused
 from ..analysis.symbols import Sym
 from . import blocks, crossing, operations
 from .parameters import arguments, defaults
-from .values import Blocks, Lost, UserFunction, Value
+from .values import Absent, Blocks, Lost, UserFunction, Value
 from .walker import Walker, known, text
 
 _DEPTH = 6
@@ -57,7 +57,7 @@ def _left_out(function: ast.FunctionDef, given: dict[str, Value]) -> dict[str, V
         elif isinstance(number, int):
             found[name] = v.Scalar(str(number), Sym.constant(number))
         else:
-            found[name] = v.Unknown("None" if number is None else repr(number))
+            found[name] = Absent("None") if number is None else v.Unknown(repr(number))
     return found
 
 

@@ -76,7 +76,7 @@ def _body(
         end = w.env
         merged = start.copy()
         _carried(merged, end)
-        if merged.values == start.values:
+        if merged.values == start.values or attempt.refused:
             break
         attempt.undo()
         start = merged

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Mapping
 
 from ..analysis import values as v
@@ -10,10 +11,11 @@ from ..analysis.access import Dynamic
 from ..analysis.index import Index
 from ..analysis.masks import Mask, Region
 from ..analysis.refusal import Refused
+from ..lowering.operators import BINARY, COMPARISON
 from ..lowering.registry import LOWERINGS, lower
 from . import blocks, expressions, masking
 from .values import NOTHING, Blocks, Value
-from .walker import Walker
+from .walker import Walker, text
 from .writer import Goal
 
 _NOUNS = {
@@ -52,7 +54,22 @@ def _operand(w: Walker, value: Value) -> Value:
     """An operand beside a tile: what is not understood is a number."""
     if isinstance(value, Blocks):
         return blocks.view(w, value, (), value.text)
-    return v.Scalar(value.text) if isinstance(value, v.Unknown) else value
+    plain = isinstance(value, v.Unknown) and not _PART.search(value.text)
+    return v.Scalar(text(value)) if plain else value
+
+
+_PART = re.compile(r"\[.*[,:]")
+"""What only tiles are subscripted with."""
+
+
+def beside(w: Walker, name: str, given: dict[str, Value]) -> dict[str, Value]:
+    """The arguments of a call of two operands, each of which may be a number."""
+    if name not in _TWO or not any(isinstance(value, v.Tensor) for value in given.values()):
+        return given
+    return {key: _operand(w, value) if key in ("x", "y") else value for key, value in given.items()}
+
+
+_TWO = frozenset((*BINARY.values(), *COMPARISON.values(), "nl.maximum", "nl.minimum"))
 
 
 def lowered(w: Walker, name: str, arguments: Mapping[str, Value], region: Region | None = None) -> Value:

@@ -78,3 +78,14 @@ def is_member(qualified: str) -> bool:
     parts = plain.removeprefix("neuronxcc.nki").lstrip(".").split(".")
     name = ".".join([short.get(parts[0], parts[0]), *parts[1:]])
     return len(parts) < 2 or name in LIMITS or name in _BUFFERS or name.startswith((*_ENUMS, "nl.tile_size."))
+
+
+_LIBRARIES = frozenset(
+    ("builtins", "math", "numpy", "torch", "jax", "functools", "operator", "itertools", "nki", "neuronxcc")
+)
+
+
+def is_of_project(short: str) -> bool:
+    """Whether a name is imported from another file of the user's, which has its own migration."""
+    root = short.partition(".")[0]
+    return bool(root) and root not in (*_LIBRARIES, "nl", "nisa", "ncc", "nt")

@@ -16,6 +16,11 @@ from ..analysis.refusal import Refused
 
 
 @dataclass(frozen=True, slots=True)
+class Absent(v.Unknown):
+    """None, or a name that holds None."""
+
+
+@dataclass(frozen=True, slots=True)
 class Axes:
     """The shape of a tensor whose rank is not known; ``x.shape[i]`` still is a size."""
 

@@ -122,6 +122,11 @@ class Attempt:
     counts: dict[str, int]
     taken: set[str]
 
+    @property
+    def refused(self) -> bool:
+        """Whether something was refused since."""
+        return len(self.walker.reasons) > self.counts["reasons"]
+
     def undo(self) -> None:
         """Forget what came up since."""
         for name, count in self.counts.items():

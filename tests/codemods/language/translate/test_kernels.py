@@ -1,0 +1,262 @@
+"""Whole kernels: what they become, word for word, and that they compute the same."""
+
+from __future__ import annotations
+
+import textwrap
+
+import numpy as np
+import pytest
+from migrated import HEAD, check_same, migrated
+
+RNG = np.random.default_rng(7)
+
+
+def rows(*shape: int) -> np.ndarray:
+    return RNG.normal(size=shape).astype(np.float32)
+
+
+def body(text: str) -> str:
+    """The new code from the kernel's decorator on."""
+    return text[text.index("@nki.jit") :]
+
+
+def check(before: str, after: str, *arguments: object) -> None:
+    """A kernel ``k`` becomes ``after`` and gives the same."""
+    before, after = textwrap.dedent(before).lstrip("\n"), textwrap.dedent(after).lstrip("\n")
+    assert body(check_same(before, "k", *arguments)) == after
+
+
+def test_a_file_in_its_own_indentation_and_with_its_comments():
+    check(
+        """
+        @nki.jit
+        def k(a, b):
+          # where results go
+          out = nl.ndarray((128, 64), dtype=a.dtype,
+                           buffer=nl.shared_hbm)
+
+          # index tiles, which are gone
+          ix = nl.arange(128)[:, None]
+          iy = nl.arange(64)[None, :]
+
+          # what comes in
+          x = nl.load(a[ix, iy])  # the first one
+          y = nl.load(b[ix, iy],
+                      dtype=nl.float32)  # as float32
+
+          nl.store(out[ix, iy],
+                   # both
+                   value=nl.exp(x) * y)
+          return out  # done
+        """,
+        """
+        @nki.jit
+        def k(a, b):
+          # where results go
+          out = nl.ndarray((128, 64), dtype=a.dtype,
+                           buffer=nl.shared_hbm)
+
+          # what comes in
+          # the first one
+          x = nl.ndarray((128, 64), dtype=a.dtype, buffer=nl.sbuf)
+          nisa.dma_copy(dst=x, src=a[0:128, 0:64])
+          # as float32
+          y = nl.ndarray((128, 64), dtype=nl.float32, buffer=nl.sbuf)
+          nisa.dma_copy(dst=y, src=b[0:128, 0:64])
+
+          # both
+          exp = nl.ndarray(x.shape, dtype=a.dtype, buffer=nl.sbuf)
+          nisa.activation(dst=exp, op=nl.exp, data=x)
+          product = nl.ndarray(exp.shape, dtype=nl.float32, buffer=nl.sbuf)
+          nisa.tensor_tensor(dst=product, data1=exp, data2=y, op=nl.multiply)
+          nisa.dma_copy(dst=out[0:128, 0:64], src=product)
+          return out  # done
+        """,
+        rows(128, 64),
+        rows(128, 64),
+    )
+
+
+def test_masked_rows_are_tiles_of_so_many_rows():
+    check(
+        """
+        @nki.jit
+        def k(x):
+            out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+            n, m = x.shape
+            ip, jf = nl.mgrid[0:128, 0:m]
+            for i in nl.affine_range((n + 127) // 128):
+                t = nl.load(x[i * 128 + ip, jf], mask=(i * 128 + ip < n))
+                nl.store(out[i * 128 + ip, jf], nl.square(t), mask=(i * 128 + ip < n))
+            return out
+        """,
+        """
+        @nki.jit
+        def k(x):
+            out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+            n, m = x.shape
+            for i in nl.affine_range((n + 127) // 128):
+                rows = min(128, n - i * 128)
+                t = nl.ndarray((rows, m), dtype=x.dtype, buffer=nl.sbuf)
+                nisa.dma_copy(dst=t, src=x[i * 128 : i * 128 + rows, 0:m])
+                squared = nl.ndarray(t.shape, dtype=x.dtype, buffer=nl.sbuf)
+                nisa.activation(dst=squared, op=nl.square, data=t)
+                nisa.dma_copy(dst=out[i * 128 : i * 128 + rows, 0:m], src=squared)
+            return out
+        """,
+        rows(300, 40),
+    )
+
+
+def test_products_add_up_in_psum_and_blocks_become_lists():
+    check(
+        """
+        @nki.jit
+        def k(a, b):
+            n, m = a.shape
+            _, c = b.shape
+            out = nl.ndarray((m, c), dtype=a.dtype, buffer=nl.shared_hbm)
+            tiles = nl.ndarray((n // 128, nl.par_dim(128), c), dtype=b.dtype, buffer=nl.sbuf)
+            for i in nl.affine_range(n // 128):
+                tiles[i] = nl.load(b[i * 128 : (i + 1) * 128, 0:c])
+            acc = nl.zeros((m, c), nl.float32, buffer=nl.psum)
+            for i in nl.affine_range(n // 128):
+                acc += nl.matmul(nl.load(a[i * 128 : (i + 1) * 128, 0:m]), tiles[i], transpose_x=True)
+            nl.store(out, nl.copy(acc, dtype=a.dtype))
+            return out
+        """,
+        """
+        @nki.jit
+        def k(a, b):
+            n, m = a.shape
+            _, c = b.shape
+            out = nl.ndarray((m, c), dtype=a.dtype, buffer=nl.shared_hbm)
+            tiles = []
+            for i in nl.affine_range(n // 128):
+                tiles.append(nl.ndarray((128, c), dtype=b.dtype, buffer=nl.sbuf))
+                nisa.dma_copy(dst=tiles[i], src=b[i * 128 : (i + 1) * 128, 0:c])
+            acc = nl.ndarray((m, c), dtype=nl.float32, buffer=nl.psum)
+            for i in nl.affine_range(n // 128):
+                tile = nl.ndarray((128, m), dtype=a.dtype, buffer=nl.sbuf)
+                nisa.dma_copy(dst=tile, src=a[i * 128 : (i + 1) * 128, 0:m])
+                nisa.nc_matmul(dst=acc, stationary=tile, moving=tiles[i])
+            copied = nl.ndarray(acc.shape, dtype=a.dtype, buffer=nl.sbuf)
+            nisa.tensor_copy(dst=copied, src=acc)
+            nisa.dma_copy(dst=out, src=copied)
+            return out
+        """,
+        rows(256, 64),
+        rows(256, 96),
+    )
+
+
+def test_a_product_that_overwrites_gets_a_tile_of_its_own():
+    check_same(
+        """
+@nki.jit
+def k(a, b):
+    out = nl.ndarray((64, 96), dtype=a.dtype, buffer=nl.shared_hbm)
+    acc = nl.ndarray((64, 96), dtype=nl.float32, buffer=nl.psum)
+    for i in nl.affine_range(2):
+        x = nl.load(a[i * 128 : (i + 1) * 128, 0:64])
+        y = nl.load(b[i * 128 : (i + 1) * 128, 0:96])
+        acc[...] = nisa.nc_matmul(x, y)
+    nl.store(out, acc)
+    return out
+""",
+        "k",
+        rows(256, 64),
+        rows(256, 96),
+    )
+
+
+def test_functions_of_the_file():
+    check(
+        """
+        def scaled(dst, tile, n, factor=2.0):
+            dst[0:n, :] = nl.multiply(tile, factor)
+            return nl.exp(tile)
+
+
+        @nki.jit
+        def k(x):
+            out = nl.ndarray((2, 64, 32), dtype=x.dtype, buffer=nl.shared_hbm)
+            n = 64
+            t = nl.load(x)
+            u = nl.ndarray((64, 32), dtype=x.dtype, buffer=nl.sbuf)
+            v = scaled(u, t, n)
+            nl.store(out[0], u)
+            nl.store(out[1], v)
+            return out
+        """,
+        """
+        @nki.jit
+        def k(x):
+            out = nl.ndarray((2, 64, 32), dtype=x.dtype, buffer=nl.shared_hbm)
+            n = 64
+            t = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.sbuf)
+            nisa.dma_copy(dst=t, src=x)
+            u = nl.ndarray((64, 32), dtype=x.dtype, buffer=nl.sbuf)
+            v = scaled(u, t, n)
+            nisa.dma_copy(dst=out[0], src=u)
+            nisa.dma_copy(dst=out[1], src=v)
+            return out
+        """,
+        rows(64, 32),
+    )
+
+
+def test_programs_become_loops():
+    new = check_same(
+        """
+@nki.jit
+def double(x):
+    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    i = nl.program_id(0)
+    j = nl.program_id(1)
+    t = nl.load(x[i * 64 : (i + 1) * 64, j * 32 : (j + 1) * 32])
+    nl.store(out[i * 64 : (i + 1) * 64, j * 32 : (j + 1) * 32], t + t)
+    return out
+
+
+def k(x):
+    return double[x.shape[0] // 64, x.shape[1] // 32](x)
+""",
+        "k",
+        rows(128, 96),
+    )
+    assert "    for i in nl.affine_range(x.shape[0] // 64):\n        for j in nl.affine_range" in new
+    assert "    return double(x)\n" in new
+
+
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        (
+            "    for i in nl.affine_range(4):\n        n += 1\n    nl.store(out, nl.load(x[0:n, :]))\n",
+            ["M-LOOP"],
+        ),
+        ("    while n:\n        n = 0\n    raise ValueError(n)\n", ["M-PY", "M-PY"]),
+        ("    t = nl.load(x)\n    nl.store(out, t, mask=t > 0)\n", ["M-MASK"]),
+        ("    t = nl.rand((4, 4))\n    nl.store(out, t + 1)\n    del t\n", ["M-RAND", "M-PY"]),
+    ],
+)
+def test_every_reason_is_said_and_nothing_that_follows_from_one(text: str, keys: list[str]) -> None:
+    kernel = "@nki.jit\ndef k(x, n=0):\n    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)\n"
+    _, reasons = migrated(f"{HEAD}{kernel}{text}    return out\n")
+    assert reasons == keys
+
+
+def test_what_is_in_the_new_language_stays():
+    new, _ = migrated(
+        HEAD
+        + textwrap.dedent("""
+        @nki.jit
+        def k(x):
+            t = nl.load(x)
+            return t
+        """)
+    )
+    again, reasons = migrated(new)
+    assert again == new
+    assert reasons == []
