@@ -7,7 +7,7 @@ import ast
 from ..analysis.refusal import Refused
 from . import blocks, operations
 from .names import BETA1
-from .values import Blocks, Value
+from .values import Absent, Blocks, Value
 from .walker import Walker, known
 
 _IGNORED = frozenset(("mask", "lazy_initialization", "precise_schedule", "dtype_hint"))
