@@ -143,8 +143,8 @@ def _bytes(leaf: dict[str, Any], folder: str) -> bytes:
 
 def _leaf(name: str, old: Any, new: Any, old_folder: str, new_folder: str, allowed: Tolerance) -> Output:
     if "value" in old or "value" in new:
-        one, other = _described(old), _described(new)
-        reason = "" if one == other else f"old {one}, new {other}"
+        said = _described(old), _described(new)
+        reason = "" if said[0] == said[1] else f"old {said[0]}, new {said[1]}"
         return Output(name, DIFFERENT if reason else IDENTICAL, reason=reason)
     shape = tuple(old["shape"])
     if (old["dtype"], old["shape"]) != (new["dtype"], new["shape"]):
