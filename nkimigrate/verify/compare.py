@@ -70,8 +70,8 @@ def outputs(old: dict[str, Any], new: dict[str, Any], given: float | None, legac
     Args:
         old, new: result files' content, with ``folder``.
         given: the user's tolerance.
-        legacy: whether old is of the legacy language and new is not: what the old kernel wrote into
-            a parameter the new one has to return.
+        legacy: whether what the old kernel wrote into a parameter the new one has to return: it is of the
+            legacy language, the new one is not, and is launched.
     """
     allowed = tolerance(old["dtypes"], given)
     pairs, reasons = paired(old, new, legacy)

@@ -24,8 +24,9 @@ class Place:
     Attributes:
         root: the tree's folder. file: relative to it, with slashes. name: of the function.
         language: :data:`LEGACY` or :data:`CURRENT`.
-        jit: whether a decorator or a wrapper makes a kernel of it; otherwise it is called as it is.
+        jit: whether it is launched as a kernel; otherwise it is called as it is.
         target: platform that the decorator names, or "".
+        inner: whether nothing in its file launches it: other kernels call it, which see what it writes.
     """
 
     root: str
@@ -34,6 +35,7 @@ class Place:
     language: str
     jit: bool = True
     target: str = ""
+    inner: bool = False
 
 
 @dataclass(frozen=True)

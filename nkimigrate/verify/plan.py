@@ -41,8 +41,10 @@ class Side:
             self._parsed[file] = SourceFile.parsed(self.data(file))
         return self._parsed[file]
 
-    def place(self, file: str, name: str, jit: bool, target: str = "") -> Place:
-        return Place(self.tree.root, file, name, self.source(file).language, jit, target)
+    def place(self, file: str, kernel: Kernel, jit: bool) -> Place:
+        """Where a function of a file is; ``jit``: whether it is launched as a kernel."""
+        language = self.source(file).language
+        return Place(self.tree.root, file, kernel.name, language, jit, kernel.target, not kernel.jit)
 
 
 @dataclass(frozen=True)
@@ -144,8 +146,8 @@ def _named(
     old, new = sides
     jit = pair.old.jit or pair.new.jit if entry.jit is None else entry.jit
     places = (
-        old.place(pair.old_file, pair.old.name, jit, pair.old.target),
-        new.place(pair.new_file, pair.new.name, jit, pair.new.target),
+        old.place(pair.old_file, pair.old, jit),
+        new.place(pair.new_file, pair.new, jit),
     )
     grid = entry.grid or ()
     return Case(
@@ -212,8 +214,8 @@ def _harnessed(pair: Pair, spec: Spec, sides: tuple[Side, Side], timeout: float 
     call = complete[0][1] if complete else None
     grid = call.grid if call else ()
     places = (
-        old.place(pair.old_file, pair.old.name, True, pair.old.target),
-        new.place(pair.new_file, pair.new.name, True, pair.new.target),
+        old.place(pair.old_file, pair.old, True),
+        new.place(pair.new_file, pair.new, True),
     )
     return Case(
         *places,

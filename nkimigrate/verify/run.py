@@ -116,7 +116,7 @@ def _result(case: Case, lnc: int, sides: dict[str, Ran]) -> Result:
 
 
 def _compared(case: Case, old: Ran, new: Ran) -> list[Output]:
-    legacy = case.old.language == LEGACY and case.new.language == CURRENT
+    legacy = case.old.language == LEGACY and case.new.language == CURRENT and not case.new.inner
     one, other = ({**ran.found, "folder": ran.folder} for ran in (old, new))
     found = compare.outputs(one, other, case.tolerance, legacy)
     lost = [name for name in new.found.get("dropped", ()) if name not in old.found["written"]]

@@ -150,6 +150,14 @@ def test_a_written_parameter_that_is_not_returned_any_more_is_lost(verifier: Ver
     assert any("without returning it" in output["reason"] for output in found["outputs"])
 
 
+def test_a_function_that_kernels_call_may_write_without_returning(verifier: Verifier) -> None:
+    old, new = (
+        text.replace("@nki.jit\n", "") for text in (WRITES_OLD, WRITES_NEW.replace("    return out\n", ""))
+    )
+    spec = WRITES_SPEC.replace('name = "scale"', 'name = "scale"\njit = true')
+    assert verifier.result(OLD + TYPING + old, NEW + new, spec)["verdict"] == "identical"
+
+
 # -- launches -----------------------------------------------------------------------------------------
 
 GRID_OLD = """
