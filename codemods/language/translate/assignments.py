@@ -20,8 +20,19 @@ from .writer import Goal
 def assign(w: Walker, node: ast.Assign) -> str | None:
     """``target = value``."""
     if len(node.targets) > 1:
-        raise Refused("M-PY", x="an assignment to several targets")
+        return _chained(w, node)
     return _to(w, node.targets[0], node.value, w.segment(node))
+
+
+def _chained(w: Walker, node: ast.Assign) -> str | None:
+    """``a = b = number``, which stays."""
+    value = known(expressions.evaluate(w, node.value))
+    names = [target.id for target in node.targets if isinstance(target, ast.Name)]
+    if len(names) < len(node.targets) or not isinstance(value, v.Scalar | v.Unknown) or w.writer.touched:
+        raise Refused("M-PY", x="an assignment to several targets")
+    for name in names:
+        bind(w, name, value)
+    return w.respelled(node, [(node.value, text(value))])
 
 
 def annotated(w: Walker, node: ast.AnnAssign) -> str | None:

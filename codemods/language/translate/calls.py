@@ -103,7 +103,7 @@ def _program(w: Walker, node: ast.Call) -> Value:
     if w.function.plan.grid:
         return _grid_loop(w, short, axes)
     if any(axis != 0 for axis in axes) or (short == "nl.program_id" and not axes):
-        raise Refused("M-GRID", grid=spelled)
+        w.refused(node, Refused("M-GRID", grid=spelled))  # what follows is looked at all the same
     return v.Scalar(spelled, Sym.atom(spelled))
 
 

@@ -214,7 +214,8 @@ def values(node: ast.FunctionDef, uses: Uses, kernel: bool) -> dict[str, Value]:
     for argument in arguments(node):
         name = argument.arg
         if name in tensors:
-            found[name] = v.Tensor(name, None, v.Dtype(f"{name}.dtype", None, name), v.Space.HBM)
+            dtype = v.Dtype(f"{name}.dtype", None, name)
+            found[name] = v.Tensor(name, None, dtype, v.Space.HBM if kernel else None)
         elif _is_number(argument, given.get(name)):
             found[name] = v.Scalar(name, real=_is_real(argument, given.get(name)))
         elif uses.is_dtype(name):

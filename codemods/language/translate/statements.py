@@ -128,6 +128,17 @@ def _assert(w: Walker, node: ast.Assert) -> str | None:
     return w.respelled(node, parts)
 
 
+def _raise(w: Walker, node: ast.Raise) -> str | None:
+    """An assertion that fails, with the exception's message."""
+    call = node.exc
+    message = ""
+    if isinstance(call, ast.Call) and len(call.args) == 1 and not call.keywords:
+        message = expressions.code(w, call.args[0])
+    elif call is None or isinstance(call, ast.Call):
+        raise Refused("M-PY", x="raise")
+    return f"assert False, {message}" if message else "assert False"
+
+
 def _as_it_is(w: Walker, node: ast.stmt) -> str | None:
     return w.segment(node)
 
@@ -140,7 +151,6 @@ def _import(w: Walker, node: ast.Import | ast.ImportFrom) -> str | None:
 
 _PYTHON: dict[type, str] = {
     ast.Delete: "del",
-    ast.Raise: "raise",
     ast.Global: "global",
     ast.Nonlocal: "nonlocal",
 }
@@ -151,6 +161,7 @@ _HANDLERS: dict[type, Callable[..., str | None]] = {
     ast.Expr: _expression,
     ast.Return: _return,
     ast.Assert: _assert,
+    ast.Raise: _raise,
     ast.Pass: _as_it_is,
     ast.Break: _as_it_is,
     ast.Continue: _as_it_is,

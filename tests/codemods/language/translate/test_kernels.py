@@ -236,7 +236,7 @@ def k(x):
             "    for i in nl.affine_range(4):\n        n += 1\n    nl.store(out, nl.load(x[0:n, :]))\n",
             ["M-LOOP"],
         ),
-        ("    while n:\n        n = 0\n    raise ValueError(n)\n", ["M-PY", "M-PY"]),
+        ("    while n:\n        n = 0\n    global n\n", ["M-PY", "M-PY"]),
         ("    t = nl.load(x)\n    nl.store(out, t, mask=t > 0)\n", ["M-MASK"]),
         ("    t = nl.rand((4, 4))\n    nl.store(out, t + 1)\n    del t\n", ["M-RAND", "M-PY"]),
     ],
@@ -260,3 +260,12 @@ def test_what_is_in_the_new_language_stays():
     again, reasons = migrated(new)
     assert again == new
     assert reasons == []
+
+
+def test_an_exception_becomes_an_assertion_that_fails():
+    new, reasons = migrated(
+        HEAD + "@nki.jit\ndef k(x, n):\n    if n > 2:\n        raise ValueError(f'{n} is too many')\n"
+        "    t = nl.load(x)\n    nl.store(x, t)\n    return x\n"
+    )
+    assert reasons == []
+    assert "    if n > 2:\n        assert False, f'{n} is too many'\n" in new
