@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from .analysis import values as v
 from .analysis.context import FileContext
 from .analysis.exports import exports, pins
-from .model import Finding
+from .model import LANGUAGE, Finding
 from .release import Release
 from .rule import Check, Rule
 from .rules.vendored_copy import CODE as VENDORED
@@ -33,12 +33,13 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What the rest of the project contributes: values other modules export, and this module's names others
-    use.
+    """What the rest of the project contributes: values other modules export, this module's names others use,
+    and kernels of other modules as this one spells them, with whether they are migrated.
     """
 
     outside: Mapping[str, v.Value] = field(default_factory=dict)
     pinned: frozenset[str] = frozenset()
+    kernels: Mapping[str, bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,8 @@ class Analysis:
         exports: qualified names of this module that denote something affected.
         imports: absolute dotted paths this file imports or spells in strings (project modules among them).
         pins: qualified names of other modules that this file refers to by name or string.
+        kernels: qualified names of its functions that were written in the old language, and whether they are
+            migrated.
     """
 
     findings: tuple[Finding, ...]
@@ -57,6 +60,7 @@ class Analysis:
     exports: Mapping[str, v.Value]
     imports: frozenset[str]
     pins: frozenset[str]
+    kernels: Mapping[str, bool] = field(default_factory=dict)
 
 
 def analyse(
@@ -98,7 +102,22 @@ def analyse(
     heard = (f for f in found if f.group not in groups and not silenced.covers(f))
     kept = sorted(heard, key=lambda f: (f.line, f.column, f.code))
     named = context.all_imports | context.named_paths
-    return Analysis(tuple(kept), len(found) - len(kept), exports(context), named, pins(context))
+    return Analysis(
+        tuple(kept),
+        len(found) - len(kept),
+        exports(context),
+        named,
+        pins(context),
+        _kernels(context, kept),
+    )
+
+
+def _kernels(context: FileContext, kept: Iterable[Finding]) -> Mapping[str, bool]:
+    """What other files can launch, and whether all that its file takes is heard."""
+    names = context.memory.get("language kernels", ())
+    assert isinstance(names, tuple)
+    migrated = any(f.group == LANGUAGE for f in kept)
+    return {f"{context.name}.{name}": migrated for name in names} if context.name else {}
 
 
 def parse(source: Source) -> ast.Module:

@@ -200,6 +200,10 @@ Edit = (
 )
 
 
+LANGUAGE = "NKL"
+"""The group of a file's findings that the language step carries out together."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One affected place, and what became of it.

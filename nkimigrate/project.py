@@ -46,11 +46,13 @@ def analyse_all(
         for candidate, result in zip(pending, analyse([c.task() for c in pending]), strict=True):
             candidate.result = result
         exported = _exports(candidates)
+        known_kernels = _kernels(candidates)
         new = {name: value for name, value in exported.items() if name not in known}
+        new.update((name, None) for name in known_kernels if name not in known)
         if new:
             known.update(new)
             candidates.extend(_placed(c, roots) for c in more(new))
-        pending = _outdated(candidates, exported)
+        pending = _outdated(candidates, exported, known_kernels)
         if not pending:
             return
 
@@ -69,19 +71,58 @@ def _exports(candidates: Iterable[Candidate]) -> dict[str, Value]:
     return found
 
 
-def _outdated(candidates: Iterable[Candidate], exported: Mapping[str, Value]) -> list[Candidate]:
+def _kernels(candidates: Iterable[Candidate]) -> dict[str, bool]:
+    """Kernels of all files by their qualified names, and whether they are migrated."""
+    results = (c.result for c in candidates)
+    return {k: v for r in results if isinstance(r, Analysis) for k, v in r.kernels.items()}
+
+
+def _outdated(
+    candidates: Iterable[Candidate], exported: Mapping[str, Value], kernels: Mapping[str, bool]
+) -> list[Candidate]:
     """Candidates that must be analysed (again), with the world they are to be analysed in."""
     pinned = _pinned(candidates)
+    launched = _launched(candidates, kernels)
+    for names in launched.values():
+        for name in names.values():
+            module, _, own = name.rpartition(".")
+            pinned[module] = pinned.get(module, frozenset()) | {own}
     spellings = _spellings(candidates)
     below = _below(spellings)
     found = []
     for candidate in candidates:
         outside = {key: exported[real] for key, real in _seen(candidate, spellings, below)}
-        world = World(outside, pinned.get(candidate.place.module, frozenset()))
+        seen = {spelled: kernels[name] for spelled, name in launched.get(candidate.path, {}).items()}
+        world = World(outside, pinned.get(candidate.place.module, frozenset()), seen)
         if candidate.result is None or (isinstance(candidate.result, Analysis) and world != candidate.world):
             candidate.world = world
             found.append(candidate)
     return found
+
+
+def _launched(candidates: Iterable[Candidate], kernels: Mapping[str, bool]) -> dict[str, dict[str, str]]:
+    """For each file the kernels of others that it imports, by the names that its imports give: spelled name
+    → qualified name.
+    """
+    spellings: dict[str, str] = {}
+    for candidate in candidates:
+        if isinstance(candidate.result, Analysis) and candidate.result.kernels:
+            for prefix in prefixes(candidate.path, candidate.place.module, candidate.place.package):
+                spellings.update((prefix + name, name) for name in candidate.result.kernels)
+    spellings.update((name, name) for name in kernels)
+    below = _below(spellings)
+    return {c.path: dict(_launched_by(c, spellings, below)) for c in candidates} if spellings else {}
+
+
+def _launched_by(
+    candidate: Candidate, spellings: Mapping[str, str], below: Mapping[str, list[str]]
+) -> Iterator[tuple[str, str]]:
+    if isinstance(candidate.result, Analysis):
+        for path in candidate.result.imports:
+            for spelled in (path, _sibling(candidate, path)):
+                for name in below.get(spelled, ()):
+                    if spellings[name] not in candidate.result.kernels:
+                        yield path + name[len(spelled) :], spellings[name]
 
 
 def _spellings(candidates: Iterable[Candidate]) -> dict[str, str]:

@@ -127,7 +127,7 @@ def _python(setting: Setting, task: Task, release: Release) -> Analysis:
 
 def _language(setting: Setting, task: Task) -> Iterator[Check]:
     """For a file that seems to import the old language its step, for the new one the dialect check."""
-    old = b"neuronxcc.nki" in task.data or _FROM_TOP.search(task.data) is not None
+    old = b"neuronxcc.nki" in task.data or _FROM_TOP.search(task.data) is not None or bool(task.world.kernels)
     new = _IMPORTS_NEW.search(task.data) is not None and any(map(setting.wants, DIALECT))
     step = load_language(*setting.step) if old or new else None
     if step is None:
@@ -135,7 +135,7 @@ def _language(setting: Setting, task: Task) -> Iterator[Check]:
     if old:
         from .codemods.language.findings import language_findings
 
-        yield partial(language_findings, step=step, wants=setting.wants)
+        yield partial(language_findings, step=step, wants=setting.wants, elsewhere=task.world.kernels)
     if new:
         from .codemods.dialect.findings import dialect_findings
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from ..analysis.context import FileContext
-from ..model import Finding, Outcome
+from ..model import LANGUAGE, Finding, Outcome
 from ..private_kernels import home, uses_private_kernels
 from .lowering.messages import MESSAGES
 from .migrate import of_module
@@ -15,13 +15,14 @@ from .step import LanguageStep
 from .translate.module import language_module
 from .translate.plan import LanguageModule
 
-GROUP = "NKL"
-"""The findings of a file that are carried out together or not at all."""
 _BY_HAND = "Write this place for the new language by hand; nkimigrate then migrates the rest of the file."
 
 
 def language_findings(
-    ctx: FileContext, step: LanguageStep, wants: Callable[[str], bool]
+    ctx: FileContext,
+    step: LanguageStep,
+    wants: Callable[[str], bool],
+    elsewhere: Mapping[str, bool] | None = None,
 ) -> Iterator[Finding]:
     """The findings of one file.
 
@@ -29,8 +30,11 @@ def language_findings(
         ctx: the file, as the library's rules see it.
         step: what changed in the language.
         wants: which codes were chosen. A file is not rewritten when it takes a change that was not.
+        elsewhere: kernels of other files as this one spells them, and whether they are migrated.
     """
     module = language_module(_context(ctx, step), step)
+    module.elsewhere = elsewhere or {}
+    ctx.memory["language kernels"] = tuple(n for n, f in module.functions.items() if f.node in ctx.tree.body)
     if uses_private_kernels(ctx) and not module.functions:
         return  # the compiler's own kernels are launched in the old way; NKM401 says what becomes of them
     work = of_module(module) + _private(ctx, module)
@@ -76,7 +80,7 @@ def _reported(ctx: FileContext, reason: Reason) -> bool:
 
 
 def _changed(ctx: FileContext, change: Change) -> Finding:
-    return ctx.finding(change.code, change.node, change.text, edits=change.edits, group=GROUP)
+    return ctx.finding(change.code, change.node, change.text, edits=change.edits, group=LANGUAGE)
 
 
 def _noted(ctx: FileContext, reason: Reason) -> Finding:

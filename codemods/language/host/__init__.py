@@ -30,7 +30,7 @@ def after(module: LanguageModule, work: Work) -> Work:
 
 
 def _kernels(module: LanguageModule) -> Kernels:
-    found = module.ctx.memory.get("kernels") or Kernels(module)
+    found = module.ctx.memory.get("kernels") or Kernels(module, frozenset(module.elsewhere))
     module.ctx.memory["kernels"] = found
     assert isinstance(found, Kernels)
     return found

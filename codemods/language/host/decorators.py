@@ -130,6 +130,9 @@ def _wrapper(kernels: Kernels, call: ast.Call) -> Work:
     kernel = wrapped(call)[0]
     if qualified in BRIDGES or (qualified == JIT and not outer.keywords and outer is call):
         return Work()
+    waiting = kernels.waiting(kernel)
+    if waiting:
+        return Work(reasons=(Reason(call, "M-WAITS", {"name": waiting}),))
     compiled = all(_is_compiled(kernels, name) for name in kernels.denoted(kernel))
     plain = kernels.ctx.segment(maker) if qualified == JIT else _jit(kernels, maker)
     code = kernels.ctx.segment(kernel) if compiled else f"{plain}({kernels.ctx.segment(kernel)})"

@@ -119,6 +119,11 @@ class Kernels:
         qualified = self.names.qualified(node)
         return frozenset({qualified}) & self._elsewhere
 
+    def waiting(self, node: ast.expr) -> str:
+        """A kernel of another file that an expression may denote and that stays as it is; else ""."""
+        unready = (n for n in sorted(self.denoted(node)) if not self.module.elsewhere.get(n, True))
+        return next(unready, "")
+
     def _made(self, node: ast.Call, depth: int) -> frozenset[str]:
         """What a wrapper is given: ``nki.jit(k)``, ``nki.jit(mode=…)(k)``."""
         maker = node.func.func if isinstance(node.func, ast.Call) else node.func

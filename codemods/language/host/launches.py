@@ -33,6 +33,8 @@ def launches(kernels: Kernels) -> Work:
         if subscript in looped:
             text = f"the grid of `{kernels.ctx.segment(subscript.value)}` is loops inside the kernel now"
             work += Work((Change(subscript, CODE, text, (_brackets(kernels, subscript, ""),)),))
+        elif waiting := kernels.waiting(subscript.value):
+            work += Work(reasons=(Reason(subscript, "M-WAITS", {"name": waiting}),))
         elif known.cores is not None:
             work += Work((_cores(kernels, subscript, known.cores),))
         else:

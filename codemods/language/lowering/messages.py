@@ -34,6 +34,11 @@ MESSAGES: dict[str, Message] = {
         "Launch grid {grid}: Beta 2 accepts one integer = number of LNC cores. Move the grid loops into the "
         "kernel (replace nl.program_id(k) by a loop variable) or split on the host.",
     ),
+    "M-WAITS": Message(
+        "NKL103",
+        "`{name}` is launched here, and its file is not migrated. Do what is reported there, and run "
+        "nkimigrate again: this launch changes with the kernel.",
+    ),
     "M-INOUT": Message(
         "NKL104",
         "Parameter {p} is written in place. Beta 2 only returns outputs: it is added to `return`; update "

@@ -53,6 +53,7 @@ class LanguageModule:
             ``nl``, ``nisa``, ``nki``, or a module by its name.
         helpers: helper functions that it calls → their names in the file.
         taken: names of the file.
+        elsewhere: kernels of other files as this one spells them, and whether they are migrated.
     """
 
     ctx: FileContext
@@ -63,6 +64,7 @@ class LanguageModule:
     taken: frozenset[str] = frozenset()
     needs: set[str] = field(default_factory=set)
     helpers: dict[str, str] = field(default_factory=dict)
+    elsewhere: Mapping[str, bool] = field(default_factory=dict)
 
     @property
     def unit(self) -> str:
