@@ -42,6 +42,8 @@ def decorators(kernels: Kernels) -> Work:
 def _decorator(kernels: Kernels, node: ast.FunctionDef, decorator: ast.expr, sub: bool) -> Work:
     maker = decorator.func if isinstance(decorator, ast.Call) else decorator
     qualified = kernels.names.qualified(maker)
+    if qualified in BRIDGES:
+        return Work(reasons=(Reason(decorator, "M-BRIDGE", {"name": qualified.rpartition(".")[2]}),))
     if qualified in _HINTS:
         return Work((_removed(kernels, decorator, CODE, f"`{kernels.ctx.segment(maker)}` is gone"),))
     traced = qualified == TRACE or (qualified == JIT and mode(decorator) == "trace")
@@ -128,7 +130,9 @@ def _wrapper(kernels: Kernels, call: ast.Call) -> Work:
     maker = outer.func
     qualified = kernels.names.qualified(maker)
     kernel = wrapped(call)[0]
-    if qualified in BRIDGES or (qualified == JIT and not outer.keywords and outer is call):
+    if qualified in BRIDGES:
+        return Work(reasons=(Reason(call, "M-BRIDGE", {"name": qualified.rpartition(".")[2]}),))
+    if qualified == JIT and not outer.keywords and outer is call:
         return Work()
     waiting = kernels.waiting(kernel)
     if waiting:

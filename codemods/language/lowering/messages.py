@@ -39,6 +39,12 @@ MESSAGES: dict[str, Message] = {
         "`{name}` is launched here, and its file is not migrated. Do what is reported there, and run "
         "nkimigrate again: this launch changes with the kernel.",
     ),
+    "M-BRIDGE": Message(
+        "NKL109",
+        "{name} hands outputs to the kernel, which Beta 2 returns. Allocate them in the kernel "
+        "(nl.ndarray(…, buffer=nl.shared_hbm)), return them, decorate it with @nki.jit and call it: "
+        "out = kernel(*inputs).",
+    ),
     "M-INOUT": Message(
         "NKL104",
         "Parameter {p} is written in place. Beta 2 only returns outputs: it is added to `return`; update "

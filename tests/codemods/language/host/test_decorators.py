@@ -191,3 +191,13 @@ def test_a_simulator_imported_by_name_is_left() -> None:
     text = "from neuronxcc.nki import simulate_kernel\n\nsimulate_kernel(k, 1)\n"
     assert hosted(text).left == [(3, "M-SIM")]
     assert hosted(text).text == text
+
+
+def test_bridges_are_in_the_way() -> None:
+    body = "def k(x, out):\n    nl.store(out, nl.load(x))\n"
+    torch = f"{HEAD}from torch_neuronx import nki_jit\n\n\n"
+    assert (6, "M-BRIDGE") in hosted(f"{torch}@nki_jit\n{body}").reasons
+    assert (10, "M-BRIDGE") in hosted(f"{torch}{body}\n\nfast = nki_jit()(k)\n").reasons
+    jax = f"{HEAD}from jax_neuronx import nki_call\n\n\n{body}\n\ny = nki_call(k, 1, out_shape=2)\n"
+    assert (10, "M-BRIDGE") in hosted(jax).reasons
+    silent("from mine import nki_call\n\ny = nki_call(k, 1)\n")
