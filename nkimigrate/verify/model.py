@@ -109,6 +109,7 @@ class Result:
         reason: why it is different as a whole, or could not run; side: which of ``old`` and ``new`` did not.
         outputs: what was compared. traces: work of ``old`` and ``new`` with ``--trace``.
         printed: what the code printed, by side. seconds: by side.
+        notes: how it was run. weak: why the result says little, "" if it does not.
     """
 
     case: Case
@@ -121,6 +122,7 @@ class Result:
     printed: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    weak: str = ""
 
 
 def worst(verdicts: list[Verdict]) -> Verdict:

@@ -84,6 +84,8 @@ def _details(result: Result, verbose: bool) -> Iterator[str]:
         elif verbose:
             yield f"    {clean(output.name)} {output.dtype} {list(output.shape)}: {_LABELS[output.verdict]}"
         yield from (f"    {clean(output.name)}: {clean(note)}" for note in output.notes)
+    if result.weak and result.verdict != NOT_RUN:
+        yield f"    {result.weak}"
     if verbose or result.verdict == NOT_RUN:
         yield from (f"    {clean(note)}" for note in result.notes)
     if verbose and result.case.source:
@@ -175,7 +177,7 @@ def _result(result: Result) -> dict[str, Any]:
         "traces": result.traces,
         "printed": result.printed,
         "seconds": result.seconds,
-        "notes": list(result.notes),
+        "notes": [*result.notes, *filter(None, [result.weak])],
     }
 
 

@@ -95,6 +95,7 @@ def _result(case: Case, lnc: int, sides: dict[str, Ran]) -> Result:
         "seconds": {side: ran.found.get("seconds", 0.0) for side, ran in sides.items()},
         "traces": {side: ran.found["trace"] for side, ran in sides.items() if "trace" in ran.found},
         "notes": _notes(sides),
+        "weak": old.found.get("weak", ""),
     }
     failed = {side: ran.reason for side, ran in sides.items() if ran.reason}
     if failed:

@@ -275,6 +275,13 @@ def test_a_missing_framework_that_the_kernel_needs(verifier: Verifier) -> None:
     assert "uses no_such_framework.mark, and no_such_framework is not installed here" in found["reason"]
 
 
+def test_constant_inputs_are_pointed_out(verifier: Verifier) -> None:
+    spec = ADD_SPEC.replace("shape = [128, 64]", 'shape = [128, 64], values = "ones"')
+    verifier.write({"old/k.py": OLD + ADD_OLD, "new/k.py": NEW + ADD_NEW, "nkimigrate_verify.toml": spec})
+    said = "k.py::add: equal bit by bit\n    each input is constant: such inputs show little\n"
+    assert verifier.command("verify", "old", "new")[1].startswith(said)
+
+
 def test_no_inputs_says_what_to_do(verifier: Verifier) -> None:
     found = verifier.result(OLD + ADD_OLD, NEW + ADD_NEW)
     assert found["verdict"] == "not-run"
