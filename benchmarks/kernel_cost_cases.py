@@ -278,6 +278,32 @@ def attention_block(batch: int, heads: int, hidden: int, context: int) -> Case:
     return Case(name, launch, inputs, batch * (hidden + 2 * depth) * 2, macs)
 
 
+def moe_block(
+    name: str, tokens: int, hidden: int, inner: int, sizes: tuple[int, int, int], **options: Any
+) -> Case:
+    """``sizes``: experts of the router, experts here, experts of a token. Macs: of the experts that work."""
+    experts, local, k = sizes
+
+    def launch(cores: int, x: Array, gamma: Array, router: Array, gate_up: Array, down: Array) -> None:
+        named("moe_block.moe_block_tkg.moe_block_tkg")[cores](
+            x, gamma, router, gate_up, down, top_k=k,
+            router_act_fn=kind("RouterActFnType", "SOFTMAX"), norm_topk_prob=True,
+            expert_affinities_scaling_mode=kind("ExpertAffinityScaleMode", "POST_SCALE"),
+            rank_id=np.zeros((1, 1), np.uint32), **options,
+        )  # fmt: skip
+
+    # Selected weights are read once for each token that selects them, all experts' once.
+    everyone = options.get("is_all_expert", False)
+    read = local if everyone else min(local, tokens * k)
+    macs = tokens * hidden * (experts + 3 * inner * (local if everyone else k))
+    inputs = [
+        made(tokens, 1, hidden), made(1, hidden), made(hidden, experts),
+        made(local, hidden, 2, inner), made(local, inner, hidden),
+    ]  # fmt: skip
+    unread = (local - read) * 3 * hidden * inner * 2
+    return Case(name, launch, inputs, tokens * (hidden + experts) * 2 - unread, macs, (2,))
+
+
 CASES = [
     mlp("mlp TKG rmsnorm, b4 h8192 i1024", (4, 1), 8192, 1024, "RMS_NORM"),
     mlp("mlp TKG, b4 s4 h4096 i3584", (4, 4), 4096, 3584),
@@ -313,4 +339,8 @@ CASES = [
     attention_tkg(4, 1, 5, 10240),
     attention_tkg(4, 8, 1, 2048, block=16),
     attention_block(4, 8, 4096, 2048),
+    moe_block(
+        "moe_block_tkg all experts, b32 h3072 i384 4 of 64", 32, 3072, 384, (64, 4, 4), is_all_expert=True
+    ),
+    moe_block("moe_block_tkg selective, b4 h3072 i384 4 of 16", 4, 3072, 384, (16, 16, 4)),
 ]  # fmt: skip

@@ -118,7 +118,7 @@ def router_topk(
     """
     _validate_x(x, w, x_hbm_layout, x_sb_layout, x_input_in_sbuf)
     _validate_options(act_fn, k, use_indirect_dma_scatter, shard_on_tokens)
-    _validate_w(x, w)
+    validate_weight(x, w)
     given = skip_store_router_logits or router_logits is not None
     kernel_assert(given, "router_logits must be provided when skip_store_router_logits is False")
     layout = x_sb_layout
@@ -186,13 +186,19 @@ def _validate_options(act_fn: RouterActFnType, k: int, indirect: bool, shard: bo
         act_fn != RouterActFnType.SIGMOID or indirect,
         f"SIGMOID activation requires use_indirect_dma_scatter=True, got {indirect}",
     )
+    validate_choice(act_fn, k)
+
+
+def validate_choice(act_fn: RouterActFnType, k: int) -> None:
+    """Raise AssertionError for an activation or a number of experts that there is not."""
     known = act_fn == RouterActFnType.SIGMOID or act_fn == RouterActFnType.SOFTMAX
     kernel_assert(known, f"Unsupported activation function: {act_fn}")
     kernel_assert(k >= 1, f"K ({k}) must be >= 1")
     kernel_assert(k <= _MOST_CHOSEN, f"K ({k}) must be <= {_MOST_CHOSEN}")
 
 
-def _validate_w(x: nl.ndarray, w: nl.ndarray) -> None:
+def validate_weight(x: nl.ndarray, w: nl.ndarray) -> None:
+    """Raise AssertionError for weights that do not fit the limits or the activations."""
     hidden, experts = w.shape
     kernel_assert(experts <= F_MAX, f"E ({experts}) must be <= gemm_moving_fmax ({F_MAX})")
     kernel_assert(experts >= _FEWEST_EXPERTS, f"E ({experts}) must be >= {_FEWEST_EXPERTS}")
