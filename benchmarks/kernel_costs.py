@@ -20,11 +20,17 @@ from pathlib import Path
 from typing import Any
 
 import kernel_cost_cases
+import kernel_cost_moe
 import kernel_cost_others
 import kernel_cost_subkernels
 from simulator import laid_out, provide
 
-CASES = [*kernel_cost_cases.CASES, *kernel_cost_subkernels.CASES, *kernel_cost_others.CASES]
+CASES = [
+    *kernel_cost_cases.CASES,
+    *kernel_cost_subkernels.CASES,
+    *kernel_cost_others.CASES,
+    *kernel_cost_moe.CASES,
+]
 FIGURES = {
     "bytes": (1e6, ".2f"),
     "macs": (1e9, ".3f"),
