@@ -26,13 +26,15 @@ def fp4(raw: Array) -> Array:
 
 
 def mx_weights(experts: int, hidden: int, inner: int) -> list[Array]:
-    """Gate and up, down, and their scales."""
+    """Gate and up, down, their scales, their biases."""
     rows, tiles = min(128, inner // 4), -(-inner // 512)
     return [
         words(experts, 128, 2, hidden // 512, inner),
         words(experts, rows, tiles, hidden),
         np.full((experts, 16, 2, hidden // 512, inner), 120, np.uint8),
         np.full((experts, rows // 8, tiles, hidden), 120, np.uint8),
+        made(experts, rows, 2, tiles, 4),
+        made(experts, hidden),
     ]
 
 
@@ -51,6 +53,8 @@ def moe_tkg(tokens: int, hidden: int, inner: int, experts: int, choices: int, mx
                 x, weights[0], weights[1], affinities, index, not choices, rank,
                 expert_gate_up_weights_scale=weights[2] if mx else None,
                 expert_down_weights_scale=weights[3] if mx else None,
+                expert_gate_up_bias=weights[4] if mx else None,
+                expert_down_bias=weights[5] if mx else None,
                 expert_affinities_scaling_mode=kind("ExpertAffinityScaleMode", "POST_SCALE"),
             )  # fmt: skip
 
@@ -102,6 +106,7 @@ def blocks(
         }
         if mx:
             options.update(gate_up_proj_scale=weights[2], down_proj_scale=weights[3])
+            options.update(gate_and_up_proj_bias=weights[4], down_proj_bias=weights[5])
         getattr(home, function)[cores](
             hidden_states=x,
             expert_affinities_masked=affinities,

@@ -24,6 +24,12 @@ def gather_rows(dst: Any, src: nl.ndarray, numbers: Any, start: int = 0, skip: b
     nisa.dma_copy(dst=as_tile(dst), src=_named(src, numbers, start, as_view(dst).shape), oob_mode=_mode(skip))
 
 
+def gather_or_zero(dst: Any, src: nl.ndarray, numbers: Any, start: int = 0) -> None:
+    """:func:`gather_rows`, and 0 where a number is out of range."""
+    nisa.memset(dst=as_tile(dst), value=0.0, engine=nisa.gpsimd_engine)
+    gather_rows(dst, src, numbers, start, skip=True)
+
+
 def scatter_rows(dst: nl.ndarray, numbers: Any, src: Any, start: int = 0, skip: bool = False) -> None:
     """``dst[numbers[p], start : start + F] = src[p, :]``, one DMA.
 

@@ -78,7 +78,14 @@ def is_fp8(dtype: Any) -> bool:
     return dtype == nl.float8_e4m3 or dtype == nl.float8_e5m2 or str(dtype) in ("float8e4", "float8e5")
 
 
-def transpose(dst: Any, src: Any, scale: Any = None, shift: Any = None, width: int = PARTITIONS) -> None:
+def transpose(
+    dst: Any,
+    src: Any,
+    scale: Any = None,
+    shift: Any = None,
+    width: int = PARTITIONS,
+    on_scalar: bool = False,
+) -> None:
     """``dst[f, i, p] = src[p, width·i + f]``: a token-major tile becomes contraction-major.
 
     Args:
@@ -87,6 +94,7 @@ def transpose(dst: Any, src: Any, scale: Any = None, shift: Any = None, width: i
         scale, shift: fp32 SBUF ``[width, ⌈F/width⌉]`` (:func:`.tiles.load_column`), one value for each column
             of ``src``: ``dst = scale·srcᵀ + shift``; both optional.
         width: columns of a tile, for example a head.
+        on_scalar: without the two, Scalar Engine empties PSUM: for kernels that wait for Vector Engine.
 
     As many tiles as a PSUM bank holds leave it in one instruction; with ``shift`` each alone.
     """
@@ -97,9 +105,9 @@ def transpose(dst: Any, src: Any, scale: Any = None, shift: Any = None, width: i
     for first in range(0, whole, group):
         count = min(group, whole - first)
         part = rows.slice(1, first * width, (first + count) * width)
-        _transpose_group(into, part, first, count, scale, shift)
+        _transpose_group(into, part, first, count, scale, shift, on_scalar)
     if columns > whole * width:
-        _transpose_group(into, rows.slice(1, whole * width, columns), whole, 1, scale, shift)
+        _transpose_group(into, rows.slice(1, whole * width, columns), whole, 1, scale, shift, on_scalar)
 
 
 def transpose_tiles(dst: Any, src: Any, rows: int) -> None:
@@ -153,7 +161,13 @@ def load_transposed(dst: Any, src: Any, sbm: SbufManager) -> None:
 
 
 def _transpose_group(
-    into: TensorView, rows: TensorView, first: int, count: int, scale: Any, shift: Any
+    into: TensorView,
+    rows: TensorView,
+    first: int,
+    count: int,
+    scale: Any,
+    shift: Any,
+    on_scalar: bool,
 ) -> None:
     """``[P, count·height]`` as ``count`` tiles from ``first`` on, through PSUM ``[height, count, P]``."""
     height = rows.shape[1] // count
@@ -163,7 +177,7 @@ def _transpose_group(
         nisa.nc_transpose(dst=flipped[:, i, :], data=block, engine=nisa.tensor_engine)
     target = into.slice(0, 0, height).slice(1, first, first + count)
     if scale is None and shift is None:
-        nisa.tensor_copy(dst=target.get_view(), src=flipped)
+        copy_on(target.get_view(), flipped, on_scalar)
         return
     if shift is None:
         factors = as_view(scale).slice(0, 0, height).slice(1, first, first + count)
@@ -186,6 +200,24 @@ def _shifted_copy(dst: nl.ndarray, src: nl.ndarray, scale: Any, shift: Any) -> N
         nisa.tensor_scalar(dst=dst, data=src, op0=nl.add, operand0=shift)
     else:
         nisa.tensor_scalar(dst=dst, data=src, op0=nl.multiply, operand0=scale, op1=nl.add, operand1=shift)
+
+
+def copy_on(dst: nl.ndarray, src: nl.ndarray, on_scalar: bool) -> None:
+    """``dst = src``, by Scalar Engine or by Vector Engine."""
+    if on_scalar:
+        nisa.activation(dst=dst, op=nl.copy, data=src)
+    else:
+        nisa.tensor_copy(dst=dst, src=src)
+
+
+def add_row(dst: nl.ndarray, row: Any, ones: nl.ndarray) -> None:
+    """``dst[m, n] += row[0, n]`` for every m, exactly, while ``dst`` is summed up in PSUM.
+
+    Args:
+        dst: PSUM fp32 ``[M ≤ 128, N ≤ 512]``, to which products are added before or behind.
+        row: SBUF ``[1, N]``, a float of 16 or 32 bits. ones: SBUF ``[1, M]`` of ones of its dtype.
+    """
+    nisa.nc_matmul(dst=dst, stationary=ones, moving=as_tile(row))
 
 
 def rows_of_spread(spread: nl.ndarray, work: Scratch) -> nl.ndarray:

@@ -135,7 +135,11 @@ def arrange(
                 nisa.nc_transpose(dst=flipped[:, i, q, :], data=block.get_view(), engine=nisa.tensor_engine)
         target = into.slice(1, start, end).permute((0, 1, 3, 2))
         factors, added = _along_tokens(scale, start, end, tokens), _along_tokens(shift, start, end, tokens)
-        affine(target, flipped, sbm, factors=factors, shift=added)
+        if factors is None and added is None:
+            # On Scalar Engine: Vector Engine quantises what is arranged.
+            nisa.activation(dst=target.get_view(), op=nl.copy, data=flipped)
+        else:
+            affine(target, flipped, sbm, factors=factors, shift=added)
 
 
 def _block(rows: TensorView, lanes: Lanes, tile: int, lane: int) -> TensorView:

@@ -2,10 +2,14 @@
 
 from typing import Any
 
+import nki.isa as nisa
 import nki.language as nl
 
 from ...blocks.activation import Gating
+from ...blocks.matmul import add_row
+from ...blocks.memory import PARTITIONS, PSUM_COLUMNS, Scratch
 from ..utils.common_types import QuantizationType
+from ..utils.tensor_view import TensorView
 
 
 class Experts(nl.NKIObject):
@@ -40,3 +44,20 @@ def hidden_size(experts: Experts) -> int:
 def inner_size(experts: Experts) -> int:
     shape = experts.gate_up.shape
     return int(shape[len(shape) - 1])
+
+
+def load_bias_row(bias: TensorView, work: Scratch) -> tuple[nl.ndarray, nl.ndarray]:
+    """A bias ``[1, N]`` of HBM in SBUF, and ones ``[1, 128]`` of its dtype, for :func:`add_bias_row`."""
+    row = work.tile(tuple(bias.shape), bias.dtype)
+    nisa.dma_copy(dst=row, src=bias.get_view())
+    ones = work.tile((1, PARTITIONS), bias.dtype)
+    nisa.memset(dst=ones, value=1.0, engine=nisa.gpsimd_engine)
+    return row, ones
+
+
+def add_bias_row(sums: nl.ndarray, row: nl.ndarray, ones: nl.ndarray) -> None:
+    """Add a bias to sums in PSUM, ``[T ≤ 128, N]`` of several banks; TensorE has time for it."""
+    tokens, width = sums.shape
+    for start in range(0, width, PSUM_COLUMNS):
+        end = min(start + PSUM_COLUMNS, width)
+        add_row(sums[:, start:end], row[:, start:end], ones[:, 0:tokens])

@@ -11,7 +11,7 @@ import pytest
 from blockcheck import FP32, drawn, in_hbm, in_sbuf, sbuf
 from kernels import cast, launch
 
-from nkilib.blocks.indirect import gather_rows, scatter_rows
+from nkilib.blocks.indirect import gather_or_zero, gather_rows, scatter_rows
 from nkisim.core.errors import SimulationError
 
 
@@ -71,3 +71,17 @@ def test_scattered_rows_may_be_skipped() -> None:
         if 0 <= number < 6:
             want[number, 1] = rows[row]
     assert np.array_equal(launch(kernel, rows, NUMBERS, held.copy()), want)
+
+
+def test_rows_out_of_range_are_zero() -> None:
+    def kernel(source: Any, numbers: Any) -> Any:
+        tile = sbuf((len(numbers), 8), source.dtype)
+        gather_or_zero(tile, source, in_sbuf(numbers), 5)
+        return in_hbm(tile)
+
+    source = drawn((6, 2, 8), FP32)
+    want = np.zeros((5, 8), FP32)
+    for row, number in enumerate(NUMBERS[:, 0]):
+        if 0 <= number < 6:
+            want[row] = source[number].reshape(-1)[5:13]
+    assert np.array_equal(launch(kernel, source, NUMBERS), want)

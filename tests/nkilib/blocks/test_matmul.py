@@ -231,3 +231,33 @@ def test_rows_of_spread(planes: int, tokens: int, dtype: Any) -> None:
     spread = rows.reshape(tokens, 128, planes).transpose(1, 2, 0)
     got = on_chip(body, [np.ascontiguousarray(spread)], (rows.shape, dtype))
     assert np.array_equal(got.astype(FP32), rows.astype(FP32))
+
+
+@pytest.mark.parametrize("on_scalar", [False, True])
+def test_who_empties_psum(on_scalar: bool) -> None:
+    """The values are the same; the engine is the one asked for."""
+    x = drawn((100, 300), FP32)
+
+    def body(dst: Any, rows: Any) -> None:
+        matmul.transpose(dst, rows, on_scalar=on_scalar)
+
+    with nkisim.trace() as trace:
+        got = on_chip(body, [x], ((128, 3, 100), FP32))
+    assert np.array_equal(got.transpose(2, 1, 0).reshape(100, -1)[:, :300], x)
+    assert ("scalar" in {str(engine) for engine in trace.busy()}) == on_scalar
+
+
+@pytest.mark.parametrize("dtype", [BF16, FP32])
+def test_a_row_is_added_in_psum(dtype: Any) -> None:
+    left, right, row = drawn((128, 1, 20), dtype), drawn((128, 1, 70), dtype, 1), drawn((1, 70), dtype, 2)
+
+    def body(dst: Any, left: Any, right: Any, row: Any) -> None:
+        ones = sbuf((1, 20), dtype)
+        nisa.memset(dst=ones, value=1.0)
+        product = psum_tile((20, 70))
+        matmul.contract(product, left, right, 128)
+        matmul.add_row(product, row, ones)
+        nisa.tensor_copy(dst=dst, src=product)
+
+    want = left[:, 0].astype(np.float64).T @ right[:, 0].astype(np.float64) + row.astype(np.float64)
+    check_close(on_chip(body, [left, right, row], ((20, 70), FP32)), want, rtol=1e-5)

@@ -10,9 +10,9 @@ import nki.isa as nisa
 import nki.language as nl
 
 from ....blocks.activation import activate, clamp
-from ....blocks.indirect import gather_rows
+from ....blocks.indirect import gather_or_zero
 from ....blocks.lnc import sum_over_cores
-from ....blocks.matmul import contract, is_fp8, load_transposed, transpose
+from ....blocks.matmul import contract, copy_on, is_fp8, load_transposed, transpose
 from ....blocks.memory import PARTITIONS, PSUM_COLUMNS, Scratch, psum_tile, scratch
 from ....blocks.mx import TILE, mx_columns, mx_operand
 from ....blocks.tiles import as_view, load_column, load_rows, tiles_of
@@ -38,9 +38,7 @@ def load_x(task: Task, share: Share, tokens: Tokens, work: Scratch, sbm: SbufMan
     for tile in range(tokens.count // PARTITIONS):
         first, last = tile * PARTITIONS, (tile + 1) * PARTITIONS
         rows = held.tile((PARTITIONS, size), task.hidden.dtype)
-        if task.skip:
-            nisa.memset(dst=rows, value=0.0)
-        gather_rows(rows, task.hidden, tokens.ids[:, tile : tile + 1], start, task.skip)
+        gather_or_zero(rows, task.hidden, tokens.ids[:, tile : tile + 1], start)
         if task.scaling.on_input:
             scaled = held.tile((PARTITIONS, size), task.dtype)
             weight = tokens.affinity[:, tile : tile + 1]
@@ -49,7 +47,7 @@ def load_x(task: Task, share: Share, tokens: Tokens, work: Scratch, sbm: SbufMan
         if mx:
             quantize_rows_mx(mx_columns(x, first, last), rows, sbm)
         else:
-            transpose(as_view(x).slice(2, first, last), rows)
+            transpose(as_view(x).slice(2, first, last), rows, on_scalar=True)
         held.turn()
     held.close()
     return x
@@ -172,7 +170,7 @@ def _project_plane(
         product = psum_tile((rows, count))
         contract(product, weight.select(1, which), x, share.hidden[1])
         if share.sums_gates:
-            nisa.tensor_copy(dst=both[:, which, :], src=product)
+            copy_on(both[:, which, :], product, True)
             product = both[:, which, :]
         products.append(product)
     if share.sums_gates:
@@ -226,13 +224,8 @@ def _of(columns: Any, rows: int, column: int) -> Any:
 
 
 def _scale_and_shift(dst: nl.ndarray, src: nl.ndarray, factor: Any, bias: Any) -> None:
-    """``dst = src·factor + bias``, one value for each partition; one of the two may be None."""
-    if bias is None:
-        nisa.tensor_scalar(dst=dst, data=src, op0=nl.multiply, operand0=factor)
-    elif factor is None:
-        nisa.tensor_scalar(dst=dst, data=src, op0=nl.add, operand0=bias)
-    else:
-        nisa.tensor_scalar(dst=dst, data=src, op0=nl.multiply, operand0=factor, op1=nl.add, operand1=bias)
+    """``dst = src·factor + bias``, one value for each partition; either may be None. On Scalar Engine."""
+    nisa.activation(dst=dst, op=nl.copy, data=src, scale=1.0 if factor is None else factor, bias=bias)
 
 
 def _store_gates(products: list[nl.ndarray], gates: Gates, plane: int, token: int, work: Scratch) -> None:

@@ -5,15 +5,16 @@ from typing import Any
 import nki.isa as nisa
 import nki.language as nl
 
-from ....blocks.indirect import gather_rows, scatter_rows
+from ....blocks.indirect import gather_or_zero, scatter_rows
 from ....blocks.lnc import exchange
-from ....blocks.matmul import contract, is_fp8
+from ....blocks.matmul import contract, copy_on, is_fp8
 from ....blocks.memory import PARTITIONS, PSUM_COLUMNS, Scratch, psum_tile, scratch
 from ....blocks.projection import affine, spread_columns, weigh
 from ....blocks.tiles import as_view, load_rows, tiles_of
 from ...utils.allocator import SbufManager, sizeinbytes
 from ...utils.common_types import QuantizationType
 from ...utils.tensor_view import TensorView
+from ..experts import add_bias_row, load_bias_row
 from ..mx_expert import DOWN_COLUMNS, load_down_mx, mx_expert, project_middle, sum_rows_mx
 from .block_gates import load_x, project_gates
 from .block_task import Share, Task, Tokens, expert_of, load_tokens
@@ -46,14 +47,18 @@ class Columns(nl.NKIObject):
     """Columns ``start`` to ``end - 1`` of the down projection.
 
     Attributes:
-        weight: SBUF ``[128, ⌈I/128⌉, columns]``, or MX. factors, bias: SBUF ``[128, columns]`` or None.
+        weight: SBUF ``[128, ⌈I/128⌉, columns]``, or MX. factors: SBUF ``[128, columns]`` or None.
+        row, ones: the bias ``[1, columns]``, added with ones ``[1, 128]`` in PSUM; None without, and with
+            factors. bias: with factors, ``[128, columns]``; else None.
     """
 
     start: int
     end: int
     weight: Any
-    factors: Any
-    bias: Any
+    factors: Any = None
+    bias: Any = None
+    row: Any = None
+    ones: Any = None
 
 
 def process_block(task: Task, share: Share, number: Any, sbm: SbufManager) -> None:
@@ -121,7 +126,7 @@ def _project_down(block: Block, sbm: SbufManager) -> None:
                 _deliver_sum(block, columns, index * half + tile, (1 - index) * half + tile, sbm)
         else:
             for tile in range(tiles):
-                _deliver(block, columns, tile, _sum(block, columns, tile), False, sbm)
+                _deliver_alone(block, columns, tile, sbm)
         parts.turn()
     parts.close()
 
@@ -141,16 +146,22 @@ def _down_dtype(task: Task) -> Any:
 
 def _load_columns(block: Block, start: int, end: int, work: Scratch, sbm: SbufManager) -> Columns:
     task, experts = block.task, block.task.experts
-    bias = spread_columns(_row(experts.down_bias, block.expert), PARTITIONS, start, end, work, sbm)
+    columns = Columns(start=start, end=end, weight=None)
+    bias, scaled = _row(experts.down_bias, block.expert), experts.kind == QuantizationType.ROW
+    if scaled:
+        scale = _row(experts.down_scale, block.expert)
+        columns.factors = spread_columns(scale, PARTITIONS, start, end, work, sbm)
+        columns.bias = spread_columns(bias, PARTITIONS, start, end, work, sbm)
+    elif bias is not None:
+        columns.row, columns.ones = load_bias_row(bias.slice(1, start, end), work)
     if block.weights is not None:
-        weight: Any = load_down_mx(block.weights, start, end, work)
-        return Columns(start=start, end=end, weight=weight, factors=None, bias=bias)
+        columns.weight = load_down_mx(block.weights, start, end, work)
+        return columns
     first, size = block.share.inner
-    weight = work.tile((PARTITIONS, tiles_of(size), end - start), _down_dtype(task))
+    columns.weight = work.tile((PARTITIONS, tiles_of(size), end - start), _down_dtype(task))
     source = as_view(experts.down).select(0, block.expert).slice(0, first, first + size)
-    load_rows(weight, source.slice(1, start, end))
-    factors = spread_columns(_row(experts.down_scale, block.expert), PARTITIONS, start, end, work, sbm)
-    return Columns(start=start, end=end, weight=weight, factors=factors, bias=bias)
+    load_rows(columns.weight, source.slice(1, start, end))
+    return columns
 
 
 def _row(tensor: Any, expert: Any) -> Any:
@@ -160,17 +171,20 @@ def _row(tensor: Any, expert: Any) -> Any:
     return as_view(tensor).select(0, expert).expand_dim(0)
 
 
-def _sum(block: Block, columns: Columns, tile: int) -> nl.ndarray:
-    """This core's part of ``m·Wd`` for a tile of tokens: PSUM ``[128, columns]``."""
+def _sum(block: Block, columns: Columns, tile: int, biased: bool) -> nl.ndarray:
+    """This core's part of ``m·Wd`` for a tile of tokens, with the bias: PSUM ``[128, columns]``."""
     first = tile * PARTITIONS
+    width = columns.end - columns.start
     if block.weights is not None:
-        return sum_rows_mx(block.middle, columns.weight, first, PARTITIONS, block.weights.inner)
-    width, rows = columns.end - columns.start, block.share.inner[1]
-    sums = psum_tile((PARTITIONS, width))
-    for start in range(0, width, PSUM_COLUMNS):
-        size = min(PSUM_COLUMNS, width - start)
-        own = sums[:, start : start + size]
-        contract(own, block.middle, columns.weight, rows, (first, PARTITIONS), (start, size))
+        sums = sum_rows_mx(block.middle, columns.weight, first, PARTITIONS, block.weights.inner)
+    else:
+        sums = psum_tile((PARTITIONS, width))
+        for start in range(0, width, PSUM_COLUMNS):
+            size = min(PSUM_COLUMNS, width - start)
+            own, rows = sums[:, start : start + size], block.share.inner[1]
+            contract(own, block.middle, columns.weight, rows, (first, PARTITIONS), (start, size))
+    if biased and columns.row is not None:
+        add_bias_row(sums, columns.row, columns.ones)
     return sums
 
 
@@ -182,38 +196,46 @@ def _deliver_sum(block: Block, columns: Columns, mine: int, theirs: int, sbm: Sb
     work = scratch(sbm, name="exchange")
     shape, dtype = (PARTITIONS, columns.end - columns.start), block.task.hidden.dtype
     sent, received = work.tile(shape, dtype), work.tile(shape, dtype)
-    affine(sent, _sum(block, columns, theirs), sbm, factors=columns.factors)
     total = work.tile(shape, nl.float32)
-    affine(total, _sum(block, columns, mine), sbm, factors=columns.factors)
+    part = _sum(block, columns, theirs, False)
+    if columns.factors is None:
+        copy_on(sent, part, True)
+    else:
+        affine(sent, part, sbm, factors=columns.factors)
     exchange(received, sent, block.share.here)
-    nisa.tensor_tensor(dst=total, data1=total, data2=received, op=nl.add)
-    _deliver(block, columns, mine, total, True, sbm)
+    own = _sum(block, columns, mine, True)
+    affine(total, own, sbm, factors=columns.factors, shift=received)
+    if columns.bias is not None:
+        affine(total, total, sbm, shift=columns.bias)
+    _deliver(block, columns, mine, total, sbm)
     work.close()
 
 
-def _deliver(
-    block: Block, columns: Columns, tile: int, sums: nl.ndarray, scaled: bool, sbm: SbufManager
-) -> None:
-    """Bias, weight and sum with what is there, to the tokens' rows; ``scaled``: factors have multiplied."""
+def _deliver_alone(block: Block, columns: Columns, tile: int, sbm: SbufManager) -> None:
+    """Deliver a tile of which this core has all sums."""
+    work = scratch(sbm, name="alone")
+    value = _sum(block, columns, tile, True)
+    if columns.factors is not None:
+        scaled = work.tile(tuple(value.shape), nl.float32)
+        affine(scaled, value, sbm, factors=columns.factors, shift=columns.bias)
+        value = scaled
+    _deliver(block, columns, tile, value, sbm)
+    work.close()
+
+
+def _deliver(block: Block, columns: Columns, tile: int, value: nl.ndarray, sbm: SbufManager) -> None:
+    """Weight, and sum with what is there, to the tokens' rows; and the checkpoint."""
     task, tokens = block.task, block.tokens
     work = scratch(sbm, name="deliver")
-    shape = (PARTITIONS, columns.end - columns.start)
-    factors = None if scaled else columns.factors
-    value = sums
-    if factors is not None or columns.bias is not None:
-        value = work.tile(shape, nl.float32)
-        affine(value, sums, sbm, factors=factors, shift=columns.bias)
     if task.down_out is not None:
         _store_down(block, columns, tile, value, work)
     ids, start = tokens.ids[:, tile : tile + 1], block.share.start + columns.start
-    result = work.tile(shape, task.output.dtype)
+    result = work.tile((PARTITIONS, columns.end - columns.start), task.output.dtype)
     if task.accumulating:
-        if task.skip:
-            nisa.memset(dst=result, value=0.0)
-        gather_rows(result, task.output, ids, start, task.skip)
-    weight = None if tokens.weight is None else tokens.weight[:, tile : tile + 1]
+        gather_or_zero(result, task.output, ids, start)
+    weight = tokens.affinity[:, tile : tile + 1] if task.scaling.on_output else None
     weigh(result, value, weight, task.accumulating, sbm)
-    scatter_rows(task.output, ids, result, start, task.skip)
+    scatter_rows(task.output, ids, result, start, skip=True)
     work.close()
 
 
@@ -221,7 +243,7 @@ def _store_down(block: Block, columns: Columns, tile: int, value: nl.ndarray, wo
     """A tile of tokens into the block of ``down_out``."""
     out: Any = block.task.down_out
     small = work.tile((PARTITIONS, columns.end - columns.start), out.dtype)
-    nisa.tensor_copy(dst=small, src=value)
+    copy_on(small, value, True)
     first = block.tokens.first + tile * PARTITIONS
     rows: TensorView = as_view(out).select(0, block.number).slice(0, first, first + PARTITIONS)
     nisa.dma_copy(dst=rows.slice(1, columns.start, columns.end).get_view(), src=small)

@@ -1,6 +1,6 @@
 """What all block-wise kernels are asked: tokens in N blocks of B positions, each block for one expert.
 
-    x = hidden[ids]                                      0 for padding that is skipped
+    x = hidden[ids]                                      0 for padding
     m = act(clamp(x·Wg·sg + bg)) ∘ clamp(x·Wu·su + bu)
     out[ids] (+)= a·(m·Wd·sd + bd)                       a = affinities[ids, expert]
 
@@ -12,7 +12,7 @@ from typing import Any
 import nki.isa as nisa
 import nki.language as nl
 
-from ....blocks.indirect import gather_rows
+from ....blocks.indirect import gather_or_zero
 from ....blocks.lnc import Cores
 from ....blocks.memory import PARTITIONS, Scratch, scratch
 from ....blocks.softmax import spread_column
@@ -36,7 +36,7 @@ class Task(nl.NKIObject):
     Attributes:
         hidden: ``[R, H]``. affinities: ``[R·E, 1]``. experts: their weights.
         token_ids: int32 ``[N·B]``. block_experts: int32 ``[N]`` or ``[N, 1]``; None: block b has expert b.
-        block: B, a multiple of 128. skip: padding has the id -1, not R - 1.
+        block: B, a multiple of 128. skip: padding has the id -1, not R - 1; it is neither read nor written.
         dtype: of x and m in products. scaling: see there.
         output: ``[rows, …]``, of which row ``ids`` receives results. accumulating: adds to what is there.
         gates_out: None, or ``[N, 2, I, B]``, receives the clamped products. down_out: None, or ``[N, B, H]``,
@@ -80,9 +80,9 @@ class Tokens(nl.NKIObject):
     """Positions ``first`` to ``first + count - 1`` of a block; position ``first + 128 j + p`` at (p, j).
 
     Attributes:
-        ids: int32 ``[128, J]``. affinity: fp32 ``[128, J]``, or None if it multiplies nowhere.
+        ids: int32 ``[128, J]``, -1 for padding. affinity: fp32 ``[128, J]``, 0 for padding; None if it
+            multiplies nowhere.
         spread: the same as fp32 ``[128, count]`` on all partitions, or None if not needed.
-        weight: what multiplies the result, fp32 ``[128, J]``, or None for 1.
     """
 
     first: int
@@ -90,7 +90,6 @@ class Tokens(nl.NKIObject):
     ids: nl.ndarray
     affinity: Any
     spread: Any
-    weight: Any
 
 
 def block_count(task: Task) -> int:
@@ -116,7 +115,9 @@ def load_tokens(
     blocks = as_view(task.token_ids.reshape((block_count(task), task.block)))
     own = blocks.select(0, number).slice(0, first, first + count)
     nisa.dma_copy(dst=ids, src=own.reshape_dim(0, (tiles, PARTITIONS)).permute((1, 0)).get_view())
-    scaling, affinity, spread, weight = task.scaling, None, None, None
+    if not task.skip:
+        _mark_padding(ids, task.hidden.shape[0] - 1, sbm)
+    scaling, affinity, spread = task.scaling, None, None
     if scaling.on_input or scaling.on_gates or scaling.on_product or scaling.on_output:
         affinity = _load_affinities(task, ids, expert, work, sbm)
     if scaling.on_gates or scaling.on_product:
@@ -124,17 +125,26 @@ def load_tokens(
         for tile in range(tiles):
             column = spread_column(as_view(affinity).slice(1, tile, tile + 1), PARTITIONS)
             nisa.tensor_copy(dst=spread[:, tile * PARTITIONS : (tile + 1) * PARTITIONS], src=column)
-    if scaling.on_output:
-        weight = affinity
-    elif not task.skip:
-        weight = work.tile((PARTITIONS, tiles), nl.float32)
-        padding = float(task.hidden.shape[0] - 1)
-        nisa.tensor_scalar(dst=weight, data=ids, op0=nl.less, operand0=padding)
-    return Tokens(first=first, count=count, ids=ids, affinity=affinity, spread=spread, weight=weight)
+    return Tokens(first=first, count=count, ids=ids, affinity=affinity, spread=spread)
+
+
+def _mark_padding(ids: nl.ndarray, padding: int, sbm: SbufManager) -> None:
+    """Ids of padding become -1: ``(ids < padding)·(ids + 1) - 1``. Exact up to 2²⁴.
+
+    So that cores whose blocks both have padding do not both write its row.
+    """
+    work = scratch(sbm, name="mark_padding")
+    after = work.tile(tuple(ids.shape), nl.int32)
+    nisa.tensor_scalar(dst=after, data=ids, op0=nl.add, operand0=1)
+    nisa.scalar_tensor_tensor(
+        dst=ids, data=ids, op0=nl.less, operand0=float(padding), op1=nl.multiply, operand1=after
+    )
+    nisa.tensor_scalar(dst=ids, data=ids, op0=nl.subtract, operand0=1)
+    work.close()
 
 
 def _load_affinities(task: Task, ids: nl.ndarray, expert: Any, work: Scratch, sbm: SbufManager) -> nl.ndarray:
-    """``affinities[ids, expert]``, fp32 ``[128, J]``; 0 for padding that is skipped.
+    """``affinities[ids, expert]``, fp32 ``[128, J]``; 0 for padding.
 
     Tokens' rows are gathered whole, and the expert's column is picked on chip: no address is computed.
     """
@@ -142,11 +152,9 @@ def _load_affinities(task: Task, ids: nl.ndarray, expert: Any, work: Scratch, sb
     affinity = work.tile((PARTITIONS, tiles), nl.float32)
     held = scratch(sbm, name="affinities")
     rows = held.tile((PARTITIONS, tiles, experts), task.affinities.dtype)
-    if task.skip:
-        nisa.memset(dst=rows, value=0.0)
     source = task.affinities.reshape((task.hidden.shape[0], experts))
     for tile in range(tiles):
-        gather_rows(rows[:, tile, :], source, ids[:, tile : tile + 1], skip=task.skip)
+        gather_or_zero(rows[:, tile, :], source, ids[:, tile : tile + 1])
     column = as_view(rows).slice(2, 0, 1)
     if isinstance(expert, int):
         column = as_view(rows).slice(2, expert, expert + 1)

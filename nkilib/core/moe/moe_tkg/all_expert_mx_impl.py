@@ -11,10 +11,10 @@ import nki.language as nl
 from ....blocks.lnc import Cores, cores, exchange, split
 from ....blocks.memory import PARTITIONS, Scratch, manager, scratch
 from ....blocks.mx import TILE, MxOperand, mx_columns, mx_operand
-from ....blocks.projection import affine, spread_columns, weigh
+from ....blocks.projection import weigh
 from ....blocks.tiles import as_view, tile_rows, tiles_of
 from ...utils.allocator import SbufManager
-from ..experts import expert_count, hidden_size, inner_size
+from ..experts import add_bias_row, expert_count, hidden_size, inner_size, load_bias_row
 from ..mx_expert import (
     DOWN_COLUMNS,
     MxExpert,
@@ -94,24 +94,17 @@ def _add_expert(
             last = min(first + DOWN_COLUMNS, start + size)
             columns = scratch(sbm, name="columns")
             weight = load_down_mx(expert, first, last, columns)
-            added = spread_columns(bias, min(tokens, PARTITIONS), first, last, columns, sbm)
+            row, ones = None, None
+            if bias is not None:
+                row, ones = load_bias_row(bias.slice(1, first, last), columns)
             for tile in range(total.shape[1]):
                 rows = tile_rows(tokens, tile)
                 sums = sum_rows_mx(middle, weight, tile * PARTITIONS, rows, expert.inner)
+                if row is not None:
+                    add_bias_row(sums, row, ones)
                 into = as_view(total).slice(0, 0, rows).select(1, tile).slice(1, first, last)
-                _leave(into, sums, added, weights.slice(0, 0, rows).select(1, tile), adding, sbm)
+                weigh(into, sums, weights.slice(0, 0, rows).select(1, tile), adding, sbm)
             columns.close()
-    work.close()
-
-
-def _leave(into: Any, sums: nl.ndarray, bias: Any, weight: Any, adding: bool, sbm: SbufManager) -> None:
-    """``into (+)= (sums + bias)·weight``, ``[T ≤ 128, columns]``; bias ``[≥ T, columns]`` or None."""
-    work = scratch(sbm, name="leave")
-    source = sums
-    if bias is not None:
-        source = work.tile(tuple(sums.shape), nl.float32)
-        affine(source, sums, sbm, shift=bias[0 : sums.shape[0], :])
-    weigh(into, source, weight, adding, sbm)
     work.close()
 
 

@@ -14,7 +14,7 @@ import nki.language as nl
 
 from ....blocks.activation import activate
 from ....blocks.lnc import sum_over_cores
-from ....blocks.matmul import contract, transpose
+from ....blocks.matmul import contract, copy_on, transpose
 from ....blocks.memory import PARTITIONS, PSUM_COLUMNS, Scratch, psum_tile, scratch
 from ....blocks.tiles import as_view, tile_rows, tiles_of, transpose_by_dma
 from ....core.utils.allocator import SbufManager
@@ -66,7 +66,7 @@ def _turned(planes: nl.ndarray, size: int, work: Scratch) -> nl.ndarray:
         rows = tile_rows(size, plane)
         start = plane * PARTITIONS
         source = as_view(planes).slice(0, 0, rows).select(1, plane)
-        transpose(as_view(turned).slice(2, start, start + rows), source)
+        transpose(as_view(turned).slice(2, start, start + rows), source, on_scalar=True)
     return turned
 
 
@@ -127,7 +127,7 @@ def _project_back(total: nl.ndarray, inner: Inner, backward: Backward, part: Par
             size = min(PSUM_COLUMNS, part.tokens.count - start)
             product = psum_tile((rows, size))
             contract(product, turned, part.turned, width, (plane * PARTITIONS, rows), (start, size))
-            nisa.tensor_copy(dst=total[0:rows, plane, start : start + size], src=product)
+            copy_on(total[0:rows, plane, start : start + size], product, True)
     work.close()
 
 
@@ -235,7 +235,7 @@ def _add_to_hidden(inner: Inner, backward: Backward, part: Part, sbm: SbufManage
             contract(product, inner.up, turned[1], inner.size, tokens, (start, size))
             into = part.hidden_grad[:, tile, start : start + size]
             if inner.start == 0:
-                nisa.tensor_copy(dst=into, src=product)
+                copy_on(into, product, True)
             else:
                 nisa.tensor_tensor(dst=into, data1=into, data2=product, op=nl.add)
     work.close()

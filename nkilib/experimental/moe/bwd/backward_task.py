@@ -9,7 +9,7 @@ from typing import Any
 import nki.isa as nisa
 import nki.language as nl
 
-from ....blocks.indirect import gather_rows, scatter_rows
+from ....blocks.indirect import gather_or_zero, scatter_rows
 from ....blocks.lnc import sum_over_cores
 from ....blocks.matmul import contract, transpose
 from ....blocks.memory import PARTITIONS, PSUM_COLUMNS, Scratch, psum_tile, scratch
@@ -96,7 +96,7 @@ def load_part(
         _weigh_tile(sums[:, tile : tile + 1], part, tile, backward, sbm)
         start = tile * PARTITIONS
         turned = as_view(part.turned).slice(2, start, start + PARTITIONS)
-        transpose(turned, as_view(part.weighted).select(1, tile))
+        transpose(turned, as_view(part.weighted).select(1, tile), on_scalar=True)
     sum_over_cores(sums, backward.share.here, sbm)
     if backward.share.here.index == 0:
         for tile in range(tiles):
@@ -110,11 +110,8 @@ def load_part(
 
 
 def _gather(dst: nl.ndarray, src: nl.ndarray, tokens: Tokens, tile: int, backward: Backward) -> None:
-    """This core's columns of a tile of tokens; 0 for padding that is skipped."""
-    skip = backward.task.skip
-    if skip:
-        nisa.memset(dst=dst, value=0.0)
-    gather_rows(dst, src, tokens.ids[:, tile : tile + 1], backward.share.hidden[0], skip)
+    """This core's columns of a tile of tokens; 0 for padding."""
+    gather_or_zero(dst, src, tokens.ids[:, tile : tile + 1], backward.share.hidden[0])
 
 
 def _weigh_tile(sums: nl.ndarray, part: Part, tile: int, backward: Backward, sbm: SbufManager) -> None:
@@ -129,10 +126,18 @@ def _weigh_tile(sums: nl.ndarray, part: Part, tile: int, backward: Backward, sbm
     rows = as_view(backward.down).select(0, part.number).slice(0, first, first + PARTITIONS)
     nisa.dma_copy(dst=y, src=rows.slice(1, start, start + width).get_view())
     weight = tokens.affinity[:, tile : tile + 1]
-    nisa.tensor_scalar(dst=part.weighted[:, tile, :], data=dy, op0=nl.multiply, operand0=weight)
+    # The scaled copy and the sum on Scalar Engine: Vector Engine adds up gradients.
+    nisa.activation(dst=part.weighted[:, tile, :], op=nl.copy, data=dy, scale=weight)
     product = work.tile((PARTITIONS, width), nl.float32)
     nisa.tensor_tensor(dst=product, data1=dy, data2=y, op=nl.multiply)
-    nisa.tensor_reduce(dst=sums, op=nl.add, data=product, axis=1)
+    nisa.activation(
+        dst=product,
+        op=nl.copy,
+        data=product,
+        reduce_op=nl.add,
+        reduce_res=sums,
+        reduce_cmd=nisa.reduce_cmd.reset_reduce,
+    )
     work.close()
 
 
@@ -144,13 +149,11 @@ def _store_affinity_grad(
     ids = part.tokens.ids[:, tile : tile + 1]
     work = scratch(sbm, name="affinity_grad")
     rows = work.tile((PARTITIONS, experts), backward.gradients.affinities.dtype)
-    if task.skip:
-        nisa.memset(dst=rows, value=0.0)
     target = backward.gradients.affinities.reshape((task.hidden.shape[0], experts))
-    gather_rows(rows, target, ids, skip=task.skip)
+    gather_or_zero(rows, target, ids)
     column = from_runtime_start(as_view(rows).slice(1, 0, 1), 1, part.expert)
     nisa.tensor_copy(dst=column.get_view(), src=values)
-    scatter_rows(target, ids, rows, skip=task.skip)
+    scatter_rows(target, ids, rows, skip=True)
     work.close()
 
 
@@ -163,13 +166,11 @@ def store_hidden_grad(part: Part, backward: Backward, sbm: SbufManager) -> None:
         work = scratch(sbm, name="hidden_grad")
         result = work.tile((PARTITIONS, width), target.dtype)
         if task.accumulating:
-            if task.skip:
-                nisa.memset(dst=result, value=0.0)
-            gather_rows(result, target, ids, start, task.skip)
+            gather_or_zero(result, target, ids, start)
             nisa.tensor_tensor(dst=result, data1=result, data2=part.hidden_grad[:, tile, :], op=nl.add)
         else:
             nisa.tensor_copy(dst=result, src=part.hidden_grad[:, tile, :])
-        scatter_rows(target, ids, result, start, task.skip)
+        scatter_rows(target, ids, result, start, skip=True)
         work.close()
 
 

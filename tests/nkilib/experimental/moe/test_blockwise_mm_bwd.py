@@ -14,6 +14,7 @@ from kernels import cast, check_close, launch, rejected
 from moe_numpy_cases import CASES, _bwd
 from moes import SKIPS
 
+import nkisim
 from nkilib.experimental.moe.bwd.blockwise_mm_backward import blockwise_mm_bwd
 from nkilib.experimental.moe.bwd.moe_bwd_parameters import (
     ActFnType,
@@ -331,3 +332,9 @@ def test_refused_sizes(sizes: tuple[int, ...], lnc: int, text: str) -> None:
 def test_refused_activations(act: ActFnType) -> None:
     with rejected("activation_function must be SiLU or Swish"):
         run({**shaped(128, 64), "activation_type": act})
+
+
+@pytest.mark.parametrize("case", [name for name in CASES if name.startswith("BW-")])
+def test_cores_wait_for_each_other(case: str) -> None:
+    with nkisim.races():
+        run(arguments_of(CASES[case]()[0]))
