@@ -170,7 +170,9 @@ MESSAGES: dict[str, Message] = {
     "M-LOOP": Message(
         "NKL401",
         "Python variable {v} changes inside a loop. Beta 1 traced the body once; Beta 2 runs it every "
-        "iteration. Check the intended value.",
+        "iteration. Check the intended value: where each iteration needs what the one before left, write it "
+        "into a tile (`tile[...] = value`); otherwise make it an expression of the loop's variable, or loop "
+        "with nl.static_range.",
     ),
     "M-PY": Message("NKL402", "Python feature {x} is not in the NKI 0.2 language."),
     "M-DIVIDE": Message(

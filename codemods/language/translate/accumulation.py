@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from .names import Names
 
 PRODUCTS = frozenset(("nisa.nc_matmul", "nl.matmul"))
+_EMPTY = frozenset(("nl.ndarray", "nl.zeros"))
+"""What a tile is allocated by that products are added to."""
 
 
 def is_product(node: ast.expr, names: Names) -> bool:
@@ -14,24 +18,78 @@ def is_product(node: ast.expr, names: Names) -> bool:
     return isinstance(node, ast.Call) and names.short(node.func) in PRODUCTS
 
 
-def sums(function: ast.FunctionDef, names: Names) -> frozenset[str]:
-    """Names of tiles to which nothing but products is written."""
-    only: dict[str, bool] = {}
-    for node in ast.walk(function):
-        if isinstance(node, ast.AugAssign):
-            name = _base(node.target)
-            only[name] = (
-                only.get(name, True) and isinstance(node.op, ast.Add) and is_product(node.value, names)
-            )
-        elif isinstance(node, ast.Assign):
-            for target in node.targets:
-                if isinstance(target, ast.Subscript):
-                    name = _base(target)
-                    only[name] = only.get(name, True) and is_product(node.value, names)
-        elif isinstance(node, ast.Call):
-            for name in _written(node, names):
-                only[name] = False
-    return frozenset(name for name, products in only.items() if products)
+@dataclass
+class _Tile:
+    """What a function does to one name. ``branches``: around each allocation, and around each product.
+
+    Attributes:
+        only: whether nothing but products is written. masked: whether one of them leaves part of it out.
+    """
+
+    only: bool = True
+    masked: bool = False
+    allocated: list[frozenset[int]] = field(default_factory=list)
+    written: list[frozenset[int]] = field(default_factory=list)
+
+    @property
+    def always(self) -> bool:
+        """Whether some product is written wherever the tile is allocated."""
+        around = frozenset.union(frozenset(), *self.allocated)
+        return not self.masked and any(branches <= around for branches in self.written)
+
+
+def sums(function: ast.FunctionDef, names: Names) -> dict[str, bool]:
+    """Names of tiles to which nothing but products is written, each with whether one surely is: a tile in
+    which a product may be missing needs its zeros.
+    """
+    found: dict[str, _Tile] = {}
+    for node, branches in _statements(function.body, frozenset()):
+        for name, value in _targets(node):
+            tile = found.setdefault(name, _Tile())
+            if not isinstance(node, ast.AugAssign) and _is_fresh(value, names):
+                tile.allocated.append(branches)
+            elif value is not None and is_product(value, names):
+                tile.written.append(branches)
+                tile.masked |= _is_masked(value)
+            else:
+                tile.only = False
+    for call in (n for n in ast.walk(function) if isinstance(n, ast.Call)):
+        for name in _written(call, names):
+            found.setdefault(name, _Tile()).only = False
+    return {name: tile.always for name, tile in found.items() if tile.only and tile.written}
+
+
+def _statements(body: list[ast.stmt], branches: frozenset[int]) -> Iterator[tuple[ast.stmt, frozenset[int]]]:
+    """Every statement, with the arms of branches that it stands in."""
+    for node in body:
+        yield node, branches
+        inner = branches | {node.lineno} if isinstance(node, ast.If) else branches
+        yield from _statements(getattr(node, "body", []), inner)
+        yield from _statements(getattr(node, "orelse", []), branches | {-node.lineno})
+
+
+def _targets(node: ast.stmt) -> Iterator[tuple[str, ast.expr | None]]:
+    """Names that a statement binds or writes to, each with the value; None for what is no product."""
+    if isinstance(node, ast.AugAssign):
+        yield _base(node.target), node.value if isinstance(node.op, ast.Add) else None
+    elif isinstance(node, ast.Assign | ast.AnnAssign):
+        for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+            yield _base(target), node.value
+
+
+def _is_fresh(call: ast.expr | None, names: Names) -> bool:
+    """Whether an expression allocates a tile that is empty or zero."""
+    if not isinstance(call, ast.Call):
+        return False
+    name = names.short(call.func)
+    if name != "nl.full":
+        return name in _EMPTY
+    values = [*call.args[1:2], *(k.value for k in call.keywords if k.arg == "fill_value")]
+    return len(values) == 1 and isinstance(values[0], ast.Constant) and values[0].value == 0
+
+
+def _is_masked(product: ast.expr) -> bool:
+    return isinstance(product, ast.Call) and any(k.arg == "mask" for k in product.keywords)
 
 
 def _written(call: ast.Call, names: Names) -> list[str]:

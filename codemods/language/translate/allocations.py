@@ -38,12 +38,15 @@ def filled(w: Walker, node: ast.Call) -> Value:
     number = values.get("fill_value") or v.Scalar(_FILLS.get(name, ""))
     goal = w.writer.innermost
     partition = _partition(w, given.get("shape")) if _space(values.get("buffer")) in ON_CHIP else 0
+    dtype = dtype_of(values.get("dtype"))
     sums = (
         address is None
         and goal.exact
-        and goal.hint in w.sums
+        and w.sums.get(goal.hint, False)
         and text(number) in ("0", "0.0")
         and _in_psum(values)
+        and dtype is not None
+        and dtype.known == "float32"
     )
     if not partition and not sums:
         return operations.lowered(w, name, {k: x for k, x in values.items() if not isinstance(x, Absent)})

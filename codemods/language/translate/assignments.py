@@ -10,7 +10,7 @@ from ..analysis import values as v
 from ..analysis.dtypes import is_real
 from ..analysis.refusal import Refused
 from ..lowering.operators import BINARY
-from . import access, accumulation, blocks, expressions, operations, sinks, subscripts
+from . import access, accumulation, blocks, carried, expressions, operations, sinks, subscripts
 from .parameters import arguments
 from .values import VIRTUAL, Axes, Blocks, Grid, Value
 from .walker import Walker, known, text
@@ -140,7 +140,13 @@ def _ranked(w: Walker, axes: Axes, rank: int) -> v.Items:
 def _part(w: Walker, target: ast.Subscript, node: ast.expr) -> str | None:
     base = known(expressions.evaluate(w, target.value))
     if not isinstance(base, v.Tensor | Blocks):
-        spelled = expressions.code(w, node)
+        value = known(expressions.evaluate(w, node))
+        if isinstance(value, v.Tensor | Blocks):  # a list or a dictionary, or a tile that was lost sight of
+            raise Refused("M-SHAPE", fn=f"an assignment to {w.segment(target)}", operands=text(base))
+        changes = carried.changed(w, target)
+        if changes:
+            raise Refused("M-LOOP", v=changes)
+        spelled = text(value)
         index = expressions.code(w, target.slice)
         parts = [(target.value, text(base)), (target.slice, index)]
         return f"{w.respelled(target, parts)} = {spelled}"
@@ -211,7 +217,7 @@ def augmented(w: Walker, node: ast.AugAssign) -> str | None:
         return _number(w, node)
     place = before if isinstance(node.target, ast.Name) else subscripts.element(w, node.target, before)
     assert isinstance(place, v.Tensor)
-    if place.space is v.Space.PSUM and isinstance(node.op, ast.Add) and _adds_up(w, base, node.value):
+    if isinstance(node.op, ast.Add) and _adds_up(w, place, base, node.value):
         with w.writer.goal(Goal("tile", target=place)):
             expressions.evaluate(w, node.value)
         return None
@@ -221,8 +227,10 @@ def augmented(w: Walker, node: ast.AugAssign) -> str | None:
     return None
 
 
-def _adds_up(w: Walker, base: ast.expr, value: ast.expr) -> bool:
-    """Whether a product is added to a tile that nothing else is written to."""
+def _adds_up(w: Walker, place: v.Tensor, base: ast.expr, value: ast.expr) -> bool:
+    """Whether a product is added to a float32 tile in PSUM that nothing else is written to."""
+    if place.space is not v.Space.PSUM or place.dtype is None or place.dtype.known != "float32":
+        return False
     return isinstance(base, ast.Name) and base.id in w.sums and accumulation.is_product(value, w.names)
 
 

@@ -12,7 +12,7 @@ from ..analysis.refusal import Refused
 from ..analysis.symbols import Sym, ceil_div, maximum, minimum
 from ..lowering import views
 from ..lowering.registry import LOWERINGS
-from . import allocations, arguments, expressions, functions, masking, operations, positions, tokens
+from . import allocations, arguments, carried, expressions, functions, masking, operations, positions, tokens
 from .values import Axes, Named, UserFunction, Value
 from .walker import Walker, integer, known, text
 
@@ -139,6 +139,9 @@ _WALKED: dict[str, Callable[[Walker, ast.Call], Value]] = {
 def _python(w: Walker, node: ast.Call, function: Value, short: str) -> Value:
     """A call of trace time, as it stands; integers are followed through the common functions."""
     nodes = [*node.args, *(keyword.value for keyword in node.keywords)]
+    changes = carried.changed(w, node)
+    if changes:
+        raise Refused("M-LOOP", v=changes)
     if any(isinstance(a, ast.Starred) for a in node.args) or any(k.arg is None for k in node.keywords):
         raise Refused("M-PY", x="arguments from a sequence or a mapping (`*args`, `**kwargs`)")
     found = [known(operations.nested(w, argument)) for argument in nodes]

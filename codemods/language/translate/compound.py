@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from ..analysis import values as v
 from ..analysis.refusal import Refused
-from . import expressions, facts, loops, statements
+from . import carried, expressions, facts, loops, statements
 from .layout import laid_out
 from .walker import Skipped, Walker
 from .writer import Goal
@@ -104,6 +104,9 @@ def _if(w: Walker, node: ast.If, indent: str, word: str = "if") -> list[str]:
     test = expressions.code(w, node.test)
     if w.writer.touched:
         raise Refused("M-PY", x="a condition on tiles")
+    for name in carried.counted(w, node.test):
+        w.writer.note("M-LOOP", v=name)
+    w.noted(node, w.writer)
     lines, after = header(w, node, f"{word} {test}", node.body, indent)
     env = w.env
     w.env = env.copy()

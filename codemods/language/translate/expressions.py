@@ -11,7 +11,7 @@ from ..analysis.index import Window
 from ..analysis.refusal import Refused
 from ..analysis.symbols import Sym
 from ..lowering import views
-from . import blocks, calls, operators, subscripts, tokens
+from . import blocks, calls, carried, operators, subscripts, tokens
 from .values import Absent, Axes, Blocks, Grid, Lost, Named, NewAxis, UserFunction, Value, Whole
 from .walker import Walker, integer, known, text
 
@@ -158,6 +158,8 @@ def _condition(w: Walker, node: ast.IfExp) -> Value:
     spelled = w.respelled(node, parts)
     if one == two:
         return one
+    for name in carried.counted(w, node.test):
+        w.writer.note("M-LOOP", v=name)
     if isinstance(one, v.Dtype) and isinstance(two, v.Dtype):
         return v.Dtype(spelled, None, spelled)
     if isinstance(one, v.Scalar) and isinstance(two, v.Scalar):

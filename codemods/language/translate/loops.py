@@ -8,9 +8,9 @@ from dataclasses import replace
 from ..analysis import values as v
 from ..analysis.refusal import Refused
 from ..analysis.symbols import ONE, ZERO, Sym
-from . import blocks, compound, expressions
+from . import blocks, carried, compound, expressions
 from .environment import Environment, Loop
-from .values import Value
+from .values import VIRTUAL, Value
 from .walker import Walker, integer, known, text
 from .writer import Goal
 
@@ -38,8 +38,18 @@ def loop(w: Walker, node: ast.For, indent: str) -> list[str]:
         bounds, spelled = None, expressions.code(w, node.iter)
     if w.writer.touched:
         raise Refused("M-PY", x="a loop over what a tile holds")
+    if _RANGES.get(name, False):
+        _check_carried(w, node)
     lines, after = compound.header(w, node, f"for {node.target.id} in {spelled}", node.body, indent)
     return lines + _body(w, node, node.target.id, bounds, _RANGES.get(name, False), after, indent + w.unit)
+
+
+def _check_carried(w: Walker, node: ast.For) -> None:
+    """Names that an iteration hands to the next one, where the former tracer ran the body once."""
+    for name, statement in carried.names(node.body).items():
+        before = w.env.values.get(name)
+        if before is not None and not isinstance(before, VIRTUAL):
+            w.refused(statement, Refused("M-LOOP", v=name))
 
 
 def _range(w: Walker, call: ast.Call, name: str) -> tuple[list[Sym | None], str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -37,7 +37,7 @@ class Walker:
     Attributes:
         module, function: what is walked. env: what names stand for at the present place.
         writer: takes the lines of the present statement.
-        sums: names of tiles to which nothing but products is written.
+        sums: names of tiles to which nothing but products is written, and whether one surely is.
         blocks, placings: tiles with block dimensions, and where they belong.
         reasons, notes: what came up so far. views: how parts of tensors came about, by their text.
     """
@@ -48,7 +48,7 @@ class Walker:
     env: Environment
     lines: Lines
     unit: str
-    sums: frozenset[str] = frozenset()
+    sums: Mapping[str, bool] = field(default_factory=dict)
     writer: Writer = field(init=False)
     reasons: list[Reason] = field(default_factory=list)
     notes: list[Reason] = field(default_factory=list)
