@@ -1,10 +1,13 @@
 """Python variables that change inside a loop.
 
 What it does
-    Reports a plain Python variable that a loop rebinds and that is read afterwards or in the next iteration.
+    Reports names, lists and dictionaries in which one iteration of ``nl.affine_range`` or
+    ``nl.sequential_range`` leaves something to the next: ``n = n + 1``, ``acc = nl.add(acc, x)``,
+    ``tiles.append(x)``, a flag that is set. Notes branches that depend on such a loop's variable.
 
 Why
-    The old language ran a loop's body once, to trace it; the new one runs it for every iteration.
+    The old language ran the body of these loops once, to trace it: such a name kept its first value, and a
+    list got one item. The new language runs the body for every iteration. Both are valid, with other numbers.
 
 Before
         import neuronxcc.nki as nki
@@ -24,7 +27,8 @@ After
     Unchanged, with the place reported.
 
 When it stays silent
-    For variables that hold tiles, and for those that an iteration binds before it reads them.
+    For tiles that are written in place, for names that an iteration binds before it reads them, and for
+    ``nl.static_range`` and ``range``, whose body ran every iteration in Beta 1 too.
 """
 
 CODE = "NKL401"
