@@ -5,7 +5,7 @@
     out          = Σ_e a[t, e]·MLP_e(n[t])        over the token's experts
 
 Composed of :func:`.rmsnorm_tkg` or :func:`.rmsnorm_mx_quantize_tkg`, :mod:`..router_topk` and
-:func:`.moe_tkg`; between them activations stay in SBUF, ``[128, T, H/128]`` in the layout that the experts take:
+:func:`.moe_tkg`; between them activations stay in SBUF, ``[128, T, H/128]`` in the layout that experts take:
 
     all experts, MX              x[t, 128 j + p], also quantised; router of half of the tokens on each core
     selective, MX                x[t, 128 j + p]

@@ -9,6 +9,7 @@ from typing import Any
 import nki
 import nki.language as nl
 
+from .... import insides
 from ....blocks.activation import Gating
 from ....blocks.lnc import cores
 from ....blocks.memory import manager
@@ -19,6 +20,8 @@ from .block_inputs import check_activation, check_blocks, check_hidden, check_la
 from .block_runs import process_while, run_shared
 from .block_task import Scaling, Task, block_count
 from .moe_cte_utils import SkipMode
+
+__getattr__ = insides.named(__name__)
 
 DROPPING_UNIT = 1024
 """Blocks of the dropping kernel are a multiple of this."""

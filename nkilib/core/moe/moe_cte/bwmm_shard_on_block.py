@@ -5,6 +5,7 @@ from typing import Any
 import nki
 import nki.language as nl
 
+from .... import insides
 from ....blocks.activation import Gating
 from ....blocks.lnc import Cores, barrier, cores, split
 from ....blocks.memory import manager
@@ -17,6 +18,8 @@ from .block_process import process_block
 from .block_runs import add_up, fill_with_zeros
 from .block_task import Scaling, Share, Task, block_count
 from .moe_cte_utils import BlockShardStrategy, SkipMode
+
+__getattr__ = insides.named(__name__)
 
 
 @nki.jit(mode="trace")

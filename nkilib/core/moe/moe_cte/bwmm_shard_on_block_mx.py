@@ -5,6 +5,7 @@ from typing import Any
 import nki
 import nki.language as nl
 
+from .... import insides
 from ....blocks.activation import Gating
 from ....blocks.lnc import Cores, barrier, cores, split
 from ....blocks.memory import manager
@@ -18,6 +19,8 @@ from .block_runs import add_up, fill_with_zeros, process_while
 from .block_task import Share, Task, block_count
 from .moe_cte_mx_utils import mx_experts, mx_scaling
 from .moe_cte_utils import SkipMode
+
+__getattr__ = insides.named(__name__)
 
 
 @nki.jit(platform_target="trn3")

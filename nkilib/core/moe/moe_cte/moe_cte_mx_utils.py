@@ -4,6 +4,7 @@ from typing import Any
 
 import nki.language as nl
 
+from .... import insides
 from ....blocks.activation import Gating
 from ....blocks.mx import LANES, TILE
 from ....blocks.mx_ragged import GROUP
@@ -12,6 +13,8 @@ from ...utils.kernel_assert import assert_shape, kernel_assert
 from ...utils.kernel_helpers import div_ceil
 from ..experts import Experts
 from .block_task import Scaling
+
+__getattr__ = insides.named(__name__)
 
 _CARRIERS_OF_FP4 = (nl.uint16, nl.int16, nl.float16)
 _CARRIERS_OF_FP8 = (nl.uint32, nl.int32, nl.float32)

@@ -5,6 +5,10 @@ from enum import Enum
 
 import nki.language as nl
 
+from .... import insides
+
+__getattr__ = insides.named(__name__)
+
 
 @dataclass
 class SkipMode(nl.NKIObject):
