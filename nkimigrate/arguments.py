@@ -76,6 +76,12 @@ GROUPS: dict[str, tuple[Argument, ...]] = {
         Argument("--from", "text", "Release the code is written for (default: 2.27).", metavar="RELEASE"),
         Argument("--to", "text", "Release to take it to (default: 2.28).", metavar="RELEASE"),
         Argument(
+            "--partial",
+            "flag",
+            "Migrate kernels as far as possible and mark by comments what needs a person.",
+            in_file=False,
+        ),
+        Argument(
             "--all-keywords",
             "flag",
             "Give every argument that can have one its keyword, not only those that must.",

@@ -19,6 +19,7 @@ class Options:
         exclude, extend_exclude: patterns as in a .gitignore file, instead of and beside the default ones.
         root: the folder to which those patterns are relative.
         jobs: processes to use; 0 chooses by the amount of work.
+        partial: migrate what can be of kernels that cannot be migrated whole, and mark the rest by comments.
         all_keywords: give every keyword that can be given, not only those that must be.
         respect_gitignore: leave out what git ignores.
         cache: remember which files have nothing to migrate.
@@ -41,6 +42,7 @@ class Options:
     root: str = "."
     jobs: int = 0
     all_keywords: bool = False
+    partial: bool = False
     respect_gitignore: bool = True
     cache: bool = True
     stdin_filename: str | None = None

@@ -198,7 +198,7 @@ def _migrate(
     before = {c.path: c.data for c in candidates}
     steps = path_between(options.release_from, options.release_to) + [(OWN, path) for path in options.tables]
     for step in steps:
-        setting = Setting(step, options.select, options.ignore, options.all_keywords)
+        setting = Setting(step, options.select, options.ignore, options.all_keywords, options.partial)
         analyse_all(
             candidates,
             roots,

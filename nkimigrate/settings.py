@@ -71,6 +71,7 @@ def options(settings: Settings, given: dict[str, Any]) -> Options:
         **_patterns(settings, given),
         "jobs": values.get("jobs", 0),
         "all_keywords": settings.flag("all_keywords"),
+        "partial": settings.flag("partial"),
         "respect_gitignore": not settings.flag("no_gitignore"),
         "cache": not settings.flag("no_cache"),
         "tables": _tables(settings),

@@ -35,6 +35,7 @@ class Setting:
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     all_keywords: bool = False
+    partial: bool = False
 
     def wants(self, code: str) -> bool:
         chosen = not self.select or any(code.startswith(p) for p in self.select)
@@ -135,7 +136,13 @@ def _language(setting: Setting, task: Task) -> Iterator[Check]:
     if old:
         from .codemods.language.findings import language_findings
 
-        yield partial(language_findings, step=step, wants=setting.wants, elsewhere=task.world.kernels)
+        yield partial(
+            language_findings,
+            step=step,
+            wants=setting.wants,
+            elsewhere=task.world.kernels,
+            partial=setting.partial,
+        )
     if new:
         from .codemods.dialect.findings import dialect_findings
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import ast
 from collections.abc import Callable, Iterator, Mapping
 
 from ..analysis.context import FileContext
-from ..model import LANGUAGE, Finding, Outcome
+from ..model import LANGUAGE, Finding, InsertBefore, Outcome
 from ..private_kernels import home, uses_private_kernels
-from .lowering.messages import MESSAGES
 from .migrate import of_module
 from .reasons import Change, Reason, Work
 from .step import LanguageStep
 from .translate.module import language_module
 from .translate.plan import LanguageModule
-
-_BY_HAND = "Write this place for the new language by hand; nkimigrate then migrates the rest of the file."
+from .wording import mark, worded
 
 
 def language_findings(
@@ -23,6 +21,7 @@ def language_findings(
     step: LanguageStep,
     wants: Callable[[str], bool],
     elsewhere: Mapping[str, bool] | None = None,
+    partial: bool = False,
 ) -> Iterator[Finding]:
     """The findings of one file.
 
@@ -31,20 +30,24 @@ def language_findings(
         step: what changed in the language.
         wants: which codes were chosen. A file is not rewritten when it takes a change that was not.
         elsewhere: kernels of other files as this one spells them, and whether they are migrated.
+        partial: rewrite what can be, and mark by a comment each place that needs a person.
     """
     module = language_module(_context(ctx, step), step)
     module.elsewhere = elsewhere or {}
+    module.partial = partial
     ctx.memory["language kernels"] = tuple(n for n, f in module.functions.items() if f.node in ctx.tree.body)
     if uses_private_kernels(ctx) and not module.functions:
         return  # the compiler's own kernels are launched in the old way; NKM401 says what becomes of them
     work = of_module(module) + _private(ctx, module)
-    if work.reasons:
+    if work.reasons and not partial:
         found = [_needs_you(ctx, reason) for reason in work.reasons]
     else:
         chosen = all(wants(change.code) for change in work.changes)
         found = [_changed(ctx, change) for change in work.changes if chosen]
         found += [_noted(ctx, reason) for reason in work.notes if chosen]
         found += [_needs_you(ctx, reason) for reason in work.left if not _reported(ctx, reason)]
+        found += [_needs_you(ctx, reason) for reason in work.reasons]
+        found += [f for reason in work.reasons if chosen for f in _marked(ctx, module, reason)]
     yield from (f for f in dict.fromkeys(found) if wants(f.code))
 
 
@@ -93,10 +96,26 @@ def _needs_you(ctx: FileContext, reason: Reason) -> Finding:
     return ctx.needs_you(code, reason.node, message, step)
 
 
+def _marked(ctx: FileContext, module: LanguageModule, reason: Reason) -> Iterator[Finding]:
+    """The comment at a place outside of the kernels' bodies, which have theirs already."""
+    if (reason.message, id(reason.node)) in module.marked:
+        return
+    code, said, _ = _text(ctx, reason)
+    for statement in ast.walk(ctx.tree):
+        if isinstance(statement, ast.stmt) and any(inner is reason.node for inner in _own(statement)):
+            edit = InsertBefore(ctx.source.span(statement), tuple(mark(reason, ctx.segment(reason.node))))
+            yield ctx.finding(code, statement, f"marked: {said}", edits=(edit,), group=LANGUAGE)
+            return
+
+
+def _own(statement: ast.stmt) -> Iterator[ast.AST]:
+    """A statement and its expressions, without the statements inside it."""
+    pending: list[ast.AST] = [statement]
+    while pending:
+        node = pending.pop()
+        yield node
+        pending += [child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.stmt)]
+
+
 def _text(ctx: FileContext, reason: Reason) -> tuple[str, str, str]:
-    """Code, what is the matter, and the next step; a field that is not given is the place itself."""
-    message = MESSAGES[reason.message]
-    here = " ".join(ctx.segment(reason.node).split())
-    fields = defaultdict(lambda: here, reason.fields)
-    said, _, step = message.text.format_map(fields).partition(". ")
-    return message.code, said.rstrip("."), step or _BY_HAND
+    return worded(reason, ctx.segment(reason.node))

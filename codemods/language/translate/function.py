@@ -56,6 +56,7 @@ def walked(
     first, last = _extent(node)
     new = programs.walked(w, node, first - 1, indent)
     if w.blocks:
+        module.marked -= {(r.message, id(r.node)) for r in w.reasons}
         w = _again(w, start)
         new = programs.walked(w, node, first - 1, indent)
     edits = tuple(_edits(module.ctx.source, lines.between(first, last), new, first))

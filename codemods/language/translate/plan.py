@@ -54,6 +54,8 @@ class LanguageModule:
         helpers: helper functions that it calls → their names in the file.
         taken: names of the file.
         elsewhere: kernels of other files as this one spells them, and whether they are migrated.
+        partial: places that need a person are left as they are, with a comment.
+        marked: the reasons that have one, by message and place.
     """
 
     ctx: FileContext
@@ -65,6 +67,8 @@ class LanguageModule:
     needs: set[str] = field(default_factory=set)
     helpers: dict[str, str] = field(default_factory=dict)
     elsewhere: Mapping[str, bool] = field(default_factory=dict)
+    partial: bool = False
+    marked: set[tuple[str, int]] = field(default_factory=set)
 
     @property
     def unit(self) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 
 from ..analysis import values as v
 from ..analysis.refusal import Refused
+from ..reasons import Reason
+from ..wording import mark, waiting
 from . import assignments, blocks, compound, expressions, facts, programs
 from .body import Piece, joined, with_comments
 from .layout import laid_out
@@ -22,13 +24,25 @@ def block(w: Walker, statements: Sequence[ast.stmt], after: int, indent: str) ->
         first, last = _extent(group)
         old = w.lines.indentation(group[0])
         lead = w.lines.kept(after + 1, first - 1, old, indent)
+        count = len(w.reasons)
         new = _group(w, group, indent)
+        lead += _marks(w, group, w.reasons[count:], indent)
         if new is None:
             pieces.append(Piece(lead, w.lines.kept(first, last, old, indent)))
         else:
             pieces.append(Piece(lead, new, not new))
         after = last
     return joined(pieces, indent)
+
+
+def _marks(w: Walker, group: Sequence[ast.stmt], reasons: Sequence[Reason], indent: str) -> list[str]:
+    """The comments of a partial migration at a place that stays as it is."""
+    if not w.module.partial:
+        return []
+    fresh = [r for r in reasons if (r.message, id(r.node)) not in w.module.marked]
+    w.module.marked.update((r.message, id(r.node)) for r in fresh)
+    lines = [line for r in fresh for line in mark(r, w.segment(r.node), indent)]
+    return lines or (waiting(indent) if w.skipped.pop(id(group[0]), False) else [])
 
 
 def _by_line(statements: Sequence[ast.stmt]) -> list[list[ast.stmt]]:
@@ -69,7 +83,7 @@ def statement(w: Walker, node: ast.stmt, indent: str) -> list[str] | None:
     except Refused as refusal:
         w.refused(node, refusal)
     except Skipped:
-        pass
+        w.skipped[id(node)] = True
     for name in stored(node):
         w.env.bind(name, Lost(name))
     return None

@@ -39,7 +39,8 @@ class Walker:
         writer: takes the lines of the present statement.
         sums: names of tiles to which nothing but products is written, and whether one surely is.
         blocks, placings: tiles with block dimensions, and where they belong.
-        reasons, notes: what came up so far. views: how parts of tensors came about, by their text.
+        reasons, notes: what came up so far. skipped: statements, by id, that use what was lost.
+        views: how parts of tensors came about, by their text.
     """
 
     module: LanguageModule
@@ -52,6 +53,7 @@ class Walker:
     writer: Writer = field(init=False)
     reasons: list[Reason] = field(default_factory=list)
     notes: list[Reason] = field(default_factory=list)
+    skipped: dict[int, bool] = field(default_factory=dict)
     calls: list[tuple[str, dict[str, Value]]] = field(default_factory=list)
     returned: list[Value] = field(default_factory=list)
     programs: tuple[str, ...] = ()

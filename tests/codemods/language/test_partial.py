@@ -1,0 +1,68 @@
+"""``--partial``: as far as possible, with comments where a person goes on."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+from nkimigrate.testing import migrate
+
+HEAD = "import neuronxcc.nki as nki\nimport neuronxcc.nki.language as nl\n\n\n"
+BLOCKED = HEAD + (
+    "@nki.jit\n"
+    "def noisy(x, flag):\n"
+    '    """Adds noise."""\n'
+    "    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)\n"
+    "    tile = nl.load(x)\n"
+    "    # where it comes from\n"
+    "    noise = nl.rand(tile.shape)\n"
+    "    if flag:\n"
+    "        low = nl.floor(tile)\n"
+    "    nl.store(out, nl.add(tile, noise))\n"
+    "    return out\n"
+)
+
+
+def test_without_the_option_nothing_of_the_kernel_changes() -> None:
+    result = migrate({"a.py": BLOCKED})
+    assert result.text("a.py") == BLOCKED
+    assert {f.code for f in result.findings} == {"NKL201", "NKL202"}
+
+
+def test_what_can_be_is_migrated_and_each_other_place_is_marked() -> None:
+    result = migrate({"a.py": BLOCKED}, partial=True)
+    lines = result.text("a.py").splitlines()
+    ast.parse(result.text("a.py"))
+    assert "    nisa.dma_copy(dst=tile, src=x)" in lines
+    at = lines.index("    noise = nl.rand(tile.shape)")
+    marks = [n for n in range(at) if lines[n].startswith("    # nkimigrate: NKL202 ")]
+    assert marks == [lines.index("    # where it comes from") + 1]
+    assert all(line.startswith("    #") for line in lines[marks[0] : at])
+    assert lines[lines.index("        low = nl.floor(tile)") - 1].startswith("        # nkimigrate: NKL201 ")
+    assert lines[lines.index("    nl.store(out, nl.add(tile, noise))") - 1].startswith(
+        "    # nkimigrate: NKL200 "
+    )
+    assert all(len(line) <= 88 for line in lines)
+
+
+def test_the_places_are_still_reported_as_for_a_person() -> None:
+    found = migrate({"a.py": BLOCKED}, partial=True).findings
+    assert {f.code for f in found if f.outcome == "needs-you"} == {"NKL201", "NKL202"}
+    assert all(not f.edits for f in found if f.outcome == "needs-you")
+
+
+@pytest.mark.parametrize("partial", [True, False])
+def test_a_kernel_that_can_be_migrated_whole_is_the_same_either_way(partial: bool) -> None:
+    whole = BLOCKED.replace("    noise = nl.rand(tile.shape)\n", "    noise = nl.exp(tile)\n").replace(
+        "floor", "sqrt"
+    )
+    result = migrate({"a.py": whole}, partial=partial)
+    assert "nkimigrate:" not in result.text("a.py")
+    assert result.text("a.py") == migrate({"a.py": whole}).text("a.py")
+    assert "neuronxcc" not in result.text("a.py")
+
+
+def test_a_second_run_leaves_the_marks_alone() -> None:
+    once = migrate({"a.py": BLOCKED}, partial=True).text("a.py")
+    assert migrate({"a.py": once}, partial=True).text("a.py") == once
