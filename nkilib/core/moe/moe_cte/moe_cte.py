@@ -9,14 +9,16 @@ import nki.language as nl
 
 from ...utils.common_types import ActFnType, ExpertAffinityScaleMode
 from ...utils.kernel_assert import kernel_assert
-from .bwmm_shard_on_block import bwmm_shard_on_block
-from .bwmm_shard_on_block_mx import bwmm_shard_on_block_mx
-from .bwmm_shard_on_I import (
-    blockwise_mm_baseline_shard_intermediate,
-    blockwise_mm_baseline_shard_intermediate_hybrid,
-    blockwise_mm_shard_intermediate_dropping,
+from .moe_cte_calls import (
+    Call,
+    dropping,
+    on_block,
+    on_block_mx,
+    on_inner,
+    on_inner_hybrid,
+    on_inner_mx,
+    on_inner_mx_hybrid,
 )
-from .bwmm_shard_on_I_mx import blockwise_mm_shard_intermediate_mx, blockwise_mm_shard_intermediate_mx_hybrid
 from .moe_cte_utils import BlockShardStrategy, SkipMode
 
 
@@ -87,34 +89,6 @@ def _is_one_of(implementation: MoECTEImplementation, group: tuple[MoECTEImplemen
     return False
 
 
-class _Call(nl.NKIObject):
-    """The arguments of :func:`moe_cte`; ``scales`` instead of the configuration."""
-
-    hidden_states: Any
-    expert_affinities_masked: Any
-    gate_up_proj_weight: Any
-    down_proj_weight: Any
-    token_position_to_id: Any
-    block_to_expert: Any
-    block_size: Any
-    spec: MoECTESpec
-    conditions: Any
-    gate_and_up_proj_bias: Any
-    down_proj_bias: Any
-    gate_up_activations_T: Any
-    down_activations: Any
-    activation_function: Any
-    skip_dma: SkipMode
-    compute_dtype: Any
-    is_tensor_update_accumulating: Any
-    expert_affinities_scaling_mode: Any
-    gate_clamp_upper_limit: Any
-    gate_clamp_lower_limit: Any
-    up_clamp_upper_limit: Any
-    up_clamp_lower_limit: Any
-    scales: QuantizationConfig
-
-
 @nki.jit(mode="trace")
 def moe_cte(
     hidden_states: nl.ndarray,
@@ -152,7 +126,7 @@ def moe_cte(
 
     Raises AssertionError for what the kernel refuses.
     """
-    call = _Call(
+    call = Call(
         hidden_states=hidden_states,
         expert_affinities_masked=expert_affinities_masked,
         gate_up_proj_weight=gate_up_proj_weight,
@@ -180,220 +154,22 @@ def moe_cte(
     return _dispatch(call)
 
 
-def _dispatch(call: _Call) -> Any:
+def _dispatch(call: Call) -> Any:
     kind = call.spec.implementation
     if kind == MoECTEImplementation.shard_on_block:
-        return _on_block(call)
+        return on_block(call)
     if kind == MoECTEImplementation.shard_on_i:
-        return _on_inner(call)
+        return on_inner(call)
     if kind == MoECTEImplementation.shard_on_i_hybrid:
-        return _on_inner_hybrid(call)
+        return on_inner_hybrid(call)
     if kind == MoECTEImplementation.shard_on_i_dropping:
-        return _dropping(call)
+        return dropping(call)
     if kind == MoECTEImplementation.shard_on_block_mx:
-        return _on_block_mx(call)
+        return on_block_mx(call)
     if kind == MoECTEImplementation.shard_on_i_mx:
-        return _on_inner_mx(call)
+        return on_inner_mx(call)
     kernel_assert(
         kind == MoECTEImplementation.shard_on_i_mx_hybrid,
         f"spec.implementation must be a MoECTEImplementation, it is {kind}",
     )
-    return _on_inner_mx_hybrid(call)
-
-
-def _on_block(call: _Call) -> Any:
-    options: Any = call.spec.shard_on_block
-    return bwmm_shard_on_block(
-        hidden_states=call.hidden_states,
-        expert_affinities_masked=call.expert_affinities_masked,
-        gate_up_proj_weight=call.gate_up_proj_weight,
-        down_proj_weight=call.down_proj_weight,
-        block_size=call.block_size,
-        token_position_to_id=call.token_position_to_id,
-        block_to_expert=call.block_to_expert,
-        gate_and_up_proj_bias=call.gate_and_up_proj_bias,
-        down_proj_bias=call.down_proj_bias,
-        gate_up_proj_scale=call.scales.gate_up_proj_scale,
-        down_proj_scale=call.scales.down_proj_scale,
-        down_activations=call.down_activations,
-        activation_function=call.activation_function,
-        skip_dma=call.skip_dma,
-        compute_dtype=call.compute_dtype,
-        is_tensor_update_accumulating=call.is_tensor_update_accumulating,
-        expert_affinities_scaling_mode=call.expert_affinities_scaling_mode,
-        n_block_per_iter=options.n_block_per_iter,
-        gate_clamp_upper_limit=call.gate_clamp_upper_limit,
-        gate_clamp_lower_limit=call.gate_clamp_lower_limit,
-        up_clamp_upper_limit=call.up_clamp_upper_limit,
-        up_clamp_lower_limit=call.up_clamp_lower_limit,
-        block_sharding_strategy=options.block_sharding_strategy,
-    )
-
-
-def _on_inner(call: _Call) -> Any:
-    options: Any = call.spec.shard_on_I
-    return blockwise_mm_baseline_shard_intermediate(
-        hidden_states=call.hidden_states,
-        expert_affinities_masked=call.expert_affinities_masked,
-        gate_up_proj_weight=call.gate_up_proj_weight,
-        down_proj_weight=call.down_proj_weight,
-        block_size=call.block_size,
-        token_position_to_id=call.token_position_to_id,
-        block_to_expert=call.block_to_expert,
-        gate_and_up_proj_bias=call.gate_and_up_proj_bias,
-        down_proj_bias=call.down_proj_bias,
-        gate_up_proj_scale=call.scales.gate_up_proj_scale,
-        down_proj_scale=call.scales.down_proj_scale,
-        activation_function=call.activation_function,
-        skip_dma=call.skip_dma,
-        compute_dtype=call.compute_dtype,
-        is_tensor_update_accumulating=call.is_tensor_update_accumulating,
-        expert_affinities_scaling_mode=call.expert_affinities_scaling_mode,
-        gate_clamp_upper_limit=call.gate_clamp_upper_limit,
-        gate_clamp_lower_limit=call.gate_clamp_lower_limit,
-        up_clamp_lower_limit=call.up_clamp_lower_limit,
-        up_clamp_upper_limit=call.up_clamp_upper_limit,
-        checkpoint_activation=options.checkpoint_activation,
-        expert_affinity_multiply_on_I=options.expert_affinity_multiply_on_I,
-    )
-
-
-def _on_inner_hybrid(call: _Call) -> Any:
-    options: Any = call.spec.shard_on_I
-    return blockwise_mm_baseline_shard_intermediate_hybrid(
-        conditions=call.conditions,
-        hidden_states=call.hidden_states,
-        expert_affinities_masked=call.expert_affinities_masked,
-        gate_up_proj_weight=call.gate_up_proj_weight,
-        down_proj_weight=call.down_proj_weight,
-        block_size=call.block_size,
-        token_position_to_id=call.token_position_to_id,
-        block_to_expert=call.block_to_expert,
-        num_static_block=options.num_static_block,
-        gate_and_up_proj_bias=call.gate_and_up_proj_bias,
-        down_proj_bias=call.down_proj_bias,
-        gate_up_proj_scale=call.scales.gate_up_proj_scale,
-        down_proj_scale=call.scales.down_proj_scale,
-        gate_up_activations_T=call.gate_up_activations_T,
-        down_activations=call.down_activations,
-        activation_function=call.activation_function,
-        skip_dma=call.skip_dma,
-        compute_dtype=call.compute_dtype,
-        is_tensor_update_accumulating=call.is_tensor_update_accumulating,
-        expert_affinities_scaling_mode=call.expert_affinities_scaling_mode,
-        gate_clamp_upper_limit=call.gate_clamp_upper_limit,
-        gate_clamp_lower_limit=call.gate_clamp_lower_limit,
-        up_clamp_lower_limit=call.up_clamp_lower_limit,
-        up_clamp_upper_limit=call.up_clamp_upper_limit,
-    )
-
-
-def _dropping(call: _Call) -> Any:
-    options: Any = call.spec.shard_on_I
-    return blockwise_mm_shard_intermediate_dropping(
-        hidden_states=call.hidden_states,
-        expert_affinities_masked=call.expert_affinities_masked,
-        gate_up_proj_weight=call.gate_up_proj_weight,
-        down_proj_weight=call.down_proj_weight,
-        block_size=call.block_size,
-        token_position_to_id=call.token_position_to_id,
-        block_to_expert=call.block_to_expert,
-        gate_and_up_proj_bias=call.gate_and_up_proj_bias,
-        down_proj_bias=call.down_proj_bias,
-        gate_up_proj_scale=call.scales.gate_up_proj_scale,
-        down_proj_scale=call.scales.down_proj_scale,
-        activation_function=call.activation_function,
-        skip_dma=call.skip_dma,
-        compute_dtype=call.compute_dtype,
-        is_tensor_update_accumulating=call.is_tensor_update_accumulating,
-        expert_affinities_scaling_mode=call.expert_affinities_scaling_mode,
-        expert_affinity_multiply_on_I=options.expert_affinity_multiply_on_I,
-        gate_clamp_upper_limit=call.gate_clamp_upper_limit,
-        gate_clamp_lower_limit=call.gate_clamp_lower_limit,
-        up_clamp_lower_limit=call.up_clamp_lower_limit,
-        up_clamp_upper_limit=call.up_clamp_upper_limit,
-    )
-
-
-def _on_block_mx(call: _Call) -> Any:
-    options: Any = call.spec.shard_on_block
-    return bwmm_shard_on_block_mx(
-        hidden_states=call.hidden_states,
-        expert_affinities_masked=call.expert_affinities_masked,
-        gate_up_proj_weight=call.gate_up_proj_weight,
-        down_proj_weight=call.down_proj_weight,
-        token_position_to_id=call.token_position_to_id,
-        block_to_expert=call.block_to_expert,
-        conditions=call.conditions,
-        gate_and_up_proj_bias=call.gate_and_up_proj_bias,
-        down_proj_bias=call.down_proj_bias,
-        gate_up_proj_scale=call.scales.gate_up_proj_scale,
-        down_proj_scale=call.scales.down_proj_scale,
-        block_size=call.block_size,
-        n_static_blocks=options.n_static_blocks,
-        n_dynamic_blocks=options.n_dynamic_blocks,
-        gate_up_activations_T=call.gate_up_activations_T,
-        down_activations=call.down_activations,
-        activation_function=call.activation_function,
-        skip_dma=call.skip_dma,
-        compute_dtype=call.compute_dtype,
-        is_tensor_update_accumulating=call.is_tensor_update_accumulating,
-        expert_affinities_scaling_mode=call.expert_affinities_scaling_mode,
-        gate_clamp_upper_limit=call.gate_clamp_upper_limit,
-        gate_clamp_lower_limit=call.gate_clamp_lower_limit,
-        up_clamp_lower_limit=call.up_clamp_lower_limit,
-        up_clamp_upper_limit=call.up_clamp_upper_limit,
-    )
-
-
-def _on_inner_mx(call: _Call) -> Any:
-    return blockwise_mm_shard_intermediate_mx(
-        hidden_states=call.hidden_states,
-        expert_affinities_masked=call.expert_affinities_masked,
-        gate_up_proj_weight=call.gate_up_proj_weight,
-        down_proj_weight=call.down_proj_weight,
-        token_position_to_id=call.token_position_to_id,
-        block_to_expert=call.block_to_expert,
-        gate_and_up_proj_bias=call.gate_and_up_proj_bias,
-        down_proj_bias=call.down_proj_bias,
-        gate_up_proj_scale=call.scales.gate_up_proj_scale,
-        down_proj_scale=call.scales.down_proj_scale,
-        block_size=call.block_size,
-        activation_function=call.activation_function,
-        skip_dma=call.skip_dma,
-        compute_dtype=call.compute_dtype,
-        is_tensor_update_accumulating=call.is_tensor_update_accumulating,
-        expert_affinities_scaling_mode=call.expert_affinities_scaling_mode,
-        gate_clamp_upper_limit=call.gate_clamp_upper_limit,
-        gate_clamp_lower_limit=call.gate_clamp_lower_limit,
-        up_clamp_lower_limit=call.up_clamp_lower_limit,
-        up_clamp_upper_limit=call.up_clamp_upper_limit,
-    )
-
-
-def _on_inner_mx_hybrid(call: _Call) -> Any:
-    options = call.spec.shard_on_I
-    return blockwise_mm_shard_intermediate_mx_hybrid(
-        conditions=call.conditions,
-        hidden_states=call.hidden_states,
-        expert_affinities_masked=call.expert_affinities_masked,
-        gate_up_proj_weight=call.gate_up_proj_weight,
-        down_proj_weight=call.down_proj_weight,
-        token_position_to_id=call.token_position_to_id,
-        block_to_expert=call.block_to_expert,
-        gate_and_up_proj_bias=call.gate_and_up_proj_bias,
-        down_proj_bias=call.down_proj_bias,
-        gate_up_proj_scale=call.scales.gate_up_proj_scale,
-        down_proj_scale=call.scales.down_proj_scale,
-        block_size=call.block_size,
-        num_static_block=None if options is None else options.num_static_block,
-        activation_function=call.activation_function,
-        skip_dma=call.skip_dma,
-        compute_dtype=call.compute_dtype,
-        is_tensor_update_accumulating=call.is_tensor_update_accumulating,
-        expert_affinities_scaling_mode=call.expert_affinities_scaling_mode,
-        gate_clamp_upper_limit=call.gate_clamp_upper_limit,
-        gate_clamp_lower_limit=call.gate_clamp_lower_limit,
-        up_clamp_lower_limit=call.up_clamp_lower_limit,
-        up_clamp_upper_limit=call.up_clamp_upper_limit,
-    )
+    return on_inner_mx_hybrid(call)
