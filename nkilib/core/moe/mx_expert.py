@@ -36,13 +36,17 @@ from ...blocks.mx_ragged import (
     quantize_tiles,
 )
 from ...blocks.tiles import as_view
-from ..utils.allocator import SbufManager
+from ..utils.allocator import SbufManager, sizeinbytes
 from ..utils.kernel_assert import kernel_assert
 from ..utils.tensor_view import TensorView
 from .experts import Experts
 
 DOWN_COLUMNS = 2048
 """Columns of the down weights that are on chip at a time; four banks of PSUM."""
+
+
+PART_BYTES = 64 * 1024
+"""Bytes of a partition that two tiles of 512 gate and up columns may take, for two pairs to be there."""
 
 
 class MxExpert(nl.NKIObject):
@@ -119,7 +123,7 @@ def project_middle(
     if expert.gate_up_bias is not None:
         bias = work.tile(tuple(expert.gate_up_bias.shape), expert.gate_up_bias.dtype)
         nisa.dma_copy(dst=bias, src=expert.gate_up_bias.get_view())
-    parts = scratch(sbm, name="gate_up_mx", places=2)
+    parts = scratch(sbm, name="gate_up_mx", places=_places(expert))
     for start in range(0, expert.inner, TILE):
         size, tile = min(TILE, expert.inner - start), start // TILE
         both = parts.tile((PARTITIONS, 2, 1, tokens, LANES), nl.float32)
@@ -135,6 +139,12 @@ def project_middle(
         parts.turn()
     parts.close()
     return middle
+
+
+def _places(expert: MxExpert) -> int:
+    """Two, so that weights load while others are in use, unless they take too much room."""
+    each = min(TILE, expert.inner) * (sizeinbytes(expert.gate_up.dtype) + 1)
+    return 2 if 2 * expert.gate_up.shape[2] * each <= PART_BYTES else 1
 
 
 def _load_columns(expert: MxExpert, which: int, start: int, size: int, work: Scratch) -> MxOperand:
