@@ -317,6 +317,45 @@ def test_conditions_of_inner(static: Any) -> None:
     check_close(run({**arguments, "num_static_block": static}, HYBRID), want, RTOL, ATOL)
 
 
+@pytest.mark.parametrize(
+    ("kernel", "options", "static"),
+    [
+        (BLOCK, {"n_static_blocks": 2}, 2),
+        (BLOCK, {"n_static_blocks": 1}, 0),
+        (BLOCK, {"n_dynamic_blocks": 3}, 3),
+        (BLOCK, {"n_dynamic_blocks": -1}, 1),
+        (BLOCK, {"n_dynamic_blocks": 7}, 1),
+        (BLOCK, {}, 1),
+        (HYBRID, {"num_static_block": 1}, 1),
+        (HYBRID, {"num_static_block": 3}, 3),
+        (HYBRID, {}, 2),
+    ],
+    ids=str,
+)
+def test_how_many_blocks_are_static(kernel: Any, options: dict[str, Any], static: int) -> None:
+    """No condition holds, so that only these are run."""
+    size, inner = (128, 64) if kernel is BLOCK else (256, 1024)
+    count = 6 if kernel is BLOCK else 5
+    given, _ = drawn(200, 512, inner, 2, 1, size, 0, True)
+    ids = np.full((count, size), 200, np.int32)
+    for block in range(count):
+        ids[block, :30] = np.arange(30) + 30 * block
+    owners = np.arange(count, dtype=np.int32) % 2
+    affinities = np.ones((201, 2), FP32)
+    affinities[200] = 0
+    changed = {
+        **given,
+        "token_position_to_id": ids.reshape(-1),
+        "block_to_expert": owners,
+        "expert_affinities_masked": affinities.reshape(-1, 1),
+    }
+    arguments = block_mx_arguments(changed, "e2m1")
+    conditions = np.zeros(count + (2 if kernel is BLOCK else 1), np.int32)
+    got = run({**arguments, "conditions": conditions, **options}, kernel)
+    check_close(got, model(changed, n_blocks=static), RTOL, ATOL)
+    assert [bool(got[30 * block].any()) for block in range(count)] == [b < static for b in range(count)]
+
+
 @pytest.mark.parametrize("kernel", [BLOCK, HYBRID], ids=["block", "inner"])
 def test_blocks_that_are_not_active_are_not_run(kernel: Any) -> None:
     """What they point at may be anything."""
