@@ -61,6 +61,8 @@ def test_what_is_found(line: str, code: str, says: str) -> None:
         f"{RANGE}, on_false_value=-3.4028235e38, reduce_cmd=nisa.reduce_cmd.reset_reduce)",
         f"{RANGE}, on_false_value=a)",
         "nisa.tensor_reduce(dst=t, op=nl.maximum, data=x, axis=[1])",
+        "nisa.tensor_reduce(dst=t, op=nl.add, data=x.ap(pattern=[[8, 4], [4, 2], [1, 1], [2, 2], [1, 2]], "
+        "offset=0), axis=[3, 4])",
         "nisa.tensor_tensor(*x)",
         "nisa.tensor_tensor(**x)",
         "y = x[0:4, 0:8]",

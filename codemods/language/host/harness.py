@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import ast
 
-from ..reasons import Reason, Work
+from ...analysis.scopes import Use
+from ...model import Edit, ReplaceCode, ReplaceLines
+from ..reasons import Change, Reason, Work
 from .kernels import SIMULATE, Kernels
+
+CODE = "NKL106"
 
 
 def simulations(kernels: Kernels) -> Work:
@@ -21,5 +25,29 @@ def simulations(kernels: Kernels) -> Work:
         if isinstance(link, ast.Call) and kernels.names.qualified(link.func) == SIMULATE
     ]
     said = tuple(Reason(call, "M-SIM") for call in calls)
+    aliases = [use for use in kernels.ctx.module.uses if _is_alias(kernels, use)]
+    work = sum((_spelled_out(kernels, alias) for alias in aliases), Work())
     by_name = any(kernels.ctx.target(binding) == SIMULATE for binding in kernels.ctx.module.imports)
-    return Work(left=said) if by_name else Work(notes=said)
+    return work + (Work(left=said) if by_name else Work(notes=said))
+
+
+def _is_alias(kernels: Kernels, use: Use) -> bool:
+    """``name = nki.simulate_kernel``, which would fail when the file is imported."""
+    statement = use.inside
+    whole = isinstance(statement, ast.Assign) and statement.value is use.top
+    return whole and kernels.names.qualified(use.top) == SIMULATE and isinstance(use.top, ast.Attribute)
+
+
+def _spelled_out(kernels: Kernels, alias: Use) -> Work:
+    """What is called by the alias is called by its own name, so that only the call fails."""
+    statement, source = alias.inside, kernels.ctx.source
+    assert isinstance(statement, ast.Assign)
+    target = statement.targets[0]
+    if len(statement.targets) != 1 or not isinstance(target, ast.Name) or target.id in kernels.ctx.pinned:
+        return Work(reasons=(Reason(statement, "M-SIM"),))
+    spelled = kernels.ctx.segment(alias.top)
+    uses = [u for u in kernels.ctx.module.by_name.get(target.id, ()) if u.links[0] is not target]
+    edits: list[Edit] = [ReplaceLines(kernels.whole_lines(statement), "")]
+    edits += [ReplaceCode(source.span(u.links[0]), target.id, spelled) for u in uses]
+    text = f"`{target.id}` is spelled `{spelled}`, which only fails when it is called"
+    return Work((Change(statement, CODE, text, tuple(edits)),))

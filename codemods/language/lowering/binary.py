@@ -24,6 +24,7 @@ from .tiles import (
     in_partitions,
     in_sbuf,
     is_column,
+    is_single_column,
     repeats,
     result,
     result_dtype,
@@ -101,6 +102,10 @@ def combined(
         if x.text != y.text:
             call.out.note("M-SAME", fn=call.name, operands=f"{x.text}, {y.text}")
         return of_tiles(call, function, x, y, None, dtype, options)
+    if x.shape is None and is_single_column(y):
+        return with_scalar(call, function, x, y, None, dtype, False, options)
+    if y.shape is None and is_single_column(x):
+        return with_scalar(call, function, y, x, None, dtype, True, options)
     shape = broadcast(call, x, y)
     x, y = (in_partitions(call, each, shape) for each in (x, y))
     if is_column(call, y, shape) and not repeats(call, x, shape):

@@ -9,7 +9,7 @@ from ..analysis.dtypes import FLAGS, FLOAT32
 from ..analysis.symbols import Sym, product
 from ..analysis.values import Dtype, Shape, Space, Tensor
 from .call import Call, Lowering, operand_code
-from .tiles import column, copied, matrix, pattern, result, size, steps_of, tile, type_of
+from .tiles import column, copied, matrix, pattern, reshaped, result, size, steps_of, tile, type_of
 
 RANK = 5
 """Dimensions that the instruction counts: the last one is 4 whatever the tile's rank is."""
@@ -60,8 +60,7 @@ def reduced(
 ) -> Tensor:
     """``op`` over free axes; where only partitions would be left, one axis of size 1 stays."""
     assert data.shape is not None
-    ordered = trailing(call, data, axes)
-    which = "1" if len(data.shape) == 2 else str(list(range(RANK - len(axes), RANK)))
+    ordered, which = innermost(call, trailing(call, data, axes), len(axes))
 
     def write(dst: Tensor) -> None:
         call.out.emit(
@@ -69,6 +68,21 @@ def reduced(
         )
 
     return result(call, write, remaining(data.shape, axes, keepdims), dtype)
+
+
+def innermost(call: Call, data: Tensor, count: int) -> tuple[Tensor, str]:
+    """The tensor, and the code for its last ``count`` axes: a number for a matrix, else a list.
+
+    Releases count the axes of longer lists differently unless the tensor has all of the dimensions that the
+    instruction counts, so that those of a whole tensor become one, and an access pattern gets them all.
+    """
+    assert data.shape is not None
+    if count > 1 and data.whole and ".ap(" not in data.text:
+        data, count = reshaped(call, data, (*data.shape[:-count], product(data.shape[-count:])), "flat"), 1
+    elif count > 1:
+        data = _of_rank(data, RANK)
+    assert data.shape is not None
+    return data, "1" if len(data.shape) == 2 else str(list(range(RANK - count, RANK)))
 
 
 def remaining(shape: Shape, axes: tuple[int, ...], keepdims: bool) -> Shape:
@@ -95,21 +109,46 @@ def trailing(call: Call, data: Tensor, axes: tuple[int, ...]) -> Tensor:
     return pattern(source, [steps[axis] for axis in order], [data.shape[axis] for axis in order])
 
 
+def _of_rank(data: Tensor, rank: int) -> Tensor:
+    """An access pattern with axes of one element behind the partitions; anything else as it is."""
+    pairs = _pairs(data)
+    if pairs is None or len(pairs) >= rank:
+        return data
+    shape = data.shape or ()
+    missing = rank - len(pairs)
+    ones = (Sym.constant(1),) * missing
+    return _with_pairs(data, [pairs[0], *["[1, 1]"] * missing, *pairs[1:]], (shape[0], *ones, *shape[1:]))
+
+
 def _reordered(data: Tensor, order: list[int]) -> Tensor | None:
     """An access pattern with its pairs in another order; None for what is no access pattern."""
+    pairs = _pairs(data)
+    if pairs is None or len(pairs) != len(order):
+        return None
+    shape = tuple((data.shape or ())[axis] for axis in order)
+    return _with_pairs(data, [pairs[axis] for axis in order], shape)
+
+
+def _pattern(data: Tensor) -> ast.List | None:
+    """The pairs of a plain access pattern; None for anything else."""
     node = ast.parse(data.text, mode="eval").body
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or node.func.attr != "ap":
         return None
     given = {keyword.arg: keyword.value for keyword in node.keywords}
     pairs = given.get("pattern")
-    if set(given) - {"pattern", "offset"} or not isinstance(pairs, ast.List) or len(pairs.elts) != len(order):
-        return None
-    source = data.text.encode()
-    texts = [source[n.col_offset : n.end_col_offset].decode() for n in pairs.elts]
-    start, end = pairs.col_offset, pairs.end_col_offset
-    inner = ", ".join(texts[axis] for axis in order)
-    text = f"{source[:start].decode()}[{inner}]{source[end:].decode()}"
-    return replace(data, text=text, shape=tuple((data.shape or ())[axis] for axis in order))
+    return pairs if isinstance(pairs, ast.List) and not set(given) - {"pattern", "offset"} else None
+
+
+def _pairs(data: Tensor) -> list[str] | None:
+    pairs, source = _pattern(data), data.text.encode()
+    return None if pairs is None else [source[n.col_offset : n.end_col_offset].decode() for n in pairs.elts]
+
+
+def _with_pairs(data: Tensor, pairs: list[str], shape: Shape) -> Tensor:
+    old, source = _pattern(data), data.text.encode()
+    assert old is not None
+    start, end = source[: old.col_offset].decode(), source[old.end_col_offset :].decode()
+    return replace(data, text=f"{start}[{', '.join(pairs)}]{end}", shape=shape)
 
 
 def count(data: Tensor, axes: tuple[int, ...]) -> Sym:
@@ -123,8 +162,7 @@ def mean(call: Call) -> Tensor:
     chosen, kept = axes(call, x), call.flag("keepdims")
     assert x.shape is not None
     shape = remaining(x.shape, chosen, kept)
-    ordered = trailing(call, x, chosen)
-    which = "1" if len(x.shape) == 2 else str(list(range(RANK - len(chosen), RANK)))
+    ordered, which = innermost(call, trailing(call, x, chosen), len(chosen))
     total = call.out.temporary("total", shape, FLOAT32, Space.SBUF)
     call.out.emit("nisa.tensor_reduce", dst=total.text, op="nl.add", data=ordered.text, axis=which)
     part = f"1.0 / {operand_code(count(x, chosen).text)}"
@@ -146,6 +184,7 @@ def by_helper(call: Call, helper: str, x: Tensor, shape: Shape | None, dtype: Dt
     x = matrix(x)
     if x.shape is None or len(x.shape) != 2 or axes(call, x) != (1,):
         call.refuse("M-RED", axes=str(list(call.integers("axis"))))
+    shape = x.shape if shape is None else shape
 
     def write(dst: Tensor) -> None:
         call.out.emit(call.out.helper(helper), dst=dst.text, data=x.text, **more)

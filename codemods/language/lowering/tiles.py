@@ -123,18 +123,28 @@ def repeated(call: Call, own: Sym, other: Sym) -> bool:
 
 
 def broadcast(call: Call, *operands: Tensor) -> Shape:
-    """The shape that operands broadcast to; sizes that are not known to differ are taken to be equal.
+    """The shape that operands broadcast to; sizes that are not known to differ are taken to be equal, and
+    operands of unknown rank to be like the others.
 
     The former language checked that when the kernel was traced, and the instruction checks it again.
     """
     shapes = [operand.shape for operand in operands]
     known = [shape for shape in shapes if shape is not None]
-    if len(known) < len(shapes) or len({len(shape) for shape in known}) > 1:
+    if len(known) < len(shapes) and any(_is_repeated(shape) for shape in known):
+        known = []  # what it is repeated to is not known
+    if not known or len({len(shape) for shape in known}) > 1:
         call.refuse("M-SHAPE", operands=", ".join(operand.text for operand in operands))
+    if len(known) < len(shapes):
+        call.out.note("M-SAME", fn=call.name, operands=", ".join(operand.text for operand in operands))
     found = known[0]
     for shape in known[1:]:
         found = tuple(b if repeated(call, a, b) else a for a, b in zip(found, shape, strict=True))
     return found
+
+
+def _is_repeated(shape: Shape) -> bool:
+    """Whether a tile of this shape may be repeated along an axis, next to others."""
+    return any(size.value == 1 for size in shape)
 
 
 def needs_partitions(call: Call, tensor: Tensor, shape: Shape) -> bool:
@@ -163,9 +173,20 @@ def is_column(call: Call, tensor: Tensor, shape: Shape) -> bool:
     return any(repeated(call, a, b) for a, b in zip(own[1:], shape[1:], strict=True))
 
 
+def is_single_column(tensor: Tensor) -> bool:
+    """Whether it is a matrix of one element in each of several partitions."""
+    own = tensor.shape
+    return own is not None and len(own) == 2 and own[1].value == 1 and own[0].value != 1
+
+
 def spread(call: Call, tensor: Tensor, shape: Shape, hint: str = "spread") -> Tensor:
-    """The tensor repeated to a shape: partitions by a helper, free dimensions by an access pattern."""
-    if tensor.shape is None or len(tensor.shape) != len(shape):
+    """The tensor repeated to a shape: partitions by a helper, free dimensions by an access pattern.
+
+    One of unknown rank is taken to have the shape, see :func:`broadcast`.
+    """
+    if tensor.shape is None:
+        return tensor
+    if len(tensor.shape) != len(shape):
         call.refuse("M-SHAPE", operands=tensor.text)
     if needs_partitions(call, tensor, shape):
         tensor = over_partitions(call, tensor, shape[0], hint)

@@ -23,6 +23,10 @@ def view(w: Walker, base: v.Tensor, keys: Sequence[Value], expr: str) -> v.Tenso
         return base
     if len(keys) == 1 and isinstance(keys[0], Mask):
         return masking.kept(w, base, keys[0], expr)
+    if base.shape is None and len(keys) == 1 and w.env.ranks.get(base.text, 0) < 2:
+        number = item(w, keys[0], expr)
+        if isinstance(number, Sym):  # of what else the tensor has dimensions for
+            return replace(base, text=f"{base.text}[{number.text}]", whole=False)
     access = accessed(w, replace(base, shape=masking.former(base)), keys, expr)
     smaller: masking.Smaller = {}
     if base.extents:

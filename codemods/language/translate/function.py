@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from ...model import ReplaceLines
 from ...source import Source
+from ..lowering.helpers import HELPERS
 from ..reasons import Reason
 from . import accumulation, assignments, blocks, parameters, programs
 from .body import Lines
@@ -44,7 +45,7 @@ def walked(
 ) -> Translated:
     """Walk through a function's body; ``given`` is what each call in the file gives it."""
     node = function.node
-    taken, shared.taken = shared.taken, _names(node) | module.taken
+    taken, shared.taken = shared.taken, _names(node) | _reserved(module)
     indent = lines.indentation(node.body[0])
     unit = indent[len(lines.indentation(node)) :] or "    "
     uses = parameters.Uses(node, module.names, module.functions)
@@ -64,6 +65,11 @@ def walked(
     return Translated(function, edits, tuple(w.reasons), tuple(w.notes), tuple(w.returned), tuple(w.calls))
 
 
+def _reserved(module: LanguageModule) -> set[str]:
+    """Names that no new variable gets: those of the file, and of functions that may be added to it."""
+    return {*module.taken, *HELPERS}
+
+
 def _starting(
     env: Environment, alone: dict[str, Value], given: Sequence[Mapping[str, Value]]
 ) -> dict[str, Value]:
@@ -81,7 +87,7 @@ def _starting(
 
 def _again(first: Walker, env: Environment) -> Walker:
     """A second walk, which knows where tiles with block dimensions belong."""
-    first.shared.taken = _names(first.function.node) | first.module.taken
+    first.shared.taken = _names(first.function.node) | _reserved(first.module)
     again = replace(first, env=env, reasons=[], notes=[], returned=[], calls=[], views={})
     again.placings = blocks.placings(first)
     again.blocks = {

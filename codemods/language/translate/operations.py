@@ -33,6 +33,8 @@ _NOUNS = {
     "nc_transpose": "transposed",
     "copy": "copied",
     "tensor_copy": "copied",
+    "softmax": "probabilities",
+    "rms_norm": "normed",
 }
 """What the result of an operation is called where the kernel has no name for it."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from ...analysis.context import FileContext
 from ..step import LanguageStep
@@ -84,10 +85,17 @@ class LanguageModule:
         """The name that the file has a helper function under, which is added to it."""
         if name not in self.helpers:
             own, number = name, 2
-            while own in self.taken:
+            while own in self._bound:
                 own, number = f"{name}_{number}", number + 1
             self.helpers[name] = own
         return self.helpers[name]
+
+    @cached_property
+    def _bound(self) -> frozenset[str]:
+        """Names that anything in the file is bound to, wherever."""
+        nodes = list(ast.walk(self.ctx.tree))
+        stored = {n.id for n in nodes if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
+        return self.taken | stored | {n.arg for n in nodes if isinstance(n, ast.arg)}
 
     def import_name(self, name: str) -> str:
         """The name that the file has a module of the new language under."""

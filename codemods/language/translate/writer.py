@@ -186,7 +186,8 @@ class Writer:
         if like is not None and (shape is None or (like.whole and like.shape == shape)):
             size, shape = f"{like.text}.shape", like.shape
         else:
-            assert shape is not None, "a tile needs a shape, or another one of that shape"
+            if shape is None:  # nor is there another tile of that shape
+                raise Refused("M-SHAPE", fn="a tile", operands=name)
             size = f"({sizes(tuple(each.respelled(self._env.sizes) for each in shape))})"
         if dtype is None:
             assert like is not None, "a tile needs a dtype, or another one of that dtype"

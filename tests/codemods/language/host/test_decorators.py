@@ -201,3 +201,17 @@ def test_bridges_are_in_the_way() -> None:
     jax = f"{HEAD}from jax_neuronx import nki_call\n\n\n{body}\n\ny = nki_call(k, 1, out_shape=2)\n"
     assert (10, "M-BRIDGE") in hosted(jax).reasons
     silent("from mine import nki_call\n\ny = nki_call(k, 1)\n")
+
+
+def test_an_alias_of_the_simulator_goes_so_that_the_file_can_be_imported() -> None:
+    kernel = "\n\n@nki.jit\ndef k(x):\n    return x\n\n\n"
+    found = check(
+        f"{HEAD}\nsimulate = nki.simulate_kernel\n{kernel}def run(a):\n    return simulate(k, a)\n",
+        f"{NEW_HEAD}{kernel}def run(a):\n    return nki.simulate_kernel(k, a)\n",
+    )
+    assert found.notes == [(13, "M-SIM")]
+
+
+def test_an_alias_of_the_simulator_beside_others_stays_for_a_person() -> None:
+    found = hosted(f"{HEAD}\nsimulate = other = nki.simulate_kernel\n\n\n@nki.jit\ndef k(x):\n    return x\n")
+    assert (4, "M-SIM") in found.reasons

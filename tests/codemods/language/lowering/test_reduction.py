@@ -111,6 +111,21 @@ def test_variance_of_more_dimensions_is_refused():
         run_lowered("nl.var", {"x": Tile(0), "axis": 2}, uniform((8, 2, 8), np.float32))
 
 
+def test_several_axes_of_a_tile_become_one_of_it_reshaped():
+    x = uniform((8, 2, 3, 4), np.float32)
+    lines, _ = new_text("nl.sum", {"x": Tile(0), "axis": [2, 3]}, [x])
+    assert "data=tile0.reshape((8, 2, 12)), axis=[4]" in lines
+    check_equal("nl.sum", {"x": Tile(0), "axis": [2, 3]}, x, rtol=1e-5)
+    check_equal("nl.mean", {"x": Tile(0), "axis": [1, 2, 3]}, x, rtol=1e-5)
+
+
+def test_an_access_pattern_of_several_reduced_axes_has_all_that_the_instruction_counts():
+    x = uniform((8, 2, 3, 4), np.float32)
+    lines, _ = new_text("nl.max", {"x": Tile(0), "axis": [1, 3]}, [x])
+    assert "pattern=[[24, 8], [1, 1], [4, 3], [12, 2], [1, 4]], offset=0), axis=[3, 4]" in lines
+    check_equal("nl.max", {"x": Tile(0), "axis": [1, 3]}, x)
+
+
 def test_axes_of_an_access_pattern_are_reordered_in_it():
     """No copy is needed where the pattern can name the reduced axes last."""
     x = uniform((32, 24), np.float32)

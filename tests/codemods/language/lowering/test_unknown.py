@@ -57,13 +57,24 @@ def test_where_takes_its_operands_to_be_alike():
     assert ran.notes == ("M-SAME",)
     numbers = {"condition": condition, "x": x, "y": 0.5}
     check_equal("nl.where", numbers, flags, X)
-    with pytest.raises(Refused, match="M-SHAPE"):
-        run_lowered("nl.where", {"condition": condition, "x": x, "y": Tile(2)}, flags, X, Y)
+    beside = {"condition": condition, "x": x, "y": Tile(2)}
+    assert check_equal("nl.where", beside, flags, X, Y).notes == ("M-SAME",)
 
 
-def test_a_tile_of_another_rank_beside_is_refused():
+def test_a_tile_of_unknown_rank_is_taken_to_be_like_another():
+    assert check_equal("nl.add", {"x": FIRST, "y": Tile(1)}, X, Y).notes == ("M-SAME",)
+    assert check_equal("nl.add", {"x": Tile(1), "y": FIRST}, Y, X).notes == ("M-SAME",)
+
+
+def test_a_column_is_repeated_beside_whatever_tile():
+    column = Y[:, :1].copy()
+    assert check_equal("nl.subtract", {"x": FIRST, "y": Tile(1)}, X, column).notes == ()
+    assert check_equal("nl.subtract", {"x": Tile(1), "y": FIRST}, X, column).notes == ()
+
+
+def test_a_row_beside_a_tile_of_unknown_rank_is_refused():
     with pytest.raises(Refused, match="M-SHAPE"):
-        run_lowered("nl.add", {"x": FIRST, "y": Tile(1)}, X, Y)
+        run_lowered("nl.add", {"x": FIRST, "y": Tile(1)}, X, Y[:1].copy())
 
 
 def test_what_may_be_a_tile_or_a_number_is_refused():

@@ -6,7 +6,7 @@ import textwrap
 
 import numpy as np
 import pytest
-from migrated import HEAD, check_same, migrated
+from migrated import HEAD, both, check_same, migrated
 
 RNG = np.random.default_rng(7)
 
@@ -269,3 +269,47 @@ def test_an_exception_becomes_an_assertion_that_fails():
     )
     assert reasons == []
     assert "    if n > 2:\n        assert False, f'{n} is too many'\n" in new
+
+
+def test_a_part_of_a_tensor_of_unknown_rank_has_the_dimensions_it_has():
+    check(
+        """
+        @nki.jit
+        def k(x):
+            out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+            for i in nl.affine_range(x.shape[0]):
+                t = nl.load(x[i])
+                nl.store(out[i], nl.exp(t))
+            return out
+        """,
+        """
+        @nki.jit
+        def k(x):
+            out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+            for i in nl.affine_range(x.shape[0]):
+                t = nl.ndarray(x[i].shape, dtype=x.dtype, buffer=nl.sbuf)
+                nisa.dma_copy(dst=t, src=x[i])
+                exp = nl.ndarray(t.shape, dtype=x.dtype, buffer=nl.sbuf)
+                nisa.activation(dst=exp, op=nl.exp, data=t)
+                nisa.dma_copy(dst=out[i], src=exp)
+            return out
+        """,
+        rows(3, 128, 16),
+    )
+
+
+def test_what_a_helper_gives_has_another_name_than_the_helper():
+    was, now, new = both(
+        """
+@nki.jit
+def k(x):
+    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    variance = nl.softmax(nl.load(x), axis=1) * nl.load(x)
+    nl.store(out, nl.softmax(variance, axis=1))
+    return out
+""",
+        "k",
+        rows(128, 16),
+    )
+    np.testing.assert_allclose(now, was, rtol=1e-5)  # exponentials are added up in another order
+    assert "softmax(dst=probabilities, data=tile)" in new
