@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from ..analysis.context import FileContext
 from . import host
+from .plain import carry
+from .plain.rewrite import plainer
 from .reasons import Work
 from .step import LanguageStep
 from .translate.module import language_module, translated
@@ -17,6 +19,17 @@ def migrated(ctx: FileContext, step: LanguageStep) -> Work:
 
 def of_module(module: LanguageModule) -> Work:
     """Everything that the step does to a file whose kernels are known."""
+    text = plainer(module)
+    if text is None:
+        return _of_plain(module)
+    ctx = carry.plainer_context(module.ctx, text)
+    plain = language_module(ctx, module.step)
+    plain.elsewhere = module.elsewhere
+    return carry.back(module.ctx, ctx, text, _of_plain(plain))
+
+
+def _of_plain(module: LanguageModule) -> Work:
+    """What the step does to a file whose kernels are in plain Python, or have what has no plain form."""
     both = host.both(module)
     if both:
         kernels = any(function.kernel for function in module.functions.values())

@@ -12,6 +12,7 @@ import numpy as np
 
 import nkisim
 from nkimigrate.codemods.analysis.context import FileContext
+from nkimigrate.codemods.dialect import Module, check_function
 from nkimigrate.codemods.edit.apply import apply
 from nkimigrate.codemods.language.migrate import migrated as work_of
 from nkimigrate.codemods.source import Source
@@ -38,6 +39,18 @@ def migrated(text: str) -> tuple[str, list[str]]:
     return apply(source, edits), [reason.message for reason in work.reasons]
 
 
+def breaches(text: str) -> list[str]:
+    """What the functions of a file have that is not in the new language."""
+    tree = ast.parse(text)
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    return [
+        f"{breach.line}: {breach.text}"
+        for function in functions
+        for breach in check_function(function, Module(tree))
+        if breach.is_error
+    ]
+
+
 def module(text: str) -> ModuleType:
     """The code as a module; kernels find their source."""
     nkisim.install()
@@ -53,6 +66,7 @@ def both(text: str, kernel: str, *arguments: Any) -> tuple[Any, Any, str]:
     """What a kernel returns before and after, and the new code. ``text`` is without :data:`HEAD`."""
     new, reasons = migrated(HEAD + text)
     assert reasons == []
+    assert breaches(new) == []
     copies = [[a.copy() if isinstance(a, np.ndarray) else a for a in arguments] for _ in range(2)]
     was = getattr(module(HEAD + text), kernel)(*copies[0])
     now = getattr(module(new), kernel)(*copies[1])

@@ -1,0 +1,96 @@
+"""What the translation says of the plainer file, said of the file as it is written."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ...analysis.context import FileContext
+from ...edit.apply import apply
+from ...model import ReplaceLines
+from ...source import Source
+from ..reasons import Change, Reason, Work
+from .lines import Text
+
+
+def plainer_context(ctx: FileContext, text: Text) -> FileContext:
+    """The plainer file as a file of its own, at the same place."""
+    source = Source.decode(ctx.source.encode(text.code))
+    return FileContext(
+        ctx.path, source, ast.parse(source.text), ctx.release, ctx.name, ctx.package, pinned=ctx.pinned
+    )
+
+
+def back(ctx: FileContext, plain: FileContext, text: Text, work: Work) -> Work:
+    """The work on the plainer file as work on the file."""
+    places = _Places(ctx, plain, text)
+    reasons = tuple(places.reason(reason) for reason in work.reasons)
+    notes = tuple(places.reason(reason) for reason in work.notes)
+    left = tuple(places.reason(reason) for reason in work.left)
+    if reasons:
+        return replace(work, changes=(), reasons=reasons, notes=notes, left=left)
+    new = apply(plain.source, [edit for change in work.changes for edit in change.edits])
+    changes = _changes(places, work.changes, _edits(ctx.source, new))
+    return replace(work, changes=changes, reasons=reasons, notes=notes, left=left)
+
+
+class _Places:
+    """Nodes of the plainer file → nodes of the file, by the lines that they come from."""
+
+    def __init__(self, ctx: FileContext, plain: FileContext, text: Text) -> None:
+        self._ctx, self._plain, self._text = ctx, plain, text
+        self._nodes: dict[tuple[type, int, int], ast.AST] = {}
+        for node in ast.walk(ctx.tree):
+            if isinstance(node, ast.expr | ast.stmt | ast.arg | ast.alias | ast.keyword):
+                self._nodes.setdefault((type(node), node.lineno, node.col_offset), node)
+
+    def reason(self, reason: Reason) -> Reason:
+        return replace(reason, node=self.node(reason.node))
+
+    def node(self, node: ast.AST) -> ast.AST:
+        """The node that it comes from; one that stands for the line where there is none."""
+        if not hasattr(node, "lineno"):
+            return node
+        line = self._text.origin(node.lineno)
+        written = self._ctx.source.text.splitlines()[line - 1]
+        segment = self._plain.segment(node).splitlines()[0]
+        column = len(written[: max(written.find(segment), 0)].encode())
+        known = self._nodes.get((type(node), line, column))
+        if known is not None:
+            return known
+        column = len(written) - len(written.lstrip())
+        return ast.Pass(lineno=line, col_offset=column, end_lineno=line, end_col_offset=len(written.encode()))
+
+
+def _edits(source: Source, new: str) -> list[tuple[range, ReplaceLines]]:
+    """What makes the file that text: the numbers of the lines, and the edit."""
+    old, lines = source.text.splitlines(), new.splitlines()
+    starts = [*source.line_starts, len(source.utf8)]
+    found = []
+    for tag, begin, end, first, last in difflib.SequenceMatcher(
+        None, old, lines, autojunk=False
+    ).get_opcodes():
+        if tag != "equal":
+            span = (starts[begin], starts[min(end, len(starts) - 1)])
+            code = "".join(f"{line}\n" for line in lines[first:last])
+            found.append((range(begin + 1, end + 1), ReplaceLines(span, code)))
+    return found
+
+
+def _changes(
+    places: _Places, changes: Sequence[Change], edits: Sequence[tuple[range, ReplaceLines]]
+) -> tuple[Change, ...]:
+    """Each edit with the change that is about its place; with the first one where none is."""
+    moved = [replace(change, node=places.node(change.node), edits=()) for change in changes]
+    given: list[list[ReplaceLines]] = [[] for _ in moved]
+    for lines, edit in edits:
+        owner = next((i for i, change in enumerate(moved) if _covers(change.node, lines)), 0)
+        given[owner].append(edit)
+    return tuple(replace(change, edits=tuple(own)) for change, own in zip(moved, given, strict=True))
+
+
+def _covers(node: ast.AST, lines: range) -> bool:
+    first, last = getattr(node, "lineno", 0), getattr(node, "end_lineno", 0) or 0
+    return first <= lines.start and lines.stop - 1 <= last

@@ -1,0 +1,341 @@
+"""Functions inside of functions become functions of the file; what they take from around them is handed over.
+
+A closure reads a variable when it is called, and that is when the call hands it over. So the two are the same
+for variables that the inner function does not bind itself, wherever it is only ever called by its name.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ..translate.layout import laid_out
+from . import scopes
+from .lines import Line, Text, first_line, in_strings, spliced
+
+_WIDTH = 88
+
+
+@dataclass(frozen=True)
+class Inner:
+    """A function inside of others.
+
+    Attributes:
+        node: its definition. around: the functions around it, the outermost first.
+        calls: of it. name: what it is called as a function of the file.
+        copied: statements of the outer function whose names it reads, which it gets itself.
+        handed: names that calls hand over from now on.
+    """
+
+    node: ast.FunctionDef
+    around: tuple[ast.FunctionDef, ...]
+    calls: tuple[ast.Call, ...]
+    name: str
+    copied: tuple[ast.stmt, ...]
+    handed: tuple[str, ...]
+
+
+def moved_out(
+    text: Text, outer: ast.FunctionDef, top: ast.stmt, taken: set[str], grids: set[str]
+) -> Text | None:
+    """The file with one of a function's inner functions in front of ``top``, the statement that has the
+    function; None when it has none that can be moved.
+
+    Args:
+        taken: names of the file, to which the new function's is added.
+        grids: how the file spells what makes index tiles.
+    """
+    for path in _inner(outer, ()):
+        found = _movable(text, path, taken, grids)
+        if found is not None:
+            return _written(text, found, top)
+    return None
+
+
+def _inner(
+    outer: ast.FunctionDef, around: tuple[ast.FunctionDef, ...]
+) -> Iterator[tuple[ast.FunctionDef, ...]]:
+    """Paths to inner functions, innermost first."""
+    for node in sorted(
+        (n for n in scopes.own(outer) if isinstance(n, ast.FunctionDef)), key=lambda n: n.lineno
+    ):
+        yield from _inner(node, (*around, outer))
+        yield (*around, outer, node)
+
+
+def _movable(text: Text, path: Sequence[ast.FunctionDef], taken: set[str], grids: set[str]) -> Inner | None:
+    *around, node = path
+    arguments = node.args
+    plain = not node.decorator_list and not arguments.vararg and not arguments.kwarg
+    inside = set(map(type, ast.walk(node)))
+    odd = {ast.Yield, ast.YieldFrom, ast.Nonlocal, ast.Global, ast.Lambda, ast.AsyncFunctionDef, ast.ClassDef}
+    if (
+        not plain
+        or inside & (odd | set(scopes.COMPREHENSIONS))
+        or any(isinstance(n, ast.FunctionDef) for n in scopes.own(node))
+    ):
+        return None
+    calls = _calls(around[-1], node)
+    alone = text.line(node.lineno)[: node.col_offset].strip() == "" and _has_header(text, node)
+    if calls is None or not alone:
+        return None
+    outside = set().union(*map(scopes.bound, around))
+    captured = [n for n in scopes.free(node) if n in outside]
+    copied = _copied(around, captured, grids)
+    read = {n for s in copied for n in _loaded(s)} | set(captured)
+    gone = {n for s in copied for n in _stored(s)}
+    handed = [n for n in dict.fromkeys([*captured, *sorted(read - set(captured))]) if n not in gone]
+    handed = [n for n in handed if n in outside]
+    if not _free_to_hand(around, node, calls, handed, gone):
+        return None
+    clash = node.name in taken - {node.name} or _elsewhere(text, around[0], node.name)
+    name = scopes.fresh(f"{around[0].name}_{node.name}", taken) if clash else node.name
+    return Inner(node, tuple(around), tuple(calls), name, tuple(copied), tuple(handed))
+
+
+def _calls(outer: ast.FunctionDef, node: ast.FunctionDef) -> list[ast.Call] | None:
+    """Calls of an inner function; None when something else happens to it as well."""
+    called = {}
+    for call in ast.walk(outer):
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == node.name:
+            called[id(call.func)] = call
+    names = {a.arg for a in ast.walk(outer) if isinstance(a, ast.arg)}
+    others = [n for n in ast.walk(outer) if isinstance(n, ast.FunctionDef | ast.ClassDef) and n is not node]
+    if node.name in names | {n.name for n in others}:
+        return None
+    if any(isinstance(a, ast.alias) and (a.asname or a.name) == node.name for a in ast.walk(outer)):
+        return None
+    mentions = [n for n in ast.walk(outer) if isinstance(n, ast.Name) and n.id == node.name]
+    if any(id(n) not in called for n in mentions):
+        return None
+    calls = list(called.values())
+    stars = any(isinstance(a, ast.Starred) for c in calls for a in c.args)
+    return None if stars or any(k.arg is None for c in calls for k in c.keywords) else calls
+
+
+def _copied(around: Sequence[ast.FunctionDef], names: Sequence[str], grids: set[str]) -> list[ast.stmt]:
+    """Statements that make the index tiles among the names: no function can be handed those."""
+    found: list[ast.stmt] = []
+    for function in around:
+        for statement in function.body:
+            if not isinstance(statement, ast.Assign) or not _stored(statement) & set(names):
+                continue
+            calls = [n for n in ast.walk(statement.value) if isinstance(n, ast.Call | ast.Subscript)]
+            if any(_spelled(c.func if isinstance(c, ast.Call) else c.value) in grids for c in calls):
+                found.append(statement)
+    return found
+
+
+def _spelled(node: ast.expr) -> str:
+    return ast.unparse(node) if isinstance(node, ast.Attribute | ast.Name) else ""
+
+
+def _loaded(node: ast.AST) -> set[str]:
+    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+
+
+def _stored(node: ast.AST) -> set[str]:
+    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+
+
+def _free_to_hand(
+    around: Sequence[ast.FunctionDef],
+    node: ast.FunctionDef,
+    calls: Sequence[ast.Call],
+    handed: Sequence[str],
+    copied: set[str],
+) -> bool:
+    """Whether each call can hand the names over, and whether what is copied stays the same."""
+    outer = around[-1]
+    inner = {n.name for f in around for n in scopes.own(f) if isinstance(n, ast.FunctionDef | ast.ClassDef)}
+    imported = {
+        (a.asname or a.name).partition(".")[0]
+        for f in around
+        for a in scopes.own(f)
+        if isinstance(a, ast.alias)
+    }
+    if set(handed) & (inner | imported) or _loaded(node.args) & scopes.bound(outer):
+        return False
+    annotations = [n for n in (node.returns, *(a.annotation for a in _arguments(node))) if n is not None]
+    if any(_loaded(n) & set().union(*map(scopes.bound, around)) for n in annotations):
+        return False
+    stores = [
+        n.id for f in around for n in ast.walk(f) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+    ]
+    if any(stores.count(name) > 1 for name in copied) or (copied & scopes.bound(node)):
+        return False
+    mine = set(handed) & scopes.bound(outer)
+    direct = {id(n) for n in scopes.own(outer)}
+    return all(mine <= scopes.certain(outer, call) for call in calls if id(call) in direct)
+
+
+def _arguments(node: ast.FunctionDef) -> list[ast.arg]:
+    return [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+
+
+def _elsewhere(text: Text, outer: ast.FunctionDef, name: str) -> bool:
+    """Whether the name means something in the file outside of the function."""
+    inside = {id(n) for n in ast.walk(outer)}
+    for node in ast.walk(text.tree):
+        if id(node) in inside:
+            continue
+        names = [getattr(node, field, None) for field in ("id", "name", "asname", "arg")]
+        if name in names or (isinstance(node, ast.alias) and node.name.partition(".")[0] == name):
+            return True
+    return False
+
+
+# -- the new text -------------------------------------------------------------------------------------
+
+
+def _written(text: Text, inner: Inner, top: ast.stmt) -> Text:
+    node = inner.node
+    place = text.above(first_line(top))
+    base = text.line(first_line(top))[: top.col_offset]
+    begin, end = text.above(node.lineno), node.end_lineno or node.lineno
+    changed = _with_calls(text, inner)
+    new = [*_definition(changed, inner, base, begin), ("", text.origin(end)), ("", text.origin(end))]
+    before, after = begin, end
+    above = changed.line(before - 1).rstrip() if before > 1 else ""
+    if after < len(changed.lines) and not changed.line(after + 1).strip() and (not above or above[-1] == ":"):
+        after += 1
+    return changed.replaced(before, after, ()).replaced(place, place - 1, new)
+
+
+def _definition(text: Text, inner: Inner, base: str, begin: int) -> list[Line]:
+    """The function's lines where it moves to, with its new parameters."""
+    node = inner.node
+    old, still = text.indentation(node), in_strings(node)
+    head_end = _header_end(text, node)
+    found = text.moved(begin, node.lineno - 1, old, base, still)
+    if node.body[0].lineno > head_end:
+        unit = text.indentation(node.body[0])[len(old) :]
+        rest = text.moved(head_end + 1, node.end_lineno or 0, old, base, still)
+    else:
+        unit = "    "
+        start = node.body[0].col_offset
+        body = text.line(node.body[0].lineno).encode()[start:].decode()
+        rest = [(f"{base}{unit}{body}", text.origin(node.lineno))]
+        rest += text.moved(node.body[0].lineno + 1, node.end_lineno or 0, old, base, still)
+    found += [
+        (line, text.origin(node.lineno)) for line in laid_out(_header(text, inner), base, unit or "    ")
+    ]
+    if node.body[0].lineno > head_end:
+        comments = _comments(text, node.lineno, head_end)
+        found += [(f"{base}{unit}{comment}", text.origin(node.lineno)) for comment in comments]
+    docstring = ast.get_docstring(node) is not None
+    split = (node.body[0].end_lineno or 0) - head_end if docstring and node.body[0].lineno > head_end else 0
+    copies = [
+        (line, text.origin(s.lineno))
+        for s in inner.copied
+        for line in laid_out(" ".join(ast.unparse(s).split()), base + (unit or "    "), unit or "    ")
+    ]
+    return found + rest[:split] + copies + rest[split:]
+
+
+def _header(text: Text, inner: Inner) -> str:
+    """``def name(…) -> …:`` on one line. New parameters come before those with defaults."""
+    arguments = inner.node.args
+    positional = [*arguments.posonlyargs, *arguments.args]
+    count = len(positional) - len(arguments.defaults)
+    defaults = [None] * count + [text.segment(d) for d in arguments.defaults]
+    parts = [_parameter(text, a, d) for a, d in zip(positional, defaults, strict=True)]
+    parts[count:count] = list(inner.handed)
+    if arguments.kwonlyargs:
+        parts.append("*")
+        parts += [
+            _parameter(text, a, text.segment(d) if d else None)
+            for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+        ]
+    returns = f" -> {text.segment(inner.node.returns)}" if inner.node.returns else ""
+    return f"def {inner.name}({', '.join(parts)}){returns}:"
+
+
+def _parameter(text: Text, argument: ast.arg, default: str | None) -> str:
+    annotation = f": {text.segment(argument.annotation)}" if argument.annotation else ""
+    if default is None:
+        return f"{argument.arg}{annotation}"
+    return f"{argument.arg}{annotation}{' = ' if annotation else '='}{default}"
+
+
+def _header_end(text: Text, node: ast.FunctionDef) -> int:
+    """The number of the line with the header's colon."""
+    arguments: list[ast.arg | ast.expr] = [*_arguments(node), *node.args.defaults]
+    arguments += [d for d in node.args.kw_defaults if d]
+    if node.returns is not None:
+        arguments.append(node.returns)
+    ends = [n.end_lineno or 0 for n in arguments]
+    line = max([node.lineno, *ends])
+    while line < node.body[0].lineno and not text.line(line).partition("#")[0].rstrip().endswith(":"):
+        line += 1
+    return line
+
+
+def _has_header(text: Text, node: ast.FunctionDef) -> bool:
+    """Whether it is clear where the header ends."""
+    body, end = node.body[0], _header_end(text, node)
+    return end < body.lineno or text.line(end)[: body.col_offset].rstrip().endswith(":")
+
+
+def _comments(text: Text, first: int, last: int) -> list[str]:
+    """Comments in a header."""
+    found = (text.line(n).partition("#") for n in range(first, last + 1))
+    return [f"# {comment.strip()}" for _, sign, comment in found if sign]
+
+
+def _pieces(inner: Inner) -> dict[int, list[tuple[int, int, str]]]:
+    """What changes in lines: the arguments that calls get."""
+    pieces: dict[int, list[tuple[int, int, str]]] = {}
+    count = len(inner.node.args.posonlyargs) + len(inner.node.args.args) - len(inner.node.args.defaults)
+    names = [a.arg for a in (*inner.node.args.posonlyargs, *inner.node.args.args)]
+    for call in inner.calls:
+        new = ", ".join(f"{name}={name}" for name in inner.handed)
+        line, column = call.end_lineno or 0, (call.end_col_offset or 0) - 1
+        if new:
+            pieces.setdefault(line, []).append((column, column, new))
+        for name, argument in list(zip(names, call.args, strict=False))[count:] if new else ():
+            pieces.setdefault(argument.lineno, []).append(
+                (argument.col_offset, argument.col_offset, f"{name}=")
+            )
+        if inner.name != inner.node.name:
+            end = call.func.end_col_offset or 0
+            pieces.setdefault(call.func.lineno, []).append((call.func.col_offset, end, inner.name))
+    return pieces
+
+
+def _separated(text: Text, inner: Inner) -> dict[int, list[tuple[int, int, str]]]:
+    """The same, with the commas that they need where calls have arguments already."""
+    found = _pieces(inner)
+    for call in inner.calls:
+        line, column = call.end_lineno or 0, (call.end_col_offset or 0) - 1
+        given = [*call.args, *(k.value for k in call.keywords)]
+        if not inner.handed or not given:
+            continue
+        last = max(given, key=lambda n: (n.end_lineno or 0, n.end_col_offset or 0))
+        between = _between(text, last, line, column)
+        comma = "" if between.rstrip().endswith(",") else ", "
+        if comma == "" and between.endswith(","):
+            comma = " "
+        found[line] = [
+            (s, e, comma + new if (s, e) == (column, column) else new) for s, e, new in found[line]
+        ]
+    return found
+
+
+def _between(text: Text, last: ast.expr, line: int, column: int) -> str:
+    """The code between a call's last argument and its closing parenthesis, without comments."""
+    first, start = last.end_lineno or 0, last.end_col_offset or 0
+    parts = []
+    for number in range(first, line + 1):
+        raw = text.line(number).encode()
+        raw = raw[: column if number == line else len(raw)][start if number == first else 0 :]
+        parts.append(raw.decode().partition("#")[0])
+    return "".join(parts)
+
+
+def _with_calls(text: Text, inner: Inner) -> Text:
+    """The file with what calls of the function hand over from now on, also those that it has of itself."""
+    pieces = _separated(text, inner)
+    lines = enumerate(text.lines, 1)
+    return Text(tuple((spliced(line, pieces.get(n, ())), origin) for n, (line, origin) in lines))

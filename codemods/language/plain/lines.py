@@ -1,0 +1,96 @@
+"""The lines of a file while they are rewritten, each with the line of the file that it comes from."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+Line = tuple[str, int]
+"""A line's text without its newline, and the 1-based number of the line that it comes from."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """A state of the file; every change makes another one."""
+
+    lines: tuple[Line, ...]
+
+    @classmethod
+    def of(cls, code: str) -> Text:
+        return cls(tuple((line, number) for number, line in enumerate(code.splitlines(), 1)))
+
+    @cached_property
+    def code(self) -> str:
+        return "".join(f"{line}\n" for line, _ in self.lines)
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.code)
+
+    def line(self, number: int) -> str:
+        return self.lines[number - 1][0]
+
+    def origin(self, number: int) -> int:
+        return self.lines[number - 1][1]
+
+    def indentation(self, node: ast.stmt) -> str:
+        """The blanks before a statement; more than that when it shares its line."""
+        return self.line(node.lineno)[: node.col_offset]
+
+    def between(self, first: int, last: int) -> list[Line]:
+        return list(self.lines[first - 1 : last])
+
+    def moved(self, first: int, last: int, old: str, new: str, still: frozenset[int]) -> list[Line]:
+        """Lines taken from one indentation to another; those numbered ``still`` stay as they are."""
+        return [
+            (new + line.removeprefix(old) if line.strip() and number not in still else line, origin)
+            for number, (line, origin) in enumerate(self.between(first, last), first)
+        ]
+
+    def replaced(self, first: int, last: int, new: Sequence[Line]) -> Text:
+        """With other lines in the place of these; ``last`` = ``first`` - 1 inserts before ``first``."""
+        return Text((*self.lines[: first - 1], *new, *self.lines[last:]))
+
+    def above(self, number: int) -> int:
+        """The first of the comment lines right above a line, which are about it; or its own number."""
+        indent = len(self.line(number)) - len(self.line(number).lstrip())
+        while number > 1:
+            before = self.line(number - 1)
+            if not before.strip().startswith("#") or len(before) - len(before.lstrip()) != indent:
+                break
+            number -= 1
+        return number
+
+    def segment(self, node: ast.AST) -> str:
+        """The code of a node as it is written."""
+        return ast.get_source_segment(self.code, node) or ""
+
+
+def first_line(node: ast.stmt) -> int:
+    """The number of a statement's first line, decorators included."""
+    decorators: list[ast.expr] = getattr(node, "decorator_list", [])
+    return min([node.lineno, *(d.lineno for d in decorators)])
+
+
+def in_strings(node: ast.FunctionDef) -> frozenset[int]:
+    """Numbers of lines of a function that begin inside of a string, other than its docstring."""
+    first = node.body[0]
+    docstring = first.value if isinstance(first, ast.Expr) else None
+    return frozenset(
+        number
+        for inner in ast.walk(node)
+        if isinstance(inner, ast.JoinedStr)
+        or (isinstance(inner, ast.Constant) and isinstance(inner.value, str))
+        if inner is not docstring
+        for number in range(inner.lineno + 1, (inner.end_lineno or 0) + 1)
+    )
+
+
+def spliced(line: str, pieces: Sequence[tuple[int, int, str]]) -> str:
+    """A line with other text at some places, given in bytes."""
+    raw = line.encode()
+    for start, end, new in sorted(pieces, reverse=True):
+        raw = raw[:start] + new.encode() + raw[end:]
+    return raw.decode()

@@ -1,0 +1,228 @@
+"""Functions inside of kernels, which become functions of the file."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from migrated import HEAD, check_same, migrated
+
+RNG = np.random.default_rng(3)
+
+
+def array(*shape):
+    return RNG.standard_normal(shape).astype(np.float32)
+
+
+CAPTURES = """\
+@nki.jit
+def kernel(a, factor):
+    out = nl.ndarray(a.shape, dtype=a.dtype, buffer=nl.shared_hbm)
+    rows = 128
+    total = nl.ndarray((rows, a.shape[1]), dtype=nl.float32, buffer=nl.sbuf)
+
+    # Adds one tile.
+    def add(i, tile):
+        \"\"\"Keep the sum
+        in a tile.
+        \"\"\"
+        if i == 0:
+            total[...] = nl.copy(tile)
+        else:
+            total[...] = nl.add(total, tile)
+
+    for i in nl.static_range(a.shape[0] // rows):
+        x = nl.load(a[i * rows : (i + 1) * rows, :])
+        add(i, nl.multiply(x, factor))
+        nl.store(out[i * rows : (i + 1) * rows, :], total)
+    return out
+"""
+
+
+def test_what_it_takes_from_around_it_is_handed_over():
+    new = check_same(CAPTURES, "kernel", array(256, 64), 1.5)
+    head, _, kernel = new.partition("@nki.jit")
+    assert "# Adds one tile.\ndef add(i, tile, total):\n" in head
+    assert '    """Keep the sum\n    in a tile.\n    """\n    if i == 0:\n' in head
+    assert "total=total)" in kernel
+    assert "def add" not in kernel
+
+
+def test_functions_that_call_each_other_hand_on_what_the_others_take():
+    new = check_same(
+        """\
+@nki.jit
+def kernel(a):
+    out = nl.ndarray(a.shape, dtype=a.dtype, buffer=nl.shared_hbm)
+    scale = 0.5
+    shift = 2.0
+
+    def scaled(x):
+        return nl.multiply(x, scale)
+
+    def both(x):
+        return nl.add(scaled(x), shift)
+
+    nl.store(out, both(nl.load(a)))
+    return out
+""",
+        "kernel",
+        array(128, 32),
+    )
+    assert "def scaled(x, scale):" in new
+    assert "def both(x, scale, shift):" in new or "def both(x, shift, scale):" in new
+    assert "scaled(x, scale=scale)" in new
+
+
+def test_functions_in_functions_in_functions():
+    new = check_same(
+        """\
+@nki.jit
+def kernel(a):
+    out = nl.ndarray(a.shape, dtype=a.dtype, buffer=nl.shared_hbm)
+    one = 1.0
+
+    def outer(x):
+        two = 2.0
+
+        def inner(y):
+            return nl.multiply(nl.add(y, one), two)
+
+        return inner(x)
+
+    nl.store(out, outer(nl.load(a)))
+    return out
+""",
+        "kernel",
+        array(128, 32),
+    )
+    assert "def inner(y, one, two):" in new
+    assert "def outer(x, one):" in new
+
+
+def test_a_variable_of_a_loop_is_what_it_is_at_the_call():
+    check_same(
+        """\
+@nki.jit
+def kernel(a):
+    out = nl.ndarray(a.shape, dtype=a.dtype, buffer=nl.shared_hbm)
+    for i in nl.static_range(2):
+        weight = 1.0 + i
+
+        def weighted(x):
+            return nl.multiply(x, weight)
+
+        part = nl.load(a[i * 128 : (i + 1) * 128, :])
+        weight = weight * 3.0
+        nl.store(out[i * 128 : (i + 1) * 128, :], weighted(part))
+    return out
+""",
+        "kernel",
+        array(256, 16),
+    )
+
+
+def test_index_tiles_are_made_again_where_they_are_used():
+    new = check_same(
+        """\
+@nki.jit
+def kernel(a):
+    out = nl.ndarray(a.shape, dtype=a.dtype, buffer=nl.shared_hbm)
+    width = a.shape[1]
+    rows = nl.arange(128)[:, None]
+    columns = nl.arange(width)[None, :]
+
+    def moved(i):
+        tile = nl.load(a[i * 128 + rows, columns])
+        nl.store(out[i * 128 + rows, columns], nl.exp(tile))
+
+    for i in nl.affine_range(a.shape[0] // 128):
+        moved(i)
+    return out
+""",
+        "kernel",
+        array(256, 48),
+    )
+    assert "def moved(i, a, out, width):" in new
+
+
+def test_new_parameters_come_before_those_with_defaults():
+    new = check_same(
+        """\
+@nki.jit
+def kernel(a):
+    out = nl.ndarray(a.shape, dtype=a.dtype, buffer=nl.shared_hbm)
+    bias = 1.0
+
+    def affine(x, factor=2.0):
+        return nl.add(nl.multiply(x, factor), bias)
+
+    nl.store(out, nl.add(affine(nl.load(a)), affine(nl.load(a), 3.0)))
+    return out
+""",
+        "kernel",
+        array(128, 16),
+    )
+    assert "def affine(x, bias, factor=2.0):" in new
+    assert "factor=3.0, bias=bias)" in new
+
+
+def test_a_name_that_the_file_has_already_is_not_taken():
+    new = check_same(
+        """\
+def twice(x):
+    return nl.multiply(x, 2.0)
+
+
+@nki.jit
+def other(a):
+    out = nl.ndarray(a.shape, dtype=a.dtype, buffer=nl.shared_hbm)
+    nl.store(out, twice(nl.load(a)))
+    return out
+
+
+@nki.jit
+def kernel(a):
+    out = nl.ndarray(a.shape, dtype=a.dtype, buffer=nl.shared_hbm)
+
+    def twice(x):
+        return nl.multiply(x, 4.0)
+
+    nl.store(out, twice(nl.load(a)))
+    return out
+""",
+        "kernel",
+        array(128, 16),
+    )
+    assert "def kernel_twice(x):" in new
+    assert "kernel_twice(" in new.partition("def kernel(a)")[2]
+
+
+REFUSED = {
+    "handed on": "use = twice\n    nl.store(out, use(nl.load(a)))",
+    "not certain to be bound": "if flag:\n        scale = 2.0\n    nl.store(out, scaled(nl.load(a)))",
+    "arguments by stars": "pair = (nl.load(a),)\n    nl.store(out, twice(*pair))",
+}
+
+
+@pytest.mark.parametrize("body", REFUSED.values(), ids=REFUSED)
+def test_what_stays_and_is_reported(body):
+    text = f"""\
+@nki.jit
+def kernel(a, flag):
+    out = nl.ndarray(a.shape, dtype=a.dtype, buffer=nl.shared_hbm)
+
+    def twice(x):
+        return nl.multiply(x, 2.0)
+
+    def scaled(x):
+        return nl.multiply(x, scale)
+
+    {body}
+    return out
+"""
+    assert "M-PY" in migrated(HEAD + text)[1]
+
+
+def test_a_second_run_changes_nothing():
+    new, _ = migrated(HEAD + CAPTURES)
+    assert migrated(new) == (new, [])
