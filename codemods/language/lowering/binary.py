@@ -19,6 +19,7 @@ from ..analysis.values import Dtype, Scalar, Shape, Space, Tensor
 from .activation import activated
 from .call import Call, Lowering, code, literal, operand_code
 from .tiles import (
+    aligned,
     as_type,
     broadcast,
     in_partitions,
@@ -107,6 +108,8 @@ def combined(
     if y.shape is None and is_single_column(x):
         return with_scalar(call, function, y, x, None, dtype, True, options)
     shape = broadcast(call, x, y)
+    if not all(aligned(call, each, shape) for each in (x, y)):
+        call.out.note("M-SAME", fn=call.name, operands=f"{x.text}, {y.text}")
     x, y = (in_partitions(call, each, shape) for each in (x, y))
     if is_column(call, y, shape) and not repeats(call, x, shape):
         return with_scalar(call, function, x, y, shape, dtype, False, options)

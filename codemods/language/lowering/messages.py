@@ -134,8 +134,9 @@ MESSAGES: dict[str, Message] = {
     ),
     "M-SHAPE": Message(
         "NKL210",
-        "{fn}: the shape of {operands} is not known here, so the instruction cannot be chosen. Allocate it "
-        "in this function with a shape made of the parameters' shapes, or assert its shape.",
+        "{fn}: the shape of {operands} is not known here, so the instruction cannot be chosen. Assert the "
+        "shape or the rank of what it is loaded from (`assert x.shape == (n, m)`, "
+        "`assert len(x.shape) == 2`), or allocate it in this function with a shape made of the parameters' shapes.",
     ),
     "M-DTYPE": Message(
         "NKL211",
@@ -175,6 +176,12 @@ MESSAGES: dict[str, Message] = {
         "with nl.static_range.",
     ),
     "M-PY": Message("NKL402", "Python feature {x} is not in the NKI 0.2 language."),
+    "M-LIST": Message(
+        "NKL402",
+        "`{x}` collects tiles one by one, and what its items are is not followed. Allocate one tensor with a "
+        "block dimension instead, `nl.ndarray((n, nl.par_dim(P), F), ...)`, and write `{x}[i]`: it becomes a "
+        "list of tiles.",
+    ),
     "M-DIVIDE": Message(
         "NKL501",
         "{fn}: NKI 0.2 has no division; it is a product with the reciprocal now, whose last bit may differ. "

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ..analysis.dtypes import FLOAT32, certainly_same, number_type, promoted
-from ..analysis.symbols import Sym, product
+from ..analysis.symbols import ONE, Sym, product
 from ..analysis.values import Dtype, Scalar, Shape, Space, Tensor, Unknown, Value
 from .call import Call, code
 
@@ -119,7 +119,8 @@ def _base(tensor: Tensor) -> str:
 
 def repeated(call: Call, own: Sym, other: Sym) -> bool:
     """Whether a dimension of size ``own`` must be repeated to match ``other``."""
-    return own.value == 1 and other.value != 1 and call.out.same(own, other) is not True
+    single = own.value == 1 or call.out.same(own, ONE) is True
+    return single and other.value != 1 and call.out.same(own, other) is not True
 
 
 def broadcast(call: Call, *operands: Tensor) -> Shape:
@@ -145,6 +146,13 @@ def broadcast(call: Call, *operands: Tensor) -> Shape:
 def _is_repeated(shape: Shape) -> bool:
     """Whether a tile of this shape may be repeated along an axis, next to others."""
     return any(size.value == 1 for size in shape)
+
+
+def aligned(call: Call, tensor: Tensor, shape: Shape) -> bool:
+    """Whether each dimension is known to be that of the shape, or to be repeated to it."""
+    own = tensor.shape or ()
+    pairs = zip(own, shape, strict=True)
+    return all(repeated(call, a, b) or call.out.same(a, b) is not None for a, b in pairs)
 
 
 def needs_partitions(call: Call, tensor: Tensor, shape: Shape) -> bool:

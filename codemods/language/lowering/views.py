@@ -66,6 +66,9 @@ def broadcast_to(call: Call) -> Tensor:
         call.refuse("M-SHAPE", operands=x.text)
     if x.space in OFF_CHIP and not x.whole:
         call.refuse("M-VIEW", operands=x.text)
+    for own, wanted in zip(x.shape, shape, strict=True):
+        if not repeated(call, own, wanted) and call.out.same(own, wanted) is None:
+            call.refuse("M-SHAPE", operands=x.text)
     if repeated(call, x.shape[0], shape[0]) and len(shape) == 2 and not repeated(call, x.shape[1], shape[1]):
         return _over_partitions(call, x, shape)
     return spread(call, x, shape, "broadcast")

@@ -10,6 +10,7 @@ from ..analysis import values as v
 from ..analysis.dtypes import is_real
 from ..analysis.refusal import Refused
 from ..lowering.operators import BINARY
+from ..lowering.tiles import OFF_CHIP
 from . import access, accumulation, blocks, carried, expressions, operations, sinks, subscripts
 from .parameters import arguments
 from .values import VIRTUAL, Axes, Blocks, Grid, Value
@@ -108,7 +109,7 @@ def _several(w: Walker, target: ast.Tuple | ast.List, node: ast.expr) -> str | N
     names = [t.id for t in target.elts if isinstance(t, ast.Name)]
     value = known(operations.nested(w, node))
     if isinstance(value, Axes):
-        value = _ranked(w, value, len(names))
+        value = ranked(w, value, len(names))
     items: tuple[Value, ...] = ()
     if isinstance(value, v.Items):
         items = value.items
@@ -125,8 +126,8 @@ def _several(w: Walker, target: ast.Tuple | ast.List, node: ast.expr) -> str | N
     return f"{w.segment(target)} = {text(value)}"
 
 
-def _ranked(w: Walker, axes: Axes, rank: int) -> v.Items:
-    """A shape that is unpacked: the tensor has that many dimensions."""
+def ranked(w: Walker, axes: Axes, rank: int) -> v.Items:
+    """The shape of a tensor that is unpacked or asserted: so many dimensions there are."""
     shape = access.unknown_shape(axes.of, rank)
     for name, value in w.env.values.items():
         if isinstance(value, v.Tensor) and value.text == axes.of and value.shape is None:
@@ -194,16 +195,13 @@ def copied_into(w: Walker, value: Value) -> None:
     place = w.writer.target()
     assert place is not None
     if isinstance(value, v.Tensor):
-        name = "nl.store" if place.space in _OFF_CHIP else "nl.copy"
+        name = "nl.store" if place.space in OFF_CHIP else "nl.copy"
         arguments = {"dst": place, "value": value} if name == "nl.store" else {"src": value}
         operations.lowered(w, name, arguments)
     elif isinstance(value, v.Scalar | v.Unknown):
         operations.lowered(w, "nl.full", {"fill_value": v.Scalar(value.text)})
     else:
         raise Refused("M-ARGUMENT", parameter="value", value=text(value))
-
-
-_OFF_CHIP = (v.Space.HBM, v.Space.SHARED_HBM, v.Space.PRIVATE_HBM)
 
 
 def augmented(w: Walker, node: ast.AugAssign) -> str | None:

@@ -159,6 +159,8 @@ def _python(w: Walker, node: ast.Call, function: Value, short: str) -> Value:
     if isinstance(function, Named) and name in _NUMBERS:
         return v.Scalar(spelled)
     tiles = any(isinstance(x, v.Tensor) for x in found)
+    if tiles and isinstance(node.func, ast.Attribute) and node.func.attr in ("append", "extend", "insert"):
+        raise Refused("M-LIST", x=w.segment(node.func.value))
     if tiles and name not in _ABOUT_TENSORS and not tokens.is_of_project(short):
         raise Refused("M-PY", x=f"a call of `{w.segment(node.func)}` with a tile")
     return v.Unknown(spelled)

@@ -152,6 +152,27 @@ def _generic(w: Walker, node: ast.expr) -> Value:
     return v.Unknown(w.respelled(node, parts))
 
 
+def _formatted(w: Walker, node: ast.JoinedStr) -> Value:
+    """An f-string; the new language has no format specifications."""
+    fields = [part for part in node.values if isinstance(part, ast.FormattedValue)]
+    new = [code(w, field.value) for field in fields]
+    same = all(text == ast.unparse(field.value) for text, field in zip(new, fields, strict=True))
+    if same and all(field.format_spec is None for field in fields):
+        return v.Unknown(w.segment(node))
+    texts, pieces = iter(new), []
+    for part in node.values:
+        if isinstance(part, ast.FormattedValue):
+            conversion = f"!{chr(part.conversion)}" if part.conversion > 0 else ""
+            pieces.append(f"{{{next(texts)}{conversion}}}")
+        elif isinstance(part, ast.Constant):
+            escaped = repr(f'"{part.value}')[2:-1].replace("\\'", "'")
+            pieces.append(escaped.replace("{", "{{").replace("}", "}}"))
+    spelled = "".join(pieces)
+    if '"' in spelled or "\\" in "".join(new):
+        raise Refused("M-PY", x="a format specification in an f-string")
+    return v.Unknown(f'f"{spelled}"')
+
+
 def _condition(w: Walker, node: ast.IfExp) -> Value:
     test, one, two = (known(evaluate(w, part)) for part in (node.test, node.body, node.orelse))
     parts = [(node.test, text(test)), (node.body, text(one)), (node.orelse, text(two))]
@@ -194,6 +215,7 @@ _HANDLERS: dict[type, Callable[..., Value]] = {
     ast.List: _tuple,
     ast.Slice: _slice,
     ast.IfExp: _condition,
+    ast.JoinedStr: _formatted,
     ast.BinOp: operators.binary,
     ast.UnaryOp: operators.unary,
     ast.Compare: operators.compare,

@@ -29,6 +29,8 @@ def binary(w: Walker, node: ast.BinOp) -> Value:
         one, two = masking.as_mask(left), masking.as_mask(right)
         if one is not None and two is not None:
             return one.both(two)
+    if isinstance(left, Mask) or isinstance(right, Mask):
+        raise Refused("M-MASK", expr=w.segment(node))
     if isinstance(left, Index) or isinstance(right, Index):
         return _index(w, node, left, right)
     spelled = w.respelled(node, [(node.left, text(left)), (node.right, text(right))])
@@ -100,6 +102,8 @@ def unary(w: Walker, node: ast.UnaryOp) -> Value:
         if type(node.op) not in UNARY:
             raise Refused("M-PY", x="this operator on a tile")
         return operations.lowered(w, UNARY[type(node.op)], {"x": value})
+    if isinstance(value, Mask):
+        raise Refused("M-MASK", expr=w.segment(node))
     if isinstance(value, Index) and isinstance(node.op, ast.USub):
         return Index(Sym.constant(0)).plus(value, w.env.facts, -1)
     spelled = w.respelled(node, [(node.operand, text(value))])
