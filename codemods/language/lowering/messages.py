@@ -136,7 +136,8 @@ MESSAGES: dict[str, Message] = {
         "NKL210",
         "{fn}: the shape of {operands} is not known here, so the instruction cannot be chosen. Assert the "
         "shape or the rank of what it is loaded from (`assert x.shape == (n, m)`, "
-        "`assert len(x.shape) == 2`), or allocate it in this function with a shape made of the parameters' shapes.",
+        "`assert len(x.shape) == 2`), or allocate it in this function with a shape made of the parameters' "
+        "shapes.",
     ),
     "M-DTYPE": Message(
         "NKL211",

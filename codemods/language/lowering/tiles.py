@@ -150,8 +150,9 @@ def _is_repeated(shape: Shape) -> bool:
 
 def aligned(call: Call, tensor: Tensor, shape: Shape) -> bool:
     """Whether each dimension is known to be that of the shape, or to be repeated to it."""
-    own = tensor.shape or ()
-    pairs = zip(own, shape, strict=True)
+    if tensor.shape is None:
+        return False
+    pairs = zip(tensor.shape, shape, strict=True)
     return all(repeated(call, a, b) or call.out.same(a, b) is not None for a, b in pairs)
 
 

@@ -164,7 +164,7 @@ def _formatted(w: Walker, node: ast.JoinedStr) -> Value:
         if isinstance(part, ast.FormattedValue):
             conversion = f"!{chr(part.conversion)}" if part.conversion > 0 else ""
             pieces.append(f"{{{next(texts)}{conversion}}}")
-        elif isinstance(part, ast.Constant):
+        elif isinstance(part, ast.Constant) and isinstance(part.value, str):
             escaped = repr(f'"{part.value}')[2:-1].replace("\\'", "'")
             pieces.append(escaped.replace("{", "{{").replace("}", "}}"))
     spelled = "".join(pieces)

@@ -41,8 +41,10 @@ def _rank(w: Walker, left: ast.expr, right: ast.expr) -> None:
                     w.env.facts.equal(one.sym, two.sym)
         return
     of = _ranked_of(left)
-    axes = expressions.evaluate(w, of) if of is not None else None
-    if isinstance(axes, Axes) and size is not None and size.value:
+    if of is None or size is None or not size.value:
+        return
+    axes = expressions.evaluate(w, of)
+    if isinstance(axes, Axes):
         assignments.ranked(w, axes, size.value)
 
 
