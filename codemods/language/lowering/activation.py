@@ -26,6 +26,8 @@ def activation(function: str) -> Lowering:
 
 def activated(call: Call, function: str, x: Tensor, dtype: Dtype | None) -> Tensor:
     """``function`` of a tile."""
+    if function == "rsqrt" and call.name == "nl.rsqrt":
+        call.out.note("M-PRECISION", fn=call.name)
 
     def write(dst: Tensor) -> None:
         call.out.emit("nisa.activation", dst=dst.text, op=f"nl.{function}", data=x.text)

@@ -183,6 +183,11 @@ MESSAGES: dict[str, Message] = {
         "block dimension instead, `nl.ndarray((n, nl.par_dim(P), F), ...)`, and write `{x}[i]`: it becomes a "
         "list of tiles.",
     ),
+    "M-GLOBAL": Message(
+        "NKL403",
+        "`{v}` is changed by functions of the file. A compiled kernel of NKI 0.2 keeps the value that it was "
+        "compiled with for calls with the same arguments. Pass it as a parameter of the kernel.",
+    ),
     "M-DIVIDE": Message(
         "NKL501",
         "{fn}: NKI 0.2 has no division; it is a product with the reciprocal now, whose last bit may differ. "
@@ -192,6 +197,16 @@ MESSAGES: dict[str, Message] = {
         "NKL502",
         "{fn} of 32-bit integers: Beta 1 computed in integers, NKI 0.2 in float32, which is exact below 2^24 "
         "only. Check the range of the values.",
+    ),
+    "M-PRECISION": Message(
+        "NKL505",
+        "{fn}: Scalar Engine computes it now, where the compiler of Beta 1 could choose a more precise engine. "
+        "Compare results on a device with a tolerance.",
+    ),
+    "M-WIDE": Message(
+        "NKL506",
+        "The number {number} has more than 31 bits; the language guide of NKI 0.2 has 32-bit integers. Check "
+        "what the kernel does with it on a device, or build it from smaller ones.",
     ),
     "M-SAME": Message(
         "NKL504",

@@ -9,7 +9,7 @@ from ..analysis.access import ON_CHIP
 from ..analysis.dtypes import dtype_of
 from ..analysis.refusal import Refused
 from ..lowering.creation import constant
-from . import addresses, arguments, blocks, operations
+from . import addresses, arguments, blocks, capacity, operations
 from .values import Absent, Address, Axes, Value
 from .walker import Walker, integer, known, text
 
@@ -25,6 +25,7 @@ def ndarray(w: Walker, node: ast.Call) -> Value:
     partition = _partition(w, given.get("shape"))
     if partition and tile.space in ON_CHIP:
         return blocks.allocated(w, node, tile, partition, None, address)
+    capacity.check(w, tile, w.writer.innermost.hint)
     spelled = _spelled(w, node, given, values, tile)
     if address is not None and tile.shape is not None and tile.dtype is not None:
         spelled = f"{spelled[:-1]}, address={addresses.code(w, address, (), tile.shape, tile.dtype)})"
@@ -48,6 +49,8 @@ def filled(w: Walker, node: ast.Call) -> Value:
         and dtype is not None
         and dtype.known == "float32"
     )
+    if not partition and "shape" in values and dtype is not None:
+        capacity.check(w, _tile(w, node, values), goal.hint)
     if not partition and not sums:
         return operations.lowered(w, name, {k: x for k, x in values.items() if not isinstance(x, Absent)})
     tile = _tile(w, node, values)

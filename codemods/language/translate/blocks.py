@@ -13,8 +13,8 @@ from ..analysis import values as v
 from ..analysis.access import Access, Layout, subscript
 from ..analysis.blocks import Loop, Placing, Use, placed
 from ..analysis.refusal import Refused
-from ..analysis.symbols import Sym
-from . import access, addresses
+from ..analysis.symbols import ONE, Sym
+from . import access, addresses, capacity
 from .layout import laid_out
 from .values import Address, Blocks, Value, Whole
 from .walker import Walker, text
@@ -59,10 +59,17 @@ def allocated(
         return value
     value = Blocks(goal.hint, key, whole, partition, placing.layout)
     w.blocks[key] = replace(w.blocks[key], value=value, fill=fill, address=address)
+    capacity.check(w, whole if placing.inside is None else _element(whole, partition), goal.hint, partition)
     if placing.inside is None:
         for line in _start(w, value, placing, fill):
             w.writer.ahead(line)
     return value
+
+
+def _element(whole: v.Tensor, partition: int) -> v.Tensor:
+    """The tile without its block dimensions, in its place among others."""
+    shape = whole.shape or ()
+    return replace(whole, shape=(*(ONE for _ in shape[:partition]), *shape[partition:]))
 
 
 def loops_around(w: Walker) -> tuple[Loop, ...]:

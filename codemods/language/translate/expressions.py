@@ -36,6 +36,8 @@ def _constant(w: Walker, node: ast.Constant) -> Value:
     if isinstance(node.value, bool | float):
         return v.Scalar(w.segment(node))
     if isinstance(node.value, int):
+        if node.value >= 2**31:
+            w.writer.note("M-WIDE", number=w.segment(node))
         return v.Scalar(w.segment(node), Sym.constant(node.value, w.segment(node)))
     return Absent("None") if node.value is None else v.Unknown(w.segment(node))
 
@@ -70,6 +72,8 @@ def _global(w: Walker, node: ast.Name) -> Value:
     function = w.module.functions.get(node.id)
     if function is not None:
         return UserFunction(node.id, function.node)
+    if node.id in w.module.changing:
+        w.writer.note("M-GLOBAL", v=node.id)
     number = w.module.numbers.get(node.id)
     if number is not None:
         whole = isinstance(number, int)

@@ -26,7 +26,14 @@ def language_module(ctx: FileContext, step: LanguageStep) -> LanguageModule:
     top = {node.id for node in ast.walk(ctx.tree) if isinstance(node, ast.Name)} & set(
         ctx.module.top.bindings
     )
-    return LanguageModule(ctx, names, step, functions(ctx, names), _numbers(ctx), frozenset(top))
+    changing = _changing(ctx.tree)
+    numbers = {name: number for name, number in _numbers(ctx).items() if name not in changing}
+    return LanguageModule(ctx, names, step, functions(ctx, names), numbers, changing, frozenset(top))
+
+
+def _changing(tree: ast.Module) -> frozenset[str]:
+    """Names of the file that functions bind anew."""
+    return frozenset(name for node in ast.walk(tree) if isinstance(node, ast.Global) for name in node.names)
 
 
 def _numbers(ctx: FileContext) -> dict[str, int | float]:

@@ -49,7 +49,7 @@ class LanguageModule:
     Attributes:
         ctx: the file. names: resolves its names. step: what changed in the language.
         functions: those written in the language, by the name of the definition, in the order of the file.
-        numbers: those that are bound once at the top of the file.
+        numbers: those that are bound once at the top of the file. changing: names that functions rebind.
         needs: modules that rewritten code spells, filled in while functions are walked: the aliases
             ``nl``, ``nisa``, ``nki``, or a module by its name.
         helpers: helper functions that it calls → their names in the file.
@@ -64,6 +64,7 @@ class LanguageModule:
     step: LanguageStep
     functions: Mapping[str, Function]
     numbers: Mapping[str, int | float] = field(default_factory=dict)
+    changing: frozenset[str] = frozenset()
     taken: frozenset[str] = frozenset()
     needs: set[str] = field(default_factory=set)
     helpers: dict[str, str] = field(default_factory=dict)
