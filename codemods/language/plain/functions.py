@@ -14,8 +14,6 @@ from ..translate.layout import laid_out
 from . import scopes
 from .lines import Line, Text, first_line, in_strings, spliced
 
-_WIDTH = 88
-
 
 @dataclass(frozen=True)
 class Inner:

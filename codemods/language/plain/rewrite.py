@@ -5,13 +5,14 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from ..translate.layout import WIDTH, laid_out
 from ..translate.plan import LanguageModule
-from . import functions, scopes
+from . import comprehensions, functions, imports, loops, scopes
 from .lines import Text
 
 _GRIDS = ("nl.arange", "nl.mgrid")
 _ROUNDS = 40
-_ODD = (*scopes.COMPREHENSIONS, ast.Lambda)
+_ODD = (ast.FunctionDef, *scopes.COMPREHENSIONS, ast.Import, ast.ImportFrom)
 
 
 def plainer(module: LanguageModule) -> Text | None:
@@ -23,18 +24,64 @@ def plainer(module: LanguageModule) -> Text | None:
     if len(text.lines) != len(ast_lines(module)):
         return None  # the interpreter counts lines in another way than text does
     taken, grids = scopes.all_names(text.tree), _grids(module)
+    unit = _unit(text)
     for _ in range(_ROUNDS):
         before = text
-        for name, top in [*_definitions(text.tree, chosen)][::-1]:
-            text = functions.moved_out(text, name, top, taken, grids) or text
+        for outer, top in [*_definitions(text.tree, chosen)][::-1]:
+            text = _once(text, outer, top, taken, grids, unit) or text
         if text is before:
             break
-        chosen |= {
-            n.name
-            for n in text.tree.body
-            if isinstance(n, ast.FunctionDef) and n.name in taken - _names(start)
-        }
-    return None if text is start else text
+        chosen |= _names(text) - _names(start)
+    return None if text is start else _laid_out(text, start)
+
+
+def _laid_out(text: Text, start: Text) -> Text:
+    """With the statements broken that have become too long for a line; comments behind them come above."""
+    written = {line for line, _ in start.lines}
+    for node in sorted(_statements(text.tree), key=lambda n: -n.lineno):
+        line = text.line(node.lineno)
+        if len(line) <= WIDTH or line in written or line.lstrip().startswith("#"):
+            continue
+        raw = line.encode()
+        indent, code, rest = (
+            raw[: node.col_offset],
+            raw[node.col_offset : node.end_col_offset],
+            raw[node.end_col_offset :],
+        )
+        if indent.strip() or not (rest.strip() == b"" or rest.strip().startswith(b"#")):
+            continue
+        new = [rest.strip().decode()] if rest.strip() else []
+        lines = [indent.decode() + each for each in new]
+        lines += laid_out(code.decode(), indent.decode(), _unit(text))
+        text = text.replaced(node.lineno, node.lineno, [(each, text.origin(node.lineno)) for each in lines])
+    return text
+
+
+def _statements(tree: ast.Module) -> Iterator[ast.stmt]:
+    """Those without a body, on one line."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.stmt) and not hasattr(node, "body") and node.lineno == node.end_lineno:
+            yield node
+
+
+def _unit(text: Text) -> str:
+    """What the file indents by."""
+    for node in ast.walk(text.tree):
+        if isinstance(node, ast.FunctionDef) and node.body[0].lineno > node.lineno:
+            return " " * (node.body[0].col_offset - node.col_offset) or "    "
+    return "    "
+
+
+def _once(
+    text: Text, outer: ast.FunctionDef, top: ast.stmt, taken: set[str], grids: set[str], unit: str
+) -> Text | None:
+    """One thing of a function said more plainly; None when nothing is left to be said so."""
+    return (
+        imports.moved_up(text, outer)
+        or comprehensions.unrolled(text, outer, taken, unit)
+        or loops.one_variable(text, outer, taken, unit)
+        or functions.moved_out(text, outer, top, taken, grids)
+    )
 
 
 def ast_lines(module: LanguageModule) -> tuple[int, ...]:
@@ -48,7 +95,18 @@ def _names(text: Text) -> set[str]:
 
 
 def _odd(node: ast.FunctionDef) -> bool:
-    return any(isinstance(n, ast.FunctionDef) and n is not node for n in ast.walk(node))
+    """Whether there may be something to be said more plainly."""
+    return any(
+        isinstance(n, _ODD)
+        or (isinstance(n, ast.For) and (not isinstance(n.target, ast.Name) or _several(n.iter)))
+        for n in ast.walk(node)
+        if n is not node
+    )
+
+
+def _several(node: ast.expr) -> bool:
+    name = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
+    return name in ("zip", "enumerate", "reversed")
 
 
 def _definitions(tree: ast.Module, chosen: set[str]) -> Iterator[tuple[ast.FunctionDef, ast.stmt]]:

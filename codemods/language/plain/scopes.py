@@ -128,6 +128,16 @@ def all_names(tree: ast.AST) -> set[str]:
     }
 
 
+def is_builtin(tree: ast.AST, name: str) -> bool:
+    """Whether nothing in the file has the name of this function of Python's."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id == name and not isinstance(node.ctx, ast.Load):
+            return False
+        if name in (getattr(node, "arg", ""), getattr(node, "asname", ""), getattr(node, "name", "")):
+            return False
+    return True
+
+
 def fresh(hint: str, taken: set[str]) -> str:
     """A name like ``hint`` that is not taken; it is from now on."""
     name, number = hint, 2

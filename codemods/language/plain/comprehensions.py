@@ -1,0 +1,269 @@
+"""Comprehensions become loops in front of their statements."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..translate.layout import flat, laid_out
+from . import scopes
+from .lines import Line, Text
+
+_KINDS = (ast.ListComp, ast.GeneratorExp)
+_PURE = frozenset(("range", "len", "min", "max", "abs", "int", "float", "bool", "str", "tuple", "list"))
+_EAGER = frozenset(("tuple", "list", "max", "min"))
+_TRACED = ("affine_range", "sequential_range")
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A comprehension, and what is to be put in its place.
+
+    Attributes:
+        node: the comprehension. whole: the expression that goes, at least that. kind: ``list``, ``all``, ….
+    """
+
+    statement: ast.stmt
+    node: ast.ListComp | ast.GeneratorExp
+    whole: ast.expr
+    kind: str
+
+
+def unrolled(text: Text, outer: ast.FunctionDef, taken: set[str], unit: str) -> Text | None:
+    """The file with one comprehension of a function written as a loop; None when none can be."""
+    for statement in _statements(outer):
+        place = _place(statement)
+        if place is not None and _fits(text, place):
+            return _written(text, outer, place, taken, unit)
+    return None
+
+
+def _statements(outer: ast.FunctionDef) -> Iterator[ast.stmt]:
+    for node in ast.walk(outer):
+        if isinstance(node, ast.Assign | ast.Return | ast.Assert | ast.Expr | ast.If | ast.For):
+            yield node
+
+
+def _place(statement: ast.stmt) -> _Place | None:
+    """The first comprehension that is evaluated unconditionally, with what is called with it."""
+    root = _evaluated(statement)
+    if root is None:
+        return None
+    parents = {child: parent for parent in ast.walk(root) for child in ast.iter_child_nodes(parent)}
+    for node in ast.walk(root):
+        if not isinstance(node, _KINDS) or not _unconditional(node, root, parents):
+            continue
+        call = parents.get(node)
+        name = call.func.id if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) else ""
+        alone = isinstance(call, ast.Call) and call.args == [node] and not call.keywords
+        if alone and name in ("all", "any", "sum"):
+            return _Place(statement, node, call, name)  # type: ignore[arg-type]
+        if isinstance(node, ast.ListComp):
+            return _Place(statement, node, node, "list")
+        if alone and name in _EAGER:
+            return _Place(statement, node, node, "generator")
+    return None
+
+
+def _evaluated(statement: ast.stmt) -> ast.expr | None:
+    """The expression that the statement evaluates before it does anything else."""
+    for field in ("test", "iter", "value"):
+        found = getattr(statement, field, None)
+        if isinstance(found, ast.expr):
+            return found
+    return None
+
+
+def _unconditional(node: ast.AST, root: ast.AST, parents: dict[ast.AST, ast.AST]) -> bool:
+    while node is not root:
+        parent = parents[node]
+        first = isinstance(parent, ast.BoolOp | ast.IfExp) and node in (
+            parent.values[:1] if isinstance(parent, ast.BoolOp) else [parent.test]
+        )
+        lazy = (ast.BoolOp, ast.IfExp, ast.Lambda, *scopes.COMPREHENSIONS)
+        if (isinstance(parent, lazy) and not first) or (
+            isinstance(parent, ast.Compare) and len(parent.ops) > 1
+        ):
+            return False
+        node = parent
+    return True
+
+
+def _fits(text: Text, place: _Place) -> bool:
+    """Whether the loop does the same at the place before the statement."""
+    node, statement = place.node, place.statement
+    before, after = _beside(text, statement)
+    if before.strip() or not (after.strip() == "" or after.strip().startswith("#")):
+        return False  # another statement on the line
+    if text.line(statement.lineno).startswith("elif", statement.col_offset):
+        return False  # the loop would come before the conditions above it are known
+    header = isinstance(statement, ast.If | ast.For)
+    last = _evaluated(statement).end_lineno if header else statement.end_lineno  # type: ignore[union-attr]
+    if header and last != statement.lineno:
+        return False
+    if any(g.is_async for g in node.generators) or any(
+        isinstance(n, ast.NamedExpr | ast.Await | ast.Yield | ast.Lambda) for n in ast.walk(node)
+    ):
+        return False
+    calls = [n for n in ast.walk(node) if isinstance(n, ast.Call)]
+    if any(ast.unparse(c.func).rpartition(".")[2] in _TRACED for c in calls):
+        return False  # what the former tracer made of those depends on its version
+    pure = all(isinstance(c.func, ast.Name) and c.func.id in _PURE for c in calls)
+    first = place.whole is _evaluated(statement)
+    if place.kind in ("all", "any") and not (
+        isinstance(statement, ast.Assert) and first and place.kind == "all"
+    ):
+        first = False  # the loop looks at every element
+    if place.whole is not node and not scopes.is_builtin(text.tree, place.whole.func.id):  # type: ignore[attr-defined]
+        return False
+    stored = {n.id for g in node.generators for n in ast.walk(g.target) if isinstance(n, ast.Name)}
+    return (
+        (pure or first)
+        and all(isinstance(g.target, ast.Name | ast.Tuple) for g in node.generators)
+        and bool(stored)
+    )
+
+
+def _beside(text: Text, statement: ast.stmt) -> tuple[str, str]:
+    """What stands before a statement on its first line, and behind it on its last."""
+    before = text.line(statement.lineno).encode()[: statement.col_offset].decode()
+    if isinstance(statement, ast.If | ast.For):
+        return before, ""
+    after = text.line(statement.end_lineno or 0).encode()[statement.end_col_offset :].decode()
+    return before, after
+
+
+def _comments(text: Text, first: int, last: int) -> list[str]:
+    """Comments of lines that are written anew."""
+    found = (text.line(number).partition("#") for number in range(first, last + 1))
+    return [f"# {comment.strip()}" for code, sign, comment in found if sign and not {"'", '"'} & set(code)]
+
+
+# -- the new text -------------------------------------------------------------------------------------
+
+
+def _written(text: Text, outer: ast.FunctionDef, place: _Place, taken: set[str], unit: str) -> Text:
+    statement = place.statement
+    indent = text.indentation(statement)
+    names = _variables(outer, place, taken)
+    last = statement.end_lineno or statement.lineno
+    if isinstance(statement, ast.If | ast.For):
+        last = statement.lineno
+    goal, whole = _goal(place, taken)
+    asserted = isinstance(statement, ast.Assert) and place.kind == "all" and statement.test is place.whole
+    code = _asserted(text, place, names) if asserted else _loop(text, place, names, goal)
+    new = [line for each in code for line in _indented(each, indent, unit)]
+    if whole or asserted:
+        new = [indent + comment for comment in _comments(text, statement.lineno, last)] + new
+    lines: list[Line] = [(line, text.origin(statement.lineno)) for line in new]
+    if not (whole or asserted):
+        lines += _with_name(text, place, goal, last)
+    return text.replaced(statement.lineno, last, lines)
+
+
+def _indented(code: str, indent: str, unit: str) -> list[str]:
+    depth = len(code) - len(code.lstrip("\t"))
+    return laid_out(code.lstrip("\t"), indent + unit * depth, unit)
+
+
+def _goal(place: _Place, taken: set[str]) -> tuple[str, bool]:
+    """The name that the result gets, and whether that is all that the statement does."""
+    statement = place.statement
+    if isinstance(statement, ast.Assign) and statement.value is place.whole and len(statement.targets) == 1:
+        target = statement.targets[0]
+        read = {n.id for n in ast.walk(place.node) if isinstance(n, ast.Name)}
+        if isinstance(target, ast.Name) and target.id not in read:
+            return target.id, True
+    hints = {"all": "every", "any": "some", "sum": "total"}
+    return scopes.fresh(hints.get(place.kind, "items"), taken), False
+
+
+def _variables(outer: ast.FunctionDef, place: _Place, taken: set[str]) -> dict[str, str]:
+    """New names for the comprehension's variables that mean something else around it as well."""
+    found = {}
+    mine = {n.id for g in place.node.generators for n in ast.walk(g.target) if isinstance(n, ast.Name)}
+    for name in sorted(mine):
+        if not _only_loops(outer, place, name):
+            found[name] = scopes.fresh(name, taken)
+    return found
+
+
+def _only_loops(outer: ast.FunctionDef, place: _Place, name: str) -> bool:
+    """Whether every other use of the name is in a loop or comprehension that binds it anew."""
+    covered: set[int] = {id(n) for n in ast.walk(place.node)}
+    for node in ast.walk(outer):
+        targets: list[ast.expr] = []
+        if isinstance(node, ast.For):
+            targets = [node.target]
+        elif isinstance(node, scopes.COMPREHENSIONS):
+            targets = [g.target for g in node.generators]
+        bound = {n.id for t in targets for n in ast.walk(t) if isinstance(n, ast.Name)}
+        inside = {id(n) for n in ast.walk(node)}
+        if name in bound and id(place.node) not in inside:
+            covered |= inside - ({id(n) for n in ast.walk(node.iter)} if isinstance(node, ast.For) else set())
+    others = [n for n in ast.walk(outer) if isinstance(n, ast.Name) and n.id == name and id(n) not in covered]
+    return not others and name not in {a.arg for a in ast.walk(outer) if isinstance(a, ast.arg)}
+
+
+def _spelled(text: Text, node: ast.expr, names: dict[str, str]) -> str:
+    """The code of an expression on one line, with the new names."""
+    if not any(isinstance(n, ast.Name) and n.id in names for n in ast.walk(node)):
+        return flat(text.segment(node))
+    copy = ast.parse(f"({text.segment(node)})", mode="eval").body
+    for inner in ast.walk(copy):
+        if isinstance(inner, ast.Name):
+            inner.id = names.get(inner.id, inner.id)
+    return ast.unparse(copy)
+
+
+def _heads(text: Text, place: _Place, names: dict[str, str]) -> list[str]:
+    """The loops and conditions, each a level deeper than the one before."""
+    found: list[str] = []
+    for generator in place.node.generators:
+        target = _spelled(text, generator.target, names).removeprefix("(").removesuffix(")")
+        found.append(f"for {target} in {_spelled(text, generator.iter, names)}:")
+        found += [f"if {_spelled(text, test, names)}:" for test in generator.ifs]
+    return ["\t" * depth + head for depth, head in enumerate(found)]
+
+
+def _loop(text: Text, place: _Place, names: dict[str, str], goal: str) -> list[str]:
+    heads = _heads(text, place, names)
+    element, deeper = _spelled(text, place.node.elt, names), "\t" * len(heads)
+    if place.kind == "sum":
+        return [f"{goal} = 0", *heads, f"{deeper}{goal} = {goal} + {_operand(place.node.elt, element)}"]
+    if place.kind in ("all", "any"):
+        wrong = f"not {_operand(place.node.elt, element)}" if place.kind == "all" else element
+        value = place.kind == "all"
+        return [f"{goal} = {value}", *heads, f"{deeper}if {wrong}:", f"{deeper}\t{goal} = {not value}"]
+    return [f"{goal} = []", *heads, f"{deeper}{goal}.append({element})"]
+
+
+def _operand(node: ast.expr, code: str) -> str:
+    loose = isinstance(node, ast.BoolOp | ast.IfExp | ast.Compare | ast.Lambda)
+    return f"({code})" if loose else code
+
+
+def _asserted(text: Text, place: _Place, names: dict[str, str]) -> list[str]:
+    """``assert all(…)`` as an assertion about each."""
+    heads = _heads(text, place, names)
+    assert isinstance(place.statement, ast.Assert)
+    message = f", {flat(text.segment(place.statement.msg))}" if place.statement.msg is not None else ""
+    element = _spelled(text, place.node.elt, names)
+    return [*heads, "\t" * len(heads) + f"assert {element}{message}"]
+
+
+def _with_name(text: Text, place: _Place, goal: str, last: int) -> list[Line]:
+    """The statement's lines with the name of the result in the place of the comprehension."""
+    node, first = place.whole, place.statement.lineno
+    new = goal if place.kind != "generator" else _argument(text, node, goal)
+    start, end = node.lineno, node.end_lineno or node.lineno
+    head = text.line(start).encode()[: node.col_offset].decode()
+    tail = text.line(end).encode()[node.end_col_offset :].decode()
+    merged: Line = (head + new + tail, text.origin(start))
+    return [*text.between(first, start - 1), merged, *text.between(end + 1, last)]
+
+
+def _argument(text: Text, node: ast.expr, goal: str) -> str:
+    """The name in the place of a generator, whose parentheses may be those of the call."""
+    return f"({goal})" if text.segment(node).startswith("(") else goal

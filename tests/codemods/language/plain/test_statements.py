@@ -1,0 +1,109 @@
+"""Comprehensions, loops over several things and imports inside of kernels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from migrated import HEAD, check_same, migrated
+
+RNG = np.random.default_rng(5)
+HEADER = """\
+@nki.jit
+def kernel(a):
+    out = nl.ndarray(a.shape, dtype=a.dtype, buffer=nl.shared_hbm)
+    tile = nl.load(a)
+"""
+END = """\
+    nl.store(out, nl.multiply(tile, weight))
+    return out
+"""
+
+SAME = {
+    "a list": (
+        "    weights = [i * 0.5 for i in range(1, 6) if i % 2 == 1]\n    weight = weights[1] + len(weights)\n",
+        "    weights = []\n    for i in range(1, 6):\n        if i % 2 == 1:\n            weights.append(i * 0.5)\n",
+    ),
+    "a list in an expression": (
+        "    weight = 2.0 + max([size * 0.5 for size in a.shape])\n",
+        "    items = []\n    for size in a.shape:\n        items.append(size * 0.5)\n"
+        "    weight = 2.0 + max(items)\n",
+    ),
+    "two loops in one": (
+        "    weights = [i + j for i in range(2) for j in range(3)]\n    weight = weights[5] * 0.5\n",
+        "    for i in range(2):\n        for j in range(3):\n            weights.append(i + j)\n",
+    ),
+    "a list of lists": (
+        "    rows = [[i * j for j in range(3)] for i in range(4)]\n    weight = rows[3][2] * 0.5\n",
+        "    rows = []\n    for i in range(4):\n        items = []\n        for j in range(3):\n"
+        "            items.append(i * j)\n        rows.append(items)\n",
+    ),
+    "a variable with another meaning": (
+        "    i = 3.0\n    weights = [i * 2 for i in range(4)]\n    weight = i + weights[2]\n",
+        "    for i_2 in range(4):\n        weights.append(i_2 * 2)\n",
+    ),
+    "a comment": (
+        "    weights = [\n        1.0 * i  # scaled\n        for i in range(3)\n    ]\n    weight = weights[2]\n",
+        "    # scaled\n    weights = []\n",
+    ),
+    "all in an assertion": (
+        '    assert all(size > 1 for size in a.shape), "too small"\n    weight = 2.0\n',
+        '    for size in a.shape:\n        assert size > 1, "too small"\n',
+    ),
+    "any": (
+        "    weight = 2.0 if any(size == 32 for size in a.shape) else 3.0\n",
+        "    some = False\n    for size in a.shape:\n        if size == 32:\n            some = True\n",
+    ),
+    "sum": (
+        "    weight = sum(size for size in a.shape) * 0.5\n",
+        "    total = 0\n    for size in a.shape:\n        total = total + size\n    weight = total * 0.5\n",
+    ),
+    "zip": (
+        "    ones, twos = [1.0, 2.0], [3.0, 5.0, 7.0]\n    weight = 0.0\n"
+        "    for one, two in zip(ones, twos):\n        weight = weight + one * two\n",
+        "    for index in range(min(len(ones), len(twos))):\n        one = ones[index]\n        two = twos[index]\n",
+    ),
+    "enumerate": (
+        "    ones = [1.0, 2.0]\n    weight = 0.0\n"
+        "    for i, one in enumerate(ones):\n        weight = weight + one * i\n",
+        "    for i in range(len(ones)):\n        one = ones[i]\n",
+    ),
+    "enumerate of zip": (
+        "    ones, twos = [1.0, 2.0], [3.0, 5.0]\n    weight = 0.0\n"
+        "    for i, (one, two) in enumerate(zip(ones, twos)):\n        weight = weight + one * two + i\n",
+        "    for i in range(min(len(ones), len(twos))):\n        one = ones[i]\n        two = twos[i]\n",
+    ),
+    "reversed": (
+        "    ones = [1.0, 2.0, 5.0]\n    weight = 0.0\n"
+        "    for one in reversed(ones):\n        weight = weight * 2.0 + one\n",
+        "        one = ones[len(ones) - 1 - index]\n",
+    ),
+    "pairs": (
+        "    pairs = [(1.0, 2.0), (3.0, 4.0)]\n    weight = 0.0\n"
+        "    for one, two in pairs:\n        weight = weight + one * two\n",
+        "    for item in pairs:\n        one, two = item\n",
+    ),
+    "an import": ("    import math\n\n    weight = math.sqrt(a.shape[1])\n", "import math\n"),
+}
+
+
+@pytest.mark.parametrize(("body", "wanted"), SAME.values(), ids=SAME)
+def test_what_is_said_more_plainly(body, wanted):
+    text = HEADER + body + END
+    new = check_same(text, "kernel", RNG.standard_normal((64, 32)).astype(np.float32))
+    assert wanted in new
+
+
+REFUSED = {
+    "a traced loop": "    weights = [i for i in nl.affine_range(4)]\n    weight = 1.0\n",
+    "not always evaluated": "    weight = 2.0 if a.shape[0] == 1 else max([s for s in a.shape])\n",
+    "a list that grows": "    ones = [1.0]\n    weight = 0.0\n    for i, one in enumerate(ones):\n"
+    "        weight = one\n        if i < 3:\n            ones.append(2.0)\n",
+    "a generator for later": "    weights = (i for i in range(3))\n    weight = 1.0\n",
+    "a set": "    weights = {i for i in range(3)}\n    weight = 1.0\n",
+}
+
+
+@pytest.mark.parametrize("body", REFUSED.values(), ids=REFUSED)
+def test_what_stays_and_is_reported(body):
+    text = HEAD + HEADER + body + END
+    assert migrated(text)[1] != []
