@@ -132,6 +132,8 @@ class Facts:
         return self._normal(value.terms)
 
     def _normal(self, terms: Terms) -> Terms:
+        if all(type(atom) is Name and atom not in self._equal for key, _ in terms for atom in key):
+            return terms
         for _ in range(STEPS):
             found = self._replaced(terms)
             if found == terms:

@@ -35,6 +35,9 @@ class Name:
 
     text: str
 
+    def __hash__(self) -> int:
+        return hash(self.text)
+
 
 @dataclass(frozen=True, slots=True)
 class Quotient:
@@ -42,6 +45,13 @@ class Quotient:
 
     numerator: Terms
     denominator: Terms
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.numerator, self.denominator)))
+
+    def __hash__(self) -> int:
+        return self._hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +60,13 @@ class Extreme:
 
     function: str
     arguments: tuple[Terms, ...]
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.function, self.arguments)))
+
+    def __hash__(self) -> int:
+        return self._hash
 
 
 Atom = Name | Quotient | Extreme
@@ -194,10 +211,24 @@ def _order(term: tuple[Monomial, int]) -> tuple[str, ...]:
 
 def added(left: Terms, right: Terms, factor: int = 1) -> Terms:
     """``left + factor * right``."""
+    if not right:
+        return left
+    if not left:
+        return scaled(right, factor)
+    if len(right) == 1 and right[0][0] == ():
+        return _plus_number(left, right[0][1] * factor)
     total = dict(left)
     for key, value in right:
         total[key] = total.get(key, 0) + factor * value
     return collected(total)
+
+
+def _plus_number(terms: Terms, value: int) -> Terms:
+    """A number added: its monomial is the first in the order."""
+    first, number = terms[0]
+    if first != ():
+        return (((), value), *terms) if value else terms
+    return (((), number + value), *terms[1:]) if number + value else terms[1:]
 
 
 def scaled(terms: Terms, factor: int) -> Terms:
@@ -207,6 +238,10 @@ def scaled(terms: Terms, factor: int) -> Terms:
 
 def multiplied(left: Terms, right: Terms) -> Terms:
     """``left * right``."""
+    for one, other in ((left, right), (right, left)):
+        number = constant_of(one)
+        if number is not None:
+            return scaled(other, number)
     total: dict[Monomial, int] = {}
     for first, a in left:
         for second, b in right:

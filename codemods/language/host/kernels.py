@@ -7,6 +7,8 @@ conditional expressions and loops over a display of kernels.
 from __future__ import annotations
 
 import ast
+import sys
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,6 +34,7 @@ JIT = f"{BETA1}.jit"
 TRACE = f"{BETA1}.trace"
 WRAPPERS = HARNESSES | BRIDGES | {JIT, TRACE, "functools.partial"}
 _DEPTH = 8
+_LAST = (sys.maxsize, 0)
 
 
 @dataclass(frozen=True)
@@ -65,15 +68,12 @@ class Kernels:
         self.module = module
         self.functions = {name: function.node for name, function in module.functions.items()}
         self._elsewhere = elsewhere
-        self._places = {
-            id(link): (use, i) for use in self.ctx.module.uses for i, link in enumerate(use.links)
-        }
-        self.nodes = {name: list(ast.walk(node)) for name, node in self.functions.items()}
-        self._bodies = [_extent(node) for node in self.functions.values()]
+        self.nodes = {name: function.nodes.every for name, function in module.functions.items()}
+        self._bodies = sorted(_extent(node) for node in self.functions.values())
 
     def place(self, node: ast.AST) -> tuple[Use, int] | None:
         """The chain that a node is a link of, and which."""
-        return self._places.get(id(node))
+        return self.names.place(node)
 
     def lines(self, span: Span) -> ast.AST:
         """A node that stands for whole lines."""
@@ -98,7 +98,8 @@ class Kernels:
     def in_language(self, node: ast.AST) -> bool:
         """Whether a node stands in the body of a function that is written in the language."""
         at = (getattr(node, "lineno", 0), getattr(node, "col_offset", 0))
-        return any(start <= at < end for start, end in self._bodies)
+        behind = bisect_right(self._bodies, (at, _LAST))
+        return bool(behind) and at < self._bodies[behind - 1][1]
 
     def denoted(self, node: ast.expr, depth: int = _DEPTH) -> frozenset[str]:
         """The kernels that an expression may denote; empty when it is none, or not known to be one."""
@@ -132,7 +133,7 @@ class Kernels:
         return frozenset().union(*(self.denoted(a, depth - 1) for a in wrapped(node)))
 
     def _named(self, node: ast.Name, depth: int) -> frozenset[str]:
-        place = self._places.get(id(node))
+        place = self.place(node)
         owner = self.ctx.module.lookup(node.id, place[0].scope) if place else None
         if place is None or owner is None:
             return frozenset()
@@ -203,24 +204,24 @@ class Kernels:
 
     def is_used(self, name: str) -> bool:
         """Whether the host does anything with a kernel."""
-        return any(True for _ in self._mentions(name))
+        return name in self._mentions
 
     def escapes(self, name: str) -> bool:
         """Whether a kernel is passed on, stored, returned or used by other files, which hides launches."""
         if name in self.ctx.pinned:
             return True
-        return any(self._gets_away(use) for use in self._mentions(name))
+        return any(self._gets_away(use) for use in self._mentions.get(name, ()))
 
-    def _mentions(self, name: str) -> Iterator[Use]:
-        """Host uses whose chain starts at something that denotes the kernel."""
+    @cached_property
+    def _mentions(self) -> dict[str, list[Use]]:
+        """For each kernel the host's uses whose chain starts at something that denotes it."""
+        found: dict[str, list[Use]] = {}
         for use in self.ctx.module.uses:
             base = use.links[0]
-            if (
-                isinstance(base, ast.Name)
-                and not self.in_language(base)
-                and name in self._named(base, _DEPTH)
-            ):
-                yield use
+            if isinstance(base, ast.Name) and not self.in_language(base):
+                for name in self._named(base, _DEPTH):
+                    found.setdefault(name, []).append(use)
+        return found
 
     def _gets_away(self, use: Use) -> bool:
         top, inside = use.top, use.inside

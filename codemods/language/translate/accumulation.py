@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from .names import Names
+from .plan import Function
 
 PRODUCTS = frozenset(("nisa.nc_matmul", "nl.matmul"))
 _EMPTY = frozenset(("nl.ndarray", "nl.zeros"))
@@ -38,12 +39,12 @@ class _Tile:
         return not self.masked and any(branches <= around for branches in self.written)
 
 
-def sums(function: ast.FunctionDef, names: Names) -> dict[str, bool]:
+def sums(function: Function, names: Names) -> dict[str, bool]:
     """Names of tiles to which nothing but products is written, each with whether one surely is: a tile in
     which a product may be missing needs its zeros.
     """
     found: dict[str, _Tile] = {}
-    for node, branches in _statements(function.body, frozenset()):
+    for node, branches in _statements(function.node.body, frozenset()):
         for name, value in _targets(node):
             tile = found.setdefault(name, _Tile())
             if not isinstance(node, ast.AugAssign) and _is_fresh(value, names):
@@ -53,7 +54,7 @@ def sums(function: ast.FunctionDef, names: Names) -> dict[str, bool]:
                 tile.masked |= _is_masked(value)
             else:
                 tile.only = False
-    for call in (n for n in ast.walk(function) if isinstance(n, ast.Call)):
+    for call in (n for n in function.nodes.every if isinstance(n, ast.Call)):
         for name in _written(call, names):
             found.setdefault(name, _Tile()).only = False
     return {name: tile.always for name, tile in found.items() if tile.only and tile.written}

@@ -27,15 +27,19 @@ class Lines:
     @cached_property
     def comments(self) -> dict[int, str]:
         """Comments by the number of their line."""
-        tokens = tokenize.generate_tokens(io.StringIO(self._text).readline)
-        return {token.start[0]: token.string for token in tokens if token.type == tokenize.COMMENT}
+        return {token.start[0]: token.string for token in self._tokens if token.type == tokenize.COMMENT}
 
     @cached_property
     def in_strings(self) -> frozenset[int]:
         """Numbers of the lines that start inside a string."""
-        tokens = tokenize.generate_tokens(io.StringIO(self._text).readline)
-        spans = [t for t in tokens if t.type == tokenize.STRING and t.end[0] > t.start[0]]
+        spans = [t for t in self._tokens if t.type == tokenize.STRING and t.end[0] > t.start[0]]
         return frozenset(n for t in spans for n in range(t.start[0] + 1, t.end[0] + 1))
+
+    @cached_property
+    def _tokens(self) -> list[tokenize.TokenInfo]:
+        """Comments and strings."""
+        tokens = tokenize.generate_tokens(io.StringIO(self._text).readline)
+        return [t for t in tokens if t.type in (tokenize.COMMENT, tokenize.STRING)]
 
     def indentation(self, node: ast.stmt) -> str:
         line = self.lines[node.lineno - 1]

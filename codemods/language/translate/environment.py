@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from ..analysis import values as v
 from ..analysis.facts import Facts
 from ..analysis.symbols import Sym, Terms
+from .plan import Function
 from .values import Absent, Lost, Value
 
 _NAME = re.compile(r"(?<![\w.])[A-Za-z_]\w*")
@@ -149,13 +150,11 @@ class Environment:
         return replace(one, text=name, shape=shape, dtype=dtype, space=space, extents=extents)
 
 
-def bound_often(node: ast.FunctionDef) -> frozenset[str]:
+def bound_often(function: Function) -> frozenset[str]:
     """Names that a function binds at more than one place."""
-    found: Counter[str] = Counter(
-        a.arg for a in (*node.args.args, *node.args.kwonlyargs, *node.args.posonlyargs)
-    )
-
-    for inner in ast.walk(node):
+    arguments = function.node.args
+    found = Counter(a.arg for a in (*arguments.args, *arguments.kwonlyargs, *arguments.posonlyargs))
+    for inner in function.nodes.every:
         if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store):
             found[inner.id] += 1
     return frozenset(name for name, count in found.items() if count > 1)

@@ -45,12 +45,12 @@ def walked(
 ) -> Translated:
     """Walk through a function's body; ``given`` is what each call in the file gives it."""
     node = function.node
-    taken, shared.taken = shared.taken, _names(node) | _reserved(module)
+    taken, shared.taken = shared.taken, _reserved(module) | function.nodes.names
     indent = lines.indentation(node.body[0])
     unit = indent[len(lines.indentation(node)) :] or "    "
-    uses = parameters.Uses(node, module.names, module.functions)
-    env = Environment(bound_often(node), uses.integers(), uses.ranks())
-    w = Walker(module, function, shared, env, lines, unit, accumulation.sums(node, module.names))
+    uses = parameters.Uses(function, module.names, module.functions)
+    env = Environment(bound_often(function), uses.integers(), uses.ranks())
+    w = Walker(module, function, shared, env, lines, unit, accumulation.sums(function, module.names))
     for name, value in _starting(env, parameters.values(node, uses, function.kernel), given).items():
         assignments.bind(w, name, value)
     start = env.copy()
@@ -87,7 +87,7 @@ def _starting(
 
 def _again(first: Walker, env: Environment) -> Walker:
     """A second walk, which knows where tiles with block dimensions belong."""
-    first.shared.taken = _names(first.function.node) | _reserved(first.module)
+    first.shared.taken = _reserved(first.module) | first.function.nodes.names
     again = replace(first, env=env, reasons=[], notes=[], returned=[], calls=[], views={})
     again.placings = blocks.placings(first)
     again.blocks = {
@@ -99,11 +99,6 @@ def _again(first: Walker, env: Environment) -> Walker:
 
 def _extent(node: ast.FunctionDef) -> tuple[int, int]:
     return node.body[0].lineno, node.end_lineno or node.lineno
-
-
-def _names(node: ast.FunctionDef) -> set[str]:
-    found = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
-    return found | {a.arg for a in ast.walk(node) if isinstance(a, ast.arg)}
 
 
 def _edits(source: Source, old: list[str], new: list[str], first: int) -> Iterator[ReplaceLines]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable
 from dataclasses import replace
 
 from ..analysis import values as v
@@ -77,7 +78,7 @@ def _body(
 ) -> list[str]:
     """The body, walked until what names stand for at its start is what they stand for at its end."""
     before = w.env
-    start = _assumed(before, node)
+    start = _assumed(before, w.function.nodes.stored_in(node.body))
     for _ in range(_PASSES):
         attempt = w.attempt()
         w.env = start.copy()
@@ -110,24 +111,15 @@ def _enter(env: Environment, loop: Loop, bounds: list[Sym | None] | None) -> Non
         env.facts.loop(sym, start, stop, step)
 
 
-def _assumed(env: Environment, node: ast.For) -> Environment:
+def _assumed(env: Environment, stored: Iterable[str]) -> Environment:
     """What holds at the start of every iteration: integers that the body changes have no known value."""
     found = env.copy()
-    for name in _stored(node):
+    for name in stored:
         value = found.values.get(name)
         if isinstance(value, v.Scalar):
             found.bind(name, value)
             found.values[name] = v.Scalar(name, found.atom(name) if value.sym is not None else None)
     return found
-
-
-def _stored(node: ast.For) -> set[str]:
-    return {
-        n.id
-        for part in node.body
-        for n in ast.walk(part)
-        if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
-    }
 
 
 def _carried(start: Environment, end: Environment) -> None:

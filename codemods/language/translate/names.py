@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import lru_cache
 
 from ...analysis.context import FileContext
 from ...analysis.scopes import Binding, Use, reaching
@@ -24,25 +25,29 @@ class Names:
     def __init__(self, ctx: FileContext) -> None:
         self._ctx = ctx
         self._uses = {id(link): (use, i) for use in ctx.module.uses for i, link in enumerate(use.links)}
+        self._known: dict[int, str] = {}
+
+    def place(self, node: ast.AST) -> tuple[Use, int] | None:
+        """The chain that a node is a link of, and which."""
+        return self._uses.get(id(node))
 
     def qualified(self, node: ast.AST) -> str:
         """``neuronxcc.nki.language.load``, ``numpy.float32``, ``builtins.range``; else "".
 
         Names the file itself defines, other than aliases of imported ones, give "".
         """
-        found = self._uses.get(id(node))
-        return self._chain(*found, _DEPTH) if found else ""
+        found = self._known.get(id(node))
+        if found is not None:
+            return found
+        place = self.place(node)
+        if place is None:
+            return ""
+        self._known[id(node)] = name = self._chain(*place, _DEPTH)
+        return name
 
     def short(self, node: ast.AST) -> str:
         """As :meth:`qualified`, with the customary alias of the language's modules: ``nl.load``."""
-        name = self.qualified(node)
-        head, _, tail = name.rpartition(".")
-        while head:
-            if head in _SHORT:
-                return f"{_SHORT[head]}.{tail}"
-            head, _, more = head.rpartition(".")
-            tail = f"{more}.{tail}"
-        return name
+        return _shortened(self.qualified(node))
 
     def _chain(self, use: Use, index: int, depth: int) -> str:
         if not isinstance(use.links[0], ast.Name) or depth == 0:
@@ -70,3 +75,14 @@ class Names:
             return target.partition(".")[0] if plain else target
         found = self._uses.get(id(binding.value)) if binding.kind == "assign" and not binding.path else None
         return self._chain(*found, depth - 1) if found else ""
+
+
+@lru_cache(maxsize=4096)
+def _shortened(name: str) -> str:
+    head, _, tail = name.rpartition(".")
+    while head:
+        if head in _SHORT:
+            return f"{_SHORT[head]}.{tail}"
+        head, _, more = head.rpartition(".")
+        tail = f"{more}.{tail}"
+    return name

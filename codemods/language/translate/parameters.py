@@ -44,15 +44,12 @@ _SHAPED = frozenset(["nl.ndarray", "nl.zeros", "nl.ones", "nl.full", "nl.broadca
 class Uses:
     """How a function uses its names."""
 
-    def __init__(self, node: ast.FunctionDef, names: Names, functions: Mapping[str, Function]) -> None:
+    def __init__(self, function: Function, names: Names, functions: Mapping[str, Function]) -> None:
         self._names = names
         self._functions = functions
-        self._parents = {child: parent for parent in ast.walk(node) for child in ast.iter_child_nodes(parent)}
-        self.node = node
-        self.by_name: dict[str, list[ast.Name]] = {}
-        for inner in ast.walk(node):
-            if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Load):
-                self.by_name.setdefault(inner.id, []).append(inner)
+        self._parents = function.nodes.parents
+        self.node = function.node
+        self.by_name = function.nodes.loads
 
     def integers(self) -> frozenset[str]:
         """Names that are integers, since they count, divide with a remainder, or index."""
@@ -171,7 +168,7 @@ class Uses:
         else:
             index = call.args.index(use)
             target = names[index] if index < len(names) else None
-        inner = Uses(function.node, self._names, self._functions)
+        inner = Uses(function, self._names, self._functions)
         return target in inner.tensors(seen | {self.node.name})
 
 

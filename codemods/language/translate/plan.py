@@ -10,6 +10,7 @@ from functools import cached_property
 from ...analysis.context import FileContext
 from ..step import LanguageStep
 from .names import Names
+from .nodes import Nodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,11 @@ class Function:
     callers: list[ast.Call] = field(default_factory=list)
     plan: Plan = field(default_factory=Plan)
 
+    @cached_property
+    def nodes(self) -> Nodes:
+        """Everything in it."""
+        return Nodes(self.node)
+
 
 @dataclass
 class LanguageModule:
@@ -53,7 +59,7 @@ class LanguageModule:
         needs: modules that rewritten code spells, filled in while functions are walked: the aliases
             ``nl``, ``nisa``, ``nki``, or a module by its name.
         helpers: helper functions that it calls → their names in the file.
-        taken: names of the file.
+        taken: names of the file. texts: of nodes, on one line.
         elsewhere: kernels of other files as this one spells them, and whether they are migrated.
         partial: places that need a person are left as they are, with a comment.
         marked: the reasons that have one, by message and place.
@@ -68,6 +74,7 @@ class LanguageModule:
     taken: frozenset[str] = frozenset()
     needs: set[str] = field(default_factory=set)
     helpers: dict[str, str] = field(default_factory=dict)
+    texts: dict[ast.AST, str] = field(default_factory=dict)
     elsewhere: Mapping[str, bool] = field(default_factory=dict)
     partial: bool = False
     marked: set[tuple[str, int]] = field(default_factory=set)

@@ -11,11 +11,8 @@ from .walker import Walker
 
 def of_name(w: Walker, name: str) -> v.Dtype | None:
     """The dtype of the tensors in HBM that a name is stored to, when that is all that is done with it."""
-    parents = {child: node for node in ast.walk(w.function.node) for child in ast.iter_child_nodes(node)}
-    found: list[v.Dtype | None] = []
-    for node in parents:
-        if isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load):
-            found.append(_stored_as(w, node, parents))
+    nodes = w.function.nodes
+    found = [_stored_as(w, use, nodes.parents) for use in nodes.loads.get(name, ())]
     first = found[0] if found else None
     return first if all(certainly_same(first, other) for other in found) else None
 
@@ -43,11 +40,7 @@ def _stored_as(w: Walker, use: ast.Name, parents: dict[ast.AST, ast.AST]) -> v.D
 
 def _made_later(w: Walker, name: str) -> v.Dtype | None:
     """The dtype of a tensor that is allocated once, further down, with another tensor's."""
-    made = [
-        node.value
-        for node in ast.walk(w.function.node)
-        if isinstance(node, ast.Assign) and [getattr(target, "id", "") for target in node.targets] == [name]
-    ]
+    made = w.function.nodes.assignments.get(name, [])
     call = made[0] if len(made) == 1 else None
     if not isinstance(call, ast.Call) or w.names.short(call.func) != "nl.ndarray":
         return None

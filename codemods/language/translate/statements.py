@@ -84,7 +84,7 @@ def statement(w: Walker, node: ast.stmt, indent: str) -> list[str] | None:
         w.refused(node, refusal)
     except Skipped:
         w.skipped[id(node)] = True
-    for name in stored(node):
+    for name in w.function.nodes.stored_in([node]):
         w.env.bind(name, Lost(name))
     return None
 
@@ -107,12 +107,6 @@ def simple(w: Walker, node: ast.stmt, indent: str) -> list[str] | None:
     last = node.end_lineno or node.lineno
     inner = [c for n in range(node.lineno, last) if (c := w.lines.comments.get(n))]
     return with_comments(lines, inner, w.lines.comments.get(last, ""), indent)
-
-
-def stored(node: ast.AST) -> list[str]:
-    """Names that a statement binds, in it or below."""
-    found = [n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
-    return list(dict.fromkeys(found))
 
 
 def _expression(w: Walker, node: ast.Expr) -> str | None:

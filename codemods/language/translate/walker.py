@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ...source import Source
@@ -99,8 +100,11 @@ class Walker:
 
     def segment(self, node: ast.AST) -> str:
         """The expression as it stands, on one line."""
-        start, end = self.source.span(node)
-        return flat(self.source.utf8[start:end].decode("utf-8"))
+        text = self.module.texts.get(node)
+        if text is None:
+            start, end = self.source.span(node)
+            text = self.module.texts[node] = flat(self.source.utf8[start:end].decode("utf-8"))
+        return text
 
     def respelled(self, node: ast.AST, parts: Iterable[tuple[ast.expr, str]]) -> str:
         """The expression with other text for some of its parts."""
@@ -142,13 +146,19 @@ _LOOSE = (ast.BinOp, ast.BoolOp, ast.Compare, ast.UnaryOp, ast.IfExp, ast.Lambda
 def _operand(parent: ast.AST, new: str) -> str:
     """New text for a part of an expression, in parentheses where it would fall apart."""
     if isinstance(parent, ast.BinOp | ast.UnaryOp | ast.BoolOp | ast.Compare | ast.Attribute | ast.Subscript):
-        try:
-            node = ast.parse(new, mode="eval").body
-        except SyntaxError:
-            return new
-        if isinstance(node, _LOOSE):
-            return f"({new})"
+        return f"({new})" if _falls_apart(new) else new
     return new
+
+
+@lru_cache(maxsize=4096)
+def _falls_apart(code: str) -> bool:
+    """Whether it is an expression of loose parts."""
+    if code.isidentifier():
+        return False
+    try:
+        return isinstance(ast.parse(code, mode="eval").body, _LOOSE)
+    except SyntaxError:
+        return False
 
 
 def text(value: Value) -> str:

@@ -1,0 +1,61 @@
+"""The nodes of one function, listed once: what its walks look up by name or from below."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+from functools import cached_property
+
+
+class Nodes:
+    """The nodes at and below ``root``, from the outside to the inside."""
+
+    def __init__(self, root: ast.AST) -> None:
+        self._root = root
+        self._stored: dict[ast.stmt, tuple[str, ...]] = {}
+
+    @cached_property
+    def every(self) -> tuple[ast.AST, ...]:
+        """All of them; the first is the root."""
+        return tuple(ast.walk(self._root))
+
+    @cached_property
+    def parents(self) -> dict[ast.AST, ast.AST]:
+        """What each stands in."""
+        return {child: parent for parent in self.every for child in ast.iter_child_nodes(parent)}
+
+    @cached_property
+    def loads(self) -> dict[str, list[ast.Name]]:
+        """Where each name is read."""
+        found: dict[str, list[ast.Name]] = {}
+        for node in self.every:
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+                found.setdefault(node.id, []).append(node)
+        return found
+
+    @cached_property
+    def assignments(self) -> dict[str, list[ast.expr]]:
+        """What is assigned to each name alone."""
+        found: dict[str, list[ast.expr]] = {}
+        for node in self.every:
+            if isinstance(node, ast.Assign) and len(node.targets) == 1:
+                name = getattr(node.targets[0], "id", "")
+                found.setdefault(name, []).append(node.value)
+        return found
+
+    def stored_in(self, statements: Iterable[ast.stmt]) -> list[str]:
+        """Names that statements bind, in them or below."""
+        return list(dict.fromkeys(name for node in statements for name in self._stored_in(node)))
+
+    def _stored_in(self, node: ast.stmt) -> tuple[str, ...]:
+        found = self._stored.get(node)
+        if found is None:
+            names = (n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
+            found = self._stored[node] = tuple(dict.fromkeys(names))
+        return found
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """Names that mean something in it."""
+        names = {node.id for node in self.every if isinstance(node, ast.Name)}
+        return frozenset(names | {node.arg for node in self.every if isinstance(node, ast.arg)})
