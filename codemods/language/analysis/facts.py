@@ -37,10 +37,11 @@ class Facts:
     _equal: dict[Atom, Terms] = field(default_factory=dict)
     _lower: dict[Atom, tuple[Terms, ...]] = field(default_factory=dict)
     _upper: dict[Atom, tuple[Terms, ...]] = field(default_factory=dict)
+    _proved: dict[Terms, bool] = field(default_factory=dict, compare=False, repr=False)
 
     def copy(self) -> Facts:
         """Facts that may grow without these."""
-        return Facts(dict(self._equal), dict(self._lower), dict(self._upper))
+        return Facts(dict(self._equal), dict(self._lower), dict(self._upper), self._proved)
 
     # ---- what is learnt
 
@@ -102,6 +103,7 @@ class Facts:
 
     def _set(self, atom: Atom, terms: Terms) -> None:
         self._equal[atom] = terms
+        self._proved = {}
         for bounds, sign in ((self._lower, 1), (self._upper, -1)):
             for bound in bounds.pop(atom, ()):
                 self._not_negative(scaled(self._normal(added(terms, bound, -1)), sign))
@@ -122,6 +124,7 @@ class Facts:
                 rest = ((((), bound)),) if bound else ()
             elif coefficient > 0:
                 rest = scaled(rest, -1)
+            self._proved = {}
             where = self._lower if coefficient > 0 else self._upper
             where[monomial[0]] = (*where.get(monomial[0], ()), rest)
 
@@ -161,7 +164,10 @@ class Facts:
 
     def same(self, left: Sym | int, right: Sym | int) -> bool | None:
         """Whether they are equal; None when it cannot be known."""
-        difference = added(self.terms(as_sym(left)), self.terms(as_sym(right)), -1)
+        one, other = as_sym(left).terms, as_sym(right).terms
+        if one == other:
+            return True
+        difference = added(self._normal(one), self._normal(other), -1)
         constant = constant_of(difference)
         if constant is not None:
             return constant == 0
@@ -208,7 +214,14 @@ class Facts:
     # ---- proofs
 
     def _proves(self, terms: Terms) -> bool:
-        """Whether ``terms >= 0``: atoms are replaced by their bounds until a number is left."""
+        """Whether ``terms >= 0``, found out once: copies share what follows until they learn more."""
+        found = self._proved.get(terms)
+        if found is None:
+            found = self._proved[terms] = self._search(terms)
+        return found
+
+    def _search(self, terms: Terms) -> bool:
+        """Atoms are replaced by their bounds until a number is left."""
         seen: set[Terms] = set()
         waiting = [terms]
         while waiting and len(seen) < STEPS:

@@ -416,6 +416,7 @@ def rank(atom: Atom) -> str:
     return f"{render(_written_atom(atom, {}))} {type(atom).__name__}"
 
 
+@lru_cache(maxsize=8192)
 def terms_code(terms: Terms) -> str:
     """Canonical code of terms."""
     return render(_written(terms, ()))

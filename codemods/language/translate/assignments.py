@@ -75,15 +75,18 @@ def _name(w: Walker, name: str, node: ast.expr) -> str | None:
 
 def _check_carried(w: Walker, name: str, node: ast.expr) -> None:
     """A number that counts iterations of a loop whose body the former tracer ran once."""
-    used = any(isinstance(n, ast.Name) and n.id == name for n in ast.walk(node))
-    if used and isinstance(w.env.values.get(name), v.Scalar) and w.env.carried(name):
+    carried = isinstance(w.env.values.get(name), v.Scalar) and w.env.carried(name)
+    if carried and _mentions(node, name):
         raise Refused("M-LOOP", v=name)
 
 
 def _reads(w: Walker, name: str, node: ast.expr) -> bool:
     """Whether the value is made from a tile of the same name, which must stay until it is read."""
-    used = any(isinstance(n, ast.Name) and n.id == name for n in ast.walk(node))
-    return used and isinstance(w.env.values.get(name), v.Tensor)
+    return isinstance(w.env.values.get(name), v.Tensor) and _mentions(node, name)
+
+
+def _mentions(node: ast.expr, name: str) -> bool:
+    return any(isinstance(n, ast.Name) and n.id == name for n in ast.walk(node))
 
 
 def bind(w: Walker, name: str, value: Value) -> None:

@@ -23,16 +23,18 @@ def functions(ctx: FileContext, names: Names) -> dict[str, Function]:
     chosen = {name for name, node in definitions.items() if _decorated(node, names)}
     chosen |= _handed_over(ctx, names) & set(definitions)
     kernels = set(chosen)
-    calls = {name: list(_calls(node, definitions)) for name, node in definitions.items()}
+    every = {name: Function(node, False) for name, node in definitions.items()}
+    calls = {name: list(_calls(function, definitions)) for name, function in every.items()}
     pending = list(chosen)
     while pending:
         for callee, _ in calls[pending.pop()]:
             if callee not in chosen:
                 chosen.add(callee)
                 pending.append(callee)
-    chosen |= {name for name, node in definitions.items() if name not in chosen and _speaks(node, names)}
-    found = {name: Function(node, name in kernels) for name, node in definitions.items() if name in chosen}
+    chosen |= {name for name in every if name not in chosen and _speaks(every[name], names)}
+    found = {name: function for name, function in every.items() if name in chosen}
     for name in found:
+        found[name].kernel = name in kernels
         for callee, call in calls[name]:
             if callee in found:
                 found[callee].callers.append(call)
@@ -63,7 +65,7 @@ def _maker(node: ast.expr, names: Names) -> bool:
 def _handed_over(ctx: FileContext, names: Names) -> set[str]:
     """Functions given to ``nki.jit(f)``, ``nki.benchmark(…)(f)`` and the like."""
     found = set()
-    for node in ast.walk(ctx.tree):
+    for node in (link for use in ctx.module.uses for link in use.links):
         if not isinstance(node, ast.Call):
             continue
         maker = node.func.func if isinstance(node.func, ast.Call) else node.func
@@ -72,16 +74,16 @@ def _handed_over(ctx: FileContext, names: Names) -> set[str]:
     return found
 
 
-def _calls(node: ast.FunctionDef, definitions: dict[str, ast.FunctionDef]) -> Iterator[tuple[str, ast.Call]]:
-    for call in ast.walk(node):
+def _calls(function: Function, definitions: dict[str, ast.FunctionDef]) -> Iterator[tuple[str, ast.Call]]:
+    for call in function.nodes.every:
         name = call.func.id if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) else ""
-        if name in definitions and definitions[name] is not node:
+        if name in definitions and definitions[name] is not function.node:
             yield name, call  # type: ignore[misc]
 
 
-def _speaks(node: ast.FunctionDef, names: Names) -> bool:
+def _speaks(function: Function, names: Names) -> bool:
     """Whether the function uses the language itself, other than for launching."""
-    for inner in ast.walk(node):
+    for inner in function.nodes.every:
         if isinstance(inner, ast.Call):
             name = names.qualified(inner.func)
             if name.startswith(_LANGUAGE) and not name.startswith(_HOST):

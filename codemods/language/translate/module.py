@@ -79,7 +79,7 @@ def _callers_first(module: LanguageModule) -> list[str]:
     calls = {
         name: [
             n.func.id
-            for n in ast.walk(function.node)
+            for n in function.nodes.every
             if isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and n.func.id in module.functions
         ]
         for name, function in module.functions.items()

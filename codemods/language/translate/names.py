@@ -26,6 +26,7 @@ class Names:
         self._ctx = ctx
         self._uses = {id(link): (use, i) for use in ctx.module.uses for i, link in enumerate(use.links)}
         self._known: dict[int, str] = {}
+        self._targets: dict[tuple[Binding, int], str] = {}
 
     def place(self, node: ast.AST) -> tuple[Use, int] | None:
         """The chain that a node is a link of, and which."""
@@ -63,10 +64,16 @@ class Names:
         owner = self._ctx.module.lookup(use.name, use.scope)
         if owner is None:
             return f"builtins.{use.name}"
-        targets = {self._target(b, depth) for b in reaching(owner[1], use, owner[0])}
+        targets = {self._bound(b, depth) for b in reaching(owner[1], use, owner[0])}
         ours = {t for t in targets if f"{t}.".startswith(f"{BETA1}.")}
         chosen = ours or targets
         return chosen.pop() if len(chosen) == 1 else ""
+
+    def _bound(self, binding: Binding, depth: int) -> str:
+        found = self._targets.get((binding, depth))
+        if found is None:
+            found = self._targets[binding, depth] = self._target(binding, depth)
+        return found
 
     def _target(self, binding: Binding, depth: int) -> str:
         if binding.kind == "import" and binding.alias is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from bisect import bisect_left
 from collections.abc import Iterable
 from functools import cached_property
 
@@ -12,7 +13,6 @@ class Nodes:
 
     def __init__(self, root: ast.AST) -> None:
         self._root = root
-        self._stored: dict[ast.stmt, tuple[str, ...]] = {}
 
     @cached_property
     def every(self) -> tuple[ast.AST, ...]:
@@ -45,14 +45,20 @@ class Nodes:
 
     def stored_in(self, statements: Iterable[ast.stmt]) -> list[str]:
         """Names that statements bind, in them or below."""
-        return list(dict.fromkeys(name for node in statements for name in self._stored_in(node)))
+        places, names = self._stores
+        found: dict[str, None] = {}
+        for node in statements:
+            first = bisect_left(places, (node.lineno, node.col_offset))
+            behind = bisect_left(places, (node.end_lineno or 0, node.end_col_offset or 0))
+            found.update(dict.fromkeys(names[first:behind]))
+        return list(found)
 
-    def _stored_in(self, node: ast.stmt) -> tuple[str, ...]:
-        found = self._stored.get(node)
-        if found is None:
-            names = (n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
-            found = self._stored[node] = tuple(dict.fromkeys(names))
-        return found
+    @cached_property
+    def _stores(self) -> tuple[list[tuple[int, int]], list[str]]:
+        """Where names are bound, in the order of the text, and which."""
+        stores = [n for n in self.every if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
+        stores.sort(key=lambda n: (n.lineno, n.col_offset))
+        return [(n.lineno, n.col_offset) for n in stores], [n.id for n in stores]
 
     @cached_property
     def names(self) -> frozenset[str]:
