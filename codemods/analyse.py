@@ -113,11 +113,11 @@ def analyse(
 
 
 def _kernels(context: FileContext, kept: Iterable[Finding]) -> Mapping[str, bool]:
-    """What other files can launch, and whether all that its file takes is heard."""
-    names = context.memory.get("language kernels", ())
-    assert isinstance(names, tuple)
-    migrated = any(f.group == LANGUAGE for f in kept)
-    return {f"{context.name}.{name}": migrated for name in names} if context.name else {}
+    """What other files can launch, and whether it is migrated and all that its file takes is heard."""
+    names = context.memory.get("language kernels", {})
+    assert isinstance(names, dict)
+    heard = any(f.group == LANGUAGE for f in kept)
+    return {f"{context.name}.{name}": heard and goes for name, goes in names.items()} if context.name else {}
 
 
 def parse(source: Source) -> ast.Module:

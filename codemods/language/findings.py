@@ -35,10 +35,12 @@ def language_findings(
     module = language_module(_context(ctx, step), step)
     module.elsewhere = elsewhere or {}
     module.partial = partial
-    ctx.memory["language kernels"] = tuple(n for n, f in module.functions.items() if f.node in ctx.tree.body)
+    own = [n for n, f in module.functions.items() if f.node in ctx.tree.body]
+    ctx.memory["language kernels"] = dict.fromkeys(own, False)
     if uses_private_kernels(ctx) and not module.functions:
         return  # the compiler's own kernels are launched in the old way; NKM401 says what becomes of them
     work = of_module(module) + _private(ctx, module)
+    ctx.memory["language kernels"] = {name: name not in work.staying for name in own}
     if work.reasons and not partial:
         found = [_needs_you(ctx, reason) for reason in work.reasons]
     else:

@@ -7,6 +7,7 @@ from . import host
 from .plain import carry
 from .plain.rewrite import plainer
 from .reasons import Work
+from .split import split
 from .step import LanguageStep
 from .translate.module import language_module, translated
 from .translate.plan import LanguageModule
@@ -18,22 +19,32 @@ def migrated(ctx: FileContext, step: LanguageStep) -> Work:
 
 
 def of_module(module: LanguageModule) -> Work:
-    """Everything that the step does to a file whose kernels are known."""
+    """Everything that the step does to a file whose kernels are known: to all of it, or to the parts of it
+    that nothing stands in the way of.
+    """
+    both = host.both(module)
+    if both:
+        kernels = any(function.kernel for function in module.functions.values())
+        return Work(reasons=tuple(both) if kernels else ())
+    whole = _whole(module)
+    if not whole.reasons or module.partial:
+        return whole
+    return split(module, whole, _whole) or whole
+
+
+def _whole(module: LanguageModule) -> Work:
+    """What the step does to a file, or every reason why it cannot do it to all of it."""
     text = plainer(module)
     if text is None:
         return _of_plain(module)
     ctx = carry.plainer_context(module.ctx, text)
     plain = language_module(ctx, module.step)
-    plain.elsewhere = module.elsewhere
+    plain.elsewhere, plain.staying = module.elsewhere, module.staying
     return carry.back(module.ctx, ctx, text, _of_plain(plain))
 
 
 def _of_plain(module: LanguageModule) -> Work:
     """What the step does to a file whose kernels are in plain Python, or have what has no plain form."""
-    both = host.both(module)
-    if both:
-        kernels = any(function.kernel for function in module.functions.values())
-        return Work(reasons=tuple(both) if kernels else ())
     work = host.before(module)
     work += translated(module)
     return work + host.after(module, work)

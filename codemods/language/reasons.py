@@ -44,12 +44,14 @@ class Work:
         reasons: what a person must decide first.
         notes: what to know about places that are rewritten.
         left: what a person must do after the file is rewritten; it stands in the way of nothing.
+        staying: functions that stay in the old language, while the rest of the file is rewritten.
     """
 
     changes: tuple[Change, ...] = ()
     reasons: tuple[Reason, ...] = ()
     notes: tuple[Reason, ...] = ()
     left: tuple[Reason, ...] = ()
+    staying: frozenset[str] = frozenset()
 
     def __add__(self, other: Work) -> Work:
         return Work(
@@ -57,4 +59,5 @@ class Work:
             self.reasons + other.reasons,
             self.notes + other.notes,
             self.left + other.left,
+            self.staying | other.staying,
         )

@@ -15,21 +15,22 @@ from .kernels import Kernels
 from .launches import launches
 from .parameters import parameters
 
-__all__ = ["after", "before", "both"]
+__all__ = ["after", "before", "both", "kernels_of"]
 
 
 def before(module: LanguageModule) -> Work:
     """What becomes of the host's code, other than imports; sets the plans of the file's functions."""
-    kernels = _kernels(module)
+    kernels = kernels_of(module)
     return decorators(kernels) + launches(kernels) + parameters(kernels) + simulations(kernels)
 
 
 def after(module: LanguageModule, work: Work) -> Work:
     """What becomes of the imports, given all that is to be done to the rest of the file."""
-    return imports(_kernels(module), module.step, work)
+    return imports(kernels_of(module), module.step, work)
 
 
-def _kernels(module: LanguageModule) -> Kernels:
+def kernels_of(module: LanguageModule) -> Kernels:
+    """The kernels of a file, as its host's code sees them."""
     found = module.ctx.memory.get("kernels") or Kernels(module, frozenset(module.elsewhere))
     module.ctx.memory["kernels"] = found
     assert isinstance(found, Kernels)

@@ -16,7 +16,7 @@ from ...naming import dotted_prefixes, imported, spelled
 from ..reasons import Change, Reason, Work
 from ..step import LanguageStep
 from ..translate.names import BETA1
-from ..translate.plan import LanguageModule
+from ..translate.plan import LanguageModule, Staying
 from .kernels import SIMULATE, Kernels
 from .remains import Remains
 
@@ -54,7 +54,7 @@ def imports(kernels: Kernels, step: LanguageStep, before: Work) -> Work:
         target = kernels.ctx.target(binding)
         assert isinstance(binding.node, ast.Import | ast.ImportFrom)
         statement = statements.setdefault(binding.node, _Statement(binding.node))
-        if _is_kernel(target):
+        if is_kernel(target) or _staying(kernels, binding) is Staying.KEPT:
             continue
         if _is_old(target) or _leads(kernels, binding, target):
             work += _old(kernels, step, binding, target, remains, statement)
@@ -74,7 +74,7 @@ def _is_old(target: str) -> bool:
     return target == BETA1 or target.startswith(f"{BETA1}.")
 
 
-def _is_kernel(target: str) -> bool:
+def is_kernel(target: str) -> bool:
     """Whether an import is of what came with the compiler as kernels, which the library's rules are about."""
     return f"{target}.".startswith(_KERNELS)
 
@@ -84,6 +84,10 @@ def _leads(kernels: Kernels, binding: Binding, target: str) -> bool:
     if target != BETA1.partition(".")[0] or not isinstance(binding.node, ast.Import):
         return False
     return any(text.startswith(BETA1) for use in _uses(kernels, binding) for _, text in dotted_prefixes(use))
+
+
+def _staying(kernels: Kernels, binding: Binding) -> Staying | None:
+    return kernels.module.staying.get((binding.name, _alias(binding).name))
 
 
 def _alias(binding: Binding) -> ast.alias:
@@ -148,9 +152,13 @@ def _old(
     alias = _alias(binding)
     left = _left(kernels, binding, remains)
     plain = isinstance(binding.node, ast.Import) and alias.asname is None
+    if _staying(kernels, binding) is Staying.OTHER_NAME and not left and not remains.mentions(binding.name):
+        statement.names.append((spelled(alias), ""))
+        statement.said.append(f"`{binding.name}` is used by code that stays only, under another name")
+        return Work()
     new = step.successor(target if not plain else alias.name)
     if plain:
-        return _plain(kernels, step, binding, left, statement)
+        return _plain(kernels, step, binding, left, remains, statement)
     if not new:
         return _without_successor(kernels, step, binding, target, left, remains, statement)
     if _again(kernels, step, binding, target):
@@ -220,7 +228,12 @@ def _modules(step: LanguageStep) -> frozenset[str]:
 
 
 def _plain(
-    kernels: Kernels, step: LanguageStep, binding: Binding, left: list[Use], statement: _Statement
+    kernels: Kernels,
+    step: LanguageStep,
+    binding: Binding,
+    left: list[Use],
+    remains: Remains,
+    statement: _Statement,
 ) -> Work:
     """``import neuronxcc.nki.language``, and the dotted paths that start with it."""
     alias = _alias(binding)
@@ -230,6 +243,8 @@ def _plain(
     statement.names.append((spelled(alias), new))
     statement.said.append(f"`{alias.name}` is `{new}` now")
     work = Work()
+    if remains.mentions(binding.name):
+        work += Work(reasons=(Reason(alias, "M-PATH", {"module": alias.name}),))
     for use in left:
         longest = [(node, text) for node, text in dotted_prefixes(use) if step.successor(text)]
         if not longest:

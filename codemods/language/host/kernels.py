@@ -212,6 +212,10 @@ class Kernels:
             return True
         return any(self._gets_away(use) for use in self._mentions.get(name, ()))
 
+    def handed_on(self, name: str) -> list[ast.expr]:
+        """Where a kernel is passed on, stored or returned."""
+        return [use.links[0] for use in self._mentions.get(name, ()) if self._gets_away(use)]
+
     @cached_property
     def _mentions(self) -> dict[str, list[Use]]:
         """For each kernel the host's uses whose chain starts at something that denotes it."""

@@ -39,6 +39,11 @@ MESSAGES: dict[str, Message] = {
         "`{name}` is launched here, and its file is not migrated. Do what is reported there, and run "
         "nkimigrate again: this launch changes with the kernel.",
     ),
+    "M-SPLIT": Message(
+        "NKL110",
+        "Not migrated yet, and still in the old language, which the release has beside the new one: "
+        "{kernels}. Do what is reported there, and run nkimigrate again.",
+    ),
     "M-BRIDGE": Message(
         "NKL109",
         "{name} hands outputs to the kernel, which Beta 2 returns. Allocate them in the kernel "
@@ -69,6 +74,11 @@ MESSAGES: dict[str, Message] = {
         "NKL106",
         "`{name}` is imported from neuronxcc.nki and from nki, whose kernels are written differently. Keep "
         "the import of one of them, and the kernels of each in a file of their own.",
+    ),
+    "M-PATH": Message(
+        "NKL106",
+        "{module} is spelled by its whole path in code that is rewritten. Import it under a name "
+        "(`import {module} as …`), use that, and run nkimigrate again.",
     ),
     "M-NAME": Message(
         "NKL106",

@@ -5,12 +5,23 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from functools import cached_property
 
 from ...analysis.context import FileContext
 from ..step import LanguageStep
 from .names import Names
 from .nodes import Nodes
+
+
+class Staying(Enum):
+    """An import that only code uses which stays in the old language.
+
+    ``KEPT``: it stays as it is. ``OTHER_NAME``: the code has another name for it from now on.
+    """
+
+    KEPT = 1
+    OTHER_NAME = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +74,7 @@ class LanguageModule:
         elsewhere: kernels of other files as this one spells them, and whether they are migrated.
         partial: places that need a person are left as they are, with a comment.
         marked: the reasons that have one, by message and place.
+        staying: what becomes of imports that only code uses which stays, by their local and imported names.
     """
 
     ctx: FileContext
@@ -78,6 +90,7 @@ class LanguageModule:
     elsewhere: Mapping[str, bool] = field(default_factory=dict)
     partial: bool = False
     marked: set[tuple[str, int]] = field(default_factory=set)
+    staying: Mapping[tuple[str, str], Staying] = field(default_factory=dict)
 
     @property
     def unit(self) -> str:
