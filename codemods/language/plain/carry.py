@@ -82,15 +82,18 @@ def _edits(source: Source, new: str) -> list[tuple[range, ReplaceLines]]:
 def _changes(
     places: _Places, changes: Sequence[Change], edits: Sequence[tuple[range, ReplaceLines]]
 ) -> tuple[Change, ...]:
-    """Each edit with the change that is about its place; with the first one where none is."""
+    """Each change with the edits at its place. An edit that has several shares them, and one that has none is
+    the first one's; a change that has none is a part of another.
+    """
     moved = [replace(change, node=places.node(change.node), edits=()) for change in changes]
     given: list[list[ReplaceLines]] = [[] for _ in moved]
     for lines, edit in edits:
-        owner = next((i for i, change in enumerate(moved) if _covers(change.node, lines)), 0)
-        given[owner].append(edit)
-    return tuple(replace(change, edits=tuple(own)) for change, own in zip(moved, given, strict=True))
+        touched = [i for i, change in enumerate(moved) if _touches(change.node, lines)]
+        for owner in touched or [0]:
+            given[owner].append(edit)
+    return tuple(replace(c, edits=tuple(own)) for c, own in zip(moved, given, strict=True) if own)
 
 
-def _covers(node: ast.AST, lines: range) -> bool:
+def _touches(node: ast.AST, lines: range) -> bool:
     first, last = getattr(node, "lineno", 0), getattr(node, "end_lineno", 0) or 0
-    return first <= lines.start and lines.stop - 1 <= last
+    return first <= max(lines.start, lines.stop - 1) and lines.start <= last

@@ -3,7 +3,8 @@
 What it does
     Rewrites the bodies of kernels, and of functions that kernels call: allocations and instructions with a
     destination in the place of values, slices in the place of index tiles and masks, lists in the place of
-    block dimensions. A file's kernels are migrated together, or not at all; then each reason is reported.
+    block dimensions. A kernel is migrated with all that it shares with others, or not at all; then each
+    reason is reported (NKL110 says what becomes of it).
 
 Why
     In the new language an instruction writes to a tile that the kernel allocates, operators do not work on
