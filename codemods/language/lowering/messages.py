@@ -210,7 +210,7 @@ MESSAGES: dict[str, Message] = {
     ),
     "M-PRECISION": Message(
         "NKL505",
-        "{fn}: Scalar Engine computes it now, where the compiler of Beta 1 could choose a more precise engine. "
+        "{fn}: Scalar Engine computes it now, where the compiler of Beta 1 could choose a more precise one. "
         "Compare results on a device with a tolerance.",
     ),
     "M-WIDE": Message(

@@ -4,8 +4,8 @@ What it does
     Notes a name of the file that a kernel reads and that some function rebinds with ``global``.
 
 Why
-    The old language traced a kernel anew for every call. The new one compiles it once for arguments of a kind,
-    and keeps what the name stood for then.
+    The old language traced a kernel anew for every call. The new one compiles it once for arguments of a
+    kind, and keeps what the name stood for then.
 
 Before
         import neuronxcc.nki as nki

@@ -1,4 +1,4 @@
-"""Whether a tile fits on chip: the former compiler spilled or shared memory, the new one takes it as it stands."""
+"""Whether a tile fits on chip: the former compiler spilled or shared memory, the new one does not."""
 
 from __future__ import annotations
 
