@@ -26,9 +26,15 @@ def plainer(module: LanguageModule) -> Text | None:
     taken, grids = scopes.all_names(text.tree), _grids(module)
     unit = _unit(text)
     for _ in range(_ROUNDS):
-        before = text
+        before, done = text, set()
         for outer, top in [*_definitions(text.tree, chosen)][::-1]:
-            text = _once(text, outer, top, taken, grids, unit) or text
+            moved = imports.moved_up(text, outer)
+            if moved is not None:  # every other function stands on other lines now
+                text = moved
+                break
+            if top not in done:
+                text = _once(text, outer, top, taken, grids, unit) or text
+                done.add(top)
         if text is before:
             break
         chosen |= _names(text) - _names(start)
@@ -75,10 +81,9 @@ def _unit(text: Text) -> str:
 def _once(
     text: Text, outer: ast.FunctionDef, top: ast.stmt, taken: set[str], grids: set[str], unit: str
 ) -> Text | None:
-    """One thing of a function said more plainly; None when nothing is left to be said so."""
+    """One thing of a function said more plainly; None when nothing is left. Lines above ``top`` stay."""
     return (
-        imports.moved_up(text, outer)
-        or comprehensions.unrolled(text, outer, taken, unit)
+        comprehensions.unrolled(text, outer, taken, unit)
         or loops.one_variable(text, outer, taken, unit)
         or functions.moved_out(text, outer, top, taken, grids)
     )

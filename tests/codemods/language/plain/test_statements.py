@@ -107,3 +107,31 @@ REFUSED = {
 def test_what_stays_and_is_reported(body):
     text = HEAD + HEADER + body + END
     assert migrated(text)[1] != []
+
+
+def test_an_import_moves_past_other_functions():
+    """Those above it are said more plainly in the same run."""
+    check_same(
+        """\
+@nki.jit
+def other(a):
+    out = nl.ndarray(a.shape, dtype=a.dtype, buffer=nl.shared_hbm)
+
+    def twice(x):
+        return nl.multiply(x, 2.0)
+
+    nl.store(out, twice(nl.load(a)))
+    return out
+
+
+@nki.jit
+def kernel(a):
+    from math import sqrt
+
+    out = nl.ndarray(a.shape, dtype=a.dtype, buffer=nl.shared_hbm)
+    nl.store(out, nl.multiply(nl.load(a), sqrt(a.shape[1])))
+    return out
+""",
+        "kernel",
+        RNG.standard_normal((64, 32)).astype(np.float32),
+    )
