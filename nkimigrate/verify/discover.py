@@ -81,6 +81,19 @@ class SourceFile:
         """:data:`LEGACY` if anything of ``neuronxcc`` is imported or mentioned, else :data:`CURRENT`."""
         return LEGACY if re.search(r"\bneuronxcc\b|\bnki_jit\b", self.text) else CURRENT
 
+    def language_of(self, name: str) -> str:
+        """The language of a function, which is :data:`LEGACY` where the file has both only if the function,
+        or one that it calls, uses a name of that.
+        """
+        if self.language == CURRENT or not any(f"{p}.".startswith("nki.") for p in self.imports.values()):
+            return self.language
+        function = self.functions[name]
+        bodies = [function, *(self.functions[callee] for callee in self._calls(function))]
+        used = {n.id for body in bodies for n in ast.walk(body) if isinstance(n, ast.Name)}
+        paths = [self.imports.get(name, name) for name in used]
+        legacy = any(p.partition(".")[0] == "neuronxcc" or p.endswith("nki_jit") for p in paths)
+        return LEGACY if legacy else CURRENT
+
     def dotted(self, node: ast.expr) -> str:
         """The dotted path that a name or a chain of attributes stands for; "" for anything else."""
         parts: list[str] = []

@@ -43,7 +43,7 @@ class Side:
 
     def place(self, file: str, kernel: Kernel, jit: bool) -> Place:
         """Where a function of a file is; ``jit``: whether it is launched as a kernel."""
-        language = self.source(file).language
+        language = self.source(file).language_of(kernel.name)
         return Place(self.tree.root, file, kernel.name, language, jit, kernel.target, not kernel.jit)
 
 

@@ -70,6 +70,22 @@ def test_sub_kernels_are_not_launched() -> None:
     }
 
 
+def test_each_function_of_a_file_with_both_languages_has_its_own() -> None:
+    text = (
+        "import nki\nimport nki.language as nl\nimport neuronxcc.nki as legacy_nki\n"
+        "from neuronxcc.nki.language import par_dim\n"
+        "def plain(n):\n    return n\n"
+        "def helper(n):\n    return par_dim(n)\n"
+        f"@nki.jit\ndef new(a):\n    plain(1)\n{BODY}"
+        f"@legacy_nki.jit\ndef old(a):\n{BODY}"
+        f"def inner(a):\n    helper(1)\n{BODY}"
+    )
+    file = SourceFile.parsed(text.encode())
+    assert file.language == LEGACY
+    found = {name: file.language_of(name) for name in ("plain", "helper", "new", "old", "inner")}
+    assert found == {"plain": CURRENT, "helper": LEGACY, "new": CURRENT, "old": LEGACY, "inner": LEGACY}
+
+
 def test_languages_and_targets() -> None:
     old = SourceFile.parsed(
         b"from neuronxcc import nki\n@nki.jit(platform_target='trn2')\ndef k(a, b=1, *, c: int): pass"

@@ -51,6 +51,41 @@ def test_equal_bit_by_bit(verifier: Verifier) -> None:
     assert err == "Running your code: 1 kernel, old and new (Ctrl-C stops)\n"
 
 
+ROWS_OLD = """
+@nki.jit
+def rows(x):
+    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    i = nl.program_id(0)
+    nl.store(out[i * 128 : (i + 1) * 128, 0:32], nl.exp(nl.load(x[i * 128 : (i + 1) * 128, 0:32])))
+    return out
+
+
+@nki.jit
+def floors(x):
+    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    i = nl.program_id(0)
+    nl.store(out[i * 128 : (i + 1) * 128, 0:32], nl.floor(nl.load(x[i * 128 : (i + 1) * 128, 0:32])))
+    return out
+
+
+def main():
+    x = np.random.rand(256, 32).astype(np.float32) * 9
+    return rows[x.shape[0] // 128](x), floors[2](x)
+"""
+
+
+def test_a_file_with_kernels_of_both_languages(verifier: Verifier) -> None:
+    """One kernel is migrated and takes no grid any more; the other one waits, and keeps its own."""
+    entry = '[[kernel]]\nname = "{}"\ngrid = [2]\n[kernel.inputs]\nx = {{ shape = [256, 32] }}\n'
+    spec = entry.format("rows") + entry.format("floors")
+    verifier.write({"k.py": OLD + ROWS_OLD, "nkimigrate_verify.toml": spec})
+    code, out, err = verifier.command("k.py", "--verify")
+    assert "import neuronxcc.nki as legacy_nki\n" in (verifier.folder / "k.py").read_text()
+    assert "k.py::rows: equal bit by bit" in out + err
+    assert "k.py::floors: equal bit by bit" in out + err
+    assert code == 1  # floors is left to a person
+
+
 def test_equal_within_tolerance_says_the_largest_error(verifier: Verifier) -> None:
     found = verifier.result(OLD + RMS_OLD, NEW + RMS_NEW.replace("SQUARES", "float32"), RMS_SPEC)
     assert found["verdict"] == "close"
