@@ -14,6 +14,7 @@ from .values import Absent, Address, Axes, Value
 from .walker import Walker, integer, known, text
 
 _SPACES = {f"nl.{space.value}": space for space in v.Space}
+_INNER = (f"nl.{v.Space.HBM.value}", f"nl.{v.Space.PRIVATE_HBM.value}")
 _FILLS = {"nl.zeros": "0", "nl.ones": "1"}
 
 
@@ -21,6 +22,8 @@ def ndarray(w: Walker, node: ast.Call) -> Value:
     """An allocation; one that is written in the new language already stays as it stands."""
     whole = w.writer.innermost.exact
     given, values, address = _given(w, node, "nl.ndarray")
+    if text(values.get("buffer", Absent(""))) in _INNER and _is_output(w):
+        values["buffer"] = v.Token(f"nl.{v.Space.SHARED_HBM.value}")
     tile = _tile(w, node, values)
     partition = _partition(w, given.get("shape"))
     if partition and tile.space in ON_CHIP:
@@ -30,6 +33,15 @@ def ndarray(w: Walker, node: ast.Call) -> Value:
     if address is not None and tile.shape is not None and tile.dtype is not None:
         spelled = f"{spelled[:-1]}, address={addresses.code(w, address, (), tile.shape, tile.dtype)})"
     return v.Tensor(spelled, tile.shape, tile.dtype, tile.space, whole=whole)
+
+
+def _is_output(w: Walker) -> bool:
+    """Whether what is allocated gets a name that a kernel returns, which only shared memory may hold."""
+    goal, function = w.writer.innermost, w.function
+    returned = (n.value for n in function.nodes.every if isinstance(n, ast.Return) and n.value is not None)
+    items = (r.elts if isinstance(r, ast.Tuple | ast.List) else [r] for r in returned)
+    names = {item.id for each in items for item in each if isinstance(item, ast.Name)}
+    return goal.exact and goal.hint in names and function.kernel and not function.callers
 
 
 def filled(w: Walker, node: ast.Call) -> Value:

@@ -313,3 +313,27 @@ def k(x):
     )
     np.testing.assert_allclose(now, was, rtol=1e-5)  # exponentials are added up in another order
     assert "softmax(dst=probabilities, data=tile)" in new
+
+
+def test_what_a_kernel_returns_is_in_shared_memory():
+    check(
+        """
+        @nki.jit
+        def k(x):
+            first = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.hbm)
+            spare = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.private_hbm)
+            nisa.dma_copy(dst=spare, src=x)
+            nisa.dma_copy(dst=first, src=spare)
+            return first
+        """,
+        """
+        @nki.jit
+        def k(x):
+            first = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+            spare = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.private_hbm)
+            nisa.dma_copy(dst=spare, src=x)
+            nisa.dma_copy(dst=first, src=spare)
+            return first
+        """,
+        rows(128, 64),
+    )
