@@ -11,7 +11,7 @@ from ..analysis.dtypes import is_real
 from ..analysis.refusal import Refused
 from ..lowering.operators import BINARY
 from ..lowering.tiles import OFF_CHIP
-from . import access, accumulation, blocks, carried, expressions, operations, sinks, subscripts
+from . import access, accumulation, blocks, carried, collected, expressions, operations, sinks, subscripts
 from .parameters import arguments
 from .values import VIRTUAL, Axes, Blocks, Grid, Value
 from .walker import Walker, known, text
@@ -58,6 +58,9 @@ def _to(w: Walker, target: ast.expr, value: ast.expr, segment: str) -> str | Non
 
 
 def _name(w: Walker, name: str, node: ast.expr) -> str | None:
+    if collected.is_reduction(w, node):
+        collected.into(w, ast.Name(name, ast.Load()), node)
+        return None
     _check_carried(w, name, node)
     goal = w.writer.innermost
     goal.hint, goal.exact, goal.sink = name, not _reads(w, name, node), sinks.of_name(w, name)
@@ -154,6 +157,9 @@ def _part(w: Walker, target: ast.Subscript, node: ast.expr) -> str | None:
         index = expressions.code(w, target.slice)
         parts = [(target.value, text(base)), (target.slice, index)]
         return f"{w.respelled(target, parts)} = {spelled}"
+    if collected.is_reduction(w, node):
+        collected.into(w, target, node)
+        return None
     place = subscripts.element(w, target, base, _overwrites(node))
     assert isinstance(place, v.Tensor)
     if place.space is v.Space.PSUM and accumulation.is_product(node, w.names):

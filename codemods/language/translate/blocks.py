@@ -15,7 +15,7 @@ from ..analysis.blocks import Loop, Placing, Use, placed
 from ..analysis.refusal import Refused
 from ..analysis.symbols import ONE, Sym
 from . import access, addresses, capacity
-from .layout import laid_out
+from .layout import nested
 from .values import Address, Blocks, Value, Whole
 from .walker import Walker, text
 from .writer import sizes
@@ -171,8 +171,7 @@ def at_start(w: Walker, node: ast.For, indent: str) -> list[str]:
         if placing.grown == id(node):
             lines += _appended(w, block.value, block.fill)
         for line in lines:
-            depth = len(line) - len(line.lstrip(" "))
-            found += laid_out(line.lstrip(" "), indent + w.unit * (depth // 4), w.unit)
+            found += nested(line, indent, w.unit)
     return found
 
 

@@ -30,16 +30,12 @@ def call(w: Walker, node: ast.Call) -> Value:
     if short in _WALKED:
         return _WALKED[short](w, node)
     if tokens.is_ours(w.names.qualified(node.func)) and not _of_trace_time(w, node, short):
-        masks = [k.value for k in node.keywords if k.arg == "mask" and not _is_none(k.value)]
+        masks = [k.value for k in node.keywords if k.arg == "mask" and not expressions.is_none(k.value)]
         region = masking.region(w, masks[0]) if masks else None
         given = operations.beside(w, short, arguments.bound(w, node, short))
         resolved = positions.resolved(w, short, given, region, w.segment(node))
         return operations.lowered(w, short, resolved, region)
     return _python(w, node, function, short)
-
-
-def _is_none(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and node.value is None
 
 
 def _of_trace_time(w: Walker, node: ast.Call, short: str) -> bool:

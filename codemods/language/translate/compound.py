@@ -111,19 +111,21 @@ def _if(w: Walker, node: ast.If, indent: str, word: str = "if") -> list[str]:
     env = w.env
     w.env = env.copy()
     w.env.branches += 1
+    w.env.decide(test, True)
     facts.learn(w, node.test)
     lines += body(w, node.body, after, indent + w.unit)
     taken, w.env = w.env, env
     if node.orelse:
         w.env = env.copy()
         w.env.branches += 1
+        w.env.decide(test, False)
         lines += _else(w, node, indent)
     if not _leaves(node.body):
         if _leaves(node.orelse):
             w.env = taken
         else:
             w.env.join(taken)
-    env.__dict__.update({**w.env.__dict__, "branches": env.branches})
+    env.__dict__.update({**w.env.__dict__, "branches": env.branches, "decided": env.decided})
     w.env = env
     return lines
 

@@ -12,7 +12,7 @@ from ..analysis import values as v
 from ..analysis.facts import Facts
 from ..analysis.symbols import Sym, Terms
 from .plan import Function
-from .values import Absent, Lost, Value
+from .values import Absent, Choice, Lost, Value
 
 _NAME = re.compile(r"(?<![\w.])[A-Za-z_]\w*")
 _VERSION = re.compile(r"([A-Za-z_]\w*)@(\d+)")
@@ -50,6 +50,7 @@ class Environment:
         sizes: names that the new code has for sizes.
         versions: how often such a name has been bound so far. integers: names that hold integers.
         ranks: how many dimensions a function uses of tensors.
+        decided: conditions that are true or false at the place, by their code with :meth:`identity`.
     """
 
     often: frozenset[str]
@@ -63,12 +64,24 @@ class Environment:
     branches: int = 0
     depths: dict[str, int] = field(default_factory=dict)
     products: set[str] = field(default_factory=set)
+    decided: Mapping[str, bool] = field(default_factory=dict)
 
     def copy(self) -> Environment:
         copied = replace(self, values=dict(self.values), versions=Counter(self.versions))
         copied.facts, copied.sizes = self.facts.copy(), dict(self.sizes)
         copied.depths, copied.products = dict(self.depths), set(self.products)
         return copied
+
+    def decide(self, test: str, holds: bool) -> None:
+        """The place is in the arm of a branch whose condition, if it calls nothing, is true, or false."""
+        if "(" not in test:
+            self.decided = {**self.decided, self.identity(test): holds}
+
+    def chosen(self, value: Value) -> Value:
+        """An index tile that depends on a condition, where it is known which it is."""
+        while isinstance(value, Choice) and value.test in self.decided:
+            value = value.one if self.decided[value.test] else value.two
+        return value
 
     def bind(self, name: str, value: Value) -> None:
         if name in self.often:

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ..analysis import values as v
-from ..analysis.index import Window
+from ..analysis.index import Index, Window
 from ..analysis.refusal import Refused
 from ..analysis.symbols import Sym
 from ..lowering import views
 from . import blocks, calls, carried, operators, subscripts, tokens
-from .values import Absent, Axes, Blocks, Grid, Lost, Named, NewAxis, UserFunction, Value, Whole
+from .values import Absent, Axes, Blocks, Choice, Grid, Lost, Named, NewAxis, UserFunction, Value, Whole
 from .walker import Walker, integer, known, text
 
 
@@ -23,6 +23,11 @@ def evaluate(w: Walker, node: ast.expr) -> Value:
     """
     handler = _HANDLERS.get(type(node), _generic)
     return handler(w, node)
+
+
+def is_none(node: ast.expr) -> bool:
+    """Whether it is ``None`` as it is written."""
+    return isinstance(node, ast.Constant) and node.value is None
 
 
 def code(w: Walker, node: ast.expr) -> str:
@@ -44,7 +49,7 @@ def _constant(w: Walker, node: ast.Constant) -> Value:
 
 def _name(w: Walker, node: ast.Name) -> Value:
     if node.id in w.env.values:
-        return known(w.env.values[node.id])
+        return w.env.chosen(known(w.env.values[node.id]))
     return _library(w, node) or _global(w, node)
 
 
@@ -178,7 +183,10 @@ def _formatted(w: Walker, node: ast.JoinedStr) -> Value:
 
 
 def _condition(w: Walker, node: ast.IfExp) -> Value:
-    test, one, two = (known(evaluate(w, part)) for part in (node.test, node.body, node.orelse))
+    test = known(evaluate(w, node.test))
+    one, two = _arm(w, node.body, text(test), True), _arm(w, node.orelse, text(test), False)
+    if isinstance(one, Index | Choice) and isinstance(two, Index | Choice):
+        return w.env.chosen(Choice(w.segment(node), w.env.identity(text(test)), one, two))
     parts = [(node.test, text(test)), (node.body, text(one)), (node.orelse, text(two))]
     spelled = w.respelled(node, parts)
     if one == two:
@@ -191,6 +199,15 @@ def _condition(w: Walker, node: ast.IfExp) -> Value:
         whole = one.sym is not None and two.sym is not None
         return v.Scalar(spelled, Sym.atom(f"({spelled})") if whole else None)
     return v.Unknown(spelled)
+
+
+def _arm(w: Walker, node: ast.expr, test: str, holds: bool) -> Value:
+    """The value of one side of a conditional expression."""
+    before = w.env.decided
+    w.env.decide(test, holds)
+    value = known(evaluate(w, node))
+    w.env.decided = before
+    return value
 
 
 def _opaque(w: Walker, node: ast.expr) -> Value:

@@ -13,6 +13,12 @@ def call(callee: str, arguments: Mapping[str, str]) -> str:
     return f"{callee}({', '.join(f'{name}={value}' for name, value in arguments.items())})"
 
 
+def nested(code: str, indent: str, unit: str) -> list[str]:
+    """A line that may be indented itself, by four spaces a level, laid out at ``indent``."""
+    bare = code.lstrip(" ")
+    return laid_out(bare, indent + unit * ((len(code) - len(bare)) // 4), unit)
+
+
 def laid_out(code: str, indent: str, unit: str) -> list[str]:
     """The lines of a logical line at ``indent``: broken at its last brackets where it is too long."""
     if "\n" in code or len(indent) + len(code) <= WIDTH:

@@ -44,6 +44,19 @@ class Grid:
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """An index tile that depends on a condition of trace time: where that is known, it is one of two.
+
+    ``test`` is the condition, see :meth:`.environment.Environment.decided`.
+    """
+
+    text: str
+    test: str
+    one: Index | Choice
+    two: Index | Choice
+
+
+@dataclass(frozen=True, slots=True)
 class Whole:
     """``...`` in an index."""
 
@@ -122,6 +135,7 @@ Value = (
     | Index
     | Dynamic
     | Grid
+    | Choice
     | Mask
     | Whole
     | NewAxis
@@ -131,7 +145,7 @@ Value = (
     | Blocks
 )
 
-VIRTUAL = (Index, Grid, Mask, Dynamic)
+VIRTUAL = (Index, Grid, Mask, Dynamic, Choice)
 """Values that the new code has no object for: written out where they are used."""
 NOTHING = v.Unknown("None")
 """What a call gives that is made for what it does."""

@@ -115,11 +115,11 @@ class Writer:
         found: list[str] = []
         if self.condition:
             for code, _ in (entry for entry in entries if entry[1]):
-                found += layout.laid_out(code, indent, unit)
+                found += layout.nested(code, indent, unit)
             entries, deeper = [entry for entry in entries if not entry[1]], unit
             found += layout.laid_out(f"if {self.condition}:", indent, unit) if entries else []
         for code, _ in entries:
-            found += layout.laid_out(code, indent + deeper, unit)
+            found += layout.nested(code, indent + deeper, unit)
         return found
 
     # -- what the lowerings do ----------------------------------------------------------------------

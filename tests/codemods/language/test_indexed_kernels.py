@@ -480,11 +480,55 @@ def k(x, w):
 """,
         [(200, 60), (128, 60)],
     ),
+    "halves_or_pairs": (
+        """
+@nki.jit
+def k(x, halves):
+    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    ip = nl.arange(64)[:, None]
+    first = nl.arange(32)[None, :]
+    second = first + 32
+    even = first if halves else 2 * first
+    odd = second if halves else even + 1
+    t = nl.load(x[ip, nl.arange(64)[None, :]])
+    if halves:
+        nl.store(out[ip, even], nl.exp(t[ip, odd]))
+        nl.store(out[ip, odd], nl.copy(t[ip, even]))
+    else:
+        nl.store(out[ip, first], nl.exp(t[ip, odd]))
+        nl.store(out[ip, second], nl.copy(t[ip, even]))
+    return out
+""",
+        [(64, 64), 0],
+    ),
+    "reduced_over_a_loop": (
+        """
+@nki.jit
+def k(x):
+    n, m = x.shape
+    sums = nl.ndarray((3, 64, m), dtype=x.dtype, buffer=nl.shared_hbm)
+    total = nl.zeros((2, nl.par_dim(64), m), dtype=x.dtype, buffer=nl.sbuf)
+    top = nl.full((64, m), -100.0, dtype=x.dtype, buffer=nl.sbuf)
+    for i in nl.affine_range(n // 64):
+        t = nl.load(x[i * 64 : (i + 1) * 64, 0:m])
+        top[0:64, 0:m] = nl.loop_reduce(t, op=np.max, loop_indices=[i])
+        for j in nl.affine_range(2):
+            u = nl.multiply(t, 2.5)
+            total[j, 0:64, 0:m] = nl.loop_reduce(u, op=np.add, loop_indices=[i], dtype=x.dtype)
+    for j in nl.affine_range(2):
+        nl.store(sums[j], total[j])
+    nl.store(sums[2], top)
+    return sums
+""",
+        [(192, 32)],
+    ),
 }
 """Kernel and its inputs: shapes of random ones, or integers."""
 
 
 def array(given):
+    if isinstance(given, int):
+        return given
     if isinstance(given, list):
         return np.array(given, np.int32)
     return np.random.default_rng(sum(given)).uniform(-2, 2, given).astype(np.float32)
@@ -508,6 +552,45 @@ REFUSED = {
     "a quotient of an index tile": ("a = nl.copy(t[p, f // 3])", "M-IDX"),
     "an index tile as a tile": ("a = nl.add(t, f)", "M-IDX"),
 }
+
+
+def test_a_choice_of_index_tiles_is_known_in_both_arms():
+    text, (shape, _) = KERNELS["halves_or_pairs"]
+    check_same(text, "k", array(shape), 1)
+
+
+REDUCED = {
+    "an empty tile": "top = nl.ndarray((64, 32), dtype=x.dtype, buffer=nl.sbuf)",
+    "a tile of another type": "top = nl.zeros((64, 32), dtype=nl.bfloat16, buffer=nl.sbuf)",
+}
+
+
+@pytest.mark.parametrize("what", REDUCED)
+def test_what_nothing_is_reduced_into(what):
+    text = f"""
+@nki.jit
+def k(x):
+    {REDUCED[what]}
+    for i in nl.affine_range(2):
+        t = nl.load(x[i * 64 : (i + 1) * 64, 0:32])
+        top[...] = nl.loop_reduce(t, op=np.max, loop_indices=[i])
+    return top
+"""
+    assert migrated(HEAD + text)[1][0] in ("M-CARRIED", "M-DTYPE")
+
+
+def test_a_choice_of_index_tiles_whose_condition_is_not_known():
+    text = """
+@nki.jit
+def k(x, halves):
+    out = nl.ndarray((64, 32), dtype=x.dtype, buffer=nl.shared_hbm)
+    ip, first = nl.mgrid[0:64, 0:32]
+    even = first if halves else 2 * first
+    t = nl.load(x[ip, even])
+    nl.store(out, t)
+    return out
+"""
+    assert migrated(HEAD + text)[1] == ["M-IDX"]
 
 
 @pytest.mark.parametrize("what", REFUSED)
