@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..analysis import values as v
@@ -44,7 +44,8 @@ def _in(found: Entrance, name: str, value: Value) -> Value:
     if isinstance(value, v.Dtype):
         return v.Dtype(name, value.known, value.source and f"{name}")
     if isinstance(value, Blocks):
-        return replace(value, text=name, whole=_tensor(found, name, value.whole), handed=True)
+        whole = _tensor(found, name, value.whole, value.sizes(name), value.tile(name))
+        return replace(value, text=name, key=0, whole=whole, handed=True)
     if isinstance(value, v.Items):
         items = tuple(_in(found, f"{name}[{i}]", item) for i, item in enumerate(value.items))
         return v.Items(name, items)  # type: ignore[arg-type]
@@ -61,19 +62,25 @@ def _number(found: Entrance, name: str, sym: Sym) -> Sym:
     return Sym.atom(name)
 
 
-def _tensor(found: Entrance, name: str, value: v.Tensor) -> v.Tensor:
+def _tensor(
+    found: Entrance, name: str, value: v.Tensor, codes: Sequence[str] = (), tile: str = ""
+) -> v.Tensor:
+    """A tensor by its new name; ``codes`` and ``tile`` spell the dimensions, and what has the dtype, of a
+    list of tiles.
+    """
+    codes = codes or [f"{name}.shape[{axis}]" for axis in range(len(value.shape or ()))]
     shape = None
     if value.shape is not None:
-        shape = tuple(_size(found, f"{name}.shape[{axis}]", size) for axis, size in enumerate(value.shape))
+        shape = tuple(_size(found, code, size) for code, size in zip(codes, value.shape, strict=True))
     extents = tuple(
-        None if was is None else _size(found, f"{name}.shape[{axis}]", was)
-        for axis, was in enumerate(value.extents)
+        None if was is None else _size(found, code, was)
+        for code, was in zip(codes, value.extents, strict=False)
     )
     if any(was is not None and was.value is None for was in extents):
         extents = ()
     dtype = value.dtype
     if dtype is not None:
-        dtype = v.Dtype(f"{name}.dtype", dtype.known, name if dtype.known is None else None)
+        dtype = v.Dtype(f"{tile or name}.dtype", dtype.known, name if dtype.known is None else None)
     return v.Tensor(name, shape, dtype, value.space, value.whole, extents)
 
 
@@ -101,9 +108,12 @@ def left(entrance: Entrance, value: Value, code: str, name: str) -> Value:
         dtype = v.Dtype(f"{name}.dtype", value.dtype.known if value.dtype else None, name)
         return v.Tensor(code, shape, dtype, value.space, value.whole)
     if isinstance(value, Blocks):
-        whole = left(entrance, value.whole, code, name)
-        assert isinstance(whole, v.Tensor)
-        return replace(value, text=code, whole=replace(whole, dtype=value.whole.dtype), handed=True)
+        sizes = zip(value.sizes(name), value.whole.shape or (), strict=True)
+        dims = tuple(_outside(outside, size, dim) for dim, size in sizes)
+        own = value.whole.dtype
+        kind = v.Dtype(f"{value.tile(name)}.dtype", own.known, name) if own else None
+        whole = v.Tensor(code, dims, kind, value.whole.space, value.whole.whole)
+        return replace(value, text=code, whole=whole, handed=True)
     if isinstance(value, v.Items):
         items = tuple(
             left(entrance, item, f"{code}[{i}]", f"{name}_{i}") for i, item in enumerate(value.items)

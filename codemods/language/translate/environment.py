@@ -5,14 +5,14 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..analysis import values as v
 from ..analysis.facts import Facts
 from ..analysis.symbols import Sym, Terms
 from .plan import Function
-from .values import Absent, Choice, Lost, Value
+from .values import Absent, Blocks, Choice, Lost, Value
 
 _NAME = re.compile(r"(?<![\w.])[A-Za-z_]\w*")
 _VERSION = re.compile(r"([A-Za-z_]\w*)@(\d+)")
@@ -141,26 +141,39 @@ class Environment:
                 return other
         if isinstance(one, v.Tensor) and isinstance(two, v.Tensor):
             return self._tensor(name, one, two)
+        if isinstance(one, Blocks) and isinstance(two, Blocks) and _alike(one, two):
+            whole = self._tensor(name, one.whole, two.whole, one.sizes(name), one.tile(name))
+            return replace(one, text=name, whole=whole)
         if isinstance(one, v.Dtype) and isinstance(two, v.Dtype):
             return v.Dtype(name, one.known if one.known == two.known else None, self.identity(name))
         if isinstance(one, v.Scalar) and isinstance(two, v.Scalar):
             return v.Scalar(name, self.atom(name) if one.sym and two.sym else None)
         return v.Unknown(name)
 
-    def _tensor(self, name: str, one: v.Tensor, two: v.Tensor) -> v.Tensor:
+    def _tensor(
+        self, name: str, one: v.Tensor, two: v.Tensor, codes: Sequence[str] = (), tile: str = ""
+    ) -> v.Tensor:
+        """One of two tensors; ``codes`` and ``tile`` spell what a list of tiles consists of."""
         shape = None
+        codes = codes or [f"{name}.shape[{axis}]" for axis in range(len(one.shape or ()))]
         if one.shape is not None and two.shape is not None and len(one.shape) == len(two.shape):
-            pairs = enumerate(zip(one.shape, two.shape, strict=True))
             shape = tuple(
-                a if a == b else Sym.atom(f"{self.identity(name)}.shape[{i}]", f"{name}.shape[{i}]")
-                for i, (a, b) in pairs
+                a if a == b else self.atom(code)
+                for code, a, b in zip(codes, one.shape, two.shape, strict=True)
             )
         dtype = one.dtype if one.dtype == two.dtype else None
         if dtype is None:
-            dtype = v.Dtype(f"{name}.dtype", None, self.identity(name))
+            dtype = v.Dtype(f"{tile or name}.dtype", None, self.identity(name))
         space = one.space if one.space == two.space else None
         extents = one.extents if one.extents == two.extents else ()
         return replace(one, text=name, shape=shape, dtype=dtype, space=space, extents=extents)
+
+
+def _alike(one: Blocks, two: Blocks) -> bool:
+    """Whether two lists of tiles, handed to a function by its callers, are nested and laid out alike."""
+    ranks = {len(each.whole.shape or ()) for each in (one, two)}
+    same = (one.partition, one.layout, one.whole.space) == (two.partition, two.layout, two.whole.space)
+    return one.handed and two.handed and same and len(ranks) == 1
 
 
 def bound_often(function: Function) -> frozenset[str]:

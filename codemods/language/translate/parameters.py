@@ -122,7 +122,10 @@ class Uses:
     def tensors(self, seen: frozenset[str] = frozenset()) -> frozenset[str]:
         """Parameters that are tensors."""
         found = set()
+        numbers = {name for name, default in defaults(self.node) if _is_literal(default)}
         for argument in arguments(self.node):
+            if argument.arg in numbers:
+                continue
             uses = self.by_name.get(argument.arg, ())
             if _annotated(argument, self._names) or any(self._as_tensor(use, seen) for use in uses):
                 found.add(argument.arg)
@@ -148,7 +151,7 @@ class Uses:
         if not isinstance(call, ast.Call) or use is call.func:
             return False
         name = self._names.short(call.func)
-        if not name.startswith(("nl.", "nisa.")) or name in _COUNTING:
+        if not name.startswith(("nl.", "nisa.")) or name in _COUNTING or name in _FILLS:
             return False
         first = bool(call.args) and call.args[0] is use
         return first or (isinstance(parent, ast.keyword) and parent.arg in _OPERANDS)
@@ -172,6 +175,8 @@ class Uses:
         return target in inner.tensors(seen | {self.node.name})
 
 
+_FILLS = frozenset(("nisa.memset", "nl.full"))
+"""Their operand is a number."""
 _OPERANDS = frozenset(("src", "dst", "data", "data1", "data2", "value", "x", "y", "stationary", "moving"))
 
 
@@ -227,6 +232,12 @@ def values(node: ast.FunctionDef, uses: Uses, kernel: bool) -> dict[str, Value]:
 def _is_number(argument: ast.arg, default: ast.expr | None) -> bool:
     declared = isinstance(argument.annotation, ast.Name) and argument.annotation.id in _SCALARS
     return declared or (isinstance(default, ast.Constant) and isinstance(default.value, int | float))
+
+
+def _is_literal(default: ast.expr) -> bool:
+    """Whether a default is a number, or a string."""
+    node = default.operand if isinstance(default, ast.UnaryOp) else default
+    return isinstance(node, ast.Constant) and isinstance(node.value, int | float | str)
 
 
 def _is_real(argument: ast.arg, default: ast.expr | None) -> bool:

@@ -130,6 +130,8 @@ def _return(w: Walker, node: ast.Return) -> str | None:
 
 def _assert(w: Walker, node: ast.Assert) -> str | None:
     parts = [(node.test, expressions.code(w, node.test))]
+    if w.writer.touched:
+        raise Refused("M-PY", x="a condition on tiles")
     facts.learn(w, node.test)
     if node.msg is not None:
         parts.append((node.msg, expressions.code(w, node.msg)))

@@ -9,7 +9,7 @@ from ..analysis import values as v
 from ..analysis.index import Index, Window, mgrid
 from ..analysis.refusal import Refused
 from ..analysis.symbols import Sym
-from . import access, blocks, expressions
+from . import access, arguments, blocks, expressions, operations
 from .values import Axes, Blocks, Grid, NewAxis, Value, Whole
 from .walker import Walker, known, text
 
@@ -18,6 +18,9 @@ def subscript(w: Walker, node: ast.Subscript) -> Value:
     """The value of a subscript that is read."""
     if w.names.short(node.value) == "nl.mgrid":
         return _grid(w, node)
+    viewed = _of_view(w, node)
+    if viewed is not None:
+        return viewed
     base = known(expressions.evaluate(w, node.value))
     if isinstance(base, Index):
         return base.placed(_placing(w, node))
@@ -29,6 +32,23 @@ def subscript(w: Walker, node: ast.Subscript) -> Value:
         if found is not None:
             return found
     return v.Unknown(w.respelled(node, [(node.value, text(base)), (node.slice, text(index))]))
+
+
+def _of_view(w: Walker, node: ast.Subscript) -> Value | None:
+    """``tiles.view(dtype)[i, …]`` of a tile with block dimensions: the view of one of its tiles."""
+    call = node.value
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute) or call.func.attr != "view":
+        return None
+    tiles = w.env.values.get(call.func.value.id) if isinstance(call.func.value, ast.Name) else None
+    if not isinstance(tiles, Blocks):
+        return None
+    parts = keys(w, node.slice)
+    outer, inner = parts[: tiles.partition], parts[tiles.partition :]
+    if not all(isinstance(key, v.Scalar | v.Unknown) for key in outer):
+        return None
+    tile = blocks.view(w, tiles, outer, w.segment(node))
+    given = arguments.bound(w, call, "nki.tensor.view", tile)
+    return access.view(w, operations.lowered(w, "nki.tensor.view", given), inner, w.segment(node))  # type: ignore[arg-type]
 
 
 def element(w: Walker, node: ast.Subscript, base: v.Tensor | Blocks, overwrites: bool = False) -> Value:

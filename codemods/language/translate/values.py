@@ -122,6 +122,17 @@ class Blocks:
     layout: Layout
     handed: bool = False
 
+    def tile(self, name: str) -> str:
+        """The code for one of its tiles, where the list is called ``name``."""
+        return name + "[0]" * len(self.layout.lists)
+
+    def sizes(self, name: str) -> tuple[str, ...]:
+        """The code for its dimensions, where the list is called ``name``."""
+        rank, lists = len(self.whole.shape or ()), self.layout.lists
+        kept = {dim: f"{self.tile(name)}.shape[{at}]" for at, dim in enumerate(self.layout.kept(rank))}
+        outer = {dim: f"len({name}{'[0]' * depth})" for depth, dim in enumerate(lists)}
+        return tuple(kept.get(dim) or outer.get(dim, "1") for dim in range(rank))
+
 
 Value = (
     v.Tensor

@@ -522,6 +522,53 @@ def k(x):
 """,
         [(192, 32)],
     ),
+    "lists_of_tiles_from_two_places": (
+        """
+def scaled(tiles, other, i, offset=1.5):
+    n, p, m = tiles.shape
+    assert i < n
+    bias = nl.ndarray((p, 1), dtype=nl.float32, buffer=nl.sbuf)
+    bias[...] = nisa.memset((p, 1), value=offset, dtype=nl.float32)
+    other[i, 0:p, 0:m] = nisa.activation(op=nl.copy, data=tiles[i, 0:p, :], bias=bias, scale=1.0 * m)
+
+
+@nki.jit
+def k(x, first):
+    out = nl.ndarray((384, 32), dtype=x.dtype, buffer=nl.shared_hbm)
+    if first == 1:
+        a = nl.ndarray((3, nl.par_dim(128), 32), dtype=x.dtype, buffer=nl.sbuf)
+        b = nl.ndarray((3, nl.par_dim(128), 32), dtype=x.dtype, buffer=nl.sbuf)
+        for i in range(3):
+            a[i] = nl.load(x[i * 128 : (i + 1) * 128, 0:32])
+            scaled(a, b, i)
+            nl.store(out[i * 128 : (i + 1) * 128, 0:32], b[i])
+    else:
+        n = x.shape[0] // 128
+        c = nl.ndarray((n, nl.par_dim(128), 32), dtype=x.dtype, buffer=nl.sbuf)
+        d = nl.ndarray((n, nl.par_dim(128), 32), dtype=x.dtype, buffer=nl.sbuf)
+        for i in range(n):
+            c[i] = nl.load(x[i * 128 : (i + 1) * 128, 0:32])
+            scaled(c, d, i, offset=2.0)
+            nl.store(out[i * 128 : (i + 1) * 128, 0:32], d[i])
+    return out
+""",
+        [(384, 32), 2],
+    ),
+    "view_of_one_of_several_tiles": (
+        """
+@nki.jit
+def k(x):
+    out = nl.ndarray((256, 16), dtype=nl.int16, buffer=nl.shared_hbm)
+    t = nl.ndarray((2, nl.par_dim(128), 8), dtype=nl.float32, buffer=nl.sbuf)
+    for i in range(2):
+        t[i] = nl.load(x[i * 128 : (i + 1) * 128, 0:8])
+    for i in range(2):
+        nl.store(out[i * 128 : i * 128 + 100, 0:16], t.view(nl.int16)[i, :100, :16])
+        nl.store(out[i * 128 + 100 : (i + 1) * 128, 0:16], t.view(nl.int16)[i, 100:128, :16])
+    return out
+""",
+        [(256, 8)],
+    ),
 }
 """Kernel and its inputs: shapes of random ones, or integers."""
 
@@ -557,6 +604,24 @@ REFUSED = {
 def test_a_choice_of_index_tiles_is_known_in_both_arms():
     text, (shape, _) = KERNELS["halves_or_pairs"]
     check_same(text, "k", array(shape), 1)
+
+
+def test_sizes_of_a_list_of_tiles_are_spelled_without_a_shape_of_the_list():
+    text, _ = KERNELS["lists_of_tiles_from_two_places"]
+    new, reasons = migrated(HEAD + text)
+    assert reasons == []
+    assert "n, p, m = (len(tiles), 128, 32)" in new
+
+
+def test_an_assertion_about_what_a_tile_holds_is_left_to_a_person():
+    text = """
+@nki.jit
+def k(x):
+    t = nl.load(x)
+    assert t > 0, "positive"
+    return x
+"""
+    assert migrated(HEAD + text)[1] == ["M-PY"]
 
 
 REDUCED = {
