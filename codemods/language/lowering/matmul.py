@@ -46,7 +46,7 @@ def _transposed(call: Call, x: Tensor) -> Tensor:
 def multiplied(
     call: Call, stationary: Tensor, moving: Tensor, options: dict[str, str], contracted: int = 1
 ) -> Tensor:
-    """The product over the first dimensions: float32 in PSUM."""
+    """The product over the first dimensions: float32 in PSUM, but what is only moved keeps its dtype."""
     assert stationary.shape is not None
     assert moving.shape is not None
     shape: Shape = (product(stationary.shape[contracted:]), *moving.shape[contracted:])
@@ -56,8 +56,9 @@ def multiplied(
             "nisa.nc_matmul", dst=dst.text, stationary=stationary.text, moving=moving.text, **options
         )
 
+    native = None if options.get("is_transpose") == "True" else FLOAT32
     return result(
-        call, write, shape, FLOAT32, home=Space.PSUM, writes=Space.PSUM, native=FLOAT32, hint="product"
+        call, write, shape, FLOAT32, home=Space.PSUM, writes=Space.PSUM, native=native, hint="product"
     )
 
 

@@ -15,6 +15,7 @@ from ..analysis.blocks import Loop, Placing, Use, placed
 from ..analysis.refusal import Refused
 from ..analysis.symbols import ONE, Sym
 from . import access, addresses, capacity
+from .environment import Environment
 from .layout import nested
 from .values import Address, Blocks, Value, Whole
 from .walker import Walker, text
@@ -157,7 +158,30 @@ def placings(w: Walker) -> dict[int, Placing]:
         shape = block.value.whole.shape or ()
         outer = shape[: block.value.partition]
         found[key] = placed(outer, len(shape), block.loops, block.uses, w.env.facts)
+    for key, other in w.twins.items():
+        found[key] = found[other] = Placing(Layout(lists=tuple(range(w.blocks[key].value.partition))))
     return found
+
+
+def joined(w: Walker, taken: Environment) -> None:
+    """Behind a branch, a tile that either arm allocates is one, kept as a list of tiles."""
+    for name, mine in w.env.values.items():
+        theirs = taken.values.get(name)
+        if not isinstance(mine, Blocks) or not isinstance(theirs, Blocks) or mine.key == theirs.key:
+            continue
+        same = (mine.whole.shape, mine.partition, mine.layout) == (
+            theirs.whole.shape,
+            theirs.partition,
+            theirs.layout,
+        )
+        uses = [use for key in (mine.key, theirs.key) if key in w.blocks for use in w.blocks[key].uses]
+        if mine.handed or theirs.handed or mine.whole.space != theirs.whole.space or not same or uses:
+            continue
+        w.twins[theirs.key] = mine.key
+        dtype = mine.whole.dtype
+        if dtype != theirs.whole.dtype:
+            dtype = v.Dtype(f"{mine.tile(name)}.dtype", None, w.env.identity(name))
+        w.env.values[name] = taken.values[name] = replace(mine, whole=replace(mine.whole, dtype=dtype))
 
 
 def at_start(w: Walker, node: ast.For, indent: str) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from ..analysis import values as v
 from ..analysis.refusal import Refused
-from . import carried, expressions, facts, loops, statements
+from . import blocks, carried, expressions, facts, loops, statements
 from .layout import laid_out
 from .walker import Skipped, Walker
 from .writer import Goal
@@ -124,6 +124,7 @@ def _if(w: Walker, node: ast.If, indent: str, word: str = "if") -> list[str]:
         if _leaves(node.orelse):
             w.env = taken
         else:
+            blocks.joined(w, taken)
             w.env.join(taken)
     env.__dict__.update({**w.env.__dict__, "branches": env.branches, "decided": env.decided})
     w.env = env

@@ -91,7 +91,8 @@ def _body(
             break
         attempt.undo()
         start = merged
-    before.__dict__.update({**end.__dict__, "loops": before.loops, "facts": before.facts})
+    kept = {"loops": before.loops, "facts": before.facts, "sizes": before.sizes}  # it may run no time at all
+    before.__dict__.update({**end.__dict__, **kept})
     _after(before, start, end)
     w.env = before
     return lines

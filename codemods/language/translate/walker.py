@@ -40,6 +40,7 @@ class Walker:
         writer: takes the lines of the present statement.
         sums: names of tiles to which nothing but products is written, and whether one surely is.
         blocks, placings: tiles with block dimensions, and where they belong.
+        twins: those that a branch allocates → what its other arm allocates under the same name.
         reasons, notes: what came up so far. skipped: statements, by id, that use what was lost.
         views: how parts of tensors came about, by their text.
     """
@@ -60,6 +61,7 @@ class Walker:
     programs: tuple[str, ...] = ()
     blocks: dict[int, Block] = field(default_factory=dict)
     placings: dict[int, Placing] = field(default_factory=dict)
+    twins: dict[int, int] = field(default_factory=dict)
     views: dict[str, Access] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

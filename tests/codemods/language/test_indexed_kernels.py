@@ -554,6 +554,39 @@ def k(x, first):
 """,
         [(384, 32), 2],
     ),
+    "tiles_that_a_branch_allocates": (
+        """
+@nki.jit
+def k(x, exact):
+    out = nl.ndarray((256, 64), dtype=x.dtype, buffer=nl.shared_hbm)
+    n = x.shape[0] // 128
+    ip, jf = nl.mgrid[0:128, 0:64]
+    if exact:
+        t = nl.ndarray((n, nl.par_dim(128), 64), dtype=nl.float32, buffer=nl.sbuf)
+    else:
+        t = nl.ndarray((n, nl.par_dim(128), 64), dtype=nl.bfloat16, buffer=nl.sbuf)
+    for i in nl.affine_range(n):
+        t[i, ip, jf] = nl.load(x[i * 128 + ip, jf])
+        nl.store(out[i * 128 + ip, jf], nl.exp(t[i], dtype=x.dtype))
+    return out
+""",
+        [(256, 64), 0],
+    ),
+    "a_loop_that_runs_no_time": (
+        """
+@nki.jit
+def k(x, n, m):
+    out = nl.zeros((128, 64), dtype=x.dtype, buffer=nl.shared_hbm)
+    ip, f = nl.mgrid[0:128, 0:64]
+    for i in nl.affine_range(m):
+        t = nl.load(x[ip, f], mask=(ip < n))
+        nl.store(out[ip, f], t, mask=(ip < n))
+    u = nl.exp(nl.load(x[ip, f], mask=(ip < n)))
+    nl.store(out[ip, f], u, mask=(ip < n))
+    return out
+""",
+        [(128, 64), 100, 0],
+    ),
     "view_of_one_of_several_tiles": (
         """
 @nki.jit
@@ -603,6 +636,11 @@ REFUSED = {
 
 def test_a_choice_of_index_tiles_is_known_in_both_arms():
     text, (shape, _) = KERNELS["halves_or_pairs"]
+    check_same(text, "k", array(shape), 1)
+
+
+def test_tiles_that_the_other_arm_allocates():
+    text, (shape, _) = KERNELS["tiles_that_a_branch_allocates"]
     check_same(text, "k", array(shape), 1)
 
 
