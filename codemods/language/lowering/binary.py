@@ -108,7 +108,7 @@ def combined(
     if y.shape is None and is_single_column(x):
         return with_scalar(call, function, y, x, None, dtype, True, options)
     shape = broadcast(call, x, y)
-    if not all(aligned(call, each, shape) for each in (x, y)):
+    if not all(each.shape is None or aligned(call, each, shape) for each in (x, y)):
         call.out.note("M-SAME", fn=call.name, operands=f"{x.text}, {y.text}")
     x, y = (in_partitions(call, each, shape) for each in (x, y))
     if is_column(call, y, shape) and not repeats(call, x, shape):
