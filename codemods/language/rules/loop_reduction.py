@@ -1,7 +1,8 @@
 """Reductions over a loop.
 
 What it does
-    Reports ``nl.loop_reduce``.
+    Reports ``nl.loop_reduce`` where the tile that it is assigned to is not filled before the loop. Elsewhere
+    the tile is combined with what each iteration gives, which is how the old language defines it.
 
 Why
     The tile that collects has to be filled before the loop, which only the kernel's author can place.
@@ -23,7 +24,7 @@ After
     Unchanged, with the place reported.
 
 When it stays silent
-    For products that are added up in PSUM.
+    For tiles that ``nl.zeros``, ``nl.full`` and the like fill before the loop, and for parameters.
 """
 
 CODE = "NKL213"
