@@ -47,4 +47,4 @@ def _of_plain(module: LanguageModule) -> Work:
     """What the step does to a file whose kernels are in plain Python, or have what has no plain form."""
     work = host.before(module)
     work += translated(module)
-    return work + host.after(module, work)
+    return host.after(module, work)

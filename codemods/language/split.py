@@ -24,13 +24,12 @@ from ..naming import certain, imported, is_free, looks_names_up
 from ..source import Source
 from .host import kernels_of
 from .host.imports import is_kernel
+from .host.revived import CODE, PREFIX
 from .parts import Parts, Unit, is_old
 from .reasons import Change, Reason, Work
 from .translate.module import language_module
 from .translate.plan import LanguageModule, Staying
 
-CODE = "NKL110"
-PREFIX = "legacy_"
 _CLEAN = frozenset({"nki", "nl", "nisa"})
 _LETTERS = "zyxwvutsrqponmlkjihgfedcba"
 

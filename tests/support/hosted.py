@@ -57,7 +57,7 @@ def hosted(text: str, needs: tuple[str, ...] = (), pinned: frozenset[str] = froz
     names = Names(ctx)
     module = LanguageModule(ctx, names, step, functions(ctx, names), needs=set(needs))
     work = before(module)
-    work += after(module, work)
+    work = after(module, work)
     new = apply(source, [edit for change in work.changes for edit in change.edits])
     compile(new, "<migrated>", "exec", dont_inherit=True)
     return Hosted(new, work, {name: function.plan for name, function in module.functions.items()})

@@ -14,6 +14,7 @@ from .imports import both, imports
 from .kernels import Kernels
 from .launches import launches
 from .parameters import parameters
+from .revived import clean
 
 __all__ = ["after", "before", "both", "kernels_of"]
 
@@ -25,8 +26,8 @@ def before(module: LanguageModule) -> Work:
 
 
 def after(module: LanguageModule, work: Work) -> Work:
-    """What becomes of the imports, given all that is to be done to the rest of the file."""
-    return imports(kernels_of(module), module.step, work)
+    """The work with what becomes of the imports, given all that is to be done to the rest of the file."""
+    return clean(kernels_of(module), work + imports(kernels_of(module), module.step, work))
 
 
 def kernels_of(module: LanguageModule) -> Kernels:

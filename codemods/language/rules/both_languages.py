@@ -9,7 +9,8 @@ Why
     The release has both languages beside each other. Kernels are migrated whole or not at all, and one that
     waits for a person need not hold up the others. Both sides would use the names ``nki``, ``nl`` and
     ``nisa``; no name can mean both. The clean ones belong to the new language: that is the code to be read
-    and written from now on, and ``legacy_nl`` says at every place that something is left to do.
+    and written from now on, and ``legacy_nl`` says at every place that something is left to do. Once
+    that is done, the next run gives it the clean names as well.
 
 Before
         import neuronxcc.nki as nki

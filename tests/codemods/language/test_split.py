@@ -249,3 +249,17 @@ def test_launches_in_other_files_follow_each_kernel() -> None:
     assert "bad[legacy_nl.nc(2)](x)" in result.text("app/run.py")
     assert "import neuronxcc.nki.language as legacy_nl\n" in result.text("app/run.py")
     check_sound(result)
+
+
+def test_what_stayed_gets_clean_names_once_it_can_be_migrated() -> None:
+    """A person does what was reported, and runs the tool again."""
+    first = migrate({"app.py": HEAD + GOOD + BAD + MAIN}).text("app.py")
+    mended = first.replace("legacy_nl.floor", "legacy_nl.square")
+    result = migrate({"app.py": mended})
+    text = result.text("app.py")
+    assert "legacy" not in text
+    assert "neuronxcc" not in text
+    assert NEW_HEAD.partition("import neuronxcc")[0] in text
+    assert "return good[2](x), bad[2](x)" in text
+    check_sound(result)
+    np.testing.assert_allclose(module(text).bad(X), np.square(X), rtol=1e-6)
