@@ -38,10 +38,10 @@ def plainer(module: LanguageModule) -> Text | None:
         if text is before:
             break
         chosen |= _names(text) - _names(start)
-    return None if text is start else _laid_out(text, start)
+    return None if text is start else _laid_out(text, start, unit)
 
 
-def _laid_out(text: Text, start: Text) -> Text:
+def _laid_out(text: Text, start: Text, unit: str) -> Text:
     """With the statements broken that have become too long for a line; comments behind them come above."""
     written = {line for line, _ in start.lines}
     for node in sorted(_statements(text.tree), key=lambda n: -n.lineno):
@@ -49,16 +49,12 @@ def _laid_out(text: Text, start: Text) -> Text:
         if len(line) <= WIDTH or line in written or line.lstrip().startswith("#"):
             continue
         raw = line.encode()
-        indent, code, rest = (
-            raw[: node.col_offset],
-            raw[node.col_offset : node.end_col_offset],
-            raw[node.end_col_offset :],
-        )
-        if indent.strip() or not (rest.strip() == b"" or rest.strip().startswith(b"#")):
+        indent, rest = raw[: node.col_offset], raw[node.end_col_offset :].strip()
+        code = raw[node.col_offset : node.end_col_offset]
+        if indent.strip() or (rest and not rest.startswith(b"#")):
             continue
-        new = [rest.strip().decode()] if rest.strip() else []
-        lines = [indent.decode() + each for each in new]
-        lines += laid_out(code.decode(), indent.decode(), _unit(text))
+        lines = [(indent + rest).decode()] if rest else []
+        lines += laid_out(code.decode(), indent.decode(), unit)
         text = text.replaced(node.lineno, node.lineno, [(each, text.origin(node.lineno)) for each in lines])
     return text
 

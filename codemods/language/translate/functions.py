@@ -90,6 +90,20 @@ def _one(returned: list[Value]) -> Value:
     if not returned:
         return v.Unknown("None")
     first = returned[0]
-    if all(type(value) is type(first) for value in returned) and not isinstance(first, v.Tensor | v.Items):
+    if all(_alike(first, value) for value in returned[1:]):
         return first
-    return first if all(value == first for value in returned) else v.Unknown("")
+    if all(isinstance(value, v.Scalar) for value in returned):
+        return v.Scalar("")
+    return v.Dtype("", None) if all(isinstance(value, v.Dtype) for value in returned) else v.Unknown("")
+
+
+def _alike(one: Value, two: Value) -> bool:
+    """Whether a caller cannot tell two values from each other, which have names of their own inside."""
+    if isinstance(one, v.Tensor) and isinstance(two, v.Tensor):
+        same_dtype = one.dtype == two.dtype or bool(
+            one.dtype and two.dtype and one.dtype.known and one.dtype.known == two.dtype.known
+        )
+        return same_dtype and (one.shape, one.space, one.whole) == (two.shape, two.space, two.whole)
+    if isinstance(one, v.Scalar) and isinstance(two, v.Scalar):
+        return one.sym == two.sym and one.real == two.real
+    return one == two

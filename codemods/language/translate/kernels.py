@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 
 from ...analysis.context import FileContext
 from .names import BETA1, Names
@@ -32,6 +33,7 @@ def functions(ctx: FileContext, names: Names) -> dict[str, Function]:
                 chosen.add(callee)
                 pending.append(callee)
     chosen |= {name for name in every if name not in chosen and _speaks(every[name], names)}
+    chosen |= _only_called_by(ctx, chosen, calls)
     found = {name: function for name, function in every.items() if name in chosen}
     for name in found:
         found[name].kernel = name in kernels
@@ -39,6 +41,22 @@ def functions(ctx: FileContext, names: Names) -> dict[str, Function]:
             if callee in found:
                 found[callee].callers.append(call)
     return found
+
+
+def _only_called_by(
+    ctx: FileContext, chosen: set[str], calls: Mapping[str, Sequence[tuple[str, ast.Call]]]
+) -> set[str]:
+    """Functions that nothing but these uses, and that they only call."""
+    mentioned = Counter(
+        use.name for use in ctx.module.uses if use.name in calls and isinstance(use.links[0], ast.Name)
+    )
+    found: set[str] = set()
+    while True:
+        called = Counter(callee for name in chosen | found for callee, _ in calls[name])
+        more = {name for name in called if called[name] == mentioned[name]} - chosen - found
+        if not more:
+            return found
+        found |= more
 
 
 def _definitions(tree: ast.Module) -> Iterator[ast.FunctionDef]:

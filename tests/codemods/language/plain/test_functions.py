@@ -197,6 +197,100 @@ def kernel(a):
     assert "kernel_twice(" in new.partition("def kernel(a)")[2]
 
 
+def test_long_calls_are_broken_and_comments_stay():
+    new = check_same(
+        """\
+@nki.jit
+def kernel(a):
+    out = nl.ndarray(a.shape, dtype=a.dtype, buffer=nl.shared_hbm)
+    the_factor_of_the_first = 1.5
+    the_factor_of_the_second = 2.5
+
+    def blend(first_operand, second_operand):
+        return nl.add(
+            nl.multiply(first_operand, the_factor_of_the_first),
+            nl.multiply(second_operand, the_factor_of_the_second),
+        )
+
+    x = nl.load(a)
+    blend(x, x)  # twice
+    nl.store(out, blend(x, x))
+    return out
+""",
+        "kernel",
+        array(128, 16),
+    )
+    assert (
+        """\
+    # twice
+    blend(
+        x,
+        x,
+        the_factor_of_the_first=the_factor_of_the_first,
+        the_factor_of_the_second=the_factor_of_the_second,
+    )
+"""
+        in new
+    )
+
+
+def test_functions_of_a_class_and_of_one_statement():
+    check_same(
+        """\
+class Kernels:
+    def one(a):
+        out = nl.ndarray(a.shape, dtype=a.dtype, buffer=nl.shared_hbm)
+
+        def twice(x):
+            return nl.multiply(x, 2.0)
+
+        nl.store(out, twice(nl.load(a)))
+        return out
+
+    def two(a):
+        out = nl.ndarray(a.shape, dtype=a.dtype, buffer=nl.shared_hbm)
+
+        def thrice(x):
+            return nl.multiply(x, 3.0)
+
+        nl.store(out, thrice(nl.load(a)))
+        return out
+
+
+kernel = nki.jit(Kernels.two)
+""",
+        "kernel",
+        array(128, 16),
+    )
+
+
+def test_functions_that_only_an_undecorated_one_uses_are_of_the_language():
+    """It is launched from another file."""
+    new, reasons = migrated(
+        HEAD
+        + """\
+def kernel(a):
+    out = nl.ndarray(a.shape, dtype=a.dtype, buffer=nl.shared_hbm)
+
+    def both(x, fast):
+        if fast:
+            return twice(x)
+        return thrice(x)
+
+    def twice(x):
+        return nl.multiply(x, 2.0)
+
+    def thrice(x):
+        return nl.multiply(x, 3.0)
+
+    nl.store(out, both(nl.load(a), True))
+    return out
+"""
+    )
+    assert reasons == []
+    assert "def both(x, fast):\n    if fast:\n        return twice(x)" in new
+
+
 REFUSED = {
     "handed on": "use = twice\n    nl.store(out, use(nl.load(a)))",
     "not certain to be bound": "if flag:\n        scale = 2.0\n    nl.store(out, scaled(nl.load(a)))",
@@ -226,3 +320,28 @@ def kernel(a, flag):
 def test_a_second_run_changes_nothing():
     new, _ = migrated(HEAD + CAPTURES)
     assert migrated(new) == (new, [])
+
+
+def test_functions_that_give_different_numbers():
+    """Each call has its own, not what the first return statement says."""
+    check_same(
+        """\
+def columns(wide):
+    if wide:
+        return 64
+    return 32
+
+
+@nki.jit
+def kernel(a, wide):
+    n = columns(wide)
+    out = nl.ndarray((a.shape[0], n), dtype=a.dtype, buffer=nl.shared_hbm)
+    tile = nl.load(a[:, 0:n])
+    total = nl.sum(tile, axis=1, keepdims=True)
+    nl.store(out, nl.multiply(tile, total))
+    return out
+""",
+        "kernel",
+        array(128, 96),
+        False,
+    )
