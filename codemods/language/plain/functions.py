@@ -7,6 +7,7 @@ for variables that the inner function does not bind itself, wherever it is only 
 from __future__ import annotations
 
 import ast
+import builtins
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -46,7 +47,7 @@ def moved_out(
     """
     for path in _inner(outer, ()):
         found = _movable(text, path, taken, grids)
-        if found is not None:
+        if found is not None and _known_before(text, top, found.node):
             return _written(text, found, top)
     return None
 
@@ -85,7 +86,7 @@ def _movable(text: Text, path: Sequence[ast.FunctionDef], taken: set[str], grids
     gone = {n for s in copied for n in _stored(s)}
     handed = [n for n in dict.fromkeys([*captured, *sorted(read - set(captured))]) if n not in gone]
     handed = [n for n in handed if n in outside]
-    if not _free_to_hand(around, node, calls, handed, gone):
+    if not _free_to_hand(around, node, calls, handed, copied):
         return None
     clash = node.name in taken - {node.name} or _elsewhere(text, around[0], node.name)
     name = scopes.fresh(f"{around[0].name}_{node.name}", taken) if clash else node.name
@@ -119,10 +120,34 @@ def _copied(around: Sequence[ast.FunctionDef], names: Sequence[str], grids: set[
         for statement in function.body:
             if not isinstance(statement, ast.Assign) or not _stored(statement) & set(names):
                 continue
-            calls = [n for n in ast.walk(statement.value) if isinstance(n, ast.Call | ast.Subscript)]
-            if any(_spelled(c.func if isinstance(c, ast.Call) else c.value) in grids for c in calls):
+            if _makes_index_tiles(statement.value, grids):
                 found.append(statement)
     return found
+
+
+def _makes_index_tiles(node: ast.expr, grids: set[str]) -> bool:
+    """Whether an expression consists of index tiles and sizes, so that it is the same wherever it stands."""
+    grid = False
+    for inner in ast.walk(node):
+        made = isinstance(inner, ast.Call) and _spelled(inner.func) in grids
+        made |= isinstance(inner, ast.Subscript) and _spelled(inner.value) in grids
+        grid |= made
+        if (
+            isinstance(inner, ast.Call)
+            and not made
+            and _spelled(inner.func) not in ("len", "min", "max", "int")
+        ):
+            return False
+        if isinstance(inner, ast.Subscript) and not made and not _is_size(inner, grids):
+            return False
+    return grid
+
+
+def _is_size(node: ast.Subscript, grids: set[str]) -> bool:
+    """``x.shape[0]``, or another view of an index tile that is made here."""
+    inner = node.value
+    shape = isinstance(inner, ast.Attribute) and inner.attr == "shape"
+    return shape or (isinstance(inner, ast.Call) and _spelled(inner.func) in grids)
 
 
 def _spelled(node: ast.expr) -> str:
@@ -142,9 +167,11 @@ def _free_to_hand(
     node: ast.FunctionDef,
     calls: Sequence[ast.Call],
     handed: Sequence[str],
-    copied: set[str],
+    copied: Sequence[ast.stmt],
 ) -> bool:
     """Whether each call can hand the names over, and whether what is copied stays the same."""
+    read = {n for s in copied for n in _loaded(s)}
+    gone = {n for s in copied for n in _stored(s)}
     outer = around[-1]
     inner = {n.name for f in around for n in scopes.own(f) if isinstance(n, ast.FunctionDef | ast.ClassDef)}
     imported = {
@@ -153,19 +180,35 @@ def _free_to_hand(
         for a in scopes.own(f)
         if isinstance(a, ast.alias)
     }
-    if set(handed) & (inner | imported) or _loaded(node.args) & scopes.bound(outer):
+    if set(handed) & (inner | imported):
         return False
-    annotations = [n for n in (node.returns, *(a.annotation for a in _arguments(node))) if n is not None]
-    if any(_loaded(n) & set().union(*map(scopes.bound, around)) for n in annotations):
+    if _evaluated_first(node) & set().union(*map(scopes.bound, around)):
         return False
     stores = [
         n.id for f in around for n in ast.walk(f) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
     ]
-    if any(stores.count(name) > 1 for name in copied) or (copied & scopes.bound(node)):
+    stores += [name for f in around for name in scopes.parameters(f)]
+    if any(stores.count(name) > 1 for name in gone | read) or (gone & scopes.bound(node)):
         return False
     mine = set(handed) & scopes.bound(outer)
     direct = {id(n) for n in scopes.own(outer)}
     return all(mine <= scopes.certain(outer, call) for call in calls if id(call) in direct)
+
+
+def _evaluated_first(node: ast.FunctionDef) -> set[str]:
+    """Names that a definition reads: in defaults and annotations."""
+    returns = _loaded(node.returns) if node.returns is not None else set()
+    return _loaded(node.args) | returns
+
+
+def _known_before(text: Text, top: ast.stmt, node: ast.FunctionDef) -> bool:
+    """Whether what the definition reads is there before the statement that it moves in front of."""
+    names = _evaluated_first(node)
+    before = [statement for statement in text.tree.body if statement.lineno < top.lineno]
+    known = set(scopes.binds(before))
+    return all(
+        name in known or (scopes.is_builtin(text.tree, name) and hasattr(builtins, name)) for name in names
+    )
 
 
 def _arguments(node: ast.FunctionDef) -> list[ast.arg]:

@@ -114,6 +114,14 @@ def _targets(node: ast.AST) -> set[str]:
     return {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
 
 
+def binds(statements: Sequence[ast.stmt]) -> set[str]:
+    """Names that statements at the top of a file bind, given that it goes on behind them."""
+    found: set[str] = set()
+    for statement in statements:
+        found |= binds(statement.body) if isinstance(statement, ast.Try) else _binds(statement)
+    return found
+
+
 def _leaves(nodes: Sequence[ast.stmt]) -> bool:
     return bool(nodes) and isinstance(nodes[-1], ast.Return | ast.Raise | ast.Continue | ast.Break)
 

@@ -291,7 +291,34 @@ def kernel(a):
     assert "def both(x, fast):\n    if fast:\n        return twice(x)" in new
 
 
+def test_tiles_that_are_made_with_index_tiles_are_handed_over():
+    """They are not made again: they may have changed since."""
+    new = check_same(
+        """\
+@nki.jit
+def kernel(a):
+    out = nl.ndarray(a.shape, dtype=a.dtype, buffer=nl.shared_hbm)
+    tile = nl.load(a[nl.arange(128)[:, None], nl.arange(16)[None, :]])
+
+    def stored(factor):
+        nl.store(out, nl.multiply(tile, factor))
+
+    tile = nl.exp(tile)
+    stored(2.0)
+    return out
+""",
+        "kernel",
+        array(128, 16),
+    )
+    assert "def stored(factor, out, tile):" in new
+
+
 REFUSED = {
+    "a default that is not there yet": "def later(x, factor=LATER):\n"
+    "        return nl.multiply(x, factor)\n\n    nl.store(out, later(nl.load(a)))",
+    "an index tile of a size that changes": "size = 128\n    rows = nl.arange(size)[:, None]\n\n"
+    "    def put(x):\n        nl.store(out[rows, nl.arange(16)[None, :]], x)\n\n"
+    "    size = 64\n    put(nl.load(a))",
     "handed on": "use = twice\n    nl.store(out, use(nl.load(a)))",
     "not certain to be bound": "if flag:\n        scale = 2.0\n    nl.store(out, scaled(nl.load(a)))",
     "arguments by stars": "pair = (nl.load(a),)\n    nl.store(out, twice(*pair))",
@@ -313,6 +340,9 @@ def kernel(a, flag):
 
     {body}
     return out
+
+
+LATER = 2.0
 """
     assert "M-PY" in migrated(HEAD + text)[1]
 
