@@ -25,10 +25,13 @@ class _Tile:
 
     Attributes:
         only: whether nothing but products is written. masked: whether one of them leaves part of it out.
+        sizes: how its dimensions are spelled where it is allocated. bounds: slices that products go to.
     """
 
     only: bool = True
     masked: bool = False
+    sizes: set[str] = field(default_factory=set)
+    bounds: list[str] = field(default_factory=list)
     allocated: list[frozenset[int]] = field(default_factory=list)
     written: list[frozenset[int]] = field(default_factory=list)
 
@@ -36,7 +39,8 @@ class _Tile:
     def always(self) -> bool:
         """Whether some product is written wherever the tile is allocated."""
         around = frozenset.union(frozenset(), *self.allocated)
-        return not self.masked and any(branches <= around for branches in self.written)
+        whole = not self.masked and set(self.bounds) <= self.sizes
+        return whole and any(branches <= around for branches in self.written)
 
 
 def sums(function: Function, names: Names) -> dict[str, bool]:
@@ -49,9 +53,11 @@ def sums(function: Function, names: Names) -> dict[str, bool]:
             tile = found.setdefault(name, _Tile())
             if not isinstance(node, ast.AugAssign) and _is_fresh(value, names):
                 tile.allocated.append(branches)
+                tile.sizes |= _sizes(value)
             elif value is not None and is_product(value, names):
                 tile.written.append(branches)
                 tile.masked |= _is_masked(value)
+                tile.bounds += _bounds(node)
             else:
                 tile.only = False
     for call in (n for n in function.nodes.every if isinstance(n, ast.Call)):
@@ -76,6 +82,30 @@ def _targets(node: ast.stmt) -> Iterator[tuple[str, ast.expr | None]]:
     elif isinstance(node, ast.Assign | ast.AnnAssign):
         for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
             yield _base(target), node.value
+
+
+def _sizes(allocation: ast.expr | None) -> set[str]:
+    """The dimensions of an allocation, as they are spelled."""
+    shape = allocation.args[0] if isinstance(allocation, ast.Call) and allocation.args else None
+    items = shape.elts if isinstance(shape, ast.Tuple | ast.List) else []
+    return {ast.unparse(item.args[0] if isinstance(item, ast.Call) and item.args else item) for item in items}
+
+
+def _bounds(node: ast.stmt) -> list[str]:
+    """Ends of the slices in a target; what starts elsewhere than at 0 is spelled with its start."""
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    slices = [
+        part for target in targets if isinstance(target, ast.Subscript) for part in ast.walk(target.slice)
+    ]
+    found = [
+        ast.unparse(part) if part.lower and ast.unparse(part.lower) != "0" else ast.unparse(part.upper)
+        for part in slices
+        if isinstance(part, ast.Slice) and part.upper is not None
+    ]
+    found += [
+        ast.unparse(part) for part in slices if isinstance(part, ast.Slice) and not part.upper and part.lower
+    ]
+    return found + [ast.unparse(part) for part in slices if isinstance(part, ast.Call)]
 
 
 def _is_fresh(call: ast.expr | None, names: Names) -> bool:

@@ -189,6 +189,15 @@ def test_03_zeros_stay_where_a_product_may_be_missing() -> None:
 
 
 @pytest.mark.parametrize(
+    ("columns", "zeros"), [("0:64", False), (":", False), ("0:32", True), ("32:64", True), ("32:", True)]
+)
+def test_03_zeros_stay_where_products_go_to_a_part(columns: str, zeros: bool) -> None:
+    part = "b[0:128, 0:64]" if columns in ("0:64", ":") else "b[0:128, 0:32]"
+    new = same(summed(ZEROS, f"ps[:, {columns}] += nl.matmul(a, {part}, transpose_x=True)"), *MATRICES)
+    assert ("memset" in new) is zeros
+
+
+@pytest.mark.parametrize(
     "start",
     [
         "nl.full((128, 64), 2.0, dtype=nl.float32, buffer=nl.psum)",
