@@ -131,6 +131,7 @@ def test_each_query_has_its_own_mask(lnc: int) -> None:
 @BOTH
 @pytest.mark.parametrize("strided", [True, False], ids=["strided", "tiles"])
 def test_masks_of_new_tokens_differ(lnc: int, strided: bool) -> None:
+    """Fixed in 2.28, active-mask batch sharding: each core has the masks of its own sequences."""
     case = Case(6, 3, 8, 256, 32, lnc=lnc, use_pos_id=True, strided_mm1=strided, spread=2.0, **IN_SBUF)
     case.arrays["mask"] = (np.random.default_rng(5).uniform(size=(8, 6, 3, 8)) < 0.5).astype(np.uint8)
     check(case)
@@ -180,6 +181,7 @@ def test_blocks(B: int, H: int, s_a: int, S: int, d: int, block_len: int, lnc: i
 
 @BOTH
 def test_blocks_equal_the_flat_cache_that_they_list(lnc: int) -> None:
+    """Fixed in 2.28, v_active slices: new values that lie in several pieces go on where the last piece ended."""
     case = Case(4, 1, 5, 1536, 128, lnc=lnc, block_len=16, use_pos_id=True, spread=1.5, **IN_SBUF)
     flat = Case(4, 1, 5, 1536, 128, lnc=lnc, tp_k_prior=True, strided_mm1=False, use_pos_id=True, **IN_SBUF)
     table = case.arrays["active_blocks_table"]

@@ -147,6 +147,7 @@ def test_blocks_without_a_given_part_end_with_the_tile() -> None:
 @STRIDED
 @pytest.mark.parametrize("sizes", [(8, 8, 256, 8), (26, 1, 256, 5), (4, 8, 512, 7)], ids=str)
 def test_shared_batch(sizes: tuple[int, int, int, int], order: dict[str, Any]) -> None:
+    """Fixed in 2.28, active-mask batch sharding: its rows are those of all sequences, blocks' masks too."""
     got = check(sizes, lnc=2, active="random", **BY_BATCH, **order)
     assert not np.array_equal(got[0], got[1])
 

@@ -196,6 +196,45 @@ def test_carriers(kind: str, carrier: Any, named: str | None, kernel: Any) -> No
     assert np.array_equal(run(carried, kernel), run(arguments, kernel))
 
 
+ONES = {"e2m1": 0x2, "e4m3": 0x38, "e5m2": 0x3C}
+"""The code of 1.0."""
+
+
+@BOTH
+@pytest.mark.parametrize("lane", range(4))
+@pytest.mark.parametrize("kind", list(ONES))
+def test_a_word_has_four_values_of_4_bits_as_of_8(kind: str, lane: int, kernel: Any) -> None:
+    """Fixed in 2.28, the MX x4 pack size: an fp4 word is 16 bits of four values, not 32 of eight.
+
+    The words are spelled out. The gate sums the first quarter of x, 1 in each column; the other product quarter
+    ``lane`` of it, 2^lane; all is a power of two, so that no quantisation rounds. Down, one lane of four is 1.
+    """
+    given, _ = small(kernel, kind, bias=False)
+    arguments = block_mx_arguments(given, kind)
+    bits, word = (4, np.uint16) if kind == "e2m1" else (8, np.uint32)
+    rows, hidden = given["hidden_states"].shape
+    gate_up = np.zeros(arguments["gate_up_proj_weight"].shape, word)
+    gate_up[:, :, 0] = ONES[kind]  # 128 values, by 2^-3: 16, which SiLU leaves as it is
+    gate_up[:, :, 1] = ONES[kind] << bits * lane
+    down = np.full(arguments["down_proj_weight"].shape, ONES[kind] << bits * lane, word)
+    scales = np.full(arguments["gate_up_proj_scale"].shape, 127 - 7, np.uint8)
+    scales[:, :, 0] = 127 - 3
+    x = np.repeat(2.0 ** np.arange(4), hidden // 4)[None].repeat(rows, 0)
+    x[-1] = 0  # of padding
+    arguments |= {
+        "hidden_states": x.astype(BF16),
+        "gate_up_proj_weight": gate_up.view(dtype_of(KINDS[kind]).numpy),
+        "down_proj_weight": down.view(dtype_of(KINDS[kind]).numpy),
+        "gate_up_proj_scale": scales,
+        "down_proj_scale": np.full(arguments["down_proj_scale"].shape, 127, np.uint8),
+        "activation_function": ActFnType.SiLU,
+    }
+    result = down[0, ..., 0].size * 16 * 2.0**lane
+    weights = given["expert_affinities_masked"].reshape(rows, -1).sum(1)
+    want = np.outer(weights, np.full(hidden, result))
+    check_close(run(arguments, kernel), want, 1e-2, ATOL)
+
+
 def test_types_that_carry_nothing_stay_as_they_are() -> None:
     seen = []
 
@@ -431,6 +470,7 @@ REFUSED: list[tuple[Any, dict[str, Any], str]] = [
     (BLOCK, {"conditions": "fitting", "n_static_blocks": 5}, "Cannot have more static blocks than total number of blocks. Got (5) > N = 5"),
     (BLOCK, {"gate_up_proj_scale": None}, "MX weights need gate_up_proj_scale and down_proj_scale"),
     (BLOCK, {"down_proj_scale": np.zeros((2, 2, 2, 512), np.uint8)}, "down_proj_scale must have shape (2, 2, 1, 512)"),
+    (BLOCK, {"down_proj_weight": np.zeros((2, 8, 1, 512), np.uint16)}, "down_proj_weight must have shape (2, 16, 1, 512)"),
     (INNER, {"block_size": 128}, "Blocksize must be a multiple of 256"),
     (INNER, {"block_size": None}, "block_size is needed"),
     (INNER, {"skip_dma": SkipMode(False, True)}, "DMA weight skipping not supported for MXFP4/MXFP8 kernel"),

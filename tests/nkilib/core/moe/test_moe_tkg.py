@@ -138,6 +138,10 @@ def chosen(index: Any, experts: int) -> Any:
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("rank", [0, 3])
 def test_a_rank_has_its_own_affinities(rank: int, masked: bool, lnc: int) -> None:
+    """Fixed in 2.28, affinity masking with mask_unselected_experts: the masked ones are those that weigh.
+
+    The affinities are zero nowhere, and the mask is that of the rank's own experts.
+    """
     arguments, each = dense()
     weights = arguments["expert_affinities"]
     if masked:
@@ -148,6 +152,7 @@ def test_a_rank_has_its_own_affinities(rank: int, masked: bool, lnc: int) -> Non
 
 
 def test_masked_ranks_add_up_to_what_tokens_select() -> None:
+    """Fixed in 2.28: affinity masking with mask_unselected_experts."""
     arguments, _ = dense()
     parts = [
         run_tkg({**of_rank(arguments, rank, 2), "mask_unselected_experts": True}).astype(FP32)

@@ -83,7 +83,7 @@ def case(*sizes: int, kind: str = "e2m1", K: int = 2) -> Case:
 
 @pytest.mark.parametrize("masked", [False, True])
 def test_more_tokens_than_a_tile_holds(masked: bool) -> None:
-    """The last tile is ragged, and the mask is that of each token's own index."""
+    """Fixed in 2.28, the affinity mask of tokens that are no multiple of 128: the last tile is ragged."""
     made = case(160, 512, 1024, 4)
     weights = made.affinities
     if masked:
@@ -99,6 +99,7 @@ def folded(tokens: Any, **arguments: Any) -> Any:
 
 @pytest.mark.parametrize("T", [96, 160])
 def test_an_index_in_sbuf(T: int) -> None:
+    """Fixed in 2.28, expert_index of more than 128 tokens: it is folded, each token has its own row."""
     made = case(T, 512, 1024, 4)
     index = made.index
     if T > 128:

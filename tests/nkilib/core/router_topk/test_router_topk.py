@@ -104,7 +104,10 @@ def test_k_experts_share_a_sum_of_one() -> None:
 
 @pytest.mark.parametrize("by_product", [False, True])
 def test_shapes_of_the_bias(by_product: bool) -> None:
-    """``[E]`` and ``[1, E]`` are the same; a large bias makes every token choose its expert first."""
+    """Fixed in 2.28, the router bias shape: ``[E]`` and ``[1, E]`` are the same.
+
+    A large bias makes every token choose its expert first.
+    """
     given = drawn(4, 256, 16, use_PE_broadcast_w_bias=by_product, **AFTER)
     given.bias[7] = 100
     flat = run(given)
@@ -224,6 +227,7 @@ def test_results_in_sbuf(tokens: int, form: dict[str, bool], shard: bool) -> Non
 @pytest.mark.parametrize("shard", [False, True])
 @pytest.mark.parametrize("tokens", [129, 300])
 def test_indices_of_many_tokens_are_folded(tokens: int, shard: bool) -> None:
+    """Fixed in 2.28, expert_index of more than 128 tokens: in SBUF it is ``[128, ⌈T/128⌉, k]``."""
     check(drawn(tokens, 128, 32, output_in_sbuf=True, shard_on_tokens=shard, **AFTER), lnc=2)
 
 
