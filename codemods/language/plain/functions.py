@@ -67,11 +67,9 @@ def _movable(text: Text, path: Sequence[ast.FunctionDef], taken: set[str], grids
     *around, node = path
     arguments = node.args
     plain = not node.decorator_list and not arguments.vararg and not arguments.kwarg
-    inside = set(map(type, ast.walk(node)))
-    odd = {ast.Yield, ast.YieldFrom, ast.Nonlocal, ast.Global, ast.Lambda, ast.AsyncFunctionDef, ast.ClassDef}
     if (
         not plain
-        or inside & (odd | set(scopes.COMPREHENSIONS))
+        or any(isinstance(n, tuple(_ODD)) for n in ast.walk(node))
         or any(isinstance(n, ast.FunctionDef) for n in scopes.own(node))
     ):
         return None
@@ -91,6 +89,42 @@ def _movable(text: Text, path: Sequence[ast.FunctionDef], taken: set[str], grids
     clash = node.name in taken - {node.name} or _elsewhere(text, around[0], node.name)
     name = scopes.fresh(f"{around[0].name}_{node.name}", taken) if clash else node.name
     return Inner(node, tuple(around), tuple(calls), name, tuple(copied), tuple(handed))
+
+
+def hindrance(outer: ast.FunctionDef, node: ast.FunctionDef) -> str:
+    """Why a function inside of another one stays where it is; an empty string when that is not clear."""
+    if node.decorator_list:
+        return "it is decorated"
+    if node.args.vararg or node.args.kwarg:
+        return "it takes a variable number of arguments"
+    odd = next((n for n in ast.walk(node) if isinstance(n, tuple(_ODD))), None)
+    if odd is not None:
+        return f"it has {_ODD[type(odd)]}"
+    calls = _calls(outer, node)
+    if calls is None:
+        return "it is not only called by its name and with arguments that stand in the call"
+    mine = [name for name in scopes.free(node) if name in scopes.bound(outer)]
+    for call in calls:
+        missing = [name for name in mine if name not in scopes.certain(outer, call)]
+        if missing:
+            return f"`{missing[0]}` may not be bound when it is called"
+    return ""
+
+
+_ODD: dict[type, str] = {
+    ast.Yield: "yield",
+    ast.YieldFrom: "yield",
+    ast.Nonlocal: "nonlocal",
+    ast.Global: "global",
+    ast.Lambda: "a lambda",
+    ast.AsyncFunctionDef: "an async function",
+    ast.ClassDef: "a class",
+    ast.ListComp: "a comprehension",
+    ast.SetComp: "a comprehension",
+    ast.DictComp: "a comprehension",
+    ast.GeneratorExp: "a comprehension",
+}
+"""What keeps a function where it is."""
 
 
 def _calls(outer: ast.FunctionDef, node: ast.FunctionDef) -> list[ast.Call] | None:

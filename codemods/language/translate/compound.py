@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from ..analysis import values as v
 from ..analysis.refusal import Refused
+from ..plain.functions import hindrance
 from . import blocks, carried, expressions, facts, loops, statements
 from .layout import laid_out
 from .walker import Skipped, Walker
@@ -20,7 +21,7 @@ def statement(w: Walker, node: ast.stmt, indent: str) -> list[str] | None:
     handler = _HANDLERS.get(type(node))
     try:
         if handler is None:
-            raise Refused("M-PY", x=_PYTHON[type(node)])
+            raise Refused("M-PY", x=_python(w, node))
         lines = handler(w, node, indent)
     except Refused as refusal:
         w.refused(node, refusal)
@@ -162,6 +163,12 @@ def _with(w: Walker, node: ast.With, indent: str) -> list[str]:
     w.shared.needs.add("nl")
     lines, after = header(w, node, "with nl.no_reorder()", node.body, indent)
     return lines + body(w, node.body, after, indent + w.unit)
+
+
+def _python(w: Walker, node: ast.stmt) -> str:
+    """What a statement is called, and why there is no other way to say it."""
+    why = hindrance(w.function.node, node) if isinstance(node, ast.FunctionDef) else ""
+    return f"{_PYTHON[type(node)]}{f' ({why})' if why else ''}"
 
 
 _PYTHON: dict[type, str] = {

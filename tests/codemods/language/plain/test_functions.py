@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+
 import numpy as np
 import pytest
 from migrated import HEAD, check_same, migrated
+
+from nkimigrate.codemods.analysis.context import FileContext
+from nkimigrate.codemods.language.migrate import migrated as work_of
+from nkimigrate.codemods.source import Source
+from nkimigrate.releases import load_language
 
 RNG = np.random.default_rng(3)
 
@@ -375,3 +382,25 @@ def kernel(a, wide):
         array(128, 96),
         False,
     )
+
+
+WHY = {
+    "def inner(*tiles):\n        return tiles[0]\n\n    nl.store(out, inner(x))": "variable number of arguments",
+    "def inner(y):\n        return nl.exp(y)\n\n    use = inner\n    nl.store(out, use(x))": "not only called",
+    "def inner(y):\n        return sorted(y, key=lambda z: z)\n\n    nl.store(out, inner(x))": "it has a lambda",
+    "if flag:\n        scale = 2.0\n\n    def inner(y):\n        return nl.multiply(y, scale)\n\n"
+    "    nl.store(out, inner(x))": "`scale` may not be bound when it is called",
+}
+
+
+@pytest.mark.parametrize(("body", "why"), WHY.items())
+def test_why_a_function_stays(body, why):
+    head = (
+        "@nki.jit\ndef kernel(a, flag):\n    out = nl.ndarray(a.shape, dtype=a.dtype, buffer=nl.shared_hbm)\n"
+    )
+    text = f"{HEAD}{head}    x = nl.load(a)\n    {body}\n    return out\n"
+    source, step = Source.decode(text.encode()), load_language("2.27", "2.28")
+    assert step is not None
+    ctx = FileContext("app.py", source, ast.parse(text), step.resolution, "app")
+    said = [reason.fields.get("x", "") for reason in work_of(ctx, step).reasons]
+    assert any(why in each for each in said), said
