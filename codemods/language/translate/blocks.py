@@ -164,24 +164,27 @@ def placings(w: Walker) -> dict[int, Placing]:
 
 
 def joined(w: Walker, taken: Environment) -> None:
-    """Behind a branch, a tile that either arm allocates is one, kept as a list of tiles."""
+    """Behind a branch, a tile that either arm allocates, and does not use, is one: a list of tiles."""
     for name, mine in w.env.values.items():
         theirs = taken.values.get(name)
         if not isinstance(mine, Blocks) or not isinstance(theirs, Blocks) or mine.key == theirs.key:
             continue
-        same = (mine.whole.shape, mine.partition, mine.layout) == (
-            theirs.whole.shape,
-            theirs.partition,
-            theirs.layout,
-        )
-        uses = [use for key in (mine.key, theirs.key) if key in w.blocks for use in w.blocks[key].uses]
-        if mine.handed or theirs.handed or mine.whole.space != theirs.whole.space or not same or uses:
+        again = w.twins.get(theirs.key) == mine.key  # a loop's body is walked more than once
+        if not (again or _unused_twins(w, mine, theirs)):
             continue
         w.twins[theirs.key] = mine.key
         dtype = mine.whole.dtype
         if dtype != theirs.whole.dtype:
             dtype = v.Dtype(f"{mine.tile(name)}.dtype", None, w.env.identity(name))
         w.env.values[name] = taken.values[name] = replace(mine, whole=replace(mine.whole, dtype=dtype))
+
+
+def _unused_twins(w: Walker, one: Blocks, two: Blocks) -> bool:
+    """Whether two tiles of which nothing is used yet differ in their dtypes at most."""
+    if one.handed or two.handed or any(w.blocks[each.key].uses for each in (one, two)):
+        return False
+    alike = [(each.whole.shape, each.whole.space, each.partition, each.layout) for each in (one, two)]
+    return alike[0] == alike[1]
 
 
 def at_start(w: Walker, node: ast.For, indent: str) -> list[str]:

@@ -572,6 +572,28 @@ def k(x, exact):
 """,
         [(256, 64), 0],
     ),
+    "tiles_that_a_branch_in_a_loop_allocates": (
+        """
+@nki.jit
+def k(x, exact):
+    out = nl.ndarray((256, 64), dtype=x.dtype, buffer=nl.shared_hbm)
+    last = None
+    for i in range(2):
+        if exact:
+            t = nl.ndarray((2, nl.par_dim(64), 64), dtype=nl.float32, buffer=nl.sbuf)
+        else:
+            t = nl.ndarray((2, nl.par_dim(64), 64), dtype=nl.bfloat16, buffer=nl.sbuf)
+        for j in nl.affine_range(2):
+            t[j] = nl.load(x[i * 128 + j * 64 : i * 128 + (j + 1) * 64, 0:64])
+        if last is None:
+            last = nl.zeros((64, 64), dtype=nl.float32, buffer=nl.sbuf)
+        for j in nl.affine_range(2):
+            start = i * 128 + j * 64
+            nl.store(out[start : start + 64, 0:64], nl.add(t[j], last, dtype=x.dtype))
+    return out
+""",
+        [(256, 64), 0],
+    ),
     "a_loop_that_runs_no_time": (
         """
 @nki.jit
