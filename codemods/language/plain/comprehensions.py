@@ -30,10 +30,17 @@ class _Place:
     kind: str
 
 
-def unrolled(text: Text, outer: ast.FunctionDef, taken: set[str], unit: str) -> Text | None:
-    """The file with one comprehension of a function written as a loop; None when none can be."""
+def unrolled(
+    text: Text, outer: ast.FunctionDef, taken: set[str], unit: str, products: set[str]
+) -> Text | None:
+    """The file with one comprehension of a function written as a loop, or one call that adds up, multiplies
+    or asks about the items of something; None when none can be.
+
+    Args:
+        products: how the file spells what multiplies.
+    """
     for statement in _statements(outer):
-        place = _place(statement)
+        place = _place(statement, products)
         if place is not None and _fits(text, place):
             return _written(text, outer, place, taken, unit)
     return None
@@ -45,13 +52,16 @@ def _statements(outer: ast.FunctionDef) -> Iterator[ast.stmt]:
             yield node
 
 
-def _place(statement: ast.stmt) -> _Place | None:
+def _place(statement: ast.stmt, products: set[str]) -> _Place | None:
     """The first comprehension that is evaluated unconditionally, with what is called with it."""
     root = _evaluated(statement)
     if root is None:
         return None
     parents = {child: parent for parent in ast.walk(root) for child in ast.iter_child_nodes(parent)}
     for node in ast.walk(root):
+        kind = _folds(node, products)
+        if kind and isinstance(node, ast.Call) and _unconditional(node, root, parents):
+            return _Place(statement, _items(node.args[0]), node, kind)
         if not isinstance(node, _KINDS) or not _unconditional(node, root, parents):
             continue
         call = parents.get(node)
@@ -64,6 +74,26 @@ def _place(statement: ast.stmt) -> _Place | None:
         if alone and name in _EAGER:
             return _Place(statement, node, node, "generator")
     return None
+
+
+def _folds(node: ast.AST, products: set[str]) -> str:
+    """What a call makes of the items of its argument, which is not a comprehension."""
+    if not isinstance(node, ast.Call) or len(node.args) != 1 or node.keywords:
+        return ""
+    if isinstance(node.args[0], (ast.Starred, *scopes.COMPREHENSIONS)):
+        return "product" if ast.unparse(node.func) in products and isinstance(node.args[0], _KINDS) else ""
+    if ast.unparse(node.func) in products:
+        return "product"
+    name = node.func.id if isinstance(node.func, ast.Name) else ""
+    return name if name in ("all", "any", "sum") else ""
+
+
+def _items(node: ast.expr) -> ast.ListComp | ast.GeneratorExp:
+    """``each for each in`` an expression; a comprehension is that already."""
+    if isinstance(node, _KINDS):
+        return node
+    target, element = ast.Name("each", ast.Store()), ast.Name("each", ast.Load())
+    return ast.GeneratorExp(element, [ast.comprehension(target, node, [], 0)])
 
 
 def _evaluated(statement: ast.stmt) -> ast.expr | None:
@@ -115,7 +145,9 @@ def _fits(text: Text, place: _Place) -> bool:
         isinstance(statement, ast.Assert) and first and place.kind == "all"
     ):
         first = False  # the loop looks at every element
-    if place.whole is not node and not scopes.is_builtin(text.tree, place.whole.func.id):  # type: ignore[attr-defined]
+    named = isinstance(place.whole, ast.Call) and isinstance(place.whole.func, ast.Name)
+    builtin = place.kind not in ("product", "list") and named
+    if builtin and not scopes.is_builtin(text.tree, place.whole.func.id):  # type: ignore[attr-defined]
         return False
     stored = {n.id for g in node.generators for n in ast.walk(g.target) if isinstance(n, ast.Name)}
     return (
@@ -175,7 +207,7 @@ def _goal(place: _Place, taken: set[str]) -> tuple[str, bool]:
         read = {n.id for n in ast.walk(place.node) if isinstance(n, ast.Name)}
         if isinstance(target, ast.Name) and target.id not in read:
             return target.id, True
-    hints = {"all": "every", "any": "some", "sum": "total"}
+    hints = {"all": "every", "any": "some", "sum": "total", "product": "product"}
     return scopes.fresh(hints.get(place.kind, "items"), taken), False
 
 
@@ -208,6 +240,8 @@ def _only_loops(outer: ast.FunctionDef, place: _Place, name: str) -> bool:
 
 def _spelled(text: Text, node: ast.expr, names: dict[str, str]) -> str:
     """The code of an expression on one line, with the new names."""
+    if isinstance(node, ast.Name):
+        return names.get(node.id, node.id)
     if not any(isinstance(n, ast.Name) and n.id in names for n in ast.walk(node)):
         return flat(text.segment(node))
     copy = ast.parse(f"({text.segment(node)})", mode="eval").body
@@ -232,6 +266,12 @@ def _loop(text: Text, place: _Place, names: dict[str, str], goal: str) -> list[s
     element, deeper = _spelled(text, place.node.elt, names), "\t" * len(heads)
     if place.kind == "sum":
         return [f"{goal} = 0", *heads, f"{deeper}{goal} = {goal} + {_operand(place.node.elt, element)}"]
+    if place.kind == "product":
+        return [
+            f"{goal} = 1",
+            *heads,
+            f"{deeper}{goal} = {goal} * {_operand(place.node.elt, element, ast.BinOp)}",
+        ]
     if place.kind in ("all", "any"):
         wrong = f"not {_operand(place.node.elt, element)}" if place.kind == "all" else element
         value = place.kind == "all"
@@ -239,8 +279,8 @@ def _loop(text: Text, place: _Place, names: dict[str, str], goal: str) -> list[s
     return [f"{goal} = []", *heads, f"{deeper}{goal}.append({element})"]
 
 
-def _operand(node: ast.expr, code: str) -> str:
-    loose = isinstance(node, ast.BoolOp | ast.IfExp | ast.Compare | ast.Lambda)
+def _operand(node: ast.expr, code: str, *looser: type) -> str:
+    loose = isinstance(node, (ast.BoolOp, ast.IfExp, ast.Compare, ast.Lambda, *looser))
     return f"({code})" if loose else code
 
 

@@ -11,6 +11,8 @@ from . import comprehensions, functions, imports, loops, scopes
 from .lines import Text
 
 _GRIDS = ("nl.arange", "nl.mgrid")
+_PRODUCTS = ("math.prod", "numpy.prod")
+_FOLDS = ("sum", "any", "all", "prod")
 _ROUNDS = 40
 _ODD = (ast.FunctionDef, *scopes.COMPREHENSIONS, ast.Import, ast.ImportFrom)
 
@@ -23,7 +25,8 @@ def plainer(module: LanguageModule) -> Text | None:
     start = text = Text.of(module.ctx.source.text)
     if len(text.lines) != len(ast_lines(module)):
         return None  # the interpreter counts lines in another way than text does
-    taken, grids = scopes.all_names(text.tree), _grids(module)
+    taken = scopes.all_names(text.tree)
+    grids, products = _spellings(module, _GRIDS), _spellings(module, _PRODUCTS)
     unit = _unit(text)
     for _ in range(_ROUNDS):
         before, done = text, set()
@@ -33,7 +36,7 @@ def plainer(module: LanguageModule) -> Text | None:
                 text = moved
                 break
             if top not in done:
-                text = _once(text, outer, top, taken, grids, unit) or text
+                text = _once(text, outer, top, taken, grids, products, unit) or text
                 done.add(top)
         if text is before:
             break
@@ -75,11 +78,17 @@ def _unit(text: Text) -> str:
 
 
 def _once(
-    text: Text, outer: ast.FunctionDef, top: ast.stmt, taken: set[str], grids: set[str], unit: str
+    text: Text,
+    outer: ast.FunctionDef,
+    top: ast.stmt,
+    taken: set[str],
+    grids: set[str],
+    products: set[str],
+    unit: str,
 ) -> Text | None:
     """One thing of a function said more plainly; None when nothing is left. Lines above ``top`` stay."""
     return (
-        comprehensions.unrolled(text, outer, taken, unit)
+        comprehensions.unrolled(text, outer, taken, unit, products)
         or loops.one_variable(text, outer, taken, unit)
         or functions.moved_out(text, outer, top, taken, grids)
     )
@@ -99,6 +108,7 @@ def _odd(node: ast.FunctionDef) -> bool:
     """Whether there may be something to be said more plainly."""
     return any(
         isinstance(n, _ODD)
+        or (isinstance(n, ast.Call) and ast.unparse(n.func).rpartition(".")[2] in _FOLDS)
         or (isinstance(n, ast.For) and (not isinstance(n.target, ast.Name) or _several(n.iter)))
         for n in ast.walk(node)
         if n is not node
@@ -123,10 +133,10 @@ def _definitions(tree: ast.Module, chosen: set[str]) -> Iterator[tuple[ast.Funct
                 pending += [n for n in ast.iter_child_nodes(node) if isinstance(n, ast.stmt)]
 
 
-def _grids(module: LanguageModule) -> set[str]:
-    """How the file spells what makes index tiles."""
+def _spellings(module: LanguageModule, wanted: tuple[str, ...]) -> set[str]:
+    """How the file spells functions of libraries."""
     return {
         ast.unparse(node)
         for node in ast.walk(module.ctx.tree)
-        if isinstance(node, ast.Attribute | ast.Name) and module.names.short(node) in _GRIDS
+        if isinstance(node, ast.Attribute | ast.Name) and module.names.short(node) in wanted
     }

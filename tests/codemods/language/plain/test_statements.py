@@ -57,6 +57,18 @@ SAME = {
         "    weight = sum(size for size in a.shape) * 0.5\n",
         "    total = 0\n    for size in a.shape:\n        total = total + size\n    weight = total * 0.5\n",
     ),
+    "products": (
+        "    weight = np.prod(a.shape[1:]) * 0.5\n",
+        "    product = 1\n    for each in a.shape[1:]:\n        product = product * each\n    weight = product * 0.5\n",
+    ),
+    "the sum of a list": (
+        "    sizes = [3, 4]\n    weight = sum(sizes) * 0.5\n",
+        "    total = 0\n    for each in sizes:\n        total = total + each\n",
+    ),
+    "a name for the items that is taken": (
+        "    each = 2.0\n    weight = sum([1, 2]) * each\n",
+        "    for each_2 in [1, 2]:\n        total = total + each_2\n",
+    ),
     "zip": (
         "    ones, twos = [1.0, 2.0], [3.0, 5.0, 7.0]\n    weight = 0.0\n"
         "    for one, two in zip(ones, twos):\n        weight = weight + one * two\n",
