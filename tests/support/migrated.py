@@ -78,3 +78,26 @@ def check_same(text: str, kernel: str, *arguments: Any) -> str:
     was, now, new = both(text, kernel, *arguments)
     np.testing.assert_array_equal(np.asarray(now), np.asarray(was))
     return new
+
+
+def _arrays(value: Any) -> list[np.ndarray]:
+    return [np.asarray(each) for each in (value if isinstance(value, tuple | list) else (value,))]
+
+
+def check_same_strictly(text: str, *arguments: Any, name: str = "k", rtol: float = 0.0) -> str:
+    """Both kernels give the same bits, or within ``rtol``; the new one strictly. ``text``: the whole file."""
+    new, reasons = migrated(text)
+    assert reasons == []
+    copies = [[a.copy() if isinstance(a, np.ndarray) else a for a in arguments] for _ in range(2)]
+    was = _arrays(getattr(module(text), name)(*copies[0]))
+    with nkisim.strict():
+        now = _arrays(getattr(module(new), name)(*copies[1]))
+    assert len(was) == len(now)
+    for old, got in zip(was, now, strict=True):
+        assert (got.shape, got.dtype) == (old.shape, old.dtype)
+        assert np.abs(old.astype(np.float64)).max() > 0, "the old kernel gives zeros: nothing is compared"
+        if rtol:
+            np.testing.assert_allclose(got.astype(np.float64), old.astype(np.float64), rtol=rtol)
+        else:
+            assert got.tobytes() == old.tobytes(), new
+    return new

@@ -16,6 +16,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 from migrated import HEAD, migrated, module
+from migrated import check_same_strictly as same
 
 import nkisim
 from nkimigrate.codemods.analysis.context import FileContext
@@ -34,29 +35,6 @@ def floats(*shape: int, dtype: Any = np.float32) -> np.ndarray:
 def kernel(body: str, parameters: str = "x") -> str:
     """A kernel ``k`` with this body, in a file."""
     return f"{HEAD}@nki.jit\ndef k({parameters}):\n{textwrap.indent(textwrap.dedent(body).strip(), '    ')}\n"
-
-
-def arrays(value: Any) -> list[np.ndarray]:
-    return [np.asarray(each) for each in (value if isinstance(value, tuple | list) else (value,))]
-
-
-def same(text: str, *arguments: Any, name: str = "k", rtol: float = 0.0) -> str:
-    """Both kernels give the same; the new code."""
-    new, reasons = migrated(text)
-    assert reasons == []
-    copies = [[a.copy() if isinstance(a, np.ndarray) else a for a in arguments] for _ in range(2)]
-    was = arrays(getattr(module(text), name)(*copies[0]))
-    with nkisim.strict():
-        now = arrays(getattr(module(new), name)(*copies[1]))
-    assert len(was) == len(now)
-    for old, got in zip(was, now, strict=True):
-        assert (got.shape, got.dtype) == (old.shape, old.dtype)
-        assert np.abs(old.astype(np.float64)).max() > 0, "the old kernel gives zeros: nothing is compared"
-        if rtol:
-            np.testing.assert_allclose(got.astype(np.float64), old.astype(np.float64), rtol=rtol)
-        else:
-            assert got.tobytes() == old.tobytes(), new
-    return new
 
 
 def said(text: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
