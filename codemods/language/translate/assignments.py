@@ -101,9 +101,17 @@ def bind(w: Walker, name: str, value: Value) -> None:
         value = replace(w.env.number(name, value.sym), real=is_real(value))
     elif isinstance(value, v.Unknown) and name in w.env.integers:
         value = w.env.number(name, None)
-    elif isinstance(value, v.Unknown | v.Dtype | Blocks | v.Items):
+    elif isinstance(value, v.Items):
+        value = replace(value, text=name, items=tuple(_item(name, *each) for each in enumerate(value.items)))
+    elif isinstance(value, v.Unknown | v.Dtype | Blocks):
         value = replace(value, text=name)
     w.env.values[name] = value
+
+
+def _item(name: str, index: int, item: v.Value) -> v.Value:
+    """An item of what a call gave, which is not called again for it."""
+    called = isinstance(item, v.Tensor) and "(" in item.text
+    return replace(item, text=f"{name}[{index}]") if called and isinstance(item, v.Tensor) else item
 
 
 # -- several names ------------------------------------------------------------------------------------
@@ -113,7 +121,8 @@ def _several(w: Walker, target: ast.Tuple | ast.List, node: ast.expr) -> str | N
     if not all(isinstance(t, ast.Name) for t in target.elts):
         raise Refused("M-PY", x="an assignment to parts of tensors at once")
     names = [t.id for t in target.elts if isinstance(t, ast.Name)]
-    value = known(operations.nested(w, node))
+    with w.writer.goal(Goal("tile", names=tuple(names))):
+        value = known(expressions.evaluate(w, node))
     if isinstance(value, Axes):
         value = ranked(w, value, len(names))
     items: tuple[Value, ...] = ()

@@ -96,8 +96,10 @@ def _size(found: Entrance, code: str, size: Sym) -> Sym:
 # -- back ---------------------------------------------------------------------------------------------
 
 
-def left(entrance: Entrance, value: Value, code: str, name: str) -> Value:
-    """What the caller gets: ``code`` is the call, ``name`` what its result is going to be called."""
+def left(entrance: Entrance, value: Value, code: str, name: str, names: Sequence[str] = ()) -> Value:
+    """What the caller gets: ``code`` is the call, ``name`` what its result is to be called, or ``names``
+    what its items are.
+    """
     outside = {sym.terms: Sym(terms, _Spelled(terms).form) for terms, sym in entrance.sizes.items()}
     if isinstance(value, v.Tensor):
         shape = None
@@ -116,7 +118,8 @@ def left(entrance: Entrance, value: Value, code: str, name: str) -> Value:
         return replace(value, text=code, whole=whole, handed=True)
     if isinstance(value, v.Items):
         items = tuple(
-            left(entrance, item, f"{code}[{i}]", f"{name}_{i}") for i, item in enumerate(value.items)
+            left(entrance, item, f"{code}[{i}]", names[i] if i < len(names) else f"{name}[{i}]")
+            for i, item in enumerate(value.items)
         )
         return v.Items(code, items)  # type: ignore[arg-type]
     if isinstance(value, v.Scalar):

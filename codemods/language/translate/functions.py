@@ -23,7 +23,7 @@ def call(w: Walker, node: ast.Call, function: UserFunction) -> Value:
     entrance = crossing.entered({**_left_out(function.node, given), **given})
     w.calls.append((function.node.name, entrance.inside))
     returned = known(_returned(w, function, entrance))
-    return crossing.left(entrance, returned, spelled, goal.hint if goal.exact else spelled)
+    return crossing.left(entrance, returned, spelled, goal.hint if goal.exact else spelled, goal.names)
 
 
 def _given(

@@ -30,6 +30,7 @@ class Goal:
         window: the shape of a new tile, and the part of it that the operation fills.
         whole: that tile, once it is there.
         sink: the dtype of what the value is stored to, when that is all that happens to it.
+        names: what the items of the value are assigned to.
     """
 
     hint: str
@@ -39,6 +40,7 @@ class Goal:
     window: Window | None = None
     whole: Tensor | None = None
     sink: Dtype | None = None
+    names: tuple[str, ...] = ()
 
 
 @dataclass

@@ -507,6 +507,42 @@ def k(x):
     return out
 """,
     ),
+    "several_results_unpacked": (
+        "k",
+        (floats(128, 64),),
+        0.0,
+        """
+def halves(t, n):
+    return t[:, 0:n], t[:, n:2 * n]
+
+
+@nki.jit
+def k(x):
+    P, F = x.shape
+    out = nl.ndarray((P, F // 2), dtype=x.dtype, buffer=nl.shared_hbm)
+    left, right = halves(nl.load(x), F // 2)
+    nl.store(out, nl.multiply(left, right))
+    return out
+""",
+    ),
+    "several_results_in_one": (
+        "k",
+        (floats(128, 64),),
+        0.0,
+        """
+def halves(t, n):
+    return t[:, 0:n], t[:, n:2 * n]
+
+
+@nki.jit
+def k(x):
+    P, F = x.shape
+    out = nl.ndarray((P, F // 2), dtype=x.dtype, buffer=nl.shared_hbm)
+    both = halves(nl.load(x), F // 2)
+    nl.store(out, nl.multiply(both[0], both[1]))
+    return out
+""",
+    ),
 }
 
 
