@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from ...analysis.context import FileContext
 from ...edit.apply import apply
-from ...model import ReplaceLines
+from ...model import AddImport, Edit, Move, ReplaceLines
 from ...source import Source
 from ..reasons import Change, Reason, Work
 from .lines import Text
@@ -31,9 +31,28 @@ def back(ctx: FileContext, plain: FileContext, text: Text, work: Work) -> Work:
     left = tuple(places.reason(reason) for reason in work.left)
     if reasons:
         return replace(work, changes=(), reasons=reasons, notes=notes, left=left)
-    new = apply(plain.source, [edit for change in work.changes for edit in change.edits])
-    changes = _changes(places, work.changes, _edits(ctx.source, new))
+    above, below = _parted(work.changes, _common(ctx.source.utf8, plain.source.utf8))
+    new = apply(plain.source, below)
+    changes = _changes(places, work.changes, above, _edits(ctx.source, new))
     return replace(work, changes=changes, reasons=reasons, notes=notes, left=left)
+
+
+def _common(one: bytes, two: bytes) -> int:
+    """Up to which line's start two files are the same."""
+    end = next((i for i, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), min(len(one), len(two)))
+    return one.rfind(b"\n", 0, end) + 1
+
+
+def _parted(changes: Sequence[Change], common: int) -> tuple[set[Edit], list[Edit]]:
+    """Edits that are the same for both files, as they are above all that differs; and the others."""
+    edits = [edit for change in changes for edit in change.edits]
+    above = {e for e in edits if isinstance(e, AddImport) or (e.span[0] < common and e.span[1] <= common)}
+    below = [edit for edit in edits if edit not in above]
+    if any(isinstance(edit, Move) for edit in edits) or any(
+        not isinstance(edit, AddImport) and edit.span[0] < common for edit in below
+    ):
+        return set(), edits  # something reaches from one part into the other
+    return above, below
 
 
 class _Places:
@@ -80,13 +99,16 @@ def _edits(source: Source, new: str) -> list[tuple[range, ReplaceLines]]:
 
 
 def _changes(
-    places: _Places, changes: Sequence[Change], edits: Sequence[tuple[range, ReplaceLines]]
+    places: _Places,
+    changes: Sequence[Change],
+    above: set[Edit],
+    edits: Sequence[tuple[range, ReplaceLines]],
 ) -> tuple[Change, ...]:
     """Each change with the edits at its place. An edit that has several shares them, and one that has none is
     the first one's; a change that has none is a part of another.
     """
     moved = [replace(change, node=places.node(change.node), edits=()) for change in changes]
-    given: list[list[ReplaceLines]] = [[] for _ in moved]
+    given: list[list[Edit]] = [[edit for edit in change.edits if edit in above] for change in changes]
     for lines, edit in edits:
         touched = [i for i, change in enumerate(moved) if _touches(change.node, lines)]
         for owner in touched or [0]:

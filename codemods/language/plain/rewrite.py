@@ -88,8 +88,8 @@ def _once(
 ) -> Text | None:
     """One thing of a function said more plainly; None when nothing is left. Lines above ``top`` stay."""
     return (
-        comprehensions.unrolled(text, outer, taken, unit, products)
-        or loops.one_variable(text, outer, taken, unit)
+        comprehensions.unrolled(text, outer, scopes.all_names(outer), unit, products)
+        or loops.one_variable(text, outer, scopes.all_names(outer), unit)
         or functions.moved_out(text, outer, top, taken, grids)
     )
 

@@ -6,7 +6,7 @@ import ast
 
 import numpy as np
 import pytest
-from migrated import HEAD, check_same, migrated
+from migrated import HEAD, check_same, migrated, module
 
 from nkimigrate.codemods.analysis.context import FileContext
 from nkimigrate.codemods.language.migrate import migrated as work_of
@@ -404,3 +404,29 @@ def test_why_a_function_stays(body, why):
     ctx = FileContext("app.py", source, ast.parse(text), step.resolution, "app")
     said = [reason.fields.get("x", "") for reason in work_of(ctx, step).reasons]
     assert any(why in each for each in said), said
+
+
+def test_a_file_of_which_a_part_stays():
+    """The imports, which code of both languages uses, are edited besides the kernels."""
+    text = (
+        HEAD
+        + CAPTURES
+        + """\
+
+
+@nki.jit
+def staying(a):
+    out = nl.ndarray(a.shape, dtype=a.dtype, buffer=nl.shared_hbm)
+    try:
+        nl.store(out, nl.load(a))
+    except ValueError:
+        pass
+    return out
+"""
+    )
+    new, reasons = migrated(text)
+    assert reasons == []
+    assert "def add(i, tile, total):" in new
+    a = array(256, 64)
+    was, now = (module(code).kernel(a.copy(), 1.5) for code in (text, new))
+    np.testing.assert_array_equal(np.asarray(now), np.asarray(was))
