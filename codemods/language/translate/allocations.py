@@ -63,6 +63,9 @@ def filled(w: Walker, node: ast.Call) -> Value:
     )
     if not partition and "shape" in values and dtype is not None:
         capacity.check(w, _tile(w, node, values), goal.hint)
+    if _in_psum(values) and text(number) not in ("0", "0.0") and _handed_on(w, goal.hint):
+        # a function may add products, which is defined for zeros only
+        raise Refused("M-ARGUMENT", fn=f"{name} in nl.psum", parameter="fill_value", value=text(number))
     if not partition and not sums:
         return operations.lowered(w, name, {k: x for k, x in values.items() if not isinstance(x, Absent)})
     tile = _tile(w, node, values)
@@ -75,6 +78,14 @@ def filled(w: Walker, node: ast.Call) -> Value:
         raise Refused("M-ALLOC", fn=name, name=text(number))
     assert tile.dtype is not None
     return w.writer.destination(tile.shape, tile.dtype, v.Space.PSUM)
+
+
+def _handed_on(w: Walker, name: str) -> bool:
+    """Whether a function of the file gets what is allocated."""
+    calls = [n for n in ast.walk(w.function.node) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)]
+    own = [call for call in calls if getattr(call.func, "id", "") in w.module.functions]
+    given = [a for call in own for a in (*call.args, *(k.value for k in call.keywords))]
+    return any(isinstance(a, ast.Name) and a.id == name for a in given)
 
 
 def _given(

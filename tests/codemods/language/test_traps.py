@@ -187,6 +187,13 @@ def test_03_other_starts_are_added_to(start: str) -> None:
     same(summed(start, ADDED), *MATRICES)
 
 
+def test_03_functions_add_to_zeros_only() -> None:
+    added = "def added(ps, a, b):\n    ps += nl.matmul(a, b, transpose_x=True)\n\n\n@nki.jit"
+    text = summed(ZEROS, "added(ps, a, b)").replace("@nki.jit", added)
+    same(text, *MATRICES)
+    assert migrated(text.replace("nl.zeros(", "nl.ones("))[1] == ["M-ARGUMENT"]
+
+
 def test_04_tiles_are_allocated_in_the_loop_that_makes_them() -> None:
     new = same(
         kernel(
