@@ -4,7 +4,7 @@ A pytest plugin that listens to every comparison with ``kernels.check_close`` in
 The error is the largest difference from the float64 or float32 reference, divided by the largest reference
 value; the table shows the worst one of each test function and element type of the result. With arguments, which
 are files or folders of tests (``make kernel-errors TESTS="tests/nkilib/core/loss …"``), what the page says of
-others stays.
+others stays; options of pytest may be among them, as in ``TESTS='-m "not slow" tests/…'``.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ float64 or float32 reference in plain NumPy, divided by the largest value of the
 stands the most that the test allows (relative to the largest value; what it allows besides near zero is not shown).
 Nothing here was measured on a device.
 """
+FAST = "not slow"
+FAST_ONLY = "\nWithout the tests that are marked slow.\n"
 
 
 @dataclass
@@ -91,8 +93,8 @@ def spelled(value: Any) -> str:
     return text if len(text) <= 24 and "\n" not in text else ""
 
 
-def sections(rows: dict[tuple[str, str, str], Row]) -> dict[str, str]:
-    """The tables, by their headings."""
+def sections(rows: dict[tuple[str, str, str], Row], note: str = "") -> dict[str, str]:
+    """The tables, by their headings, with a note below each."""
     found: dict[str, str] = {}
     columns = (
         "| test | parameters | result | comparisons | largest error | allowed |\n|---|---|---|---|---|---|\n"
@@ -104,7 +106,7 @@ def sections(rows: dict[tuple[str, str, str], Row]) -> dict[str, str]:
         )
         heading = stem.removeprefix("test_")
         found[heading] = found.get(heading, columns) + line
-    return found
+    return {heading: table + note for heading, table in found.items()}
 
 
 def written(text: str) -> dict[str, str]:
@@ -132,7 +134,8 @@ def main() -> int:
     status = pytest.main(options, plugins=[listener])
     if status == 0:
         kept = written(PAGE.read_text(encoding="utf-8")) if chosen else {}
-        PAGE.write_text(page({**kept, **sections(listener.rows)}), encoding="utf-8")
+        found = sections(listener.rows, FAST_ONLY if FAST in chosen else "")
+        PAGE.write_text(page({**kept, **found}), encoding="utf-8")
     return int(status)
 
 
