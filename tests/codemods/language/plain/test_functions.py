@@ -409,8 +409,8 @@ def test_why_a_function_stays(body, why):
 def test_a_file_of_which_a_part_stays():
     """The imports, which code of both languages uses, are edited besides the kernels."""
     text = (
-        HEAD
-        + CAPTURES
+        f"import numpy as np\n{HEAD.strip()}\nfrom neuronxcc.nki.language import par_dim\n\n\n"
+        + CAPTURES.replace("(rows, a.shape[1])", "(par_dim(rows), a.shape[1])")
         + """\
 
 
