@@ -15,6 +15,7 @@
 #   make beta1-examples  run the legacy language's documented examples of DOCS=CHECKOUT on the simulator
 #   make bench-language  migrate legacy kernels and run them before and after: UPSTREAM_SAMPLES=CHECKOUT@REVISION
 #                     SDK=CHECKOUT@REVISION NXDI=CHECKOUT@REVISION, each if at hand
+#   make bench-language-speed  the language step's speed: UPSTREAM_SAMPLES=CHECKOUT@REVISION SDK=CHECKOUT@REVISION
 #   make kernel-errors  write docs/kernels.md: how exact the kernels are, by their tests; TESTS=FOLDER for some
 #   make kernel-costs  trace the kernels; UPSTREAM=CHECKOUT@REVISION sets those of a checkout beside them
 #   make clean        remove everything that the other targets made
@@ -34,7 +35,7 @@ TYPES := build/types
 MEASURED := build/measured
 
 .PHONY: demo test test-slow test-browser test-lowest lint docs site measured bench public-code bench-simulator bench-compat \
-    conformance beta1-examples bench-language kernel-errors kernel-costs clean
+    conformance beta1-examples bench-language bench-language-speed kernel-errors kernel-costs clean
 .DEFAULT_GOAL := test
 
 $(STAMP): pyproject.toml constraints-lowest.txt
@@ -115,6 +116,9 @@ beta1-examples: measured
 bench-language: measured
 	@$(MEASURED)/bin/python benchmarks/language_step.py $(OPTIONS) $(if $(UPSTREAM_SAMPLES),samples=$(UPSTREAM_SAMPLES)) \
 	    $(if $(SDK),tutorials=$(SDK) api=$(SDK)) $(if $(NXDI),nxdi=$(NXDI))
+
+bench-language-speed: measured
+	@$(MEASURED)/bin/python benchmarks/language_speed.py $(OPTIONS) $(UPSTREAM_SAMPLES) $(SDK)
 
 kernel-errors: $(STAMP)
 	@PYTHONPATH=tests/support $(BIN)/python tests/support/kernel_errors.py $(TESTS)

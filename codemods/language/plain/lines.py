@@ -63,9 +63,12 @@ class Text:
             number -= 1
         return number
 
-    def segment(self, node: ast.AST) -> str:
+    def segment(self, node: ast.expr | ast.stmt) -> str:
         """The code of a node as it is written."""
-        return ast.get_source_segment(self.code, node) or ""
+        last = node.end_lineno or node.lineno
+        raw = "\n".join(line for line, _ in self.between(node.lineno, last)).encode()
+        behind = len(self.line(last).encode()) - (node.end_col_offset or 0)
+        return raw[node.col_offset : len(raw) - behind].decode()
 
 
 def first_line(node: ast.stmt) -> int:

@@ -7,7 +7,8 @@ list got one item. In the new language it happens in every iteration.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 
 from ..analysis import values as v
 from .values import Blocks
@@ -19,11 +20,12 @@ _CHANGES = frozenset(
 """Methods that change a list or a dictionary."""
 
 
-def names(body: list[ast.stmt]) -> dict[str, ast.stmt]:
+@lru_cache(maxsize=1024)
+def names(loop: ast.For) -> Mapping[str, ast.stmt]:
     """Names that a loop's body reads before it binds them anew, with the statement that binds them."""
     reads: set[str] = set()
     bound: dict[str, ast.stmt] = {}
-    _block(body, reads, bound, frozenset())
+    _block(loop.body, reads, bound, frozenset())
     return {name: node for name, node in bound.items() if name in reads}
 
 

@@ -47,7 +47,7 @@ def loop(w: Walker, node: ast.For, indent: str) -> list[str]:
 
 def _check_carried(w: Walker, node: ast.For) -> None:
     """Names that an iteration hands to the next one, where the former tracer ran the body once."""
-    for name, statement in carried.names(node.body).items():
+    for name, statement in carried.names(node).items():
         before = w.env.values.get(name)
         if before is not None and not isinstance(before, VIRTUAL):
             w.refused(statement, Refused("M-LOOP", v=name))
