@@ -145,7 +145,8 @@ def rows(old: Side, new: Side, report: dict[str, Any], spec: specs.Spec) -> list
             continue
         for name, kernel in source.kernels.items():
             if (kernel.jit and not kernel.inner) or (file, name) in named_too:
-                migrated = new.source(file).language == CURRENT
+                after = new.source(file)
+                migrated = name in after.kernels and after.language_of(name) == CURRENT
                 row = Row(file, name, migrated, skipped=skipped.get((file, name), ""))
                 row.codes = Counter() if migrated else _codes(needs.get(file, []), kernel.line, kernel.last)
                 found.append(row)
@@ -159,7 +160,7 @@ def _codes(findings: list[dict[str, Any]], first: int, last: int) -> Counter[str
 
 
 def verified(old: Tree, new: Tree, spec: specs.Spec, table: list[Row], timeout: float) -> None:
-    """Run the kernels of migrated files, and put what they give into their rows."""
+    """Run the migrated kernels, and put what they give into their rows."""
     by_place = {(row.file, row.kernel): row for row in table if row.migrated}
     made = plan(old, new, spec, timeout)
     cases = [case for case in made.cases if (case.old.file, case.old.name) in by_place]
