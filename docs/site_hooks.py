@@ -15,7 +15,6 @@ from typing import Any
 from mkdocs.structure.files import File
 
 from nkimigrate import ruledocs
-from nkimigrate.problems import all_problems
 
 ROOT = Path(__file__).resolve().parent.parent
 OWN = {"README.md": "readme.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
@@ -59,18 +58,14 @@ def _link(match: re.Match[str], folder: Path) -> str:
 
 
 def _rules() -> Iterator[tuple[str, str]]:
-    problems = {problem.code for problem in all_problems()}
     for item in ruledocs.everything():
-        end = "" if item.code in problems else _SILENCE.format(code=item.code)
+        silence = ruledocs.silencing(item)
+        end = f"\n## {ruledocs.SILENCE}\n\n{silence}\n\n{_MORE}" if silence else ""
         yield f"rules/{item.code}.md", f"# {item.code} {item.name}\n\n{ruledocs.as_markdown(item)}{end}"
 
 
-_SILENCE = """
-## How to silence it
-
-`# nkimigrate: skip[{code}]` at the end of a line keeps that line, `# nkimigrate: skip-file[{code}]` the file.
-`--ignore {code}`, or `ignore = ["{code}"]` in the [configuration](../command.md#configuration), silences the
-rule, and a [baseline](../ci.md#adopting-it-in-a-large-code-base) the places there are today.
+_MORE = """See the [configuration](../command.md#configuration) and
+[baselines](../ci.md#adopting-it-in-a-large-code-base).
 """
 
 

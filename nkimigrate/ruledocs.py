@@ -115,6 +115,27 @@ def explanation(item: Documented, colour: bool) -> Iterator[str]:
         if heading:
             yield paint("bold", heading)
         yield from textwrap.indent(body.replace("``", "`"), "    " if heading else "").splitlines()
+    if silencing(item):
+        yield ""
+        yield paint("bold", SILENCE)
+        yield from textwrap.indent(silencing(item), "    ").splitlines()
+
+
+SILENCE = "How to silence it"
+_PROBLEMS = "NKM9"
+"""How codes begin that say why a file could not be handled."""
+
+
+def silencing(item: Documented) -> str:
+    """How a rule is switched off, from a line to everything; "" for what is no rule."""
+    if item.code.startswith(_PROBLEMS):
+        return ""
+    return (
+        f"`# nkimigrate: skip[{item.code}]` at the end of a line keeps that line, "
+        f"`# nkimigrate: skip-file[{item.code}]` the file.\n"
+        f"`--ignore {item.code}`, or `ignore` in the configuration, silences the rule, "
+        "`--baseline FILE` what is there today."
+    )
 
 
 def as_markdown(item: Documented, level: int = 2) -> str:

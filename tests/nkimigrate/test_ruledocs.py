@@ -125,3 +125,11 @@ def test_a_prefix_that_problems_alone_have_is_no_selection() -> None:
         with pytest.raises(ruledocs.UnknownCode, match="not a rule"):
             ruledocs.prefix(problem.code)
     assert {ruledocs.prefix(rule.code) for rule in all_rules()} == {rule.code for rule in all_rules()}
+
+
+def test_an_explanation_says_how_to_silence_the_rule() -> None:
+    lines = list(ruledocs.explanation(ruledocs.find("NKM201"), colour=False))
+    at = lines.index(ruledocs.SILENCE)
+    assert "skip[NKM201]" in lines[at + 1]
+    assert "--ignore NKM201" in lines[at + 2]
+    assert ruledocs.SILENCE not in list(ruledocs.explanation(ruledocs.find("NKM901"), colour=False))
