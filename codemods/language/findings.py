@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from ..analysis.context import FileContext
 from ..model import LANGUAGE, Finding, InsertBefore, Outcome
-from ..private_kernels import home, uses_private_kernels
+from ..private_kernels import home, is_enumeration, uses_private_kernels
 from .migrate import of_module
 from .reasons import Change, Reason, Work
 from .step import LanguageStep
@@ -37,7 +37,8 @@ def language_findings(
     module.partial = partial
     own = [n for n, f in module.functions.items() if f.node in ctx.tree.body]
     ctx.memory["language kernels"] = dict.fromkeys(own, False)
-    if uses_private_kernels(ctx) and not module.functions:
+    private = (home(ctx.release, i.target) for i in ctx.imports)
+    if not module.functions and any(entry and not is_enumeration(entry) for entry in private):
         return  # the compiler's own kernels are launched in the old way; NKM401 says what becomes of them
     work = of_module(module) + _private(ctx, module)
     ctx.memory["language kernels"] = {name: name not in work.staying for name in own}

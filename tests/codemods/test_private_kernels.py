@@ -29,5 +29,5 @@ def test_it_stays_for_kernels_in_the_old_language(line: str) -> None:
 
 def test_an_enumeration_has_no_language() -> None:
     old = "import neuronxcc.nki.language as nl\nfrom neuronxcc.nki._pre_prod_kernels import NormType\n"
-    new = "import neuronxcc.nki.language as nl\nfrom nkilib.core.utils.common_types import NormType\n"
+    new = "import nki.language as nl\nfrom nkilib.core.utils.common_types import NormType\n"
     check_transformed(old, new)

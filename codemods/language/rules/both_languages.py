@@ -42,9 +42,10 @@ After
         @nki.jit
         def doubled(x):
             out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
-            product = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.sbuf)
-            nisa.dma_copy(dst=product, src=x)
-            nisa.tensor_scalar(dst=product, data=product, op0=nl.multiply, operand0=2.0)
+            tile = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.sbuf)
+            nisa.dma_copy(dst=tile, src=x)
+            product = nl.ndarray(tile.shape, dtype=nl.float32, buffer=nl.sbuf)
+            nisa.tensor_scalar(dst=product, data=tile, op0=nl.multiply, operand0=2.0)
             nisa.dma_copy(dst=out, src=product)
             return out
 
