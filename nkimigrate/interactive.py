@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from .codemods.analyse import Place
 from .codemods.model import Finding
 from .codemods.suppress import with_comment
 from .config import Options
@@ -21,7 +20,7 @@ from .report.model import Change, Problem
 from .report.result import Report
 from .report.text import plural, position
 from .report.view import NEEDS_YOU, by_path, kind
-from .tasks import Edited, Job, Setting, Task, edit_task
+from .tasks import edited_alone
 from .terminal import clean, clean_line, painter
 from .writer import write_all
 
@@ -225,8 +224,7 @@ def _together(finding: Finding, findings: Sequence[Finding]) -> list[Finding]:
 def _made(path: str, data: bytes, findings: Sequence[Finding]) -> bytes | None:
     """The text after these findings' edits; None where they cannot be made."""
     kind = kind_of(os.path.basename(path), documents=True) or "python"
-    result = edit_task(Setting(("", "")), Job(Task(data, Place(path), kind), tuple(findings)))
-    return result.data if isinstance(result, Edited) else None
+    return edited_alone(path, kind, data, tuple(findings))
 
 
 def on_terminal(question: str) -> str:

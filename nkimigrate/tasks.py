@@ -212,6 +212,12 @@ def edit_task(_setting: Setting, job: Job) -> Edited | Problem:
             return _defect(task, error)
 
 
+def edited_alone(path: str, kind: str, data: bytes, findings: tuple[Finding, ...]) -> bytes | None:
+    """A text after the edits of some of its findings; None when they cannot be made."""
+    result = edit_task(Setting(("", "")), Job(Task(data, Place(path), kind), findings))
+    return result.data if isinstance(result, Edited) else None
+
+
 def _new(task: Task, edits: list[Edit]) -> bytes:
     if task.kind == "python":
         source = Source.decode(task.data)

@@ -6,14 +6,13 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..codemods.analyse import Place
 from ..codemods.model import Finding
 from ..config import Options
 from ..discovery import kind_of
 from ..engine import run
 from ..report.model import Problem
 from ..settings import Settings, options
-from ..tasks import Edited, Job, Setting, Task, edit_task
+from ..tasks import edited_alone
 
 
 @dataclass(frozen=True)
@@ -27,8 +26,7 @@ class Found:
     def fixed(self, path: str, findings: Sequence[Finding]) -> bytes | None:
         """The text after these findings' edits alone; None when they cannot be made."""
         kind = kind_of(os.path.basename(path)) or "python"
-        result = edit_task(Setting(("", "")), Job(Task(self.data, Place(path), kind), tuple(findings)))
-        return result.data if isinstance(result, Edited) else None
+        return edited_alone(path, kind, self.data, tuple(findings))
 
     def belonging(self, finding: Finding) -> list[Finding]:
         """The finding with those that are only made together with it."""

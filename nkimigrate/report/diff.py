@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ..terminal import clean_line, painter
 from .lines import Change as Lines
-from .lines import changes
+from .lines import changes, hunks
 from .model import Change
 
 _CONTEXT = 3
@@ -33,7 +33,7 @@ def _lines(change: Change) -> Iterator[str]:
     old, new = _split(change.old), _split(change.new)
     yield f"--- {_header('a', change.path)}\n"
     yield f"+++ {_header('b', change.path)}\n"
-    for hunk in _hunks(changes(old, new)):
+    for hunk in hunks(changes(old, new), _CONTEXT):
         yield from _hunk(old, new, hunk)
 
 
@@ -42,18 +42,6 @@ def _split(data: bytes) -> list[str]:
     lines = data.decode("utf-8", "surrogateescape").split("\n")
     last = lines.pop()
     return [line + "\n" for line in lines] + ([last] if last else [])
-
-
-def _hunks(found: list[Lines]) -> Iterator[list[Lines]]:
-    """Changes whose contexts touch or overlap are shown together."""
-    hunk: list[Lines] = []
-    for change in found:
-        if hunk and change[0] - hunk[-1][1] > 2 * _CONTEXT:
-            yield hunk
-            hunk = []
-        hunk.append(change)
-    if hunk:
-        yield hunk
 
 
 def _hunk(old: list[str], new: list[str], hunk: list[Lines]) -> Iterator[str]:

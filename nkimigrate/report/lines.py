@@ -28,6 +28,18 @@ def changes(old: Sequence[str], new: Sequence[str]) -> list[Change]:
     return found
 
 
+def hunks(found: Sequence[Change], context: int) -> Iterator[list[Change]]:
+    """Changes whose contexts of so many lines touch or overlap are shown together."""
+    hunk: list[Change] = []
+    for change in found:
+        if hunk and change[0] - hunk[-1][1] > 2 * context:
+            yield hunk
+            hunk = []
+        hunk.append(change)
+    if hunk:
+        yield hunk
+
+
 def _anchors(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int]]:
     """Positions of lines that are unique in both, as many as stand in the same order."""
     once_old, once_new = _once(old), _once(new)

@@ -13,7 +13,7 @@ from .. import __version__, ruledocs
 from ..codemods.model import Finding
 from ..terminal import clean_line
 from .lines import Change as Lines
-from .lines import changes
+from .lines import changes, hunks
 from .model import Change, Problem
 from .text import plural, position
 from .view import KINDS, NEEDS_YOU, REWRITTEN, View, by_code, by_path, counts, kind, label
@@ -121,14 +121,14 @@ def _blocks(path: str, findings: Sequence[Finding], changed: dict[str, Change], 
     before, after = _split(old), _split(new)
     in_cells = [f for f in findings if f.cell is not None]
     in_lines = [f for f in findings if f.cell is None]
-    hunks = list(_hunks(changes(before, after)))
-    blocks = [Block(list(_side_by_side(before, after, hunk))) for hunk in hunks]
-    starts = [max(hunk[0][0] - _CONTEXT, 0) for hunk in hunks]
+    shown = list(hunks(changes(before, after), _CONTEXT))
+    blocks = [Block(list(_side_by_side(before, after, hunk))) for hunk in shown]
+    starts = [max(hunk[0][0] - _CONTEXT, 0) for hunk in shown]
     alone = []
     for finding in in_lines:
         at = bisect_right(starts, finding.line - 1) - 1
-        inside = at >= 0 and finding.line - 1 < hunks[at][-1][1] + _CONTEXT
-        if inside or (finding.edits and hunks):
+        inside = at >= 0 and finding.line - 1 < shown[at][-1][1] + _CONTEXT
+        if inside or (finding.edits and shown):
             blocks[max(at, 0)].findings.append(finding)
         else:
             alone.append(finding)
@@ -144,20 +144,8 @@ def _split(data: bytes) -> list[str]:
     return data.decode("utf-8", "replace").removeprefix("\ufeff").splitlines()
 
 
-def _hunks(found: Sequence[Lines]) -> Iterator[list[Lines]]:
-    """Changes that share their context lines stand in one block."""
-    hunk: list[Lines] = []
-    for change in found:
-        if hunk and change[0] - hunk[-1][1] > 2 * _CONTEXT:
-            yield hunk
-            hunk = []
-        hunk.append(change)
-    if hunk:
-        yield hunk
-
-
 def _side_by_side(old: Sequence[str], new: Sequence[str], hunk: Sequence[Lines]) -> Iterator[Row]:
-    at, other = max(hunk[0][0] - _CONTEXT, 0), max(hunk[0][2] - _CONTEXT, 0)
+    at = max(hunk[0][0] - _CONTEXT, 0)
     other = hunk[0][2] - (hunk[0][0] - at)
     for old_start, old_end, new_start, new_end in hunk:
         yield from _same(old, at, old_start, other)
