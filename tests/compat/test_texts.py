@@ -2,94 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
+
 import oldcode
 import pytest
 from equality import check_equal
 from helpers import migrate
-from oldcalls import HOST, MLP, NORM
+from missing import exists
+from oldcalls import HOST
+from oldtexts import TEXTS
 
 from nkimigrate.codemods.model import Outcome
+from nkimigrate.releases import load
 
-TEXTS = {
-    "a launched partial": f"""import functools
-from {{root}}.core.mlp.mlp import mlp_kernel
-{MLP}run = functools.partial(mlp_kernel[2], hidden, gate)
-result = run(up, down, None, None, None, None, None, None, False, ActFnType.SiLU, NormType.NO_NORM, nl.float32)
-""",
-    "a name of an activation": f"""from {{root}}.core.mlp.mlp import mlp_kernel
-{MLP}result = mlp_kernel(hidden, gate, up, down, activation_fn="gelu")
-""",
-    "a kernel that is jitted again": """from {root}.core.attention.attention_cte import attention_cte
-q, k, v = bf16(1, 128, 64), bf16(1, 64, 128), bf16(1, 128, 64)
-result = nki.jit(attention_cte)(q, k, v, 0.125)
-""",
-    "sizes of a view": """from {root}.core.utils.tensor_view import TensorView
-view = TensorView(tensor(4, 16)).slice(1, 0, 8)
-result = [view.sizes[1], view.reshape_dim(dim=1, sizes=[2, 4]).sizes[2], list(view.sizes) + [1]]
-""",
-    "an index of NumPy": """from {root}.core.utils.tensor_view import TensorView
-view = TensorView(tensor(4, 16))
-result = [view.select(1, i).offset for i in np.arange(3)]
-""",
-    "strides": """from {root}.core.utils.tensor_view import TensorView
-result = TensorView.get_trivial_strides(sizes=(2, 3, 4), base_stride=2)
-""",
-    "a reshape that no release had": """from {root}.core.utils.tensor_view import TensorView
-view = TensorView(tensor(4, 16))
-try:
-    view.reshape(new_sizes=(2, 32))
-except AssertionError as error:
-    result = str(error)
-""",
-    "packing of heads": """from {root}.core.output_projection.output_projection_utils import calculate_head_packing
-result = [calculate_head_packing(4, 64, 128, None), calculate_head_packing(4, 64, 128, quant_config=None)]
-""",
-    "the body of a norm": f"""from {{root}}.core.subkernels.layernorm_tkg import layernorm_tkg_llama_impl
-from {{root}}.core.utils.allocator import SbufManager
-{NORM}
-
-@nki.jit
-def kernel(x, gamma):
-    manager = SbufManager(0, 128 * 1024)
-    manager.open_scope()
-    made = manager.alloc_stack((128, 4, 2), dtype=x.dtype, buffer=nl.sbuf)
-    layernorm_tkg_llama_impl(inp=x, gamma=gamma, beta=None, result=made, bs_lb=0, bs_count=4, lnc=1, eps=1e-3,
-                             use_heap_memory=False, sbm=manager)
-    stored = nl.ndarray(made.shape, dtype=made.dtype, buffer=nl.shared_hbm)
-    nisa.dma_copy(dst=stored, src=made)
-    manager.close_scope()
-    return stored
-
-
-result = kernel(x, gamma)
-""",
-    "a lookup of an activation": """from {root}.core.utils.kernel_helpers import get_nl_act_fn_from_type_hack
-result = str(get_nl_act_fn_from_type_hack(ActFnType.GELU))
-""",
-    "constants that moved": """from {root}.core.output_projection.output_projection_cte import F_MAX, P_MAX
-from {root}.core.qkv.qkv_cte import PSUM_BANK_SIZE
-result = [F_MAX, P_MAX, PSUM_BANK_SIZE]
-""",
-    "a module by its name": """import importlib
-module = importlib.import_module("{root}.core.utils.allocator")
-result = [module._num_elts((2, 3)), getattr(module, "_num_elts")((4,))]
-""",
-    "a printed path": """from nkilib.core.rmsnorm_quant.rmsnorm_quant import RmsNormQuantKernelArgs, rmsnorm_quant_kernel
-result = rmsnorm_quant_kernel(bf16(1, 4, 256), bf16(1, 256), RmsNormQuantKernelArgs(0.0, NormType.RMS_NORM, 1e-3))
-""",
-    "a module that is gone": f"""import {{root}}.core.qkv.qkv_tkg_rmsnorm as norms
-from {{root}}.core.qkv.qkv_tkg_rmsnorm import rmsnorm_tkg
-{NORM}
-
-@nki.jit
-def kernel(x, gamma):
-    output = rmsnorm_tkg(x, gamma)
-    return output
-
-
-result = [kernel(x, gamma), norms.SHARDING_THRESHOLD]
-""",
-}
+RELEASE = load("2.27", "2.28")
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
@@ -104,3 +30,38 @@ def test_old_code_and_migrated_code_agree(text: str) -> None:
         new = oldcode.run(migrated, "nkilib")
         assert (new.error, new.warnings) == ("", []), migrated
         check_equal(old.result, new.result)
+
+
+NAMES = """
+def shown(thing):
+    thing = getattr(thing, "__wrapped__", thing)
+    named = hasattr(thing, "__qualname__")
+    return (thing.__module__, thing.__qualname__) if named else (type(thing).__name__, repr(thing).split(" at ")[0])
+"""
+
+
+def test_every_moved_or_renamed_name_agrees() -> None:
+    """All that one import statement can bring: the same thing through compat and after the migration."""
+    old_names = [name for name in RELEASE.new_symbol if importable(name)]
+    assert len(old_names) >= 45
+    for root in ("nkilib_standalone.nkilib", "nkilib"):
+        imports = "".join(
+            f"from {module.replace('nkilib', root, 1)} import {last} as name_{number}\n"
+            for number, (module, _, last) in enumerate(name.rpartition(".") for name in old_names)
+        )
+        source = (
+            f"{imports}{NAMES}result = [{', '.join(f'shown(name_{i})' for i in range(len(old_names)))}]\n"
+        )
+        old, result = oldcode.run(source), migrate({"old.py": source})
+        assert not [f for f in result.findings if f.outcome is Outcome.NEEDS_YOU]
+        new = oldcode.run(result.text("old.py"), "nkilib")
+        assert (old.error, new.error, new.warnings) == ("", "", [])
+        assert dict(zip(old_names, old.result, strict=True)) == dict(zip(old_names, new.result, strict=True))
+
+
+def importable(name: str) -> bool:
+    """Whether nkilib has what an old name stands for, where a statement can import it."""
+    old_owner = name.rpartition(".")[0]
+    owner, _, last = RELEASE.moved(RELEASE.new_symbol[name]).rpartition(".")
+    of_a_module = exists(old_owner) or old_owner in RELEASE.modules
+    return of_a_module and exists(owner) and hasattr(importlib.import_module(owner), last)

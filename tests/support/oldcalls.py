@@ -32,13 +32,13 @@ def tensor(*shape):
 
 """
 KERNEL = """\
-@nki.jit
+@nki.jit{target}
 def kernel({names}):
     {before}output = {call}
     {after}return output
 
 
-result = kernel({names})
+result = kernel{launch}({names})
 """
 # A tensor that a norm left in SBUF goes to HBM.
 COPIED = """\
@@ -56,7 +56,8 @@ class Subject:
         name: its new qualified name. values: parameter → source of its argument, by old or new names.
         setup: source that makes the arguments. shown: how the result becomes comparable, ``{}`` is the call.
         kernel: names of the tensors, when the call stands in a kernel. before: lines of the kernel in front of it.
-        launch: subscript of a kernel that is called from the host.
+        launch: subscript of what is called from the host. called: how a kernel that was not jitted then is launched.
+        target: the platform of a kernel that holds the call, unless it is trn2.
     """
 
     name: str
@@ -66,6 +67,8 @@ class Subject:
     kernel: str = ""
     before: str = ""
     launch: str = ""
+    called: str = "{}"
+    target: str = ""
     id: str = ""
 
 
@@ -115,6 +118,64 @@ NORM = "x, gamma = bf16(1, 4, 256), bf16(1, 256)\n"
 RMS = {
     "inp": "x", "input": "x", "gamma": "gamma", "eps": "1e-3", "hidden_actual": "200",
     "output_in_sbuf": "False", "hidden_dim_tp": "True", "use_heap_memory": "True",
+}  # fmt: skip
+BLOCKS = """\
+from {root}.core.moe.moe_cte.moe_cte_utils import SkipMode
+from {root}.core.utils.common_types import ExpertAffinityScaleMode
+
+tokens, affinities = bf16(151, 512), draw.random((151 * 2, 1), dtype=np.float32)
+"""
+# Each token in a block of each expert; the place behind the last token is padding, then a block without tokens.
+SHARDED_INNER = f"""{BLOCKS}
+gate_up, down = bf16(2, 512, 2, 32), bf16(2, 32, 512)
+gate_up_bias, down_bias = bf16(2, 2, 32), bf16(2, 512)
+places = np.concatenate([draw.permutation(256), draw.permutation(256), np.full(256, 150)])
+places, owners = np.minimum(places, 150).astype(np.int32), np.array([0, 1, 1], np.int32)
+active = np.array([1, 1, 0, 0], np.int32)
+"""
+SHARDED_BLOCKS = f"""{BLOCKS}
+gate_up = draw.integers(0, 2**16, (2, 128, 2, 1, 64), dtype=np.uint16)
+down = draw.integers(0, 2**16, (2, 16, 1, 512), dtype=np.uint16)
+gate_up_scale = draw.integers(116, 120, (2, 16, 2, 1, 64), dtype=np.uint8)
+down_scale = draw.integers(116, 120, (2, 2, 1, 512), dtype=np.uint8)
+gate_up_bias, down_bias = bf16(2, 16, 2, 1, 4), bf16(2, 512)
+places = np.concatenate([draw.permutation(151)[:128], draw.permutation(151)[:128], np.full(128, 150)])
+places, owners = places.astype(np.int32), np.array([0, 1, 1], np.int32)
+active = np.array([1, 1, 0, 0, 0], np.int32)
+"""
+BLOCK_VALUES = {
+    "hidden_states": "tokens", "expert_affinities_masked": "affinities", "gate_up_proj_weight": "gate_up",
+    "down_proj_weight": "down", "token_position_to_id": "places", "block_to_expert": "owners",
+    "conditions": "active", "gate_and_up_proj_bias": "gate_up_bias", "down_proj_bias": "down_bias",
+    "gate_up_activations_T": "None", "down_activations": "None",
+    "activation_function": "ActFnType.Swish", "skip_dma": "SkipMode(True, False)", "compute_dtype": "nl.bfloat16",
+    "is_tensor_update_accumulating": "True",
+    "expert_affinities_scaling_mode": "ExpertAffinityScaleMode.POST_SCALE", "n_block_per_iter": "1",
+    "gate_clamp_upper_limit": "0.3", "gate_clamp_lower_limit": "-0.4", "up_clamp_lower_limit": "-0.5",
+    "up_clamp_upper_limit": "0.6",
+}  # fmt: skip
+ATTENTION_BLOCK = """\
+x, gamma, w_qkv, w_out = bf16(2, 2, 512), bf16(1, 512), bf16(512, 256), bf16(128, 512)
+bias_qkv, bias_out, sink = bf16(1, 256), bf16(1, 512), bf16(2, 1).astype(np.float32)
+angles = draw.uniform(-3, 3, (32, 2, 2))
+cos, sin = np.cos(angles).astype(ml_dtypes.bfloat16), np.sin(angles).astype(ml_dtypes.bfloat16)
+keys, values, mask = bf16(2, 256, 64), bf16(2, 256, 64), draw.integers(0, 2, (256, 2, 2, 2), dtype=np.uint8)
+mask[254:] = np.tri(2, dtype=np.uint8).T[:, None, None]
+slots = np.array([[5], [90]], np.uint32)
+"""
+ATTENTION_BLOCK_VALUES = {
+    "X": "x", "X_hidden_dim_actual": "400", "rmsnorm_X_enabled": "True", "rmsnorm_X_eps": "1e-2",
+    "rmsnorm_X_gamma": "gamma", "W_qkv": "w_qkv", "bias_qkv": "bias_qkv",
+    "quantization_type_qkv": "QuantizationType.NONE", "weight_dequant_scale_qkv": "None",
+    "input_dequant_scale_qkv": "None", "rmsnorm_QK_pre_rope_enabled": "False",
+    "rmsnorm_QK_pre_rope_eps": "1e-3", "cos": "cos", "sin": "sin", "rope_contiguous_layout": "False",
+    "rmsnorm_QK_post_rope_enabled": "False", "rmsnorm_QK_post_rope_eps": "1e-4",
+    "rmsnorm_QK_post_rope_W_Q": "None", "rmsnorm_QK_post_rope_W_K": "None", "K_cache_transposed": "False",
+    "active_blocks_table": "None", "K_cache": "keys", "V_cache": "values", "attention_mask": "mask",
+    "sink": "sink", "update_cache": "True", "kv_cache_update_idx": "slots", "W_out": "w_out",
+    "bias_out": "bias_out", "quantization_type_out": "QuantizationType.NONE",
+    "weight_dequant_scale_out": "None", "input_dequant_scale_out": "None", "transposed_out": "False",
+    "out_in_sb": "False", "sbm": "None", "skip_attention": "False",
 }  # fmt: skip
 SUBJECTS = (
     Subject("nkilib.core.mlp.mlp.mlp", MLP_VALUES, MLP, "list({})", launch="[2]"),
@@ -227,6 +288,47 @@ SUBJECTS = (
         "x = nl.ndarray((4, 16), dtype=nl.float32, buffer=nl.hbm)\n",
         shown="[str(part) for part in vars({}).values()]",
     ),
+    Subject(
+        "nkilib.core.moe.moe_tkg.moe_tkg.moe_tkg",
+        {"hidden_input": "tokens", "expert_gate_up_weights": "gate_up", "expert_down_weights": "down",
+         "expert_affinities": "affinities", "expert_index": "chosen", "is_all_expert": "True", "rank_id": "rank",
+         "expert_gate_up_bias": "gate_up_bias", "expert_down_bias": "down_bias", "mask_unselected_experts": "True",
+         "expert_affinities_scaling_mode": "ExpertAffinityScaleMode.POST_SCALE", "activation_fn": "ActFnType.GELU",
+         "output_dtype": "nl.float32", "gate_clamp_upper_limit": "0.3", "gate_clamp_lower_limit": "-0.4",
+         "up_clamp_upper_limit": "0.6", "up_clamp_lower_limit": "-0.5", "output_in_sbuf": "False"},
+        "from {root}.core.utils.common_types import ExpertAffinityScaleMode\n\n"
+        "tokens, gate_up, down = bf16(4, 512), bf16(2, 512, 2, 32), bf16(2, 32, 512)\n"
+        "gate_up_bias, down_bias = bf16(2, 2, 32), bf16(2, 512)\n"
+        "affinities, rank = draw.random((4, 4), dtype=np.float32), np.array([[1]], np.uint32)\n"
+        "chosen = np.array([[0, 3], [2, 3], [2, 1], [0, 1]], np.int32)\n",
+        kernel="tokens, gate_up, down, affinities, chosen, rank, gate_up_bias, down_bias",
+        launch="[2]",
+    ),
+    Subject(
+        "nkilib.core.moe.moe_cte.bwmm_shard_on_I.blockwise_mm_baseline_shard_intermediate_hybrid",
+        {**BLOCK_VALUES, "block_size": "256", "num_static_block": "1", "gate_up_proj_scale": "None",
+         "down_proj_scale": "None"},
+        SHARDED_INNER,
+        launch="[2]",
+    ),
+    Subject(
+        "nkilib.core.moe.moe_cte.bwmm_shard_on_block_mx.bwmm_shard_on_block_mx",
+        {**BLOCK_VALUES, "block_size": "128", "n_static_blocks": "-1", "n_dynamic_blocks": "2",
+         "gate_up_proj_scale": "gate_up_scale", "down_proj_scale": "down_scale"},
+        SHARDED_BLOCKS,
+        kernel="tokens, affinities, gate_up, down, places, owners, active, gate_up_bias, down_bias, gate_up_scale, "
+        "down_scale",
+        launch="[2]",
+        target="trn3",
+    ),
+    Subject(
+        "nkilib.experimental.transformer.attention_block_tkg.attention_block_tkg",
+        ATTENTION_BLOCK_VALUES,
+        ATTENTION_BLOCK,
+        "list({})",
+        launch="[2]",
+        called="nki.jit({})",
+    ),
 )  # fmt: skip
 
 
@@ -250,7 +352,8 @@ class OldCall:
     @property
     def source(self) -> str:
         module, _, name = self.form.name.rpartition(".")
-        call = f"{name}{self.subject.launch}({self._arguments()})"
+        launch = "" if self.subject.kernel else self.subject.launch
+        call = f"{self.subject.called.format(name)}{launch}({self._arguments()})"
         head = (
             HOST.replace("{root}", self.root)
             + f"from {module.replace('nkilib', self.root, 1)} import {name}\n"
@@ -259,8 +362,12 @@ class OldCall:
         if not self.subject.kernel:
             return f"{head}\n{setup}result = {self.subject.shown.format(call)}\n"
         after = COPIED if self.subject.values.get("output_in_sbuf") == "True" else ""
-        parts = {"names": self.subject.kernel, "before": self.subject.before, "call": call, "after": after}
-        return f"{head}\n{setup}\n\n{KERNEL.format(**parts)}"
+        target = f'(platform_target="{self.subject.target}")' if self.subject.target else ""
+        text = KERNEL.format(
+            names=self.subject.kernel, before=self.subject.before, call=call, after=after,
+            launch=self.subject.launch, target=target,
+        )  # fmt: skip
+        return f"{head}\n{setup}\n\n{text}"
 
     def _arguments(self) -> str:
         signature, values = self.form.signature, self.subject.values
