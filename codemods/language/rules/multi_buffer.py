@@ -23,7 +23,8 @@ After
     Unchanged, with the place reported.
 
 When it stays silent
-    For loops without directives.
+    For loops without directives, and for ``ncc.no_reorder()``, which becomes ``with nl.no_reorder():`` around
+    the loop.
 """
 
 CODE = "NKL205"

@@ -26,7 +26,27 @@ _PASSES = 4
 
 
 def loop(w: Walker, node: ast.For, indent: str) -> list[str]:
-    """``for i in nl.affine_range(n):``."""
+    """``for i in nl.affine_range(n):``; one that keeps the order of its instructions says so around it."""
+    if not _keeps_order(w, node.iter):
+        return _loop(w, node, indent)
+    w.shared.needs.add("nl")
+    return [f"{indent}with nl.no_reorder():", *_loop(w, node, indent + w.unit)]
+
+
+def _keeps_order(w: Walker, node: ast.expr) -> bool:
+    """Whether the former compiler was told by a directive to keep the order of instructions in a loop."""
+    directives = _directives(node)
+    return isinstance(directives, ast.Call) and w.names.short(directives.func) == "ncc.no_reorder"
+
+
+def _directives(node: ast.expr) -> ast.expr | None:
+    """What a loop's range is given as ``directives=``, other than ``None``."""
+    given = (k.value for k in getattr(node, "keywords", ()) if k.arg == "directives")
+    found = next(given, None)
+    return None if isinstance(found, ast.Constant) and found.value is None else found
+
+
+def _loop(w: Walker, node: ast.For, indent: str) -> list[str]:
     if node.orelse:
         raise Refused("M-PY", x="for … else")
     if not isinstance(node.target, ast.Name):
@@ -57,8 +77,8 @@ def _range(w: Walker, call: ast.Call, name: str) -> tuple[list[Sym | None], str]
     """The bounds, and the new code: without the options."""
     found = [known(expressions.evaluate(w, argument)) for argument in call.args]
     named = {k.arg: k.value for k in call.keywords if k.arg in ("start", "stop", "step")}
-    directives = next((k.value for k in call.keywords if k.arg == "directives"), None)
-    if directives is not None and not (isinstance(directives, ast.Constant) and directives.value is None):
+    directives = _directives(call)
+    if directives is not None and not _keeps_order(w, call):
         raise Refused("M-MULTIBUF", n=w.segment(directives))
     found += [known(expressions.evaluate(w, named[key])) for key in ("start", "stop", "step") if key in named]
     syms = [integer(w, value) for value in found]
