@@ -149,6 +149,8 @@ class Run:
         arrays = [array for _, array in _arrays(made, "") if array.size > 1]
         if arrays and all((array == array.flat[0]).all() for array in arrays):
             self.found["weak"] = "each input is constant: such inputs show little"
+        if said["language"] == "nki":
+            made = {name: _in_language(item) for name, item in made.items()}
         return self._bound(function, made)
 
     def _bound(self, function: Any, made: dict[str, Any]) -> dict[str, Any]:
@@ -240,6 +242,18 @@ class Run:
                 found = f"{file.removeprefix(root)}:{trace.tb_lineno}"
             trace = trace.tb_next
         return found
+
+
+def _in_language(item: Any) -> Any:
+    """A function of NumPy that names an operation, by the language's name, as migrated callers pass it."""
+    import nki.language as nl
+    import numpy as np
+
+    from nkimigrate.codemods.language.lowering.tokens import numpy_token
+
+    name = getattr(item, "__name__", "")
+    token = numpy_token(name) if callable(item) and getattr(np, name, None) is item else None
+    return item if token is None or isinstance(item, type) else getattr(nl, token.name.removeprefix("nl."))
 
 
 @contextmanager

@@ -72,10 +72,17 @@ class Scalar:
 class Token:
     """A member of the language used as a value: an ALU or activation operation, an engine, an enum member.
 
-    ``name`` is the new qualified one, e.g. ``nl.add``.
+    ``name`` is the new qualified one, e.g. ``nl.add``; "" for a variable that holds one of several. ``text``
+    spells it, where that is not its name.
     """
 
     name: str
+    text: str = ""
+
+    @property
+    def code(self) -> str:
+        """How the new code spells it."""
+        return self.text or self.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from .harness import simulations
 from .imports import both, imports
 from .kernels import Kernels
 from .launches import launches
+from .operations import operations
 from .parameters import parameters
 from .revived import clean
 
@@ -22,7 +23,8 @@ __all__ = ["after", "before", "both", "kernels_of"]
 def before(module: LanguageModule) -> Work:
     """What becomes of the host's code, other than imports; sets the plans of the file's functions."""
     kernels = kernels_of(module)
-    return decorators(kernels) + launches(kernels) + parameters(kernels) + simulations(kernels)
+    work = decorators(kernels) + launches(kernels) + parameters(kernels) + operations(kernels)
+    return work + simulations(kernels)
 
 
 def after(module: LanguageModule, work: Work) -> Work:

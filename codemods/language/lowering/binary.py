@@ -119,6 +119,16 @@ def combined(
     return of_tiles(call, function, x, y, shape, dtype, options)
 
 
+def by_variable(call: Call, x: Tensor, y: Tensor, dtype: Dtype, options: Options) -> Tensor:
+    """Two tiles, and an operation that is known when the kernel is traced: ``options`` spell it."""
+    if x.shape is None and y.shape is None:
+        call.out.note("M-SAME", fn=call.name, operands=f"{x.text}, {y.text}")
+        return of_tiles(call, "", x, y, None, dtype, options)
+    shape = broadcast(call, x, y)
+    x, y = (spread(call, each, shape) for each in (x, y))
+    return of_tiles(call, "", x, y, shape, dtype, options)
+
+
 def _type(operand: Operand) -> Dtype | None:
     return operand.dtype if isinstance(operand, Tensor) else number_type(operand)
 
@@ -161,16 +171,15 @@ def with_scalar(
 def of_tiles(
     call: Call, function: str, x: Tensor, y: Tensor, shape: Shape | None, dtype: Dtype, options: Options
 ) -> Tensor:
-    """Two tiles of one shape."""
+    """Two tiles of one shape. ``options`` may spell the operation, too."""
     if function == "power":
         x, y = in_sbuf(call, x, "base"), in_sbuf(call, y, "exponent")
     elif x.space == y.space == Space.PSUM:
         y = in_sbuf(call, y, "right")
 
     def write(dst: Tensor) -> None:
-        call.out.emit(
-            "nisa.tensor_tensor", dst=dst.text, data1=x.text, data2=y.text, op=f"nl.{function}", **options
-        )
+        arguments = {"data1": x.text, "data2": y.text, "op": f"nl.{function}", **options}
+        call.out.emit("nisa.tensor_tensor", dst=dst.text, **arguments)
 
     like = next((each for each in (x, y) if each.shape == shape and ".ap(" not in each.text), None)
     return result(call, write, shape, dtype, like=like, writes=Space.SBUF if function == "power" else None)

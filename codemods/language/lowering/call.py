@@ -64,12 +64,16 @@ class Call:
         text = code(self.arguments[parameter])
         return text == "True" if text in ("True", "False") else self.unreadable(parameter)
 
+    def member(self, parameter: str) -> str:
+        """The name of what an argument certainly is, however the call spells it: ``nl.add``; else ""."""
+        value = self.arguments.get(parameter)
+        return value.name if isinstance(value, Token) else ""
+
     def space(self, default: Space | None = Space.SBUF) -> Space:
         """The memory that ``buffer=`` names."""
-        value = self.arguments.get("buffer")
-        if value is None and default is not None:
+        if "buffer" not in self and default is not None:
             return default
-        name = value.name.rpartition(".")[2] if isinstance(value, Token) else ""
+        name = self.member("buffer").rpartition(".")[2]
         return Space(name) if name in Space._value2member_map_ else self.unreadable("buffer")
 
     def shape(self, parameter: str = "shape") -> Shape:
@@ -100,7 +104,7 @@ Lowering = Callable[[Call], Tensor | None]
 
 def code(value: Value) -> str:
     """The new code for a value; "" for what has none by itself, such as an index tile."""
-    return value.name if isinstance(value, Token) else getattr(value, "text", "")
+    return value.code if isinstance(value, Token) else getattr(value, "text", "")
 
 
 def literal(value: Value) -> float | int | None:

@@ -120,7 +120,7 @@ def gather_flattened(call: Call) -> Tensor:
 def atomic_rmw(call: Call) -> None:
     """An addition in HBM; indices may repeat."""
     dst, value = call.tensor("dst"), tile(call, "value")
-    if code(call.value("op")) != "nl.add":
+    if call.member("op") != "nl.add":
         call.refuse("M-OP", parameter="op", value=code(call.value("op")))
     source = in_sbuf(call, value, "added")
     call.out.emit("nisa.dma_copy", dst=dst.text, src=source.text, dst_rmw_op="nl.add", unique_indices="False")

@@ -24,6 +24,22 @@ def broadcast_partitions(dst, src):
         stop = min(start + 32, dst.shape[0])
         nisa.nc_stream_shuffle(dst=dst[start:stop, :], src=src[0:1, :], shuffle_mask=[0] * 32)
 '''),
+    "broadcast": Helper(
+        '''\
+def broadcast(dst, src):
+    """Copy src, whose dimensions are those of dst or 1, to all of dst, (P, N)."""
+    rows, columns = dst.shape
+    source = src
+    if src.shape[1] != columns:
+        source = nl.ndarray((src.shape[0], columns), dtype=src.dtype, buffer=nl.sbuf)
+        nisa.tensor_copy(dst=source, src=src.ap(pattern=[[1, src.shape[0]], [0, columns]], offset=0))
+    if source.shape[0] == rows:
+        nisa.tensor_copy(dst=dst, src=source)
+    else:
+        broadcast_partitions(dst=dst, src=source)
+''',
+        needs=("broadcast_partitions",),
+    ),
     "load_transposed": Helper('''\
 def load_transposed(dst, src):
     """Load the transpose of src, (R, C) in HBM, into dst, (C, R) in SBUF."""

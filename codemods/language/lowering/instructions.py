@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from ..analysis.dtypes import FLOAT32, named
 from ..analysis.symbols import Sym, product
-from ..analysis.values import Dtype, Scalar, Shape, Space, Tensor, Token
-from .binary import combined
-from .call import Call, Lowering, code, literal
+from ..analysis.values import Dtype, Scalar, Shape, Space, Tensor, Token, Unknown
+from .binary import by_variable, combined
+from .call import Call, Lowering, code, literal, one, operand_code
 from .reduction import axes, reduced, rows
 from .tiles import column, in_sbuf, matrix, result, result_dtype, scalar_operand, size, tile, type_of
 
@@ -171,7 +171,7 @@ def operation(call: Call, parameter: str, data: Tensor | None = None) -> str:
     value = call.value(parameter)
     if not isinstance(value, Token) or value.name in NOT_OPERATIONS:
         call.refuse("M-OP", parameter=parameter, value=code(value))
-    return value.name
+    return value.code
 
 
 def _factor(call: Call, parameter: str, data: Tensor) -> str:
@@ -209,9 +209,13 @@ CODE: dict[str, Callable[[Call, str, Tensor], str]] = {
 def tensor_tensor(call: Call) -> Tensor:
     """Two tiles, also of shapes that broadcast."""
     x, y = tile(call, "data1"), tile(call, "data2")
-    name = operation(call, "op").removeprefix("nl.")
-    engine = {"engine": code(call.value("engine"))} if "engine" in call else {}
-    return combined(call, name, x, y, call.dtype() or result_dtype(call, x, y), engine)
+    spelled, op = operation(call, "op"), call.value("op")
+    options = {"engine": code(call.value("engine"))} if "engine" in call else {}
+    dtype = call.dtype() or result_dtype(call, x, y)
+    assert isinstance(op, Token)
+    if not op.text:
+        return combined(call, op.name.removeprefix("nl."), x, y, dtype, options)
+    return by_variable(call, x, y, dtype, {**options, "op": spelled})
 
 
 def tensor_reduce(call: Call) -> Tensor:
@@ -226,14 +230,15 @@ def tensor_partition_reduce(call: Call) -> Tensor:
     """Over the partitions: on GpSimd Engine, from SBUF."""
     data = in_sbuf(call, tile(call, "data"), "source")
     op = operation(call, "op")
-    if data.shape is None:
+    if data.shape is None and not data.text.isidentifier():
         call.refuse("M-SHAPE", operands=data.text)
 
     def write(dst: Tensor) -> None:
         call.out.emit("nisa.tensor_partition_reduce", dst=dst.text, op=op, data=data.text)
 
-    shape = (Sym.constant(1), *data.shape[1:])
-    return result(call, write, shape, call.dtype() or type_of(data), writes=Space.SBUF)
+    shape = None if data.shape is None else (one(), *data.shape[1:])
+    like = Tensor(f"{data.text}[0:1]", None, None, None) if shape is None else None
+    return result(call, write, shape, call.dtype() or type_of(data), like=like, writes=Space.SBUF)
 
 
 def range_select(call: Call) -> Tensor:
@@ -241,9 +246,8 @@ def range_select(call: Call) -> Tensor:
     false = call.value("on_false_value") if "on_false_value" in call else None
     if false is not None and literal(false) != SMALLEST:
         call.refuse("M-ARGUMENT", parameter="on_false_value", value=code(false))
-    command = code(call.value("reduce_cmd")) if "reduce_cmd" in call else ""
-    if command and not command.endswith((".reset_reduce", ".idle")):
-        call.refuse("M-ARGUMENT", parameter="reduce_cmd", value=command)
+    if "reduce_cmd" in call and not call.member("reduce_cmd").endswith((".reset_reduce", ".idle")):
+        call.unreadable("reduce_cmd")
     rest = {
         name: value for name, value in call.arguments.items() if name not in ("reduce_cmd", "on_false_value")
     }
@@ -269,11 +273,11 @@ def iota(call: Call) -> Tensor:
 def local_gather(call: Call) -> Tensor:
     """Elements of each 16 partitions that their indices name."""
     source, index = tile(call, "src_buffer"), matrix(tile(call, "index"))
-    each = literal(call.value("num_elem_per_idx")) if "num_elem_per_idx" in call else 1
-    if index.shape is None or not isinstance(each, int):
+    each = _size(call, "num_elem_per_idx") if "num_elem_per_idx" in call else one()
+    if index.shape is None:
         call.unreadable("index")
     count = _size(call, "num_valid_indices") if "num_valid_indices" in call else product(index.shape[1:]) * 16
-    shape: Shape = (size(source, 0), count) if each == 1 else (size(source, 0), count, Sym.constant(each))
+    shape: Shape = (size(source, 0), count) if each.value == 1 else (size(source, 0), count, each)
     kept = ("num_elem_per_idx", "num_valid_indices")
     options = {name: code(call.value(name)) for name in kept if name in call}
 
@@ -285,6 +289,8 @@ def local_gather(call: Call) -> Tensor:
 
 def _size(call: Call, parameter: str) -> Sym:
     value = call.value(parameter)
+    if isinstance(value, Unknown) and value.text:  # nothing but a number could stand here
+        return Sym.atom(operand_code(value.text), value.text)
     return value.sym if isinstance(value, Scalar) and value.sym is not None else call.unreadable(parameter)
 
 

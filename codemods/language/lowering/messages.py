@@ -137,6 +137,11 @@ MESSAGES: dict[str, Message] = {
         "{fn}: {parameter}={value} is no operation that NKI 0.2 instructions take. Use a token of nl, such "
         "as nl.add, nl.maximum or nl.exp; write a division as a product with nisa.reciprocal.",
     ),
+    "M-HANDED": Message(
+        "NKL208",
+        "`{p}`: instructions take names of nl, such as nl.greater_equal, not functions of NumPy. Not all "
+        "callers are known here; pass names of nl.",
+    ),
     "M-ARGUMENT": Message(
         "NKL209",
         "{fn}: it is not known what {parameter}={value} stands for, or NKI 0.2 does not take it. Write it "

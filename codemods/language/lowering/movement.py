@@ -86,7 +86,9 @@ def nc_transpose(call: Call) -> Tensor:
     assert data.shape is not None
     shape = _flipped(data.shape)
     engine = code(call.value("engine")) if "engine" in call else ""
-    on_vector = engine.endswith(("vector_engine", "engine.vector")) or (
+    if engine and not call.member("engine"):
+        call.unreadable("engine")
+    on_vector = call.member("engine").endswith(("vector_engine", "engine.vector")) or (
         data.space == Space.PSUM and all(_at_most(n, 32) for n in shape)
     )
     if not on_vector:

@@ -62,6 +62,8 @@ def view(call: Call) -> Tensor:
 def broadcast_to(call: Call) -> Tensor:
     """The tensor itself, an access pattern that repeats free dimensions, or a tile filled by a helper."""
     x, shape = _self(call), call.shape()
+    if x.shape is None and len(shape) == 2:
+        return _matrix(call, x, shape)
     if x.shape is None or len(x.shape) != len(shape):
         call.refuse("M-SHAPE", operands=x.text)
     if x.space in OFF_CHIP and not x.whole:
@@ -72,6 +74,18 @@ def broadcast_to(call: Call) -> Tensor:
     if repeated(call, x.shape[0], shape[0]) and len(shape) == 2 and not repeated(call, x.shape[1], shape[1]):
         return _over_partitions(call, x, shape)
     return spread(call, x, shape, "broadcast")
+
+
+def _matrix(call: Call, x: Tensor, shape: Shape) -> Tensor:
+    """A matrix of which it is only known when the kernel is traced which dimensions are repeated."""
+    source = in_sbuf(call, x, "source")
+    if x.space in OFF_CHIP or not source.whole:
+        call.refuse("M-SHAPE", operands=x.text)
+
+    def write(dst: Tensor) -> None:
+        call.out.emit(call.out.helper("broadcast"), dst=dst.text, src=source.text)
+
+    return result(call, write, shape, type_of(x), native=type_of(x), hint="broadcast")
 
 
 def _over_partitions(call: Call, x: Tensor, shape: Shape) -> Tensor:

@@ -33,15 +33,18 @@ def _new(text: Text, outer: ast.FunctionDef, node: ast.Import | ast.ImportFrom) 
     """Whether the name means nothing else in the file, or the same."""
     name = (node.names[0].asname or node.names[0].name).partition(".")[0]
     same = ast.dump(node)
+    known = any(ast.dump(other) == same for other in text.tree.body)
     inside = {id(n) for n in ast.walk(outer)}
     for other in ast.walk(text.tree):
         brings = isinstance(other, ast.Import | ast.ImportFrom) and ast.dump(other) != same
         if brings and name in {(a.asname or a.name).partition(".")[0] for a in other.names}:  # type: ignore[attr-defined]
             return False
+        read = isinstance(other, ast.Name) and isinstance(other.ctx, ast.Load)
+        if read and (known or id(other) in inside):
+            continue
         names = {getattr(other, field, None) for field in ("id", "arg", "name")}
-        if id(other) not in inside and name in names and not isinstance(other, ast.alias):
-            return False
-        if isinstance(other, ast.Name) and other.id == name and not isinstance(other.ctx, ast.Load):
+        bound = isinstance(other, ast.Name) or id(other) not in inside
+        if bound and name in names and not isinstance(other, ast.alias):
             return False
     return len(outer.body) > 1
 

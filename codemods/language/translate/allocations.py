@@ -22,7 +22,7 @@ def ndarray(w: Walker, node: ast.Call) -> Value:
     """An allocation; one that is written in the new language already stays as it stands."""
     whole = w.writer.innermost.exact
     given, values, address = _given(w, node, "nl.ndarray")
-    if text(values.get("buffer", Absent(""))) in _INNER and _is_output(w):
+    if _member(values.get("buffer")) in _INNER and _is_output(w):
         values["buffer"] = v.Token(f"nl.{v.Space.SHARED_HBM.value}")
     tile = _tile(w, node, values)
     partition = _partition(w, given.get("shape"))
@@ -120,10 +120,15 @@ def _tile(w: Walker, node: ast.Call, values: dict[str, Value]) -> v.Tensor:
 def _space(buffer: Value | None) -> v.Space:
     if buffer is None or isinstance(buffer, Absent):
         return v.Space.SBUF
-    found = _SPACES.get(text(buffer))
+    found = _SPACES.get(_member(buffer))
     if found is None:
         raise Refused("M-ALLOC")
     return found
+
+
+def _member(buffer: Value | None) -> str:
+    """The name of the memory that an argument certainly is, however it is spelled."""
+    return buffer.name if isinstance(buffer, v.Token) else ""
 
 
 def _partition(w: Walker, shape: ast.expr | None) -> int:
@@ -135,7 +140,7 @@ def _partition(w: Walker, shape: ast.expr | None) -> int:
 
 
 def _shape(w: Walker, value: Value) -> v.Shape | None:
-    if isinstance(value, Axes):
+    if isinstance(value, Axes) or (isinstance(value, v.Unknown) and not isinstance(value, Absent)):
         return None
     items = value.items if isinstance(value, v.Items) else (value,)
     sizes = [integer(w, item) for item in items]

@@ -62,18 +62,20 @@ def _name(w: Walker, name: str, node: ast.expr) -> str | None:
         collected.into(w, ast.Name(name, ast.Load()), node)
         return None
     _check_carried(w, name, node)
-    goal = w.writer.innermost
+    given = _given(w, name, node, w.writer.innermost)
+    return None if given is None else f"{name} = {given}"
+
+
+def _given(w: Walker, name: str, node: ast.expr, goal: Goal) -> str | None:
+    """The new code for what a name gets; None when it is there, or needs no assignment."""
     goal.hint, goal.exact, goal.sink = name, not _reads(w, name, node), sinks.of_name(w, name)
     value = known(expressions.evaluate(w, node))
     bind(w, name, value)
     made = isinstance(value, Blocks) and goal.made is not None
     if made or isinstance(value, VIRTUAL) or (name in w.programs and text(value) == name):
         return None
-    return (
-        None
-        if isinstance(value, v.Tensor) and value.text == name and goal.made
-        else f"{name} = {blocks.spelled(w, value)}"
-    )
+    done = isinstance(value, v.Tensor) and value.text == name and goal.made
+    return None if done else blocks.spelled(w, value)
 
 
 def _check_carried(w: Walker, name: str, node: ast.expr) -> None:
@@ -103,7 +105,7 @@ def bind(w: Walker, name: str, value: Value) -> None:
         value = w.env.number(name, None)
     elif isinstance(value, v.Items):
         value = replace(value, text=name, items=tuple(_item(name, *each) for each in enumerate(value.items)))
-    elif isinstance(value, v.Unknown | v.Dtype | Blocks):
+    elif isinstance(value, v.Unknown | v.Dtype | v.Token | Blocks):
         value = replace(value, text=name)
     w.env.values[name] = value
 
@@ -121,6 +123,8 @@ def _several(w: Walker, target: ast.Tuple | ast.List, node: ast.expr) -> str | N
     if not all(isinstance(t, ast.Name) for t in target.elts):
         raise Refused("M-PY", x="an assignment to parts of tensors at once")
     names = [t.id for t in target.elts if isinstance(t, ast.Name)]
+    if isinstance(node, ast.Tuple | ast.List) and _apart(names, node) and _computes(w, node):
+        return _one_by_one(w, names, node)
     with w.writer.goal(Goal("tile", names=tuple(names))):
         value = known(expressions.evaluate(w, node))
     if isinstance(value, Axes):
@@ -139,6 +143,36 @@ def _several(w: Walker, target: ast.Tuple | ast.List, node: ast.expr) -> str | N
     if any(isinstance(item, VIRTUAL) for item in items):
         raise Refused("M-IDX", expr=w.segment(node), reason="index tiles and other values in one assignment")
     return f"{w.segment(target)} = {text(value)}"
+
+
+def _apart(names: list[str], node: ast.Tuple | ast.List) -> bool:
+    """Whether each name gets its own value, which is not made from another name's old one."""
+    if len(names) != len(node.elts) or len({*names}) < len(names):
+        return False
+    starred = any(isinstance(item, ast.Starred) for item in node.elts)
+    return not starred and not any(
+        _mentions(item, name) for n, name in enumerate(names) for m, item in enumerate(node.elts) if m != n
+    )
+
+
+def _computes(w: Walker, node: ast.Tuple | ast.List) -> bool:
+    """Whether something is computed on the device."""
+    calls = (n for n in ast.walk(node) if isinstance(n, ast.Call))
+    return any(w.names.short(call.func).startswith(("nl.", "nisa.")) for call in calls)
+
+
+def _one_by_one(w: Walker, names: list[str], node: ast.Tuple | ast.List) -> str | None:
+    """``a, b = f(x), g(y)``: tiles get their names, the rest is assigned behind them."""
+    left: dict[str, str] = {}
+    for name, item in zip(names, node.elts, strict=True):
+        if collected.is_reduction(w, item):
+            raise Refused("M-CARRIED", fn="loop_reduce", name=collected.NAME)
+        _check_carried(w, name, item)
+        with w.writer.goal(Goal("tile")) as goal:
+            given = _given(w, name, item, goal)
+        if given is not None:
+            left[name] = given
+    return f"{', '.join(left)} = {', '.join(left.values())}" if left else None
 
 
 def ranked(w: Walker, axes: Axes, rank: int) -> v.Items:

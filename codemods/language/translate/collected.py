@@ -9,7 +9,7 @@ from ..analysis.dtypes import FLOAT32, certainly_same, dtype_of
 from ..analysis.refusal import Refused
 from . import arguments, expressions, masking, operations, subscripts
 from .parameters import arguments as parameters
-from .values import Blocks
+from .values import Blocks, Value
 from .walker import Walker, known, text
 from .writer import Goal
 
@@ -46,7 +46,11 @@ def into(w: Walker, target: ast.expr, node: ast.expr) -> None:
     if not isinstance(operation, v.Token):
         raise Refused("M-OP", fn=NAME, parameter="op", value=text(operation))
     with w.writer.goal(Goal("tile", target=place)):
-        operations.lowered(w, operation.name, {"x": place, "y": value}, region)
+        if operation.text:
+            combined: dict[str, Value] = {"data1": place, "data2": value, "op": operation}
+            operations.lowered(w, "nisa.tensor_tensor", combined, region)
+        else:
+            operations.lowered(w, operation.name, {"x": place, "y": value}, region)
 
 
 def _base(target: ast.expr) -> ast.Name:

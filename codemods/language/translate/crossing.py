@@ -51,7 +51,7 @@ def _in(found: Entrance, name: str, value: Value) -> Value:
         return v.Items(name, items)  # type: ignore[arg-type]
     if isinstance(value, Axes):
         return v.Unknown(name)
-    if isinstance(value, v.Unknown):
+    if isinstance(value, v.Unknown | v.Token):
         return replace(value, text=name)
     return value
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from ..analysis import values as v
 from ..analysis.facts import Facts
 from ..analysis.symbols import Sym, Terms
+from ..lowering.instructions import NOT_OPERATIONS
 from .plan import Function
 from .values import Absent, Blocks, Choice, Lost, Value
 
@@ -144,6 +145,9 @@ class Environment:
         if isinstance(one, Blocks) and isinstance(two, Blocks) and _alike(one, two):
             whole = self._tensor(name, one.whole, two.whole, one.sizes(name), one.tile(name))
             return replace(one, text=name, whole=whole)
+        if isinstance(one, v.Token) and isinstance(two, v.Token):
+            certain = one.name if one.name == two.name else ""
+            return v.Unknown(name) if NOT_OPERATIONS & {one.name, two.name} else v.Token(certain, name)
         if isinstance(one, v.Dtype) and isinstance(two, v.Dtype):
             return v.Dtype(name, one.known if one.known == two.known else None, self.identity(name))
         if isinstance(one, v.Scalar) and isinstance(two, v.Scalar):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from ..analysis import values as v
 from .names import Names
@@ -119,6 +119,26 @@ class Uses:
         parents = (self._parents.get(use) for use in self.by_name.get(name, ()))
         return any(isinstance(parent, ast.keyword) and parent.arg == "dtype" for parent in parents)
 
+    def operations(self, seen: frozenset[str] = frozenset()) -> frozenset[str]:
+        """Parameters that are operations of instructions."""
+        return frozenset(
+            a.arg
+            for a in arguments(self.node)
+            if any(self._as_operation(use, seen) for use in self.by_name.get(a.arg, ()))
+        )
+
+    def _as_operation(self, use: ast.Name, seen: frozenset[str]) -> bool:
+        parent = self._parents.get(use)
+        call = self._parents.get(parent) if isinstance(parent, ast.keyword) else parent
+        if not isinstance(call, ast.Call) or use is call.func:
+            return False
+        name = self._names.short(call.func)
+        if not name.startswith("nisa."):
+            return self._handed_on(call, use, parent, seen, Uses.operations)
+        if isinstance(parent, ast.keyword):
+            return parent.arg in _OPERATIONS
+        return call.args.index(use) in _OPERATION_AT.get(name, ())
+
     def tensors(self, seen: frozenset[str] = frozenset()) -> frozenset[str]:
         """Parameters that are tensors."""
         found = set()
@@ -142,7 +162,7 @@ class Uses:
         call = self._parents.get(parent) if isinstance(parent, ast.keyword) else parent
         if not isinstance(call, ast.Call) or use is call.func:
             return False
-        return self._handed_on(call, use, parent, seen)
+        return self._handed_on(call, use, parent, seen, Uses.tensors)
 
     def _is_operand(self, use: ast.expr) -> bool:
         """Whether it is what an operation of the language works on."""
@@ -151,17 +171,24 @@ class Uses:
         if not isinstance(call, ast.Call) or use is call.func:
             return False
         name = self._names.short(call.func)
-        if not name.startswith(("nl.", "nisa.")) or name in _COUNTING or name in _FILLS:
+        if not name.startswith(("nl.", "nisa.")) or name in _COUNTING or name in _MAKES:
             return False
-        first = bool(call.args) and call.args[0] is use
+        first = bool(call.args) and call.args[0] is use and 0 not in _OPERATION_AT.get(name, ())
         return first or (isinstance(parent, ast.keyword) and parent.arg in _OPERANDS)
 
     def _indexes(self, index: ast.expr) -> bool:
         """Whether the subscript is one of a tensor, not of a dict or a list of Python's."""
         return isinstance(index, ast.Tuple | ast.Slice)
 
-    def _handed_on(self, call: ast.Call, use: ast.Name, parent: ast.AST | None, seen: frozenset[str]) -> bool:
-        """Whether it is passed to a function of the file that uses it as a tensor."""
+    def _handed_on(
+        self,
+        call: ast.Call,
+        use: ast.Name,
+        parent: ast.AST | None,
+        seen: frozenset[str],
+        kind: Callable[[Uses, frozenset[str]], frozenset[str]],
+    ) -> bool:
+        """Whether it is passed to a function of the file that uses it as one of a kind."""
         function = self._functions.get(call.func.id) if isinstance(call.func, ast.Name) else None
         if function is None or function.node.name in seen or function.node is self.node:
             return False
@@ -172,11 +199,22 @@ class Uses:
             index = call.args.index(use)
             target = names[index] if index < len(names) else None
         inner = Uses(function, self._names, self._functions)
-        return target in inner.tensors(seen | {self.node.name})
+        return target in kind(inner, seen | {self.node.name})
 
 
-_FILLS = frozenset(("nisa.memset", "nl.full"))
-"""Their operand is a number."""
+_MAKES = frozenset(("nisa.memset", "nl.full", "nl.ndarray", "nl.zeros", "nl.ones", "nl.rand"))
+"""Their operands are shapes and numbers."""
+_OPERATIONS = frozenset(("op", "op0", "op1", "comp_op0", "comp_op1", "reduce_op"))
+_OPERATION_AT = {
+    "nisa.activation": (0,),
+    "nisa.activation_reduce": (0,),
+    "nisa.tensor_partition_reduce": (0,),
+    "nisa.tensor_reduce": (0,),
+    "nisa.tensor_scalar": (1, 4),
+    "nisa.tensor_tensor": (2,),
+    "nisa.tensor_tensor_scan": (3, 4),
+}
+"""Instructions → the places of their operations among positional arguments."""
 _OPERANDS = frozenset(("src", "dst", "data", "data1", "data2", "value", "x", "y", "stationary", "moving"))
 
 
@@ -210,7 +248,7 @@ def defaults(node: ast.FunctionDef) -> Iterator[tuple[str, ast.expr]]:
 
 def values(node: ast.FunctionDef, uses: Uses, kernel: bool) -> dict[str, Value]:
     """What the parameters stand for at the start, without a look at calls."""
-    tensors = uses.tensors()
+    tensors, operations = uses.tensors(), uses.operations()
     given = dict(defaults(node))
     found: dict[str, Value] = {}
     for argument in arguments(node):
@@ -220,6 +258,8 @@ def values(node: ast.FunctionDef, uses: Uses, kernel: bool) -> dict[str, Value]:
             found[name] = v.Tensor(name, None, dtype, v.Space.HBM if kernel else None)
         elif _is_number(argument, given.get(name)):
             found[name] = v.Scalar(name, real=_is_real(argument, given.get(name)))
+        elif name in operations:
+            found[name] = v.Token("", name)
         elif uses.is_dtype(name):
             found[name] = v.Dtype(name, None, name)
         elif kernel and name in uses.beside_tiles():

@@ -171,7 +171,7 @@ def text(value: Value) -> str:
         raise Refused("M-IDX", expr=value.text, reason="a tile with block dimensions is used as a whole")
     if isinstance(value, Named) and value.gone:
         raise Refused("M-INTERNAL", name=value.name)
-    return value.name if isinstance(value, v.Token) else str(value.text)
+    return value.code if isinstance(value, v.Token) else str(value.text)
 
 
 def integer(w: Walker, value: Value) -> Sym | None:

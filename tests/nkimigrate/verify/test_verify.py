@@ -51,6 +51,40 @@ def test_equal_bit_by_bit(verifier: Verifier) -> None:
     assert err == "Running your code: 1 kernel, old and new (Ctrl-C stops)\n"
 
 
+REDUCED_OLD = """
+@nki.jit
+def reduced(x, op):
+    out = nl.ndarray((x.shape[0], 1), dtype=x.dtype, buffer=nl.shared_hbm)
+    nl.store(out, nisa.tensor_reduce(op, nl.load(x), axis=[1], keepdims=True))
+    return out
+"""
+REDUCED_NEW = """
+@nki.jit
+def reduced(x, op):
+    out = nl.ndarray((x.shape[0], 1), dtype=x.dtype, buffer=nl.shared_hbm)
+    tile = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.sbuf)
+    nisa.dma_copy(dst=tile, src=x)
+    total = nl.ndarray((x.shape[0], 1), dtype=x.dtype, buffer=nl.sbuf)
+    nisa.tensor_reduce(dst=total, op=op, data=tile, axis=1)
+    nisa.dma_copy(dst=out, src=total)
+    return out
+"""
+REDUCED_SPEC = """
+[[kernel]]
+name = "reduced"
+[kernel.inputs]
+x = { shape = [16, 8] }
+op = { python = "np.max" }
+"""
+
+
+def test_functions_of_numpy_are_names_of_the_language_on_the_new_side(verifier: Verifier) -> None:
+    code, results = verifier.results(OLD + REDUCED_OLD, NEW + REDUCED_NEW, REDUCED_SPEC)
+    assert (code, [r["verdict"] for r in results]) == (0, ["identical"])
+    code, results = verifier.results(OLD + REDUCED_OLD, NEW + REDUCED_NEW.replace("op=op", "op=nl.add"))
+    assert [r["verdict"] for r in results] == ["different"]
+
+
 ROWS_OLD = """
 @nki.jit
 def rows(x):

@@ -78,6 +78,13 @@ def test_a_partition_is_copied_to_all(rows):
     assert (launched(text, x) == np.repeat(x, rows, axis=0)).all()
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (1, 24), (40, 1), (40, 24)])
+def test_dimensions_of_one_element_are_repeated(shape):
+    x = uniform(shape, np.float32)
+    text = kernel("broadcast", "(40, 24)", "broadcast(dst=result, src=tile)")
+    assert (launched(text, x) == np.broadcast_to(x, (40, 24))).all()
+
+
 @pytest.mark.parametrize("shape", [(1, 5), (128, 128), (129, 3), (400, 128)])
 def test_a_transpose_is_loaded(shape):
     x = uniform(shape, np.float32)

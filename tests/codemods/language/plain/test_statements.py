@@ -94,6 +94,10 @@ SAME = {
         "    for one, two in pairs:\n        weight = weight + one * two\n",
         "    for item in pairs:\n        one, two = item\n",
     ),
+    "an import that the file has": (
+        "    import neuronxcc.nki.isa as nisa\n    weight = 2.0\n    tile = nisa.tensor_copy(tile)\n",
+        "nisa.dma_copy(dst=tile, src=a)\n    weight = 2.0\n",
+    ),
     "an import": ("    import math\n\n    weight = math.sqrt(a.shape[1])\n", "import math\n"),
 }
 
@@ -106,6 +110,7 @@ def test_what_is_said_more_plainly(body, wanted):
 
 
 REFUSED = {
+    "an import of another module by a name of the file": "    import math as np\n    weight = np.sqrt(4.0)\n",
     "a traced loop": "    weights = [i for i in nl.affine_range(4)]\n    weight = 1.0\n",
     "not always evaluated": "    weight = 2.0 if a.shape[0] == 1 else max([s for s in a.shape])\n",
     "a list that grows": "    ones = [1.0]\n    weight = 0.0\n    for i, one in enumerate(ones):\n"

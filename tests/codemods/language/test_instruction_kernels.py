@@ -1,0 +1,175 @@
+"""Kernels whose instructions take what only their callers know: operations, shapes, numbers of elements."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from migrated import HEAD, breaches, check_same, migrated, module
+
+RNG = np.random.default_rng(11)
+
+
+def rows(*shape: int) -> np.ndarray:
+    return RNG.normal(size=shape).astype(np.float32)
+
+
+SELECTED = """
+@nki.jit
+def k(x, low, high, above, below, start):
+    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    largest = nl.ndarray((x.shape[0], 1), dtype=x.dtype, buffer=nl.shared_hbm)
+    best = nl.ndarray((x.shape[0], 1), dtype=nl.float32, buffer=nl.sbuf)
+    chosen = nisa.range_select(
+        on_true_tile=nl.load(x), comp_op0=above, comp_op1=below, bound0=nl.load(low), bound1=nl.load(high),
+        reduce_cmd=nisa.reduce_cmd.reset_reduce, reduce_res=best, reduce_op=np.max, range_start=start,
+    )
+    nl.store(out, chosen)
+    nl.store(largest, best)
+    return out, largest
+"""
+LAUNCHED = """
+
+def run(x, low, high):
+    return k(x, low, high, np.greater_equal, below=np.less, start=2)
+"""
+
+
+def test_operations_that_launches_hand_over():
+    """Their functions of NumPy become names of the language."""
+    text = HEAD + SELECTED + LAUNCHED
+    new, reasons = migrated(text)
+    assert (reasons, breaches(new)) == ([], [])
+    assert "comp_op0=above,\n        comp_op1=below," in new
+    assert "k(x, low, high, nl.greater_equal, below=nl.less, start=2)" in new
+    x, low, high = rows(16, 32), np.full((16, 1), 5, np.float32), np.full((16, 1), 20, np.float32)
+    was, now = (module(each).run(x, low, high) for each in (text, new))
+    where = np.arange(2, 34)
+    expected = np.where((where >= 5) & (where < 20), x, np.float32(-3.4028235e38))
+    for one, two, wanted in zip(was, now, (expected, expected.max(1, keepdims=True)), strict=True):
+        np.testing.assert_array_equal(np.asarray(one), wanted)
+        np.testing.assert_array_equal(np.asarray(two), wanted)
+
+
+REDUCED = """
+def folded(data, op):
+    return nisa.tensor_reduce(op, data, axis=[1], keepdims=True)
+
+
+def merged(a, b, op):
+    return nisa.tensor_tensor(a, b, op)
+
+
+@nki.jit
+def k(x, y):
+    out = nl.ndarray((x.shape[0], x.shape[1]), dtype=x.dtype, buffer=nl.shared_hbm)
+    a, b = nl.load(x), nl.load(y)
+    a_scale = folded(a, np.max)
+    b_scale = folded(b, op=np.add)
+    joined = merged(merged(a, b, np.subtract), b, op=np.multiply)
+    nl.store(out, nl.add(nl.multiply(joined, a_scale), b_scale))
+    return out
+"""
+
+
+def test_operations_that_kernels_hand_over():
+    new = check_same(REDUCED, "k", rows(16, 8), rows(16, 8))
+    assert "nisa.tensor_reduce(dst=reduced, op=op," in new
+    assert "op=op)" in new
+    assert "folded(a, nl.maximum)" in new
+
+
+def test_an_operation_of_broadcast_operands():
+    text = """
+def merged(a, b, op):
+    return nisa.tensor_tensor(a, b, op)
+
+
+@nki.jit
+def k(x, y):
+    out = nl.ndarray((16, 8), dtype=x.dtype, buffer=nl.shared_hbm)
+    a = nl.load(x[0:16, 0:8])
+    column = nl.load(y[0:16, 0:1])
+    nl.store(out, merged(a, column, np.subtract))
+    return out
+"""
+    check_same(text, "k", rows(16, 8), rows(16, 1))
+
+
+def test_an_operation_that_no_instruction_takes():
+    assert migrated(HEAD + REDUCED.replace("np.add", "np.floor_divide"))[1] == ["M-OP"]
+
+
+GATHERED = """
+@nki.jit
+def k(x, index, each, count, shape):
+    out = nl.ndarray(shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    picked = nisa.local_gather(nl.load(x), nl.load(index), each, count)
+    nl.store(out, picked)
+    return out
+"""
+
+
+@pytest.mark.parametrize("each", [2, 4])
+def test_numbers_of_elements_and_shapes_that_launches_hand_over(each):
+    """``shape`` is no tensor; it has as many elements as are gathered, in other dimensions."""
+    x = rows(32, 20, each)
+    index = np.tile(RNG.integers(0, 20, (16, 3)) * each, (2, 1)).astype(np.uint16)
+    new = check_same(GATHERED, "k", x, index, each, 40, (32, 2, 20, each))
+    assert "picked = nl.ndarray((tile.shape[0], count, each), dtype=x.dtype, buffer=nl.sbuf)" in new
+
+
+FOLDED = """
+@nki.jit
+def k(x, out):
+    for i in nl.affine_range(x.shape[0]):
+        total = nisa.tensor_partition_reduce(np.add, nl.load(x[i]))
+        nl.store(out[i], total)
+    return out
+"""
+
+
+@pytest.mark.parametrize("shape", [(2, 16, 8), (3, 32, 4, 5)])
+def test_a_sum_over_partitions_of_as_many_dimensions_as_there_are(shape):
+    x = rows(*shape)
+    check_same(FOLDED, "k", x, np.zeros((shape[0], 1, *shape[2:]), np.float32))
+
+
+SPREAD = """
+@nki.jit
+def k(x):
+    out = nl.ndarray((64, 24), dtype=x.dtype, buffer=nl.shared_hbm)
+    nl.store(out, nl.broadcast_to(nl.load(x), shape=(64, 24)))
+    return out
+"""
+
+
+@pytest.mark.parametrize("shape", [(1, 24), (64, 1), (1, 1), (64, 24)])
+def test_a_matrix_is_repeated_along_the_dimensions_that_have_one_element(shape):
+    check_same(SPREAD, "k", rows(*shape))
+
+
+SEVERAL = """
+@nki.jit
+def k(x, y):
+    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    scale, a, b = 2.0, nl.load(x), nl.load(y)
+    a, b = nl.add(a, 1.0), nl.multiply(b, scale)
+    a, b = b, nl.exp(a)
+    nl.store(out, nl.subtract(a, b))
+    return out
+"""
+
+
+def test_several_values_get_their_names():
+    new = check_same(SEVERAL, "k", rows(16, 8), rows(16, 8))
+    assert (
+        "    a = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.sbuf)\n    nisa.dma_copy(dst=a, src=x)\n" in new
+    )
+    assert "    scale = 2.0\n" in new
+    assert "    a, b = total, product\n" in new
+
+
+def test_operations_of_callers_elsewhere():
+    new, reasons = migrated(HEAD + SELECTED)
+    assert reasons == []
+    assert "comp_op0=above" in new
