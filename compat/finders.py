@@ -10,6 +10,7 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
+from nkilib import insides
 from nkilib.insides import refuse
 
 from .release import release
@@ -72,6 +73,24 @@ class _Viewing(Loader):
         view(module)
 
 
+class _Former(Loader):
+    """Makes a module that this library has none of, and through which old code imports names of others."""
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        return None
+
+    def exec_module(self, module: ModuleType) -> None:
+        vars(module)["__getattr__"] = insides.named(module.__name__)
+        view(module)
+
+
+def _former(name: str) -> bool:
+    """Whether a module is an inside from which code of 2.27 imports names that are elsewhere now."""
+    table = release()
+    moved = any(not table.is_through(name, held) for held in table.named(name))
+    return moved and insides.said(name) is not None
+
+
 def _canonical(name: str) -> str:
     """A module's name under the library's own root."""
     for alias, root in _roots.items():
@@ -93,14 +112,14 @@ class _Roots(MetaPathFinder):
 
     def _viewed(self, name: str, path: Sequence[str] | None, target: ModuleType | None) -> ModuleSpec | None:
         for finder in sys.meta_path:
-            if isinstance(finder, _Roots | _Gone):
+            if isinstance(finder, _Roots | _Gone | insides.Finder):
                 continue
             spec = finder.find_spec(name, path, target)
             if spec is not None:
                 if spec.loader is not None and hasattr(spec.loader, "exec_module"):
                     spec.loader = _Viewing(spec.loader)
                 return spec
-        return None
+        return ModuleSpec(name, _Former()) if _former(name) else None
 
 
 class _Gone(MetaPathFinder):

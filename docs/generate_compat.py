@@ -73,6 +73,11 @@ names could stand for, although they have no leading underscore. Importing one i
 the step below, with and without compat, and `hasattr` is false. The original `nkilib` of 2.28 has most
 of them.
 
+Helpers among the steps that mean something by themselves are public: the limits and checks of the output
+projection, scales on chip and their inverses, what a statistics instruction writes, the launch grids of the
+MLP, which dimension its cores divide. A module of which only steps are left can be imported with compat when
+2.27 code reaches a public name through it, such as `Logger` or a threshold.
+
 """
 # "norm-buffers" is given in part, see the end of the page.
 GIVEN = {*LEGACY, *(id for id, _ in LEGACY_METHODS.values()), "norm-buffers"}

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import oldcode
 import pytest
+from missing import exists
 from oldcalls import HOST, MLP
 from snapshots import Snapshot
+
+from nkimigrate.releases import load
 
 HEAD = HOST.replace("{root}", "nkilib")
 NEW_CALLS = {
@@ -114,6 +117,37 @@ result = [shown(mlp_kernel), shown(mlp), shown(rmsnorm_tkg)]
         ["mlp", True, recorded["2.28"]("nkilib.core.mlp.mlp.mlp")],
         ["rmsnorm_tkg", True, recorded["2.28"]("nkilib.core.subkernels.rmsnorm_tkg.rmsnorm_tkg")],
     ]
+
+
+def test_every_changed_callable_can_be_inspected() -> None:
+    """Under its own name it has the signature of 2.28, under a name that is gone that of 2.27."""
+    old, new = Snapshot("2.27"), Snapshot("2.28")
+    kernels = {
+        form.name: change.name
+        for change in load("2.27", "2.28").calls
+        for form in change.old
+        if form.rewrite != "human" and not change.name.split(".")[-2][:1].isupper() and form.dialect == "2.27"
+    }
+    names = {name: now for name, now in kernels.items() if exists(now.rpartition(".")[0])}
+    ran = oldcode.run(f"""
+import inspect
+result = {{}}
+for name in {list(names)!r}:
+    module, _, last = name.rpartition(".")
+    space = {{}}
+    try:
+        exec(f"from {{module}} import {{last}} as found", space)
+    except ImportError as error:
+        assert "inside" in str(error)
+        continue
+    parameters = inspect.signature(space["found"]).parameters.values()
+    result[name] = [p.name for p in parameters]
+""")
+    assert ran.error == ""
+    assert len(ran.result) >= 20
+    for name, found in ran.result.items():
+        recorded = new.signature(name) if names[name] == name else old.signature(name)
+        assert found == [text.partition("=")[0] for text in recorded], name
 
 
 def test_objects_are_of_the_library_s_own_classes() -> None:

@@ -7,7 +7,17 @@ import sys
 from pathlib import Path
 
 import oldcode
+import pytest
+from helpers import migrate
+from oldcalls import OldCall, old_calls
 
+from nkimigrate.releases import load
+
+CALLS = list(old_calls(load("2.27", "2.28")))
+STRICT = """import nkilib.compat
+with nkilib.compat.strict():
+    exec(compile({text!r}, "old_code.py", "exec"))
+"""
 TILE = "from nkilib.core.utils.tiled_range import TiledRangeIterator\n"
 
 
@@ -98,3 +108,22 @@ def test_filters_apply(tmp_path: Path) -> None:
         assert (
             f"{script}:3: DeprecationWarning" in done.stderr or "DeprecationWarning: This call" in done.stderr
         )
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.id)
+def test_what_is_rewritten_warns_once_and_is_an_error_in_strict_mode(call: OldCall) -> None:
+    """And nothing else: a call, or an import of a name, that 2.28 takes as it is passes in silence."""
+    text = call.source.replace(call.root, "nkilib")
+    ran, strict = oldcode.run(text), oldcode.run(STRICT.format(text=text))
+    assert ran.error == ""
+    if migrate({"old.py": text}).text("old.py") == text:
+        assert (ran.warnings, strict.error) == ([], "")
+        return
+    assert ran.warnings
+    assert len(set(ran.warnings)) == len(ran.warnings)
+    for file, _, said in ran.warnings:
+        assert file == oldcode.FILE
+        assert said.startswith("DeprecationWarning: ")
+        assert " in 2.28: " in said.lower() or " in nkilib 2.28." in said
+        assert f"{oldcode.FILE}` rewrites it." in said
+    assert strict.error.startswith("DeprecationWarning: old_code.py:")

@@ -39,6 +39,7 @@ context, up to 128 queries; else they do the same. Outputs that both have are st
 
 from typing import Any
 
+import nki.isa as nisa
 import nki.language as nl
 
 from ... import insides
@@ -62,6 +63,9 @@ from .attention_tkg_utils import (
 from .attention_tkg_utils import uses_flash_attention as uses_flash_attention
 
 __getattr__ = insides.named(__name__)
+
+OOB_MODE_SKIP = nisa.oob_mode.skip
+"""What a DMA does with elements of which the index is out of bounds: it leaves them out."""
 
 _ALLOWED_CONFIGURATIONS = [
     (256, [(128, 64)]),

@@ -7,6 +7,7 @@ import nki.language as nl
 from ...blocks.memory import PARTITIONS
 from ..utils.common_types import NormType
 from ..utils.kernel_assert import kernel_assert
+from .mlp_cte.mlp_cte_utils import is_launch_grid_valid_for_mlp
 from .parameter_groups import check_dtype, check_shape
 from .predicates import (
     is_mlp_tkg,
@@ -87,8 +88,9 @@ def _validate_mlp_arguments_dtype(params: "MLPParameters") -> None:
 
 
 def _validate_mlp_arguments_restrictions(params: "MLPParameters") -> None:
-    dimensions = nl.program_ndim() or 0
-    kernel_assert(dimensions <= 1, f"the launch grid must have at most 1 dimension, it has {dimensions}")
+    dimensions = nl.program_ndim()
+    fits = is_launch_grid_valid_for_mlp()
+    kernel_assert(fits, f"the launch grid must have at most 1 dimension, it has {dimensions}")
     kind = params.norm_params.normalization_type
     shifted = mlpp_has_normalization_bias(params)
     kernel_assert(

@@ -2,7 +2,10 @@
 
 from typing import Any
 
+import nki.language as nl
+
 from .... import insides
+from ....blocks.matmul import is_fp8
 from ...utils.kernel_assert import kernel_assert
 from ..projection import validate_operands
 
@@ -23,12 +26,37 @@ def validate_shapes(attention: Any, weight: Any, bias: Any, cores: int) -> None:
     kernel_assert(len(attention.shape) == 4, f"attention must be [B, N, D, S], it is {attention.shape}")
     batch, heads, head_dim, sequence = attention.shape
     hidden = weight.shape[1]
-    most = _MAX_VALIDATED_B_TIMES_S_SIZE
-    kernel_assert(batch * sequence <= most, f"B·S must be at most {most}, it is {batch * sequence}")
-    kernel_assert(head_dim <= P_MAX, f"D must be at most {P_MAX}, it is {head_dim}")
-    most = _MAX_VALIDATED_H_SIZE
-    kernel_assert(hidden <= most, f"H must be at most {most}, it is {hidden}")
-    most = _MAX_VALIDATED_N_SIZE
-    kernel_assert(heads <= most, f"N must be at most {most}, it is {heads}")
-    kernel_assert(hidden % cores == 0, f"H = {hidden} must divide by the {cores} cores of the launch")
+    validate_output_projection_inputs(
+        b_size=batch, n_size=heads, d_size=head_dim, s_size=sequence, h_size=hidden, n_prgs=cores,
+        attention_dtype=attention.dtype, weight_dtype=weight.dtype,
+    )  # fmt: skip
     validate_operands(heads * head_dim, weight, bias)
+
+
+def validate_output_projection_inputs(
+    b_size: int,
+    n_size: int,
+    d_size: int,
+    s_size: int,
+    h_size: int,
+    n_prgs: int,
+    attention_dtype: Any,
+    weight_dtype: Any,
+) -> None:
+    """Sizes of B, N, D, S and H, the number of cores, and dtypes. Raises AssertionError beyond a limit."""
+    most = _MAX_VALIDATED_B_TIMES_S_SIZE
+    kernel_assert(b_size * s_size <= most, f"B·S must be at most {most}, it is {b_size * s_size}")
+    kernel_assert(d_size <= P_MAX, f"D must be at most {P_MAX}, it is {d_size}")
+    most = _MAX_VALIDATED_H_SIZE
+    kernel_assert(h_size <= most, f"H must be at most {most}, it is {h_size}")
+    most = _MAX_VALIDATED_N_SIZE
+    kernel_assert(n_size <= most, f"N must be at most {most}, it is {n_size}")
+    kernel_assert(h_size % n_prgs == 0, f"H = {h_size} must divide by the {n_prgs} cores of the launch")
+    known = _is_float(attention_dtype)
+    kernel_assert(known, f"attention must be bfloat16, float16 or float32, it is {attention_dtype}")
+    known = _is_float(weight_dtype) or is_fp8(weight_dtype)
+    kernel_assert(known, f"weight must be bfloat16, float16, float32 or float8_e4m3, it is {weight_dtype}")
+
+
+def _is_float(dtype: Any) -> bool:
+    return dtype == nl.bfloat16 or dtype == nl.float16 or dtype == nl.float32
