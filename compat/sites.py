@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 COMMAND = "nkimigrate"
@@ -12,7 +13,7 @@ _OWN = "nkilib"
 _INSIDE = "nkilib."
 _SELF = "nkilib.compat"
 # Code between a use and this package that is not the user's.
-_BETWEEN = frozenset({_OWN, "functools", "importlib", "nki", "nkisim", "pkgutil", "unittest"})
+_BETWEEN = frozenset({_OWN, "functools", "importlib", "nki", "nkisim", "pkgutil", "threading", "unittest"})
 
 _seen: set[tuple[str, int, str]] = set()
 _strict = False
@@ -62,12 +63,21 @@ def _module(frame: FrameType) -> str:
 
 def _site() -> FrameType:
     """The nearest frame of code that is neither ours, nor of a library between."""
-    first: FrameType | None = sys._getframe(1)
-    frame = first
-    while frame is not None and _module(frame).partition(".")[0] in _BETWEEN:
+    first = sys._getframe(1)
+    users = (frame for frame in _frames(first) if _module(frame).partition(".")[0] not in _BETWEEN)
+    return next(users, first)
+
+
+def _frames(frame: FrameType | None) -> Iterator[FrameType]:
+    """A frame and those that called it, then those of the thread that started a core's thread."""
+    while frame is not None:
+        yield frame
         frame = frame.f_back
-    assert first is not None
-    return frame or first
+    starter = getattr(threading.current_thread(), "started_by", None)
+    frame = None if starter is None else sys._current_frames().get(starter)
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
 
 
 def report(what: str | Callable[[], str], *, key: str = "", rewritten: bool = True) -> None:

@@ -175,7 +175,7 @@ def _run_cores(
         finally:
             launch.end(core, error)
 
-    threads = [threading.Thread(target=body, args=(core,), daemon=True) for core in cores]
+    threads = [_CoreThread(target=body, args=(core,), daemon=True) for core in cores]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -183,6 +183,14 @@ def _run_cores(
     if launch.error is not None:
         raise launch.error
     return results
+
+
+class _CoreThread(threading.Thread):
+    """A core's thread; ``started_by`` is the one that waits for it, with the launch on its stack."""
+
+    def start(self) -> None:
+        self.started_by = threading.get_ident()
+        super().start()
 
 
 def merged(results: list[Any]) -> Any:

@@ -9,7 +9,7 @@ from pathlib import Path
 import oldcode
 import pytest
 from helpers import migrate
-from oldcalls import OldCall, old_calls
+from oldcalls import HOST, OldCall, old_calls
 
 from nkimigrate.releases import load
 
@@ -53,6 +53,20 @@ result = kernel(np.ones((1, 2, 256), np.float16), np.ones((1, 256), np.float16))
     ((_, line, text),) = ran.warnings
     assert line == 8
     assert "Allocate the output before the call" in text
+
+
+def test_the_line_of_a_launch_on_two_cores() -> None:
+    ran = oldcode.run(f"""{HOST.replace("{root}", "nkilib")}
+from nkilib.core.attention.attention_cte import AttnConfig
+@nki.jit
+def kernel(x):
+    AttnConfig(*[None] * 14)
+    return x
+kernel[2](bf16(1, 1))
+nki.jit(AttnConfig)[2](*[None] * 14)
+""")
+    assert ran.error == ""
+    assert [(file, line) for file, line, _ in ran.warnings] == [(oldcode.FILE, 23), (oldcode.FILE, 26)]
 
 
 def test_what_changed_beside_the_text_is_said() -> None:
@@ -112,18 +126,29 @@ def test_filters_apply(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.id)
 def test_what_is_rewritten_warns_once_and_is_an_error_in_strict_mode(call: OldCall) -> None:
-    """And nothing else: a call, or an import of a name, that 2.28 takes as it is passes in silence."""
-    text = call.source.replace(call.root, "nkilib")
-    ran, strict = oldcode.run(text), oldcode.run(STRICT.format(text=text))
+    """And nothing else: a call that 2.28 takes as it is passes in silence."""
+    imports, text = in_two(call.source)
+    now = migrate({"old.py": call.source}).text("old.py")
+    name = call.form.name.rpartition(".")[2]
+    changed = in_two(now)[1] != text.replace(call.subject.called.format(name), name)
+    ran = oldcode.run(imports + text, call.root)
+    strict = oldcode.run(f"{imports}{STRICT.format(text=text)}", call.root)
     assert ran.error == ""
-    if migrate({"old.py": text}).text("old.py") == text:
-        assert (ran.warnings, strict.error) == ([], "")
-        return
-    assert ran.warnings
-    assert len(set(ran.warnings)) == len(ran.warnings)
-    for file, _, said in ran.warnings:
+    said = [warning for warning in ran.warnings if f"{call.root} is " not in warning[2]]
+    assert len(set(said)) == len(said)
+    assert bool(said) == (changed or f"import {name}\n" not in now)
+    assert strict.error.startswith("DeprecationWarning: old_code.py:" if changed else "")
+    rewritten = [words for _, _, words in said if words.endswith(f"{oldcode.FILE}` rewrites it.")]
+    assert bool(rewritten) == bool(said)
+    assert all("In 2.28: " in words or " in nkilib 2.28." in words for words in rewritten)
+    for file, _, words in said:
         assert file == oldcode.FILE
-        assert said.startswith("DeprecationWarning: ")
-        assert " in 2.28: " in said.lower() or " in nkilib 2.28." in said
-        assert f"{oldcode.FILE}` rewrites it." in said
-    assert strict.error.startswith("DeprecationWarning: old_code.py:")
+        assert words.startswith("DeprecationWarning: ")
+        assert words in rewritten or words.endswith(f"{oldcode.FILE}` reports it.")
+
+
+def in_two(source: str) -> tuple[str, str]:
+    """A source's imports, and what is left, which can be run behind them."""
+    lines = source.splitlines(keepends=True)
+    imports = [line for line in lines if line.startswith(("import ", "from "))]
+    return "".join(imports), "".join(line for line in lines if line not in imports)

@@ -435,3 +435,9 @@ def test_columns_are_the_layout_of_sbuf() -> None:
     q = np.arange(2 * 3 * 4 * 16).reshape(2, 3, 4, 16)
     assert columns(q)[5, 1 * 12 + 2 * 4 + 3] == q[1, 2, 3, 5]
     assert case.run()[0].shape == (1, 16, 24)
+
+
+def test_the_mode_of_indices_that_are_out_of_bounds() -> None:
+    from nkilib.core.attention.attention_tkg import OOB_MODE_SKIP
+
+    assert OOB_MODE_SKIP is nisa.oob_mode.skip
