@@ -18,6 +18,7 @@
 #   make bench-language-speed  the language step's speed: UPSTREAM_SAMPLES=CHECKOUT@REVISION SDK=CHECKOUT@REVISION
 #   make kernel-errors  write docs/kernels.md: how exact the kernels are, by their tests; TESTS=FOLDER for some
 #   make kernel-costs  trace the kernels; UPSTREAM=CHECKOUT@REVISION sets those of a checkout beside them
+#   make fuzz         mutated programs through the tool: CODE="CHECKOUT …" mutates kernels of checkouts, SECONDS=600
 #   make clean        remove everything that the other targets made
 # Another interpreter: make test PYTHON=python3.12
 
@@ -35,7 +36,7 @@ TYPES := build/types
 MEASURED := build/measured
 
 .PHONY: demo test test-slow test-browser test-lowest lint docs site measured bench public-code bench-simulator bench-compat \
-    conformance beta1-examples bench-language bench-language-speed kernel-errors kernel-costs clean
+    conformance beta1-examples bench-language bench-language-speed kernel-errors kernel-costs fuzz clean
 .DEFAULT_GOAL := test
 
 $(STAMP): pyproject.toml constraints-lowest.txt
@@ -125,6 +126,9 @@ kernel-errors: $(STAMP)
 
 kernel-costs: measured
 	@$(MEASURED)/bin/python benchmarks/kernel_costs.py $(if $(UPSTREAM),--upstream $(UPSTREAM)) $(OPTIONS)
+
+fuzz: $(STAMP)
+	@$(BIN)/python tests/fuzz/run.py --seconds $(or $(SECONDS),60) $(OPTIONS) $(CODE)
 
 clean:
 	@rm -rf .venv .venv-lowest build dist nkimigrate.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -18,7 +18,14 @@ if TYPE_CHECKING:
 
 BOM = b"\xef\xbb\xbf"
 _NEWLINE = re.compile(rb"\r\n?|\n")
+_LINES = re.compile(r"[^\r\n]*(?:\r\n?|\n)?")
 _FIRST_LINES = re.compile(rb"[^\r\n]*(?:\r\n?|\n)?[^\r\n]*")
+
+
+def split_lines(text: str, keepends: bool = False) -> list[str]:
+    """The lines of a text as the interpreter counts them: form feeds and Unicode's separators end none."""
+    lines = [piece for match in _LINES.finditer(text) if (piece := match[0])]
+    return lines if keepends else [line.rstrip("\r\n") for line in lines]
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,11 @@ class Source:
     def line_starts(self) -> tuple[int, ...]:
         """Byte offset of each line's first byte; lines end with CR LF, LF or CR, as for the interpreter."""
         return (0, *(match.end() for match in _NEWLINE.finditer(self.utf8)))
+
+    @cached_property
+    def lines(self) -> tuple[str, ...]:
+        """The lines without their ends; ``line_starts`` says where each begins."""
+        return tuple(split_lines(self.text))
 
     def offset(self, line: int, col: int) -> int:
         """Byte offset of an :mod:`ast` position: 1-based line, column in UTF-8 bytes."""

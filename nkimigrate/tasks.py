@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 
@@ -89,8 +91,16 @@ def prepare(setting: Setting) -> None:
 
 def analyse_task(setting: Setting, task: Task) -> Analysis | Problem:
     """Analyse one file; whatever is wrong with the file comes back as a problem."""
-    with paused(len(task.data)):
+    with paused(len(task.data)), _without_warnings():
         return _analysed(setting, task)
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """What the compiler has to say about the user's code is not for this report, and stops nothing."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _analysed(setting: Setting, task: Task) -> Analysis | Problem:
@@ -194,6 +204,11 @@ def lost(task: Task, why: str) -> Problem:
 
 def edit_task(_setting: Setting, job: Job) -> Edited | Problem:
     """Carry out the edits of a file's findings; a finding whose edit is refused becomes one for a person."""
+    with _without_warnings():
+        return _edited(job)
+
+
+def _edited(job: Job) -> Edited | Problem:
     task, findings = job.task, job.findings
     while True:
         edits = _unique(findings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator, Mapping
+from itertools import takewhile
 
 from ..analysis.context import FileContext
 from ..model import LANGUAGE, Finding, InsertBefore, Outcome
@@ -13,7 +14,7 @@ from .reasons import Change, Reason, Work
 from .step import LanguageStep
 from .translate.module import language_module
 from .translate.plan import LanguageModule
-from .wording import mark, worded
+from .wording import mark, stands, worded
 
 
 def language_findings(
@@ -106,9 +107,20 @@ def _marked(ctx: FileContext, module: LanguageModule, reason: Reason) -> Iterato
     code, said, _ = _text(ctx, reason)
     for statement in ast.walk(ctx.tree):
         if isinstance(statement, ast.stmt) and any(inner is reason.node for inner in _own(statement)):
-            edit = InsertBefore(ctx.source.span(statement), tuple(mark(reason, ctx.segment(reason.node))))
+            lines = mark(reason, ctx.segment(reason.node))
+            if stands(lines, _comments_above(ctx, statement)):
+                return
+            edit = InsertBefore(ctx.source.span(statement), tuple(lines))
             yield ctx.finding(code, statement, f"marked: {said}", edits=(edit,), group=LANGUAGE)
             return
+
+
+def _comments_above(ctx: FileContext, statement: ast.stmt) -> list[str]:
+    """The lines of comments right above a statement."""
+    first = min([statement.lineno, *(d.lineno for d in getattr(statement, "decorator_list", ()))])
+    lines = ctx.source.lines[: first - 1]
+    found = takewhile(lambda line: line.lstrip().startswith("#"), reversed(lines))
+    return list(found)[::-1]
 
 
 def _own(statement: ast.stmt) -> Iterator[ast.AST]:

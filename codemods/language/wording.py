@@ -31,6 +31,12 @@ def mark(reason: Reason, here: str, indent: str = "") -> list[str]:
     return _comment(f"{code} {said}", indent)
 
 
+def stands(lines: list[str], above: list[str]) -> bool:
+    """Whether a comment is among those above a place already, as after an earlier partial migration."""
+    there, wanted = [line.strip() for line in above], [line.strip() for line in lines]
+    return any(there[i : i + len(wanted)] == wanted for i in range(len(there)))
+
+
 def waiting(indent: str) -> list[str]:
     """The comment for a place that uses what such a place would make."""
     return _comment("NKL200 uses what stands at a mark above", indent)

@@ -80,7 +80,7 @@ def _arguments(ctx: FileContext, norm: Norm) -> EditCall | None:
     """The change of the argument list, without the output; None when it cannot be proven."""
     call = norm.call
     old, new, renamed = call.form.signature, call.change.signature, call.form.renamed
-    start = first_break(old, new, renamed) or 0
+    start = 0 if ctx.all_keywords else first_break(old, new, renamed) or 0
     named = positional_from(call.shape, start, old.positional)
     place = call.index(norm.place)
     keywords = tuple((index, renamed.get(name, name)) for index, name in named if index != place)
@@ -125,10 +125,12 @@ def _allocation(ctx: FileContext, norm: Norm) -> _Line:
     shape = _shape(ctx, norm, source, language.text)
     buffer = "sbuf" if norm.in_sbuf else "shared_hbm"
     maker = f"{language.text}.ndarray"
+    keyword = ""
     if norm.in_sbuf and norm.manager is not None:
         maker = f"{ctx.segment(norm.manager)}.{'alloc_heap' if norm.on_heap else 'alloc_stack'}"
+        keyword = "shape=" if ctx.all_keywords else ""
     name = fresh_name(ctx, norm.use.scope, f"{_base(norm)}_output")
-    code = f"{name} = {maker}({shape}, dtype={source}.dtype, buffer={language.text}.{buffer})"
+    code = f"{name} = {maker}({keyword}{shape}, dtype={source}.dtype, buffer={language.text}.{buffer})"
     return _Line(name, code, moves, language.imports)
 
 

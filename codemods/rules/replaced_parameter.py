@@ -136,7 +136,7 @@ def _is_last(call: TemplateCall, place: int) -> bool:
 def _arguments(ctx: FileContext, call: TemplateCall, rewrite: _Rewrite) -> EditCall | str:
     """The change of the argument list, or why it is not proven."""
     old, new, renamed = call.form.signature, call.change.signature, rewrite.renamed
-    start = first_break(old, new, renamed)
+    start = 0 if ctx.all_keywords else first_break(old, new, renamed)
     shift = len(call.node.args) - len(call.arguments)
     relative = tuple(k - shift if isinstance(k, int) else k for k in rewrite.dropped)
     try:

@@ -7,7 +7,7 @@ go when nothing uses them any more. New code that needs a module gets its import
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 
 from ...analysis.scopes import Binding, Use
@@ -66,7 +66,7 @@ def imports(kernels: Kernels, step: LanguageStep, before: Work) -> Work:
     hoisted = {s.node for s in statements.values() if kernels.in_language(s.node) and s.said}
     work += _needed(kernels, statements, hoisted)
     changes = [_changed(kernels, s) for s in statements.values() if s.said and s.node not in hoisted]
-    changes += [_taken_out(kernels, statements[node]) for node in hoisted]
+    changes += [_taken_out(kernels, statements[node], hoisted) for node in hoisted]
     return work + Work(tuple(changes))
 
 
@@ -351,9 +351,11 @@ def _changed(kernels: Kernels, statement: _Statement) -> Change:
     return Change(node, CODE, "; ".join(dict.fromkeys(statement.said)), (edit,))
 
 
-def _taken_out(kernels: Kernels, statement: _Statement) -> Change:
+def _taken_out(kernels: Kernels, statement: _Statement, hoisted: Collection[ast.stmt]) -> Change:
     """An import inside a kernel moves to the top of the file."""
-    edits: list[Edit] = [ReplaceLines(kernels.whole_lines(statement.node), "")]
+    edits: list[Edit] = [
+        ReplaceLines(kernels.whole_lines(statement.node), _in_its_place(kernels, statement, hoisted))
+    ]
     for alias in statement.node.names:
         local = alias.asname or alias.name
         pairs = [new for old, new in statement.names if old == spelled(alias) and new]
@@ -362,6 +364,16 @@ def _taken_out(kernels: Kernels, statement: _Statement) -> Change:
             edits.append(AddImport(path, local, whole=True))
     edits += [AddImport(module, name) for module, names in statement.moved.items() for name in names]
     return Change(statement.node, CODE, "kernels import nothing: this stands at the top now", tuple(edits))
+
+
+def _in_its_place(kernels: Kernels, statement: _Statement, hoisted: Collection[ast.stmt]) -> str:
+    """Nothing, or ``pass`` for the first statement of a block that is left with none."""
+    node = statement.node
+    for owner in ast.walk(kernels.ctx.tree):
+        for _, block in ast.iter_fields(owner):
+            if isinstance(block, list) and block and block[0] is node and all(s in hoisted for s in block):
+                return f"{kernels.ctx.source.lines[node.lineno - 1][: node.col_offset]}pass\n"
+    return ""
 
 
 # -- modules that new code needs ----------------------------------------------------------------------

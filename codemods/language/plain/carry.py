@@ -10,9 +10,11 @@ from dataclasses import replace
 from ...analysis.context import FileContext
 from ...edit.apply import apply
 from ...model import AddImport, Edit, Move, ReplaceLines
-from ...source import Source
+from ...source import Source, split_lines
 from ..reasons import Change, Reason, Work
 from .lines import Text
+
+CODE = "NKL402"
 
 
 def plainer_context(ctx: FileContext, text: Text) -> FileContext:
@@ -73,8 +75,8 @@ class _Places:
         if not hasattr(node, "lineno"):
             return node
         line = self._text.origin(node.lineno)
-        written = self._ctx.source.text.splitlines()[line - 1]
-        segment = self._plain.segment(node).splitlines()[0]
+        written = self._ctx.source.lines[line - 1]
+        segment = self._plain.segment(node).partition("\n")[0]
         column = len(written[: max(written.find(segment), 0)].encode())
         known = self._nodes.get((type(node), line, column))
         if known is not None:
@@ -82,10 +84,18 @@ class _Places:
         column = len(written) - len(written.lstrip())
         return ast.Pass(lineno=line, col_offset=column, end_lineno=line, end_col_offset=len(written.encode()))
 
+    def lines(self, numbers: range) -> ast.stmt:
+        """What stands for whole lines; for the one before which lines are put when there are none."""
+        written = self._ctx.source.lines
+        first = min(numbers.start, len(written))
+        last = max(first, min(numbers.stop - 1, len(written)))
+        end = len(written[last - 1].encode())
+        return ast.Pass(lineno=first, col_offset=0, end_lineno=last, end_col_offset=end)
+
 
 def _edits(source: Source, new: str) -> list[tuple[range, ReplaceLines]]:
     """What makes the file that text: the numbers of the lines, and the edit."""
-    old, lines = source.text.splitlines(), new.splitlines()
+    old, lines = source.lines, split_lines(new)
     starts = [*source.line_starts, len(source.utf8)]
     found = []
     for tag, begin, end, first, last in difflib.SequenceMatcher(
@@ -105,14 +115,19 @@ def _changes(
     edits: Sequence[tuple[range, ReplaceLines]],
 ) -> tuple[Change, ...]:
     """Each change with the edits at its place. An edit that has several shares them, and one that has none is
-    the first one's; a change that has none is a part of another.
+    a change of its own; a change that has none is a part of another.
     """
     moved = [replace(change, node=places.node(change.node), edits=()) for change in changes]
     given: list[list[Edit]] = [[edit for edit in change.edits if edit in above] for change in changes]
     for lines, edit in edits:
         touched = [i for i, change in enumerate(moved) if _touches(change.node, lines)]
-        for owner in touched or [0]:
+        for owner in touched:
             given[owner].append(edit)
+        if not touched:
+            moved.append(
+                Change(places.lines(lines), CODE, "this stands in another place now, or is not needed", ())
+            )
+            given.append([edit])
     return tuple(replace(c, edits=tuple(own)) for c, own in zip(moved, given, strict=True) if own)
 
 

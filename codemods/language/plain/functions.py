@@ -275,7 +275,7 @@ def _written(text: Text, inner: Inner, top: ast.stmt) -> Text:
     above = changed.line(before - 1).rstrip() if before > 1 else ""
     if after < len(changed.lines) and not changed.line(after + 1).strip() and (not above or above[-1] == ":"):
         after += 1
-    return changed.replaced(before, after, ()).replaced(place, place - 1, new)
+    return changed.replaced(before, after, text.stand_in(node)).replaced(place, place - 1, new)
 
 
 def _definition(text: Text, inner: Inner, base: str, begin: int) -> list[Line]:

@@ -56,7 +56,7 @@ def _written(text: Text, node: ast.Import | ast.ImportFrom) -> Text:
     after = node.lineno
     if after < len(text.lines) and not text.line(after + 1).strip():
         after += 1
-    changed = text.replaced(node.lineno, after, ())
+    changed = text.replaced(node.lineno, after, text.stand_in(node))
     if known or not last:
         return changed if known else text
     place = (last[-1].end_lineno or 0) + 1

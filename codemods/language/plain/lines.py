@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from ...source import split_lines
+
 Line = tuple[str, int]
 """A line's text without its newline, and the 1-based number of the line that it comes from."""
 
@@ -19,7 +21,7 @@ class Text:
 
     @classmethod
     def of(cls, code: str) -> Text:
-        return cls(tuple((line, number) for number, line in enumerate(code.splitlines(), 1)))
+        return cls(tuple((line, number) for number, line in enumerate(split_lines(code), 1)))
 
     @cached_property
     def code(self) -> str:
@@ -62,6 +64,14 @@ class Text:
                 break
             number -= 1
         return number
+
+    def stand_in(self, node: ast.stmt) -> list[Line]:
+        """What stays where a statement goes: nothing, or ``pass`` when it is all that its block has."""
+        for owner in ast.walk(self.tree):
+            for _, block in ast.iter_fields(owner):
+                if block == [node]:
+                    return [(f"{self.indentation(node)}pass", self.origin(node.lineno))]
+        return []
 
     def segment(self, node: ast.expr | ast.stmt) -> str:
         """The code of a node as it is written."""

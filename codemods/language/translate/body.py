@@ -10,7 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from ...source import split_lines
+
 _MARK = re.compile(r"#.*\b(BEGIN|END|region|endregion|noqa|type:|pylint|fmt:|TODO|FIXME)\b")
+
+
+_WANTED = frozenset(("COMMENT", "STRING", "FSTRING_START", "FSTRING_END"))
 
 
 class Lines:
@@ -18,7 +23,7 @@ class Lines:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self.lines = text.splitlines()
+        self.lines = split_lines(text)
 
     def between(self, first: int, last: int) -> list[str]:
         """The lines from number ``first`` to ``last``."""
@@ -32,14 +37,22 @@ class Lines:
     @cached_property
     def in_strings(self) -> frozenset[int]:
         """Numbers of the lines that start inside a string."""
-        spans = [t for t in self._tokens if t.type == tokenize.STRING and t.end[0] > t.start[0]]
-        return frozenset(n for t in spans for n in range(t.start[0] + 1, t.end[0] + 1))
+        found: set[int] = set()
+        begun: list[int] = []  # f-strings are tokens of their own from Python 3.12 on
+        for token in self._tokens:
+            kind = tokenize.tok_name[token.type]
+            if kind == "FSTRING_START":
+                begun.append(token.start[0])
+            elif kind in ("STRING", "FSTRING_END"):
+                start = token.start[0] if kind == "STRING" else begun.pop()
+                found.update(range(start + 1, token.end[0] + 1))
+        return frozenset(found)
 
     @cached_property
     def _tokens(self) -> list[tokenize.TokenInfo]:
-        """Comments and strings."""
-        tokens = tokenize.generate_tokens(io.StringIO(self._text).readline)
-        return [t for t in tokens if t.type in (tokenize.COMMENT, tokenize.STRING)]
+        """Comments, strings, and where f-strings begin and end."""
+        tokens = tokenize.generate_tokens(io.StringIO(self._text, newline=None).readline)
+        return [t for t in tokens if tokenize.tok_name[t.type] in _WANTED]
 
     def indentation(self, node: ast.stmt) -> str:
         line = self.lines[node.lineno - 1]

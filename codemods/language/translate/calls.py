@@ -58,9 +58,20 @@ def _method(w: Walker, node: ast.Call, func: ast.Attribute) -> Value | None:
 # -- what the walker knows itself ---------------------------------------------------------------------
 
 
+def _given(w: Walker, node: ast.Call) -> list[ast.expr]:
+    """The arguments of a call that takes a fixed number of them."""
+    found = [*node.args, *(keyword.value for keyword in node.keywords)]
+    short = w.names.short(node.func)
+    least, most = _COUNTS[short]
+    starred = any(isinstance(a, ast.Starred) for a in node.args) or any(not k.arg for k in node.keywords)
+    if starred or not least <= len(found) <= most:
+        raise Refused("M-ARGUMENT", fn=short, parameter="*", value=w.segment(node))
+    return found
+
+
 def _sizes(w: Walker, node: ast.Call) -> list[Sym]:
     found = []
-    for argument in (*node.args, *(k.value for k in node.keywords)):
+    for argument in _given(w, node):
         value = known(expressions.evaluate(w, argument))
         sym = integer(w, value)
         if sym is None:
@@ -80,20 +91,21 @@ def _ds(w: Walker, node: ast.Call) -> Value:
 
 
 def _par_dim(w: Walker, node: ast.Call) -> Value:
-    return expressions.evaluate(w, node.args[0] if node.args else node.keywords[0].value)
+    return expressions.evaluate(w, _given(w, node)[0])
 
 
 def _size_in_bytes(w: Walker, node: ast.Call) -> Value:
-    dtype = dtype_of(known(expressions.evaluate(w, node.args[0])))
+    (argument,) = _given(w, node)
+    dtype = dtype_of(known(expressions.evaluate(w, argument)))
     if dtype is None:
-        raise Refused("M-DTYPE", fn="sizeinbytes", operands=w.segment(node.args[0]))
+        raise Refused("M-DTYPE", fn="sizeinbytes", operands=w.segment(argument))
     return views.itemsize(dtype, w.writer)
 
 
 def _program(w: Walker, node: ast.Call) -> Value:
     """``nl.program_id(axis)``, ``nl.num_programs(axes)``."""
     short = w.names.short(node.func)
-    values = [known(expressions.evaluate(w, a)) for a in (*node.args, *(k.value for k in node.keywords))]
+    values = [known(expressions.evaluate(w, a)) for a in _given(w, node)]
     axes = [value.sym.value if isinstance(value, v.Scalar) and value.sym else None for value in values]
     spelled = w.segment(node)
     if w.function.plan.grid:
@@ -114,6 +126,16 @@ def _grid_loop(w: Walker, short: str, axes: list[int | None]) -> Value:
     name = w.programs[axes[0]]
     return v.Scalar(name, w.env.atom(name))
 
+
+_COUNTS = {
+    "nl.arange": (1, 3),
+    "nl.ds": (2, 2),
+    "nl.constants.sizeinbytes": (1, 1),
+    "nl.par_dim": (1, 1),
+    "nl.program_id": (0, 1),
+    "nl.num_programs": (0, 1),
+}
+"""How many arguments are taken at least and at most."""
 
 _WALKED: dict[str, Callable[[Walker, ast.Call], Value]] = {
     "nl.arange": _arange,

@@ -48,7 +48,7 @@ def _first(module: LanguageModule) -> ast.stmt:
 
 def _above_comments(module: LanguageModule, line: int) -> int:
     """The first of the comment lines right above a line."""
-    lines = module.ctx.source.text.splitlines()
+    lines = module.ctx.source.lines
     while line > 1 and lines[line - 2].startswith("#"):
         line -= 1
     return line

@@ -75,6 +75,11 @@ def _check_carried(w: Walker, node: ast.For) -> None:
 
 def _range(w: Walker, call: ast.Call, name: str) -> tuple[list[Sym | None], str]:
     """The bounds, and the new code: without the options."""
+    limits = [*call.args, *(k for k in call.keywords if k.arg in (None, "start", "stop", "step"))]
+    if not 1 <= len(limits) <= 3 or any(
+        isinstance(a, ast.Starred) or not getattr(a, "arg", "-") for a in limits
+    ):
+        raise Refused("M-ARGUMENT", fn=name, parameter="*", value=w.segment(call))
     found = [known(expressions.evaluate(w, argument)) for argument in call.args]
     named = {k.arg: k.value for k in call.keywords if k.arg in ("start", "stop", "step")}
     directives = _directives(call)

@@ -98,7 +98,7 @@ class LanguageModule:
         for function in self.functions.values():
             node = function.node
             if node.body[0].lineno > node.lineno:
-                line = self.ctx.source.text.splitlines()[node.body[0].lineno - 1]
+                line = self.ctx.source.lines[node.body[0].lineno - 1]
                 return line[node.col_offset : node.body[0].col_offset] or "    "
         return "    "
 

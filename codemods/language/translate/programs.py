@@ -77,7 +77,8 @@ def _name(w: Walker, nodes: Sequence[ast.stmt], axis: int) -> str:
             if isinstance(call, ast.Call) and w.names.short(call.func) == "nl.program_id":
                 given = [*call.args, *(k.value for k in call.keywords)]
                 name = node.targets[0].id
-                if isinstance(given[0], ast.Constant) and given[0].value == axis and name not in w.env.often:
+                numbered = given and isinstance(given[0], ast.Constant) and given[0].value == axis
+                if numbered and name not in w.env.often:
                     return name
     return w.shared.fresh("program" if len(w.function.plan.grid) == 1 else f"program_{'xyzw'[axis % 4]}")
 
