@@ -68,6 +68,9 @@ class PlainEmitter:
         self.lines.append(f"{hint}_{self.count} = {code}")
         return f"{hint}_{self.count}"
 
+    def named(self, hint: str, tensor: Tensor) -> Tensor:
+        return dataclasses.replace(tensor, text=self.bind(hint, tensor.text))
+
     def helper(self, name: str) -> str:
         self.helpers.add(name)
         return name

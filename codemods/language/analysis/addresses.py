@@ -54,6 +54,8 @@ def _turn(block: Sequence[Sym], places: Shape, facts: Facts) -> Sym:
         raise Refused("M-ALLOC", reason=f"{len(places)} numbers of places for {len(block)} block dimensions")
     found = ZERO
     for index, count in zip(block, places, strict=True):
+        if count.value == 1:
+            continue
         own = facts.holds_at_most(0, index) and facts.holds_below(index, count)
         found = found * count + (index if own else index % count)
     return found

@@ -15,6 +15,7 @@ from .kernels import Kernels
 from .launches import launches
 from .operations import operations
 from .parameters import parameters
+from .placers import placers
 from .revived import clean
 
 __all__ = ["after", "before", "both", "kernels_of"]
@@ -24,7 +25,7 @@ def before(module: LanguageModule) -> Work:
     """What becomes of the host's code, other than imports; sets the plans of the file's functions."""
     kernels = kernels_of(module)
     work = decorators(kernels) + launches(kernels) + parameters(kernels) + operations(kernels)
-    return work + simulations(kernels)
+    return work + simulations(kernels) + placers(kernels)
 
 
 def after(module: LanguageModule, work: Work) -> Work:

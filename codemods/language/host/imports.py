@@ -203,10 +203,14 @@ def _without_successor(
     alias = _alias(binding)
     kept = binding.name in kernels.ctx.pinned or remains.mentions(binding.name)
     known = step.entry(target) is not None or target in _modules(step)
+    aliases = [_only_an_alias(kernels, use, remains) for use in left]
+    work = Work()
+    if known and not kept and all(aliases):
+        work, left = Work(tuple(_alias_gone(kernels, each) for each in aliases if each)), []
     if not left and not kept and (known or not _is_private(target)):
         statement.names.append((spelled(alias), ""))
         statement.said.append(f"`{binding.name}` is not used any more")
-        return Work()
+        return work
     entry = step.entry(target)
     message = "M-GONE" if known else "M-INTERNAL"
     if entry is not None and entry.message:
@@ -283,9 +287,7 @@ def _host_use(kernels: Kernels, step: LanguageStep, use: Use, remains: Remains) 
         return _token(kernels, link, qualified, entry.token)
     alias = _only_an_alias(kernels, use, remains)
     if alias is not None:
-        edit = ReplaceLines(kernels.whole_lines(alias), "")
-        text = f"`{kernels.ctx.segment(alias.targets[0])}` is not used any more"
-        return Work((Change(alias, CODE, text, (edit,)),))
+        return Work((_alias_gone(kernels, alias),))
     message = (entry.message or "M-GONE") if entry is not None else "M-INTERNAL"
     reason = Reason(link, message, {"name": qualified, "grid": kernels.ctx.segment(use.top)})
     return Work(notes=(reason,)) if message == "M-HARNESS" else Work(reasons=(reason,))
@@ -315,6 +317,12 @@ def _only_an_alias(kernels: Kernels, use: Use, remains: Remains) -> ast.Assign |
     span = kernels.ctx.source.span
     uses = [u for u in kernels.ctx.module.by_name.get(target.id, ()) if u.links[0] is not target]
     return statement if all(remains.gone(span(u.links[0])) for u in uses) else None
+
+
+def _alias_gone(kernels: Kernels, alias: ast.Assign) -> Change:
+    """Without such a statement."""
+    edit = ReplaceLines(kernels.whole_lines(alias), "")
+    return Change(alias, CODE, f"`{kernels.ctx.segment(alias.targets[0])}` is not used any more", (edit,))
 
 
 def _written_as(kernels: Kernels, node: ast.expr, code: str) -> Work:

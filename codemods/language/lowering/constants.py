@@ -82,8 +82,8 @@ def _identity(call: Call, size: Sym, dtype: Dtype) -> Tensor:
 
 def _constant(call: Call, function: str, sizes: str, shape: Shape, dtype: Dtype) -> Tensor:
     array = f"{call.out.module('nki.tensor')}.{function}({sizes}, dtype={dtype.text})"
-    name = call.out.bind(function, f"nl.shared_constant({array})")
-    return Tensor(name, shape, dtype, Space.SHARED_HBM)
+    made = Tensor(f"nl.shared_constant({array})", shape, dtype, Space.SHARED_HBM)
+    return call.out.named(function, made)
 
 
 def shared_identity_matrix(call: Call) -> Tensor:

@@ -44,6 +44,9 @@ class Emitter(Protocol):
     def bind(self, hint: str, code: str) -> str:
         """A trace-time value under a fresh name: ``hint = code``; the name."""
 
+    def named(self, hint: str, tensor: Tensor) -> Tensor:
+        """The tensor that ``tensor.text`` makes, under the assigned name or one made from ``hint``."""
+
     def helper(self, name: str) -> str:
         """The name under which the module has the helper function ``name`` (see ``helpers.py``)."""
 

@@ -164,6 +164,11 @@ MESSAGES: dict[str, Message] = {
         "nl.loop_reduce: fill the tile with the operation's neutral element before the loop, and combine in "
         "it with nisa.tensor_tensor(dst=tile, data1=tile, data2=value, op=...).",
     ),
+    "M-ADDRESS": Message(
+        "NKL214",
+        "Tiles have their addresses themselves, in bytes. The migration guide speaks of elements where its "
+        "examples have bytes: check on a device that tiles lie where they should.",
+    ),
     "M-VIEW": Message(
         "NKL212",
         "{fn} of {operands}: NKI 0.2 makes views of whole tensors only. Copy the slice to a tile of its own "

@@ -47,9 +47,20 @@ def moved_out(
     """
     for path in _inner(outer, ()):
         found = _movable(text, path, taken, grids)
+        if found is not None and not found.calls:
+            return _left_out(text, found.node)
         if found is not None and _known_before(text, top, found.node):
             return _written(text, found, top)
     return None
+
+
+def _left_out(text: Text, node: ast.FunctionDef) -> Text:
+    """The file without an inner function that nothing calls: what it would be handed is not known."""
+    begin, end = text.above(node.lineno), node.end_lineno or node.lineno
+    above = text.line(begin - 1).strip() if begin > 1 else ""
+    while end < len(text.lines) and not above and not text.line(end + 1).strip():
+        end += 1
+    return text.replaced(begin, end, ())
 
 
 def _inner(

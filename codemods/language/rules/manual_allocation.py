@@ -26,7 +26,8 @@ After
     Unchanged, with the place reported.
 
 When it stays silent
-    For ``mod_alloc`` and ``auto_alloc``.
+    For ``auto_alloc``, and for ``mod_alloc`` (NKL214), also in functions and objects of the file that give it
+    to tiles without block dimensions.
 """
 
 CODE = "NKL204"

@@ -10,12 +10,13 @@ from ..analysis import values as v
 from ..analysis.addresses import Modular
 from ..analysis.dtypes import SIZES
 from ..analysis.refusal import Refused
-from ..analysis.symbols import Sym, product
-from . import arguments, expressions
-from .values import Address
-from .walker import Walker, integer, known
+from ..analysis.symbols import ZERO, Sym, product
+from ..reasons import Reason
+from . import arguments, expressions, functions, placers
+from .placers import SPACES
+from .values import Address, UserFunction, Value
+from .walker import Walker, integer, known, text
 
-_SPACES = {"ncc.sbuf": v.Space.SBUF, "ncc.psum": v.Space.PSUM}
 _PARTS = {
     "base_addr": "byte",
     "base_bank": "bank",
@@ -32,17 +33,55 @@ def buffer(w: Walker, node: ast.expr | None) -> v.Space | Address | None:
         return None
     name = w.names.short(node.func)
     owner, _, method = name.rpartition(".")
-    if owner not in _SPACES or method not in ("auto_alloc", "mod_alloc"):
+    if owner not in SPACES:
+        return _by_function(w, node)
+    if method not in ("auto_alloc", "mod_alloc"):
         raise Refused("M-ALLOC", fn="alloc", name=name)
-    if method == "auto_alloc":
-        return _SPACES[owner]
+    return SPACES[owner] if method == "auto_alloc" else Address(SPACES[owner], _modular(w, node, name))
+
+
+def _by_function(w: Walker, node: ast.Call) -> Address:
+    """What a function or an object of the file gives, which is the address itself now."""
+    loop = next((loop for loop in w.env.loops if loop.traced_once), None)
+    if loop is not None:  # it is asked in every iteration now
+        raise Refused("M-LOOP", v=w.segment(node.func))
+    function = expressions.evaluate(w, node.func)
+    if isinstance(function, UserFunction):
+        space = placers.space(function.node, w.names)
+        if space is not None:
+            return Address(space, text(functions.call(w, node, function)))
+    base = node.func.value if isinstance(node.func, ast.Attribute) else None
+    placer = w.module.placers.get(base.id) if isinstance(base, ast.Name) else None
+    if (
+        placer is None
+        or not isinstance(node.func, ast.Attribute)
+        or w.function.node.name not in placer.kernels
+    ):
+        raise Refused("M-ALLOC", fn="alloc", name=w.segment(node.func))
+    values = [*node.args, *(keyword.value for keyword in node.keywords)]
+    parts = [(value, expressions.code(w, value)) for value in values]
+    return Address(placer.spaces[node.func.attr], w.respelled(node, parts))
+
+
+def given(w: Walker, node: ast.Call) -> Value:
+    """``return ncc.sbuf.mod_alloc(…)``: the address of a tile without block dimensions."""
+    returns = [n.value for n in w.function.nodes.every if isinstance(n, ast.Return)]
+    name = w.names.short(node.func)
+    if placers.space(w.function.node, w.names) is None or node not in returns:
+        raise Refused("M-ALLOC", fn="alloc", name=name)
+    partition, byte = _modular(w, node, name).address((), ZERO, ZERO, w.env.facts)
+    return v.Unknown(f"({partition.text}, {byte.text})")
+
+
+def _modular(w: Walker, node: ast.Call, name: str) -> Modular:
+    """The arguments of ``mod_alloc``."""
     given = arguments.named(w, node, name)
     parts = {_PARTS[key]: _part(w, name, argument) for key, argument in given.items() if key in _PARTS}
     place = Modular()
     for key, sizes in parts.items():
         part = {key: sizes if key.endswith("tiles") else sizes[0]}
         place = replace(place, **part)  # type: ignore[arg-type]
-    return Address(_SPACES[owner], place)
+    return place
 
 
 def _part(w: Walker, name: str, node: ast.expr) -> v.Shape:
@@ -56,13 +95,19 @@ def _part(w: Walker, name: str, node: ast.expr) -> v.Shape:
 
 def code(w: Walker, address: Address, indexes: Sequence[Sym], tile: v.Shape, dtype: v.Dtype) -> str:
     """``(partition, byte)`` of the tile at these block indexes."""
+    note = Reason(w.function.node, "M-ADDRESS")
+    w.notes += [note] if note not in w.notes else []
+    if isinstance(address.place, str):
+        if indexes:
+            raise Refused("M-ALLOC", fn="alloc", name=address.place)
+        return address.place
     size = itemsize(dtype)
     element = Sym.atom("itemsize") if size is None or size.sym is None else size.sym
     partition, byte = address.place.address(indexes, tile[0], product(tile[1:]) * element, w.env.facts)
-    text = byte.text
+    spelled = byte.text
     if size is None and any(getattr(atom, "text", "") == "itemsize" for atom in byte.atoms):
-        text = text.replace("itemsize", f"{w.writer.helper('itemsize')}({dtype.text})")
-    return f"({partition.text}, {text})"
+        spelled = spelled.replace("itemsize", f"{w.writer.helper('itemsize')}({dtype.text})")
+    return f"({partition.text}, {spelled})"
 
 
 def itemsize(dtype: v.Dtype) -> v.Scalar | None:

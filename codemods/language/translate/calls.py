@@ -12,7 +12,18 @@ from ..analysis.refusal import Refused
 from ..analysis.symbols import Sym, ceil_div, maximum, minimum
 from ..lowering import views
 from ..lowering.registry import LOWERINGS
-from . import allocations, arguments, carried, expressions, functions, masking, operations, positions, tokens
+from . import (
+    addresses,
+    allocations,
+    arguments,
+    carried,
+    expressions,
+    functions,
+    masking,
+    operations,
+    positions,
+    tokens,
+)
 from .values import Axes, Named, UserFunction, Value
 from .walker import Walker, integer, known, text
 
@@ -148,6 +159,8 @@ _WALKED: dict[str, Callable[[Walker, ast.Call], Value]] = {
     "nl.par_dim": _par_dim,
     "nl.program_id": _program,
     "nl.num_programs": _program,
+    "ncc.sbuf.mod_alloc": addresses.given,
+    "ncc.psum.mod_alloc": addresses.given,
 }
 
 

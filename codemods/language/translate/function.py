@@ -11,7 +11,7 @@ from ...model import ReplaceLines
 from ...source import Source
 from ..lowering.helpers import HELPERS
 from ..reasons import Reason
-from . import accumulation, assignments, blocks, parameters, programs
+from . import accumulation, assignments, blocks, parameters, placers, programs
 from .body import Lines
 from .environment import Environment, bound_often
 from .plan import Function, LanguageModule
@@ -60,6 +60,9 @@ def walked(
         module.marked -= {(r.message, id(r.node)) for r in w.reasons}
         w = _again(w, start)
         new = programs.walked(w, node, first - 1, indent)
+    made = placers.made_in(module.placers, module.ctx, function)
+    behind = len(lines.between(first, node.body[0].end_lineno or 0)) if ast.get_docstring(node, False) else 0
+    new[behind:behind] = [indent + line for line in made]
     edits = tuple(_edits(module.ctx.source, lines.between(first, last), new, first))
     shared.taken = taken
     return Translated(function, edits, tuple(w.reasons), tuple(w.notes), tuple(w.returned), tuple(w.calls))

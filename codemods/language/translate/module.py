@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from ...analysis.context import FileContext
 from ..reasons import Change, Work
 from ..step import LanguageStep
-from . import helpers
+from . import helpers, placers
 from .body import Lines
 from .function import Translated, walked
 from .kernels import functions
@@ -28,7 +28,9 @@ def language_module(ctx: FileContext, step: LanguageStep) -> LanguageModule:
     )
     changing = _changing(ctx.tree)
     numbers = {name: number for name, number in _numbers(ctx).items() if name not in changing}
-    return LanguageModule(ctx, names, step, functions(ctx, names), numbers, changing, frozenset(top))
+    found = functions(ctx, names)
+    placing = placers.placers(ctx, names, found)
+    return LanguageModule(ctx, names, step, found, numbers, changing, placing, frozenset(top))
 
 
 def _changing(tree: ast.Module) -> frozenset[str]:
@@ -53,10 +55,15 @@ def translated(module: LanguageModule) -> Work:
     """What becomes of the bodies of a file's functions of the language, and of the helpers these need."""
     work = Work()
     for each in bodies(module):
-        name = each.function.node.name
-        change = Change(each.function.node, KERNEL, f"`{name}` is in the new language", each.edits)
-        work += Work((change,) if each.edits else (), each.reasons, each.notes)
+        work += _work(each)
     return work + helpers.added(module)
+
+
+def _work(found: Translated) -> Work:
+    """What is done to a function, or why it is not."""
+    text = f"`{found.function.node.name}` is in the new language"
+    change = Change(found.function.node, KERNEL, text, found.edits)
+    return Work((change,) if found.edits else (), found.reasons, found.notes)
 
 
 def bodies(module: LanguageModule) -> list[Translated]:
@@ -70,8 +77,10 @@ def bodies(module: LanguageModule) -> list[Translated]:
         found[name] = walked(module, module.functions[name], lines, shared, given.get(name, ()))
         for callee, arguments in found[name].calls:
             given.setdefault(callee, []).append(arguments)
+    methods = [m for placer in module.placers.values() for m in placer.methods.values()]
+    placing = [walked(module, method, lines, shared, ()) for method in methods]
     module.needs |= shared.needs
-    return [found[name] for name in module.functions]
+    return [*(found[name] for name in module.functions), *placing]
 
 
 def _callers_first(module: LanguageModule) -> list[str]:

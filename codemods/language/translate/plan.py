@@ -7,11 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from ...analysis.context import FileContext
 from ..step import LanguageStep
 from .names import Names
 from .nodes import Nodes
+
+if TYPE_CHECKING:
+    from .placers import Placer
 
 
 class Staying(Enum):
@@ -67,6 +71,7 @@ class LanguageModule:
         ctx: the file. names: resolves its names. step: what changed in the language.
         functions: those written in the language, by the name of the definition, in the order of the file.
         numbers: those that are bound once at the top of the file. changing: names that functions rebind.
+        placers: objects that say where tiles lie, by name.
         needs: modules that rewritten code spells, filled in while functions are walked: the aliases
             ``nl``, ``nisa``, ``nki``, or a module by its name.
         helpers: helper functions that it calls → their names in the file.
@@ -83,6 +88,7 @@ class LanguageModule:
     functions: Mapping[str, Function]
     numbers: Mapping[str, int | float] = field(default_factory=dict)
     changing: frozenset[str] = frozenset()
+    placers: Mapping[str, Placer] = field(default_factory=dict)
     taken: frozenset[str] = frozenset()
     needs: set[str] = field(default_factory=set)
     helpers: dict[str, str] = field(default_factory=dict)

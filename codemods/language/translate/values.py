@@ -99,10 +99,12 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a kernel places the tiles of a tensor with block dimensions."""
+    """Where a kernel places the tiles of a tensor: code for the address of one that has no block dimensions,
+    or how blocks take turns.
+    """
 
     space: v.Space
-    place: Modular
+    place: Modular | str
 
 
 @dataclass(frozen=True, slots=True)

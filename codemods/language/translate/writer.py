@@ -215,6 +215,14 @@ class Writer:
         self.ahead(f"{name} = {code}")
         return name
 
+    def named(self, hint: str, tensor: Tensor) -> Tensor:
+        goal = self._goals[-1]
+        own = goal.made is None and goal.target is None and goal.exact
+        made = replace(tensor, text=goal.hint if own else self._shared.fresh(hint))
+        self.ahead(f"{made.text} = {tensor.text}")
+        goal.made = made if own else goal.made
+        return made
+
     def helper(self, name: str) -> str:
         return self._shared.helper_name(name)
 

@@ -54,6 +54,32 @@ def test_what_it_takes_from_around_it_is_handed_over():
     assert "def add" not in kernel
 
 
+def test_a_function_that_nothing_calls_is_left_out():
+    new = check_same(
+        """\
+@nki.jit
+def kernel(a):
+    out = nl.ndarray(a.shape, dtype=a.dtype, buffer=nl.shared_hbm)
+    x = nl.load(a)
+
+    def store(tile):
+        nl.store(out, tile)
+
+    # Not used any more.
+    def scaled(tile):
+        store(nl.multiply(tile, x))
+
+    store(x)
+    return out
+""",
+        "kernel",
+        array(128, 64),
+    )
+    assert "scaled" not in new
+    assert "Not used" not in new
+    assert "nisa.dma_copy(dst=x, src=a)\n\n    store(x, out=out)\n" in new
+
+
 def test_functions_that_call_each_other_hand_on_what_the_others_take():
     new = check_same(
         """\

@@ -17,10 +17,15 @@ def rows(*shape: int) -> np.ndarray:
 
 
 def check(before: str, after: str, *arguments: object) -> None:
-    """A kernel ``k`` becomes ``after`` and gives the same."""
+    """A file with a kernel ``k`` becomes ``after`` below its imports, and the kernel gives the same."""
     before, after = textwrap.dedent(before).lstrip("\n"), textwrap.dedent(after).lstrip("\n")
     text = check_same(IMPORT + before, "k", *arguments)
-    assert text[text.index("@nki.jit") :] == after
+    assert text.partition("import numpy as np\n")[2].lstrip("\n") == after
+
+
+def reasons(text: str) -> list[str]:
+    """What stands in the way of a file."""
+    return migrated(HEAD + IMPORT + textwrap.dedent(text))[1]
 
 
 ORDERED = """
@@ -54,16 +59,201 @@ def test_a_loop_that_keeps_its_order_stands_in_a_scope_that_does():
     )
 
 
+def test_blocks_take_turns_in_banks_of_psum():
+    check(
+        """
+        @nki.jit
+        def k(a, b):
+            out = nl.ndarray((2, 3, 128, 64), dtype=a.dtype, buffer=nl.shared_hbm)
+            x = nl.ndarray((128, 128), dtype=a.dtype, buffer=ncc.sbuf.mod_alloc(base_addr=0))
+            x[...] = nl.load(a)
+            y = nl.load(b)
+            p = nl.ndarray((2, 3, nl.par_dim(128), 64), dtype=nl.float32,
+                           buffer=ncc.psum.mod_alloc(base_bank=3, num_bank_tiles=(1, 2)))
+            for i in nl.affine_range(2):
+                for j in nl.affine_range(3):
+                    p[i, j] = nisa.nc_matmul(x, y)
+                    nl.store(out[i, j], nl.copy(p[i, j]))
+            return out
+        """,
+        """
+        @nki.jit
+        def k(a, b):
+            out = nl.ndarray((2, 3, 128, 64), dtype=a.dtype, buffer=nl.shared_hbm)
+            x = nl.ndarray((128, 128), dtype=a.dtype, buffer=nl.sbuf, address=(0, 0))
+            nisa.dma_copy(dst=x, src=a)
+            y = nl.ndarray(b.shape, dtype=b.dtype, buffer=nl.sbuf)
+            nisa.dma_copy(dst=y, src=b)
+            for i in nl.affine_range(2):
+                for j in nl.affine_range(3):
+                    p = nl.ndarray(
+                        (128, 64),
+                        dtype=nl.float32,
+                        buffer=nl.psum,
+                        address=(0, (3 + j % 2) * 2048),
+                    )
+                    nisa.nc_matmul(dst=p, stationary=x, moving=y)
+                    copied = nl.ndarray(p.shape, dtype=nl.float32, buffer=nl.sbuf)
+                    nisa.tensor_copy(dst=copied, src=p)
+                    nisa.dma_copy(dst=out[i, j], src=copied)
+            return out
+        """,
+        rows(128, 128),
+        rows(128, 64),
+    )
+
+
+PLACER = """
+    place = ncc.sbuf.mod_alloc
+
+
+    class Stack:
+        # grows from below
+        def __init__(self, start):
+            self.top = start
+
+        def size(self, dtype):
+            if dtype == nl.float32:
+                return 4
+            raise ValueError(f"no {dtype}")
+
+        def push(self, n, dtype, count=1):
+            start = self.top
+            self.top += n * count * self.size(dtype)
+            return place(base_addr=start, num_free_tiles=(count,))
+
+
+    stack = Stack(64)
+
+
+    @nki.jit
+    def k(a):
+        out = nl.ndarray(a.shape, dtype=a.dtype, buffer=nl.shared_hbm)
+        x = nl.ndarray((128, 32), dtype=a.dtype, buffer=stack.push(32, a.dtype))
+        y = nl.ndarray((128, 32), dtype=nl.float32, buffer=stack.push(n=32, dtype=nl.float32))
+        x[...] = nl.load(a)
+        y[...] = nl.exp(x)
+        nl.store(out, nl.add(x, y))
+        return out
+    """
+
+
+def test_an_object_that_places_tiles_is_made_by_the_kernel():
+    check(
+        PLACER,
+        """
+        class Stack(nl.NKIObject):
+            # grows from below
+            def __init__(self, start):
+                self.top = start
+
+            def size(self, dtype):
+                if dtype == nl.float32:
+                    return 4
+                assert False, f"no {dtype}"
+
+            def push(self, n, dtype, count=1):
+                start = self.top
+                self.top += n * count * self.size(dtype)
+                return (0, start)
+
+
+        @nki.jit
+        def k(a):
+            stack = Stack(64)
+            out = nl.ndarray(a.shape, dtype=a.dtype, buffer=nl.shared_hbm)
+            x = nl.ndarray(
+                (128, 32), dtype=a.dtype, buffer=nl.sbuf, address=stack.push(32, a.dtype)
+            )
+            y = nl.ndarray(
+                (128, 32),
+                dtype=nl.float32,
+                buffer=nl.sbuf,
+                address=stack.push(n=32, dtype=nl.float32),
+            )
+            nisa.dma_copy(dst=x, src=a)
+            nisa.activation(dst=y, op=nl.exp, data=x)
+            total = nl.ndarray(x.shape, dtype=nl.float32, buffer=nl.sbuf)
+            nisa.tensor_tensor(dst=total, data1=x, data2=y, op=nl.add)
+            nisa.dma_copy(dst=out, src=total)
+            return out
+        """,
+        rows(128, 32),
+    )
+
+
 @pytest.mark.parametrize(
-    ("directives", "reasons"),
+    ("old", "new"),
+    [
+        ("stack = Stack(64)", "stack = Stack(64)\n    start = stack.top"),  # the host asks it
+        ("stack = Stack(64)", "stack = Stack(64)\n    other = Stack(0)"),  # there is another one
+        ("stack = Stack(64)", "here = 64\n    stack = Stack(here)"),
+        ("class Stack:", "class Stack(Base):"),
+        ("(128, 32), dtype=nl.float32,", "(4, nl.par_dim(128), 32), dtype=nl.float32,"),  # blocks take turns
+        ("num_free_tiles=(count,))", "num_free_tiles=(count,)) if count else nl.sbuf"),
+    ],
+)
+def test_other_objects_wait_for_a_person(old, new):
+    assert old in PLACER
+    assert "M-ALLOC" in reasons(PLACER.replace(old, new))
+
+
+def test_an_object_that_is_asked_in_a_loop_waits_for_a_person():
+    text = PLACER.replace("        y = nl", "        for i in nl.affine_range(2):\n            y = nl")
+    assert "M-LOOP" in reasons(text)
+
+
+def test_a_function_that_places_tiles_gives_their_addresses():
+    check(
+        """
+        def slot(bank):
+            return ncc.psum.mod_alloc(base_bank=bank, base_partition=0)
+
+
+        @nki.jit
+        def k(a, b):
+            out = nl.ndarray((128, 64), dtype=a.dtype, buffer=nl.shared_hbm)
+            x = nl.load(a)
+            y = nl.load(b)
+            p = nl.ndarray((128, 64), dtype=nl.float32, buffer=slot(3))
+            p[...] = nisa.nc_matmul(x, y)
+            nl.store(out, nl.copy(p))
+            return out
+        """,
+        """
+        def slot(bank):
+            return (0, bank * 2048)
+
+
+        @nki.jit
+        def k(a, b):
+            out = nl.ndarray((128, 64), dtype=a.dtype, buffer=nl.shared_hbm)
+            x = nl.ndarray(a.shape, dtype=a.dtype, buffer=nl.sbuf)
+            nisa.dma_copy(dst=x, src=a)
+            y = nl.ndarray(b.shape, dtype=b.dtype, buffer=nl.sbuf)
+            nisa.dma_copy(dst=y, src=b)
+            p = nl.ndarray((128, 64), dtype=nl.float32, buffer=nl.psum, address=slot(3))
+            nisa.nc_matmul(dst=p, stationary=x, moving=y)
+            copied = nl.ndarray(p.shape, dtype=nl.float32, buffer=nl.sbuf)
+            nisa.tensor_copy(dst=copied, src=p)
+            nisa.dma_copy(dst=out, src=copied)
+            return out
+        """,
+        rows(128, 128),
+        rows(128, 64),
+    )
+
+
+@pytest.mark.parametrize(
+    ("directives", "expected"),
     [
         ("ncc.multi_buffer(2)", ["M-MULTIBUF"]),
         ("[ncc.no_reorder(), ncc.multi_buffer(2)]", ["M-MULTIBUF"]),
         ("None", []),
     ],
 )
-def test_other_directives_wait_for_a_person(directives, reasons):
+def test_other_directives_wait_for_a_person(directives, expected):
     text = textwrap.dedent(ORDERED.format(range=f"3, directives={directives}"))
     after, found = migrated(HEAD + IMPORT + text)
-    assert found == reasons
+    assert found == expected
     assert ("with nl.no_reorder" in after) is False
