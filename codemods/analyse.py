@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from .analysis import values as v
 from .analysis.context import FileContext
 from .analysis.exports import exports, pins
+from .elsewhere import Grid, Kernel
 from .model import LANGUAGE, Finding
 from .release import Release
 from .rule import Check, Rule
@@ -33,13 +34,18 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What the rest of the project contributes: values other modules export, this module's names others use,
-    and kernels of other modules as this one spells them, with whether they are migrated.
+    """What the rest of the project contributes.
+
+    Attributes:
+        outside: values that other modules export. pinned: names of this module that others use.
+        kernels: kernels of other modules, as this one spells them.
+        launches: for each of this module's own kernels that others use, the grids they launch it with.
     """
 
     outside: Mapping[str, v.Value] = field(default_factory=dict)
     pinned: frozenset[str] = frozenset()
-    kernels: Mapping[str, bool] = field(default_factory=dict)
+    kernels: Mapping[str, Kernel] = field(default_factory=dict)
+    launches: Mapping[str, frozenset[Grid]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +57,8 @@ class Analysis:
         exports: qualified names of this module that denote something affected.
         imports: absolute dotted paths this file imports or spells in strings (project modules among them).
         pins: qualified names of other modules that this file refers to by name or string.
-        kernels: qualified names of its functions that were written in the old language, and whether they are
-            migrated.
+        kernels: qualified names of its functions that were written in the old language.
+        launches: kernels of other modules, as this one spells them → the grids that it launches them with.
     """
 
     findings: tuple[Finding, ...]
@@ -60,7 +66,8 @@ class Analysis:
     exports: Mapping[str, v.Value]
     imports: frozenset[str]
     pins: frozenset[str]
-    kernels: Mapping[str, bool] = field(default_factory=dict)
+    kernels: Mapping[str, Kernel] = field(default_factory=dict)
+    launches: Mapping[str, frozenset[Grid]] = field(default_factory=dict)
 
 
 def analyse(
@@ -109,15 +116,17 @@ def analyse(
         named,
         pins(context),
         _kernels(context, kept),
+        context.memory.get("language launches", {}),  # type: ignore[arg-type]
     )
 
 
-def _kernels(context: FileContext, kept: Iterable[Finding]) -> Mapping[str, bool]:
-    """What other files can launch, and whether it is migrated and all that its file takes is heard."""
+def _kernels(context: FileContext, kept: Iterable[Finding]) -> Mapping[str, Kernel]:
+    """What other files can launch; migrated only when all that its file takes is heard."""
     names = context.memory.get("language kernels", {})
     assert isinstance(names, dict)
     heard = any(f.group == LANGUAGE for f in kept)
-    return {f"{context.name}.{name}": heard and goes for name, goes in names.items()} if context.name else {}
+    found = {name: kernel if heard else Kernel(False) for name, kernel in names.items()}
+    return {f"{context.name}.{name}": kernel for name, kernel in found.items()} if context.name else {}
 
 
 def parse(source: Source) -> ast.Module:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from .codemods.analyse import Analysis, Place, World
 from .codemods.analysis.values import Value
+from .codemods.elsewhere import Grid, Kernel
 from .modules import module_name, prefixes
 from .report.model import Problem
 from .tasks import Task
@@ -71,14 +72,14 @@ def _exports(candidates: Iterable[Candidate]) -> dict[str, Value]:
     return found
 
 
-def _kernels(candidates: Iterable[Candidate]) -> dict[str, bool]:
-    """Kernels of all files by their qualified names, and whether they are migrated."""
+def _kernels(candidates: Iterable[Candidate]) -> dict[str, Kernel]:
+    """Kernels of all files by their qualified names."""
     results = (c.result for c in candidates)
     return {k: v for r in results if isinstance(r, Analysis) for k, v in r.kernels.items()}
 
 
 def _outdated(
-    candidates: Iterable[Candidate], exported: Mapping[str, Value], kernels: Mapping[str, bool]
+    candidates: Iterable[Candidate], exported: Mapping[str, Value], kernels: Mapping[str, Kernel]
 ) -> list[Candidate]:
     """Candidates that must be analysed (again), with the world they are to be analysed in."""
     pinned = _pinned(candidates)
@@ -87,20 +88,37 @@ def _outdated(
         for name in names.values():
             module, _, own = name.rpartition(".")
             pinned[module] = pinned.get(module, frozenset()) | {own}
+    grids = _grids(candidates, launched)
     spellings = _spellings(candidates)
     below = _below(spellings)
     found = []
     for candidate in candidates:
         outside = {key: exported[real] for key, real in _seen(candidate, spellings, below)}
         seen = {spelled: kernels[name] for spelled, name in launched.get(candidate.path, {}).items()}
-        world = World(outside, pinned.get(candidate.place.module, frozenset()), seen)
+        module = candidate.place.module
+        world = World(outside, pinned.get(module, frozenset()), seen, grids.get(module, {}))
         if candidate.result is None or (isinstance(candidate.result, Analysis) and world != candidate.world):
             candidate.world = world
             found.append(candidate)
     return found
 
 
-def _launched(candidates: Iterable[Candidate], kernels: Mapping[str, bool]) -> dict[str, dict[str, str]]:
+def _grids(
+    candidates: Iterable[Candidate], launched: Mapping[str, Mapping[str, str]]
+) -> dict[str, dict[str, frozenset[Grid]]]:
+    """For each module its kernels that other files can see, with the grids these launch them with."""
+    found: dict[str, dict[str, frozenset[Grid]]] = {}
+    for candidate in candidates:
+        if isinstance(candidate.result, Analysis):
+            for spelled, qualified in launched.get(candidate.path, {}).items():
+                module, _, name = qualified.rpartition(".")
+                own = found.setdefault(module, {})
+                grids = candidate.result.launches.get(spelled, frozenset({None}))
+                own[name] = own.get(name, frozenset()) | grids
+    return found
+
+
+def _launched(candidates: Iterable[Candidate], kernels: Mapping[str, Kernel]) -> dict[str, dict[str, str]]:
     """For each file the kernels of others that it imports, by the names that its imports give: spelled name
     → qualified name.
     """

@@ -151,6 +151,7 @@ def _language(setting: Setting, task: Task) -> Iterator[Check]:
             step=step,
             wants=setting.wants,
             elsewhere=task.world.kernels,
+            launches=task.world.launches,
             partial=setting.partial,
         )
     if new:

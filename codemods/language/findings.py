@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from itertools import takewhile
 
 from ..analysis.context import FileContext
+from ..elsewhere import Grid, Kernel
 from ..model import LANGUAGE, Finding, InsertBefore, Outcome
 from ..private_kernels import home, is_enumeration, uses_private_kernels
+from . import host
 from .migrate import of_module
 from .reasons import Change, Reason, Work
 from .step import LanguageStep
@@ -21,7 +24,8 @@ def language_findings(
     ctx: FileContext,
     step: LanguageStep,
     wants: Callable[[str], bool],
-    elsewhere: Mapping[str, bool] | None = None,
+    elsewhere: Mapping[str, Kernel] | None = None,
+    launches: Mapping[str, frozenset[Grid]] | None = None,
     partial: bool = False,
 ) -> Iterator[Finding]:
     """The findings of one file.
@@ -30,21 +34,28 @@ def language_findings(
         ctx: the file, as the library's rules see it.
         step: what changed in the language.
         wants: which codes were chosen. A file is not rewritten when it takes a change that was not.
-        elsewhere: kernels of other files as this one spells them, and whether they are migrated.
+        elsewhere: kernels of other files as this one spells them.
+        launches: for kernels of this file that others use, the grids they launch them with.
         partial: rewrite what can be, and mark by a comment each place that needs a person.
     """
     module = language_module(_context(ctx, step), step)
-    module.elsewhere = elsewhere or {}
+    module.elsewhere, module.launches = elsewhere or {}, launches or {}
     module.partial = partial
     own = [n for n, f in module.functions.items() if f.node in ctx.tree.body]
-    ctx.memory["language kernels"] = dict.fromkeys(own, False)
+    ctx.memory["language kernels"] = dict.fromkeys(own, Kernel(False))
+    ctx.memory["language launches"] = host.launched(module)
     private = (home(ctx.release, i.target) for i in ctx.imports)
     if not module.functions and any(entry and not is_enumeration(entry) for entry in private):
-        return  # the compiler's own kernels are launched in the old way; NKM401 says what becomes of them
+        # The compiler's own kernels are launched in the old way; NKM401 says what becomes of them.
+        yield from _said(ctx, host.with_others(module), wants)
+        return
     work = of_module(module) + _private(ctx, module)
-    ctx.memory["language kernels"] = {name: name not in work.staying for name in own}
+    ctx.memory["language kernels"] = {
+        n: Kernel(False) if n in work.staying else work.kernels.get(n, Kernel(True)) for n in own
+    }
     if work.reasons and not partial:
         found = [_needs_you(ctx, reason) for reason in work.reasons]
+        found += [f for f in _said(ctx, host.with_others(module), wants) if f.edits]
     else:
         chosen = all(wants(change.code) for change in work.changes)
         found = [_changed(ctx, change) for change in work.changes if chosen]
@@ -88,6 +99,12 @@ def _reported(ctx: FileContext, reason: Reason) -> bool:
 
 def _changed(ctx: FileContext, change: Change) -> Finding:
     return ctx.finding(change.code, change.node, change.text, edits=change.edits, group=LANGUAGE)
+
+
+def _said(ctx: FileContext, work: Work, wants: Callable[[str], bool]) -> Iterator[Finding]:
+    """What becomes of launches of other files' kernels in a file that stays as it is otherwise."""
+    changed = (replace(_changed(ctx, change), group="") for change in work.changes)
+    yield from (f for f in (*changed, *(_needs_you(ctx, r) for r in work.reasons)) if wants(f.code))
 
 
 def _noted(ctx: FileContext, reason: Reason) -> Finding:

@@ -39,7 +39,7 @@ def _whole(module: LanguageModule) -> Work:
         return _of_plain(module)
     ctx = carry.plainer_context(module.ctx, text)
     plain = language_module(ctx, module.step)
-    plain.elsewhere, plain.staying = module.elsewhere, module.staying
+    plain.elsewhere, plain.staying, plain.launches = module.elsewhere, module.staying, module.launches
     return carry.back(module.ctx, ctx, text, _of_plain(plain))
 
 

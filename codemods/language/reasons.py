@@ -6,6 +6,7 @@ import ast
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ..elsewhere import Kernel
 from ..model import Edit
 
 
@@ -45,6 +46,7 @@ class Work:
         notes: what to know about places that are rewritten.
         left: what a person must do after the file is rewritten; it stands in the way of nothing.
         staying: functions that stay in the old language, while the rest of the file is rewritten.
+        kernels: what other files have to know of those that do not.
     """
 
     changes: tuple[Change, ...] = ()
@@ -52,6 +54,7 @@ class Work:
     notes: tuple[Reason, ...] = ()
     left: tuple[Reason, ...] = ()
     staying: frozenset[str] = frozenset()
+    kernels: Mapping[str, Kernel] = field(default_factory=dict)
 
     def __add__(self, other: Work) -> Work:
         return Work(
@@ -60,4 +63,5 @@ class Work:
             self.notes + other.notes,
             self.left + other.left,
             self.staying | other.staying,
+            {**self.kernels, **other.kernels},
         )

@@ -13,6 +13,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cached_property
 from itertools import product
 from keyword import iskeyword
@@ -169,7 +170,7 @@ class _Sides:
         )
         module = language_module(copy, self.module.step)
         module.elsewhere = {name: self.module.elsewhere[name] for name in elsewhere}
-        module.staying = kinds
+        module.staying, module.launches = kinds, self.module.launches
         return module
 
     @cached_property
@@ -247,4 +248,6 @@ def _together(sides: _Sides, work: Work, reasons: tuple[Reason, ...]) -> Work | 
     fields = {"kernels": ", ".join(f"`{name}`" for name in kept) or "some of the host's code"}
     notes = (*work.notes, Reason(place, "M-SPLIT", fields))
     changes = (*work.changes, *sides.renames(), *((added,) if added is not None else ()))
-    return Work(changes, (), notes, (*work.left, *reasons), sides.kernels)
+    return replace(
+        work, changes=changes, notes=notes, left=(*work.left, *reasons), staying=work.staying | sides.kernels
+    )

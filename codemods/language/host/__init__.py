@@ -6,8 +6,12 @@ file, also the walker's, and settles the imports.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from ...elsewhere import Grid
 from ..reasons import Work
 from ..translate.plan import LanguageModule
+from . import others
 from .decorators import decorators
 from .harness import simulations
 from .imports import both, imports
@@ -18,19 +22,30 @@ from .parameters import parameters
 from .placers import placers
 from .revived import clean
 
-__all__ = ["after", "before", "both", "kernels_of"]
+__all__ = ["after", "before", "both", "kernels_of", "launched", "with_others"]
 
 
 def before(module: LanguageModule) -> Work:
     """What becomes of the host's code, other than imports; sets the plans of the file's functions."""
     kernels = kernels_of(module)
     work = decorators(kernels) + launches(kernels) + parameters(kernels) + operations(kernels)
-    return work + simulations(kernels) + placers(kernels)
+    work += simulations(kernels) + placers(kernels)
+    return work + Work(kernels=others.told(module))
 
 
 def after(module: LanguageModule, work: Work) -> Work:
     """The work with what becomes of the imports, given all that is to be done to the rest of the file."""
     return clean(kernels_of(module), work + imports(kernels_of(module), module.step, work))
+
+
+def launched(module: LanguageModule) -> Mapping[str, frozenset[Grid]]:
+    """Every kernel of another file → the grids that this one launches it with."""
+    return others.launched(kernels_of(module)) if module.elsewhere else {}
+
+
+def with_others(module: LanguageModule) -> Work:
+    """What becomes of launches of other files' kernels, whatever else there is in the file."""
+    return others.changes(kernels_of(module)) if module.elsewhere else Work()
 
 
 def kernels_of(module: LanguageModule) -> Kernels:

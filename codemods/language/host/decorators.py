@@ -100,10 +100,13 @@ def _removed(kernels: Kernels, decorator: ast.expr, code: str, text: str) -> Cha
 
 def _launched_here(kernels: Kernels, name: str) -> Work:
     """A function that kernels call is compiled where the host launches it."""
-    places = [launch for launch in kernels.launches if launch.kernels == {name}]
+    places = {}
+    for launch in kernels.launches:
+        if launch.kernels == {name}:
+            target = launch.subscript.value if launch.subscript is not None else launch.call.func
+            places[target] = launch
     changes = []
-    for launch in places:
-        target = launch.subscript.value if launch.subscript is not None else launch.call.func
+    for target, launch in places.items():
         if isinstance(target, ast.Name):
             text = f"`{name}` is compiled here: it has no decorator of its own now"
             edit = Wrap(kernels.ctx.source.span(target), "nki.jit({})")

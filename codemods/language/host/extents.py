@@ -1,13 +1,18 @@
-"""Sizes that the host computes, in terms of a kernel's parameters.
+"""Extents of a grid of programs in terms of a launch's arguments, so that the kernel can compute them.
 
 A variable is followed to what it is bound to: ``x.shape[0]`` of an argument, arithmetic on such, or a size
-that an argument was made with, as in ``x = torch.zeros(n, m)``.
+that an argument was made with, as in ``x = torch.zeros(n, m)``. Tensors are followed through calls that keep
+their shape, and through ``permute``.
 """
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
+from ...analysis.scopes import Binding
+from ...elsewhere import ARGUMENT, Grid, argument
+from ..translate.names import BETA1
 from .grids import bindings
 from .kernels import Kernels, Launch
 
@@ -24,41 +29,62 @@ _FACTORIES = frozenset(
     for name in names
 )
 _SAME_SHAPE = frozenset({"astype", "bfloat16", "contiguous", "cpu", "detach", "float", "half", "to"})
+_CASTS = frozenset({f"{BETA1}.language.static_cast"})
 _DEPTH = 8
+_RANK = 8  # more dimensions than any tensor has
+
+_Dimension = tuple[Binding, int]
+"""An axis of what a variable was bound to."""
 
 
 class _Unknown(Exception):
-    """An expression that is not one of the kernel's parameters."""
+    """An expression that does not follow from the arguments."""
 
 
-def extents(
-    kernels: Kernels, launch: Launch, node: ast.FunctionDef, programs: tuple[ast.expr, ...]
-) -> tuple[str, ...] | None:
-    """Code for the extents of a grid inside the kernel; None when one does not follow from its arguments."""
-    translation = _Translation(kernels, _arguments(launch.call, node))
+def extents(kernels: Kernels, launch: Launch, programs: tuple[ast.expr, ...]) -> Grid:
+    """Code for the extents of a grid in terms of the arguments; None when one does not follow from them."""
+    translation = _Translation(kernels, _arguments(launch.call))
     try:
         return tuple(ast.unparse(translation.visit(item)) for item in programs)
     except _Unknown:
         return None
 
 
-def _arguments(call: ast.Call, node: ast.FunctionDef) -> list[tuple[ast.Name, str]]:
-    """Variables that the host passes, with the parameters that get them."""
+def inside(node: ast.FunctionDef, grid: Grid) -> Grid:
+    """The extents in terms of a kernel's parameters; None when an argument is none of them."""
+    positional = [a.arg for a in (*node.args.posonlyargs, *node.args.args)]
+    names = {argument(i): name for i, name in enumerate(positional)}
+    names |= {argument(a.arg): a.arg for a in (*node.args.args, *node.args.kwonlyargs)}
+    try:
+        return None if grid is None else tuple(ast.unparse(_renamed(code, names)) for code in grid)
+    except KeyError:
+        return None
+
+
+def _renamed(code: str, names: dict[str, str]) -> ast.AST:
+    tree = ast.parse(code, mode="eval")
+    for inner in ast.walk(tree):
+        if isinstance(inner, ast.Name) and inner.id.startswith(ARGUMENT):
+            inner.id = names[inner.id]
+    return tree
+
+
+def _arguments(call: ast.Call) -> list[tuple[ast.Name, str]]:
+    """Variables that the host passes, with what a grid calls them."""
     if any(isinstance(a, ast.Starred) for a in call.args) or any(k.arg is None for k in call.keywords):
         return []
-    parameters = [a.arg for a in (*node.args.posonlyargs, *node.args.args)]
-    pairs = [*zip(call.args, parameters, strict=False)]
-    pairs += [(k.value, k.arg) for k in call.keywords if k.arg]
+    pairs = [(a, argument(i)) for i, a in enumerate(call.args)]
+    pairs += [(k.value, argument(k.arg)) for k in call.keywords if k.arg]
     return [(a, p) for a, p in pairs if isinstance(a, ast.Name)]
 
 
 class _Translation:
-    """From the host's variables to the kernel's parameters."""
+    """From the host's variables to the launch's arguments."""
 
     def __init__(self, kernels: Kernels, passed: list[tuple[ast.Name, str]]) -> None:
         self._kernels = kernels
         self._passed = passed
-        self._arguments = {name.id: parameter for name, parameter in passed}
+        self._arguments = {name.id: place for name, place in passed}
 
     def visit(self, node: ast.expr, depth: int = _DEPTH) -> ast.expr:
         if depth == 0:
@@ -84,19 +110,18 @@ class _Translation:
         return ast.Call(node.func, [self.visit(a, depth - 1) for a in node.args], [])
 
     def _size(self, shape: ast.expr, index: ast.expr) -> ast.expr:
-        """``x.shape[i]`` of an argument."""
+        """``x.shape[i]`` of an argument, or of what an argument is a permutation of."""
         tensor = shape.value if isinstance(shape, ast.Attribute) and shape.attr == "shape" else None
-        if not isinstance(tensor, ast.Name) or not self._stays(tensor):
+        if not isinstance(tensor, ast.Name):
             raise _Unknown
         if not isinstance(index, ast.Constant) or type(index.value) is not int or index.value < 0:
             raise _Unknown
-        parameter = ast.Name(self._argument(tensor.id), ast.Load())
-        return ast.Subscript(ast.Attribute(parameter, "shape", ast.Load()), index, ast.Load())
-
-    def _argument(self, name: str) -> str:
-        if name not in self._arguments:
-            raise _Unknown
-        return self._arguments[name]
+        wanted = self._dimension(tensor, index.value)
+        for name, place in self._passed:
+            for axis in range(_RANK):
+                if wanted is not None and self._dimension(name, axis) == wanted:
+                    return _shape_of(place, axis)
+        raise _Unknown
 
     def _stays(self, name: ast.Name) -> bool:
         """Whether a variable has the same value throughout."""
@@ -123,24 +148,106 @@ class _Translation:
 
     def _made_with(self, size: ast.Name) -> ast.expr:
         """A size of the argument that was made with it."""
-        for name, parameter in self._passed:
-            for index, item in enumerate(self._shape(name, _DEPTH)):
+        for name, place in self._passed:
+            for axis in range(_RANK):
+                found = self._dimension(name, axis)
+                made = _shape(self._kernels, _value(found[0])) if found is not None else []
+                item = made[found[1]] if found is not None and found[1] < len(made) else None
                 if isinstance(item, ast.Name) and item.id == size.id:
-                    tensor = ast.Attribute(ast.Name(parameter, ast.Load()), "shape", ast.Load())
-                    return ast.Subscript(tensor, ast.Constant(index), ast.Load())
+                    return _shape_of(place, axis)
         raise _Unknown
 
-    def _shape(self, name: ast.Name, depth: int) -> list[ast.expr]:
-        """What a variable's tensor is made with; empty when it is not known."""
-        sole = bindings(self._kernels, name)
-        if len(sole) != 1 or sole[0].kind != "assign" or sole[0].path or depth == 0:
-            return []
-        value = sole[0].value
-        while isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute):
-            if self._kernels.names.qualified(value.func) in _FACTORIES:
-                listed = value.args[0] if len(value.args) == 1 else None
-                return listed.elts if isinstance(listed, ast.Tuple | ast.List) else value.args
-            if value.func.attr not in _SAME_SHAPE:
-                return []
+    # -- tensors --------------------------------------------------------------------------------------
+
+    def _dimension(self, name: ast.Name, axis: int) -> _Dimension | None:
+        """The axis that a variable's axis comes from; None where it is not known."""
+        found: _Dimension | None = None
+        following: tuple[ast.Name, int] | None = (name, axis)
+        for _ in range(_DEPTH):
+            if following is None:
+                return found
+            name, axis = following
+            binding = self._sole(name)
+            if binding is None:
+                return None
+            found = binding, axis
+            value = _value(binding)
+            following = _through(self._kernels, value, axis) if value is not None else None
+        return None
+
+    def _sole(self, name: ast.Name) -> Binding | None:
+        """What a variable is bound to where it stands, if that is one place, and before it."""
+        place, seen = self._kernels.place(name), bindings(self._kernels, name)
+        if place is None or len(seen) != 1:
+            return None
+        before = seen[0].order < place[0].order or seen[0].scope is not place[0].scope
+        return seen[0] if before else None
+
+
+def _shape_of(place: str, axis: int) -> ast.expr:
+    tensor = ast.Attribute(ast.Name(place, ast.Load()), "shape", ast.Load())
+    return ast.Subscript(tensor, ast.Constant(axis), ast.Load())
+
+
+def _value(binding: Binding) -> ast.expr | None:
+    """The expression that a variable is bound to, also as one of several."""
+    value, path = binding.value, binding.path
+    if binding.kind != "assign":
+        return None
+    if len(path) == 1 and isinstance(value, ast.Tuple) and path[0] is not None:
+        starred = any(isinstance(e, ast.Starred) for e in value.elts)
+        return None if starred else value.elts[path[0]]
+    return None if path else value
+
+
+def _through(kernels: Kernels, value: ast.expr, axis: int) -> tuple[ast.Name, int] | None:
+    """The variable that an expression has its shape from, and which of its axes one is."""
+    for inner in _layers(kernels, value):
+        if isinstance(inner, ast.Name):
+            return inner, axis
+        if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute):
+            order = _permutation(inner) if inner.func.attr == "permute" else None
+            if order is not None:
+                if axis >= len(order):
+                    return None
+                axis = order[axis]
+    return None
+
+
+def _layers(kernels: Kernels, value: ast.expr) -> Iterator[ast.expr]:
+    """An expression and, from the outside in, those that it has its shape from, except for their order."""
+    while True:
+        yield value
+        if isinstance(value, ast.BinOp) and isinstance(value.right, ast.Constant):
+            value = value.left
+        elif isinstance(value, ast.Call) and kernels.names.qualified(value.func) in _CASTS and value.args:
+            value = value.args[0]
+        elif isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute):
+            if value.func.attr not in _SAME_SHAPE and _permutation(value) is None:
+                return
             value = value.func.value
-        return self._shape(value, depth - 1) if isinstance(value, ast.Name) else []
+        else:
+            return
+
+
+def _permutation(call: ast.Call) -> list[int] | None:
+    """The order of the axes in ``x.permute(0, 2, 1)``."""
+    if not isinstance(call.func, ast.Attribute) or call.func.attr != "permute" or call.keywords:
+        return None
+    order = [a.value for a in call.args if isinstance(a, ast.Constant) and type(a.value) is int]
+    return order if len(order) == len(call.args) and sorted(order) == list(range(len(order))) else None
+
+
+def _shape(kernels: Kernels, value: ast.expr | None) -> list[ast.expr]:
+    """What a tensor is made with; empty when it is not known."""
+    for inner in _layers(kernels, value) if value is not None else ():
+        if _permutes(inner):
+            return []
+        if isinstance(inner, ast.Call) and kernels.names.qualified(inner.func) in _FACTORIES:
+            listed = inner.args[0] if len(inner.args) == 1 else None
+            return listed.elts if isinstance(listed, ast.Tuple | ast.List) else inner.args
+    return []
+
+
+def _permutes(node: ast.expr) -> bool:
+    return isinstance(node, ast.Call) and _permutation(node) is not None

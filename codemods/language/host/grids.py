@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ...analysis.scopes import Binding, Use, reaching
+from ...model import ReplaceCode
 from ..translate.names import BETA1
 from .kernels import Kernels
 
@@ -127,6 +128,13 @@ def _mixed(kernels: Kernels, item: ast.expr, depth: int = _DEPTH) -> bool:
             if any(value is not None and _mixed(kernels, value, depth - 1) for value in values):
                 return True
     return False
+
+
+def brackets(kernels: Kernels, subscript: ast.Subscript, code: str) -> ReplaceCode:
+    """Other code for ``[…]`` behind a kernel."""
+    source = kernels.ctx.source
+    span = (source.span(subscript.value)[1], source.span(subscript)[1])
+    return ReplaceCode(span, source.utf8[slice(*span)].decode("utf-8"), code)
 
 
 # -- what is left over --------------------------------------------------------------------------------

@@ -122,7 +122,8 @@ class Kernels:
 
     def waiting(self, node: ast.expr) -> str:
         """A kernel of another file that an expression may denote and that stays as it is; else ""."""
-        unready = (n for n in sorted(self.denoted(node)) if not self.module.elsewhere.get(n, True))
+        elsewhere = self.module.elsewhere
+        unready = (n for n in sorted(self.denoted(node)) if n in elsewhere and not elsewhere[n].migrated)
         return next(unready, "")
 
     def _made(self, node: ast.Call, depth: int) -> frozenset[str]:
@@ -154,15 +155,23 @@ class Kernels:
         """Calls of kernels outside functions that are written in the language, in the order of the file."""
         found = []
         for use in self.ctx.module.uses:
-            for index, link in enumerate(use.links):
+            for link in use.links:
                 if not isinstance(link, ast.Call) or self.in_language(link):
                     continue
                 kernels = self.denoted(link.func)
                 if kernels and not self._is_wrapping(link):
-                    subscript = use.links[index - 1] if index else None
-                    grid = subscript if isinstance(subscript, ast.Subscript) else None
-                    found.append(Launch(link, grid, kernels, use))
+                    found.append(Launch(link, self._grid(link.func), kernels, use))
         return found
+
+    def _grid(self, launched: ast.expr, depth: int = _DEPTH) -> ast.Subscript | None:
+        """``kernel[grid]`` in a call of it, or of a variable that holds it."""
+        if not isinstance(launched, ast.Name) or not depth:
+            return launched if isinstance(launched, ast.Subscript) else None
+        place = self.place(launched)
+        owner = self.ctx.module.lookup(launched.id, place[0].scope) if place else None
+        bound = reaching(owner[1], place[0], owner[0]) if place and owner else []
+        sole = bound[0] if len(bound) == 1 and bound[0].kind == "assign" and not bound[0].path else None
+        return self._grid(sole.value, depth - 1) if sole is not None and sole.value is not None else None
 
     def _is_wrapping(self, node: ast.Call) -> bool:
         return self.names.qualified(node.func) in WRAPPERS
@@ -177,7 +186,7 @@ class Kernels:
             for link in use.links:
                 if isinstance(link, ast.Call) and self.names.qualified(link.func) == SIMULATE and link.args:
                     kernel = link.args[0]
-                    subscript = kernel if isinstance(kernel, ast.Subscript) else None
+                    subscript = self._grid(kernel)
                     call = ast.Call(link.func, link.args[1:], link.keywords)
                     yield Launch(call, subscript, self.denoted(kernel), use)
 
@@ -208,7 +217,7 @@ class Kernels:
 
     def escapes(self, name: str) -> bool:
         """Whether a kernel is passed on, stored, returned or used by other files, which hides launches."""
-        if name in self.ctx.pinned:
+        if name in self.ctx.pinned and name not in self.module.launches:
             return True
         return any(self._gets_away(use) for use in self._mentions.get(name, ()))
 
@@ -223,9 +232,14 @@ class Kernels:
         for use in self.ctx.module.uses:
             base = use.links[0]
             if isinstance(base, ast.Name) and not self.in_language(base):
-                for name in self._named(base, _DEPTH):
+                for name in self._named(base, _DEPTH) | self._behind_modules(use):
                     found.setdefault(name, []).append(use)
         return found
+
+    def _behind_modules(self, use: Use) -> frozenset[str]:
+        """Kernels of other files that a chain names through their module."""
+        paths = (self.names.qualified(link) for link in use.links[1:] if isinstance(link, ast.Attribute))
+        return self._elsewhere.intersection(paths) if self._elsewhere else frozenset()
 
     def _gets_away(self, use: Use) -> bool:
         top, inside = use.top, use.inside

@@ -10,8 +10,9 @@ from dataclasses import replace
 from ...model import ReplaceCode, ReplaceLines, Span
 from ..reasons import Change, Reason, Work
 from ..translate.names import BETA1
-from .extents import extents
-from .grids import Grid, grid, leftovers
+from . import others
+from .extents import extents, inside
+from .grids import Grid, brackets, grid, leftovers
 from .kernels import Kernels, Launch
 
 CODE = "NKL103"
@@ -32,9 +33,12 @@ def launches(kernels: Kernels) -> Work:
     for subscript, known in grids.items():
         if subscript in looped:
             text = f"the grid of `{kernels.ctx.segment(subscript.value)}` is loops inside the kernel now"
-            work += Work((Change(subscript, CODE, text, (_brackets(kernels, subscript, ""),)),))
+            work += Work((Change(subscript, CODE, text, (brackets(kernels, subscript, ""),)),))
         elif waiting := kernels.waiting(subscript.value):
             work += Work(reasons=(Reason(subscript, "M-WAITS", {"name": waiting}),))
+        elif others.looped(kernels, subscript):
+            work += others.without_grid(kernels, subscript)
+            looped |= {subscript} if known.programs else set()
         elif known.cores is not None:
             work += Work((_cores(kernels, subscript, known.cores),))
         else:
@@ -44,15 +48,9 @@ def launches(kernels: Kernels) -> Work:
     return work + Work(tuple(_unneeded(kernels, list(looped))))
 
 
-def _brackets(kernels: Kernels, subscript: ast.Subscript, code: str) -> ReplaceCode:
-    """Other code for ``[…]`` behind a kernel."""
-    span = (kernels.ctx.source.span(subscript.value)[1], kernels.ctx.source.span(subscript)[1])
-    return ReplaceCode(span, kernels.ctx.source.utf8[slice(*span)].decode("utf-8"), code)
-
-
 def _cores(kernels: Kernels, subscript: ast.Subscript, cores: str) -> Change:
     text = f"a launch takes the number of cores: `[{cores}]`"
-    return Change(subscript, CODE, text, (_brackets(kernels, subscript, f"[{cores}]"),))
+    return Change(subscript, CODE, text, (brackets(kernels, subscript, f"[{cores}]"),))
 
 
 def _variables(kernels: Kernels, grids: dict[ast.Subscript, Grid]) -> Iterator[Change]:
@@ -73,25 +71,26 @@ def _looped(
     """The launches of a kernel whose grid becomes loops in it: all of them or none."""
     mine = [launch for launch in kernels.all_launches if name in launch.kernels]
     loose = {s for s in grids if name in kernels.denoted(s.value)} - {launch.subscript for launch in mine}
-    if loose or not mine or kernels.escapes(name):
+    theirs = kernels.module.launches.get(name, frozenset())
+    if loose or not (mine or theirs) or kernels.escapes(name):
         return set()
-    found = {_extents(kernels, launch, name, node, grids) for launch in mine}
-    sole = found.pop()
-    if found or sole is None:
+    found = {_extents(kernels, launch, name, grids) for launch in mine} | theirs
+    extents_inside = {inside(node, extents_outside) for extents_outside in found}
+    if len(extents_inside) != 1 or not (sole := extents_inside.pop()):
         return set()
-    if any(_program_calls(kernels, name)):
-        function = kernels.module.functions[name]
-        function.plan = replace(function.plan, grid=sole)
+    function = kernels.module.functions[name]
+    needed = any(_program_calls(kernels, name))
+    function.plan = replace(function.plan, grid=sole if needed else (), looped=True)
     return {launch.subscript for launch in mine if launch.subscript is not None}
 
 
 def _extents(
-    kernels: Kernels, launch: Launch, name: str, node: ast.FunctionDef, grids: dict[ast.Subscript, Grid]
+    kernels: Kernels, launch: Launch, name: str, grids: dict[ast.Subscript, Grid]
 ) -> tuple[str, ...] | None:
     if launch.subscript is None or launch.kernels != {name}:
         return None
     programs = grids[launch.subscript].programs
-    return extents(kernels, launch, node, programs) if programs else None
+    return extents(kernels, launch, programs) if programs else None
 
 
 def _program_calls(kernels: Kernels, name: str) -> Iterator[tuple[ast.Call, str]]:
@@ -113,7 +112,7 @@ def _program_calls(kernels: Kernels, name: str) -> Iterator[tuple[ast.Call, str]
 def _unseen(kernels: Kernels, name: str, grids: dict[ast.Subscript, Grid]) -> Iterator[Reason]:
     """Programs of a kernel whose grid stands nowhere, or elsewhere."""
     function = kernels.module.functions[name]
-    if not kernels.launched(name) or function.plan.grid:
+    if not kernels.launched(name) or function.plan.looped:
         return
     if any(name in kernels.denoted(s.value) for s in grids):
         return
@@ -122,7 +121,10 @@ def _unseen(kernels: Kernels, name: str, grids: dict[ast.Subscript, Grid]) -> It
     for call, kind in calls:
         beyond = kind == "program_id" and _axis(call) != 0
         if beyond or (kind == "program_id" and not counted):
-            yield Reason(call, "M-GRID", {"grid": f"of `{name}`, which is not launched in this file"})
+            why = "whose launches do not tell in terms of its arguments how many programs it has"
+            if not any(kernels.module.launches.get(name, ())):
+                why = "which is not launched in this file"
+            yield Reason(call, "M-GRID", {"grid": f"of `{name}`, {why}"})
             return
 
 

@@ -39,6 +39,11 @@ MESSAGES: dict[str, Message] = {
         "`{name}` is launched here, and its file is not migrated. Do what is reported there, and run "
         "nkimigrate again: this launch changes with the kernel.",
     ),
+    "M-LOOPED": Message(
+        "NKL103",
+        "`{name}` runs all programs of its grid in loops now, on one core. Launch it without a grid; to "
+        "share its work out to several cores, let each of them run a part of the loops.",
+    ),
     "M-SPLIT": Message(
         "NKL110",
         "Not migrated yet, and still in the old language, which the release has beside the new one: "

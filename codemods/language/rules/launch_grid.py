@@ -2,8 +2,10 @@
 
 What it does
     A grid of cores, ``kernel[nl.nc(n)]`` in all its forms, becomes ``kernel[n]``, also where a variable
-    holds it. A grid of programs becomes loops in the kernel when all its launches are in the file and the
-    extents follow from the kernel's arguments; the launch then has no grid. Everything else is reported.
+    holds it. A grid of programs becomes loops in the kernel when its launches, in this file and in the others
+    that are migrated with it, all have the same extents, which follow from the kernel's arguments; the
+    launches then have no grid. What programs share is allocated ahead of the loops. Everything else is
+    reported.
 
 Why
     In the new language the brackets hold one number, that of the cores. Programs on one core do not exist:

@@ -121,6 +121,8 @@ def _program(w: Walker, node: ast.Call) -> Value:
     spelled = w.segment(node)
     if w.function.plan.grid:
         return _grid_loop(w, short, axes)
+    if short == "nl.program_ndim":
+        return v.Scalar(spelled, Sym.atom(spelled))
     if any(axis != 0 for axis in axes) or (short == "nl.program_id" and not axes):
         w.refused(node, Refused("M-GRID", grid=spelled))  # what follows is looked at all the same
     return v.Scalar(spelled, Sym.atom(spelled))
@@ -128,6 +130,8 @@ def _program(w: Walker, node: ast.Call) -> Value:
 
 def _grid_loop(w: Walker, short: str, axes: list[int | None]) -> Value:
     grid = w.function.plan.grid
+    if short == "nl.program_ndim":
+        return v.Scalar(str(len(grid)), Sym.constant(len(grid)))
     if len(axes) != 1 or axes[0] is None or not 0 <= axes[0] < len(grid):
         raise Refused("M-GRID", grid=", ".join(grid))
     if short == "nl.num_programs":
@@ -159,6 +163,7 @@ _WALKED: dict[str, Callable[[Walker, ast.Call], Value]] = {
     "nl.par_dim": _par_dim,
     "nl.program_id": _program,
     "nl.num_programs": _program,
+    "nl.program_ndim": _program,
     "ncc.sbuf.mod_alloc": addresses.given,
     "ncc.psum.mod_alloc": addresses.given,
 }

@@ -22,10 +22,15 @@ _CHANGES = frozenset(
 
 @lru_cache(maxsize=1024)
 def names(loop: ast.For) -> Mapping[str, ast.stmt]:
-    """Names that a loop's body reads before it binds them anew, with the statement that binds them."""
+    """See :func:`left`, of a loop's body."""
+    return left(loop.body)
+
+
+def left(body: Iterable[ast.stmt]) -> Mapping[str, ast.stmt]:
+    """Names that statements read before they bind them anew, with the statement that binds them."""
     reads: set[str] = set()
     bound: dict[str, ast.stmt] = {}
-    _block(loop.body, reads, bound, frozenset())
+    _block(body, reads, bound, frozenset())
     return {name: node for name, node in bound.items() if name in reads}
 
 

@@ -24,6 +24,7 @@ class Loop:
     """A loop around a place.
 
     Attributes:
+        node: the statement; None for one whose iterations were programs.
         traced_once: whether the former tracer ran its body once.
         sym, start, stop, step: the variable and its range, as far as known.
         branches: how many branches there are around the loop.
@@ -91,8 +92,9 @@ class Environment:
         self.depths[name] = len(self.loops)
 
     def carried(self, name: str) -> bool:
-        """Whether a name comes from outside of a loop whose body was traced once."""
-        return any(loop.traced_once for loop in self.loops[self.depths.get(name, 0) :])
+        """Whether a name comes from outside of a loop whose body was traced once, or of one of programs."""
+        around = self.loops[self.depths.get(name, 0) :]
+        return any(loop.traced_once or loop.node is None for loop in around)
 
     def identity(self, code: str) -> str:
         """What tells the present value of an expression from what the same code means elsewhere."""

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ...analysis.context import FileContext
+from ...elsewhere import Grid, Kernel
 from ..step import LanguageStep
 from .names import Names
 from .nodes import Nodes
@@ -36,10 +37,12 @@ class Plan:
         grid: for each axis of the launch grid that becomes a loop in the kernel, code for its extent in terms
             of the kernel's parameters; empty when programs stay programs.
         returned: parameters written in place that the kernel returns from now on.
+        looped: whether its launches have no grid any more, as programs are loops in it or make no difference.
     """
 
     grid: tuple[str, ...] = ()
     returned: tuple[str, ...] = ()
+    looped: bool = False
 
 
 @dataclass
@@ -76,7 +79,8 @@ class LanguageModule:
             ``nl``, ``nisa``, ``nki``, or a module by its name.
         helpers: helper functions that it calls → their names in the file.
         taken: names of the file. texts: of nodes, on one line.
-        elsewhere: kernels of other files as this one spells them, and whether they are migrated.
+        elsewhere: kernels of other files as this one spells them.
+        launches: for kernels of this file that other files use, the grids they launch them with.
         partial: places that need a person are left as they are, with a comment.
         marked: the reasons that have one, by message and place.
         staying: what becomes of imports that only code uses which stays, by their local and imported names.
@@ -93,7 +97,8 @@ class LanguageModule:
     needs: set[str] = field(default_factory=set)
     helpers: dict[str, str] = field(default_factory=dict)
     texts: dict[ast.AST, str] = field(default_factory=dict)
-    elsewhere: Mapping[str, bool] = field(default_factory=dict)
+    elsewhere: Mapping[str, Kernel] = field(default_factory=dict)
+    launches: Mapping[str, frozenset[Grid]] = field(default_factory=dict)
     partial: bool = False
     marked: set[tuple[str, int]] = field(default_factory=set)
     staying: Mapping[tuple[str, str], Staying] = field(default_factory=dict)

@@ -8,11 +8,15 @@ from collections.abc import Sequence
 from ..analysis import values as v
 from ..analysis.refusal import Refused
 from ..analysis.symbols import Sym
-from . import statements
+from ..lowering.registry import LOWERINGS
+from . import carried, statements
 from .environment import Loop
+from .hoisting import hoisted
+from .values import VIRTUAL
 from .walker import Walker
 
 _CALLS = ("nl.program_id", "nl.num_programs", "nl.program_ndim")
+_ALLOCATIONS = frozenset(f"nl.{name}" for name in ("ndarray", "zeros", "ones", "full", "empty_like"))
 
 
 def walked(w: Walker, node: ast.FunctionDef, after: int, indent: str) -> list[str]:
@@ -21,7 +25,7 @@ def walked(w: Walker, node: ast.FunctionDef, after: int, indent: str) -> list[st
     if not w.function.plan.grid:
         lines = statements.block(w, body, after, indent)
         return lines if isinstance(body[-1], ast.Return) else lines + _result(w, indent)
-    first = next((i for i, s in enumerate(body) if _uses_programs(w, s)), len(body))
+    first = next((i for i, s in enumerate(body) if _is_of_programs(w, s)), len(body))
     last = len(body) - isinstance(body[-1], ast.Return)
     lines = statements.block(w, body[:first], after, indent) if first else []
     end = (body[first - 1].end_lineno or 0) if first else after
@@ -33,17 +37,39 @@ def walked(w: Walker, node: ast.FunctionDef, after: int, indent: str) -> list[st
     return lines + _result(w, indent)
 
 
+def _is_of_programs(w: Walker, node: ast.stmt) -> bool:
+    """Whether each program does it for itself: it has to do with its number, or with tiles of its own."""
+    return _uses_programs(w, node) or any(
+        isinstance(inner, ast.Call) and _works(w, inner) and not _is_shared(w, inner)
+        for inner in ast.walk(node)
+    )
+
+
+def _works(w: Walker, call: ast.Call) -> bool:
+    """Whether it is an allocation, or an operation on tiles."""
+    name = w.names.short(call.func)
+    ours = isinstance(call.func, ast.Name) and call.func.id in w.module.functions
+    return ours or name in LOWERINGS or name in _ALLOCATIONS
+
+
 def _uses_programs(w: Walker, node: ast.AST) -> bool:
     return any(isinstance(n, ast.Call) and w.names.short(n.func) in _CALLS for n in ast.walk(node))
 
 
 def _loops(w: Walker, nodes: Sequence[ast.stmt], after: int, indent: str) -> list[str]:
     """Loops over the programs around statements."""
+    body = w.function.node.body
+    ahead = hoisted(body, nodes, lambda node: _is_of_programs(w, node), lambda node: _shared(w, node))
+    lines = statements.block(w, ahead, after, indent, nodes) if ahead else []
+    nodes = [node for node in nodes if node not in ahead]
     for node in nodes:
         _check(w, node)
+    for name, statement in carried.left(nodes).items():
+        if name in w.env.values and not isinstance(w.env.values[name], VIRTUAL):
+            w.refused(statement, Refused("M-LOOP", v=name))
     w.programs = tuple(_name(w, nodes, axis) for axis in range(len(w.function.plan.grid)))
     lead, after = _leading(w, nodes[0], after)
-    lines = [*lead]
+    lines += lead
     for name, extent in zip(w.programs, w.function.plan.grid, strict=True):
         lines.append(f"{indent}for {name} in nl.affine_range({extent}):")
         indent += w.unit
@@ -55,7 +81,7 @@ def _loops(w: Walker, nodes: Sequence[ast.stmt], after: int, indent: str) -> lis
         loop = Loop(None, name, False, sym, Sym.constant(0), size, Sym.constant(1))
         w.env.loops = (*w.env.loops, loop)
     w.shared.needs.add("nl")
-    lines += statements.block(w, nodes, after, indent)
+    lines += statements.block(w, nodes, after, indent, ahead)
     w.env.loops = ()
     return lines
 
@@ -86,11 +112,30 @@ def _name(w: Walker, nodes: Sequence[ast.stmt], axis: int) -> str:
 def _check(w: Walker, node: ast.stmt) -> None:
     """What programs share must be allocated before the loops."""
     for inner in ast.walk(node):
-        if isinstance(inner, ast.Call) and w.names.short(inner.func) in ("nl.ndarray", "nl.zeros", "nl.full"):
-            buffers = [k.value for k in inner.keywords if k.arg == "buffer"]
-            if any(w.names.short(b) in ("nl.shared_hbm", "nl.hbm") for b in buffers):
-                grid = ", ".join(w.function.plan.grid)
-                w.refused(inner, Refused("M-GRID", grid=grid))
+        if _is_shared(w, inner):
+            w.refused(inner, Refused("M-GRID", grid=", ".join(w.function.plan.grid)))
+
+
+def _is_shared(w: Walker, node: ast.AST) -> bool:
+    """Whether it allocates what all programs see."""
+    if not isinstance(node, ast.Call) or w.names.short(node.func) not in _ALLOCATIONS:
+        return False
+    buffers = [k.value for k in node.keywords if k.arg == "buffer"]
+    return any(w.names.short(b) in ("nl.shared_hbm", "nl.hbm") for b in buffers)
+
+
+def _shared(w: Walker, node: ast.stmt) -> bool:
+    return isinstance(node, ast.Assign) and _is_shared(w, node.value)
+
+
+def is_settled(w: Walker, test: ast.expr) -> bool:
+    """Whether it asks for the number of a grid's axes, which are loops now, and that is right."""
+    if not w.function.plan.grid or not isinstance(test, ast.Compare) or not isinstance(test.ops[0], ast.Eq):
+        return False
+    sides = [test.left, *test.comparators]
+    asked = [s for s in sides if isinstance(s, ast.Call) and w.names.short(s.func) == "nl.program_ndim"]
+    said = [s.value for s in sides if isinstance(s, ast.Constant)]
+    return len(sides) == 2 and len(asked) == 1 and said == [len(w.function.plan.grid)]
 
 
 def _result(w: Walker, indent: str) -> list[str]:

@@ -17,11 +17,17 @@ from .walker import Skipped, Walker, known, text
 from .writer import Goal
 
 
-def block(w: Walker, statements: Sequence[ast.stmt], after: int, indent: str) -> list[str]:
-    """The lines of a block that starts behind line ``after``."""
+def block(
+    w: Walker, statements: Sequence[ast.stmt], after: int, indent: str, moved: Sequence[ast.stmt] = ()
+) -> list[str]:
+    """The lines of a block that starts behind line ``after``.
+
+    Statements of it that are ``moved`` are written elsewhere, with the comments above them.
+    """
     pieces = []
     for group in _by_line(statements):
         first, last = _extent(group)
+        after = max([after, *(end for s in moved if (end := s.end_lineno or 0) < first)])
         old = w.lines.indentation(group[0])
         lead = w.lines.kept(after + 1, first - 1, old, indent)
         count = len(w.reasons)
@@ -133,6 +139,8 @@ def _return(w: Walker, node: ast.Return) -> str | None:
 
 
 def _assert(w: Walker, node: ast.Assert) -> str | None:
+    if programs.is_settled(w, node.test):
+        return None
     parts = [(node.test, expressions.code(w, node.test))]
     if w.writer.touched:
         raise Refused("M-PY", x="a condition on tiles")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from helpers import check_sound, migrate
 
 KERNELS = """\
@@ -76,6 +77,92 @@ def test_launches_in_other_files_keep_programs_programs() -> None:
     assert {f.code for f in result.findings} == {"NKL103"}
     assert {f.path for f in result.findings} == {"app/kernels.py", "app/run.py"}
     check_sound(result)
+
+
+ROWS = PROGRAMS[: PROGRAMS.index("\n\ndef run")]
+"""The kernel of programs without a launch."""
+LOOP = "    for program in nl.affine_range(x.shape[0]):\n        nisa.dma_copy(dst=out[program"
+RUN = """\
+import numpy as np
+from app.kernels import copied
+
+
+def run(n):
+    x = (np.random.random_sample((n, 4, 4)) - 0.5) * 2
+    launched = copied[n]
+    return launched(x), copied[x.shape[0]](x=x)
+"""
+
+
+def test_programs_that_only_other_files_launch_become_loops() -> None:
+    result = migrate(project(ROWS, RUN))
+    assert LOOP in result.text("app/kernels.py")
+    assert result.text("app/run.py") == RUN.replace("copied[n]", "copied").replace("[x.shape[0]](", "(")
+    check_sound(result)
+
+
+def test_programs_that_only_other_files_launch_through_the_module() -> None:
+    launch = "from app import kernels\n\n\ndef run(x):\n    return kernels.copied[x.shape[0]](x)\n"
+    result = migrate(project(ROWS, launch))
+    assert LOOP in result.text("app/kernels.py")
+    assert result.text("app/run.py") == launch.replace("[x.shape[0]]", "")
+    check_sound(result)
+
+
+def test_the_extents_follow_through_a_permutation() -> None:
+    launch = RUN.replace("x = (np.random.random_sample((n, 4, 4)) - 0.5) * 2", "b, n, _ = x.shape")
+    launch = launch.replace("def run(n)", "def run(x)").replace(
+        "    launched = ", "    x, y = x.permute(1, 0, 2), None\n    launched = "
+    )
+    assert LOOP in migrate(project(ROWS, launch)).text("app/kernels.py")
+    other = launch.replace("copied[n]", "copied[b]").replace(", copied[x.shape[0]](x=x)", "")
+    assert LOOP.replace("[0]", "[1]") in migrate(project(ROWS, other)).text("app/kernels.py")
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "copied[4](x)\ncopied[5](x)\n",
+        "copied[n](x)\n",
+        "copied(x)\n",
+        "copied[x.shape[0]](x)\nrun_all(copied)\n",
+        "copied[4]\n",
+        "y = x\nx = x.permute(1, 0, 2)\ncopied[y.shape[0], n](x)\n",
+    ],
+)
+def test_programs_whose_number_other_files_do_not_tell(use: str) -> None:
+    body = "".join(f"    {line}\n" for line in use.splitlines())
+    result = migrate(project(ROWS, f"from app.kernels import copied\n\n\ndef run(x, n):\n{body}"))
+    assert not result.changed
+    assert "NKL103" in {f.code for f in result.at("app/kernels.py")}
+    check_sound(result)
+
+
+def test_a_kernel_that_a_package_hands_over() -> None:
+    """Who has it from the package is not known."""
+    files = project(ROWS, RUN) | {"app/__init__.py": "from app.kernels import copied\n"}
+    assert not migrate(files).changed
+
+
+def test_a_launch_changes_also_in_a_file_that_stays() -> None:
+    blocked = RUN.replace("import numpy", "import neuronxcc.nki.language as nl\nimport numpy")
+    blocked = blocked.replace("    launched", "    nl.static_cast(1, 2)\n    launched")
+    result = migrate(project(ROWS, blocked))
+    assert LOOP in result.text("app/kernels.py")
+    assert result.text("app/run.py") == blocked.replace("copied[n]", "copied").replace("[x.shape[0]](", "(")
+    assert [f.code for f in result.at("app/run.py") if f.outcome.value == "needs-you"] == ["NKL106"]
+    check_sound(result)
+
+
+def test_programs_on_several_cores_in_another_file() -> None:
+    """The file's own launch tells the extents; the other one is for a person."""
+    launch = LAUNCH.replace("nl.nc(2)", "nl.spmd_dim(x.shape[0] // 2, nl.nc(2))")
+    result = migrate(project(PROGRAMS, launch))
+    assert LOOP in result.text("app/kernels.py")
+    (found,) = result.at("app/run.py")
+    assert (found.code, found.outcome.value, found.line) == ("NKL103", "needs-you", 6)
+    assert "in loops" in found.message
+    assert not migrate(project(ROWS, launch)).changed
 
 
 def test_a_call_without_a_grid_has_nothing_to_change() -> None:

@@ -229,6 +229,82 @@ def k(x):
     assert "    return double(x)\n" in new
 
 
+def test_what_programs_share_is_allocated_ahead_of_their_loops():
+    new = check_same(
+        """
+@nki.jit
+def double(x):
+    assert nl.program_ndim() == 1, f"got {nl.program_ndim()} axes"
+    i = nl.program_id(0)
+    rows = x.shape[0]
+    # The output of all programs.
+    out = nl.ndarray((rows, x.shape[1]), dtype=x.dtype, buffer=nl.shared_hbm)
+    # One of its tiles.
+    t = nl.load(x[i * 64 : (i + 1) * 64, :])
+    nl.store(out[i * 64 : (i + 1) * 64, :], t + t)
+    return out
+
+
+def k(x):
+    return double[x.shape[0] // 64](x)
+""",
+        "k",
+        rows(128, 96),
+    )
+    assert "program_ndim" not in new
+    assert new.index("# The output of all programs.") < new.index("out = nl.ndarray(") < new.index("for i in")
+    assert new.index("for i in nl.affine_range(x.shape[0] // 64):") < new.index("# One of its tiles.")
+
+
+def test_every_program_has_tiles_of_its_own():
+    """A tile that is allocated above the program's number is one for each program."""
+    check_same(
+        """
+@nki.jit
+def sums(x):
+    out = nl.ndarray((x.shape[0], 1), dtype=x.dtype, buffer=nl.shared_hbm)
+    total = nl.zeros((64, 1), dtype=x.dtype, buffer=nl.sbuf)
+    i = nl.program_id(0)
+    for j in nl.sequential_range(3):
+        part = nl.load(x[i * 64 : (i + 1) * 64, j * 32 : (j + 1) * 32])
+        total[...] = nl.add(total, nl.sum(part, axis=1, keepdims=True))
+    nl.store(out[i * 64 : (i + 1) * 64, :], total)
+    return out
+
+
+def k(x):
+    return sums[x.shape[0] // 64](x)
+""",
+        "k",
+        rows(128, 96),
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "    n = 32\n    i = nl.program_id(0)\n    n = n * 2\n",
+        "    n = 64\n    seen = []\n    i = nl.program_id(0)\n    seen.append(i)\n",
+    ],
+)
+def test_programs_that_would_leave_something_to_the_next(text):
+    _, keys = migrated(
+        HEAD
+        + f"""
+@nki.jit
+def double(x):
+    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+{text}    nl.store(out[i * n : (i + 1) * n, :], nl.load(x[i * n : (i + 1) * n, :]))
+    return out
+
+
+def k(x):
+    return double[x.shape[0] // 64](x)
+"""
+    )
+    assert keys == ["M-LOOP"]
+
+
 @pytest.mark.parametrize(
     ("text", "keys"),
     [

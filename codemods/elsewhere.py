@@ -1,0 +1,35 @@
+"""What files tell each other about their kernels: what became of them, and how they are launched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Grid = tuple[str, ...] | None
+"""The extents of a launch's grid of programs, as code in terms of the arguments (see :func:`argument`).
+
+No extents for a call without a grid; None where they are not known.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """What became of a kernel, as far as other files' launches change with it.
+
+    Attributes:
+        migrated: whether it is in the new language.
+        looped: whether the programs of its launch grid are loops inside it now.
+        outputs: parameters that it writes to and returns now, each with its position.
+    """
+
+    migrated: bool
+    looped: bool = False
+    outputs: tuple[tuple[int, str], ...] = ()
+
+
+ARGUMENT = "_argument_"
+"""What names of arguments in a :data:`Grid` start with."""
+
+
+def argument(place: int | str) -> str:
+    """What an argument is called in a :data:`Grid`: the one at a position, or of a name."""
+    return f"{ARGUMENT}{place}"
