@@ -217,8 +217,10 @@ class Kernels:
 
     def escapes(self, name: str) -> bool:
         """Whether a kernel is passed on, stored, returned or used by other files, which hides launches."""
-        if name in self.ctx.pinned and name not in self.module.launches:
-            return True
+        return name in self.ctx.pinned or self.is_handed_on(name)
+
+    def is_handed_on(self, name: str) -> bool:
+        """Whether this file passes a kernel on, stores or returns it."""
         return any(self._gets_away(use) for use in self._mentions.get(name, ()))
 
     def handed_on(self, name: str) -> list[ast.expr]:

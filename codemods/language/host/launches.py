@@ -72,7 +72,8 @@ def _looped(
     mine = [launch for launch in kernels.all_launches if name in launch.kernels]
     loose = {s for s in grids if name in kernels.denoted(s.value)} - {launch.subscript for launch in mine}
     theirs = kernels.module.launches.get(name, frozenset())
-    if loose or not (mine or theirs) or kernels.escapes(name):
+    hidden = name in kernels.ctx.pinned and name not in kernels.module.launches
+    if loose or hidden or not (mine or theirs) or kernels.is_handed_on(name):
         return set()
     found = {_extents(kernels, launch, name, grids) for launch in mine} | theirs
     extents_inside = {inside(node, extents_outside) for extents_outside in found}

@@ -30,7 +30,7 @@ def launched(kernels: Kernels) -> Mapping[str, frozenset[Grid]]:
         for name in kernels.denoted(subscript.value) & found.keys() if subscript not in known else ():
             found[name].add(None)
     for name in found:
-        if kernels.escapes(name) or _handed_over(kernels, name):
+        if kernels.is_handed_on(name) or _handed_over(kernels, name):
             found[name].add(None)
     return {name: frozenset(grids) for name, grids in found.items()}
 
