@@ -111,6 +111,34 @@ def itemsize(dtype):
         return 4
     return 2 if dtype in [nl.bfloat16, nl.float16, nl.int16, nl.uint16] else 1
 '''),
+    "largest_number": Helper('''\
+def largest_number(dtype):
+    """The largest finite number of a float dtype."""
+    if dtype in [nl.float32, nl.tfloat32]:
+        return 3.4028235e38
+    if dtype == nl.bfloat16:
+        return 3.3895314e38
+    if dtype == nl.float16:
+        return 65504.0
+    if dtype == nl.float8_e4m3:
+        return 240.0
+    assert dtype == nl.float8_e5m2, "a dtype without a largest finite number"
+    return 57344.0
+'''),
+    "step_above_one": Helper('''\
+def step_above_one(dtype):
+    """The difference between 1 and the next larger number of a float dtype."""
+    if dtype in [nl.float32, nl.tfloat32]:
+        return 1.1920929e-07
+    if dtype == nl.bfloat16:
+        return 0.0078125
+    if dtype == nl.float16:
+        return 0.0009765625
+    if dtype == nl.float8_e4m3:
+        return 0.125
+    assert dtype == nl.float8_e5m2, "a dtype without a next number"
+    return 0.25
+'''),
     "promoted_dtype": Helper('''\
 def promoted_dtype(first, second):
     """The dtype of a result of operands of two dtypes: the wider float, a float before an integer.

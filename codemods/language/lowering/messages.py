@@ -189,6 +189,11 @@ MESSAGES: dict[str, Message] = {
         "mask={expr} is not a bound on an index tile. Use nisa.affine_select / tensor_copy_predicated, or "
         "slice the operands.",
     ),
+    "M-JOINED": Message(
+        "NKL302",
+        "`{expr}`: masks have no truth value, so that it is not clear what `and`, `or` and `not` leave. Join "
+        "bounds by `&`, each in parentheses.",
+    ),
     "M-PRED": Message("NKL303", "affine_select predicate `{expr}` is not affine in the index tiles."),
     "M-RED": Message(
         "NKL304",

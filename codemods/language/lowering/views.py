@@ -125,11 +125,18 @@ _LIMITS = {
 """Largest finite value, and the step above 1, of each float type."""
 
 
-def limit(dtype: Dtype, member: str) -> Scalar | None:
-    """``nl.finfo(dtype).min``, ``.max`` or ``.eps`` as a number, when the dtype is known."""
-    largest, step = _LIMITS.get(dtype.known or "", ("", ""))
-    text = {"max": largest, "min": f"-{largest}", "eps": step}.get(member, "") if largest else ""
-    return Scalar(text) if text else None
+def limit(dtype: Dtype, member: str, out: Emitter) -> Scalar | None:
+    """``nl.finfo(dtype).min``, ``.max`` or ``.eps``: a number, or what a helper says in the kernel;
+    None for a dtype that is no float.
+    """
+    if dtype.known is not None and dtype.known not in _LIMITS:
+        return None
+    if dtype.known is not None:
+        largest, step = _LIMITS[dtype.known]
+    else:
+        name = "step_above_one" if member == "eps" else "largest_number"
+        largest = step = f"{out.helper(name)}({dtype.text})"
+    return Scalar({"max": largest, "min": f"-{largest}", "eps": step}[member], real=True)
 
 
 LOWERINGS: dict[str, Lowering] = {

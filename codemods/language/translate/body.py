@@ -99,6 +99,8 @@ def joined(pieces: Sequence[Piece], indent: str) -> list[str]:
         for gone in pieces[index:end]:
             found += _without_double_blank(found, _surviving(gone.lead, about_group or gone is not piece))
         index = end
+    while pieces and pieces[0].gone and found and not found[0].strip():
+        del found[0]
     if not any(line.strip() and not line.strip().startswith("#") for line in found):
         found.append(f"{indent}pass")
     return found

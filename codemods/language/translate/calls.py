@@ -20,6 +20,7 @@ from . import (
     expressions,
     functions,
     masking,
+    numbers,
     operations,
     positions,
     tokens,
@@ -46,7 +47,7 @@ def call(w: Walker, node: ast.Call) -> Value:
         given = operations.beside(w, short, arguments.bound(w, node, short))
         resolved = positions.resolved(w, short, given, region, w.segment(node))
         return operations.lowered(w, short, resolved, region)
-    return _python(w, node, function, short)
+    return _python(w, node, *numbers.function(w, node, short, function))
 
 
 def _of_trace_time(w: Walker, node: ast.Call, short: str) -> bool:
@@ -172,7 +173,7 @@ _WALKED: dict[str, Callable[[Walker, ast.Call], Value]] = {
 # -- Python's -----------------------------------------------------------------------------------------
 
 
-def _python(w: Walker, node: ast.Call, function: Value, short: str) -> Value:
+def _python(w: Walker, node: ast.Call, short: str, function: Value) -> Value:
     """A call of trace time, as it stands; integers are followed through the common functions."""
     nodes = [*node.args, *(keyword.value for keyword in node.keywords)]
     changes = carried.changed(w, node)
@@ -229,14 +230,7 @@ _NUMBERS = frozenset(
         "int",
         "float",
         "bool",
-        "round",
-        "math.sqrt",
-        "math.log2",
-        "math.log",
-        "math.exp",
-        "math.floor",
-        "math.pow",
-        "math.gcd",
+        *(f"math.{name}" for name in numbers.FUNCTIONS),
     ]
 )
 _ABOUT_TENSORS = frozenset(("print", "isinstance", "hasattr", "getattr"))

@@ -11,7 +11,7 @@ from ..analysis.index import Index, Window
 from ..analysis.refusal import Refused
 from ..analysis.symbols import Sym
 from ..lowering import views
-from . import blocks, calls, carried, operators, subscripts, tokens
+from . import blocks, calls, carried, numbers, operators, subscripts, tokens
 from .values import Absent, Axes, Blocks, Choice, Grid, Lost, Named, NewAxis, UserFunction, Value, Whole
 from .walker import Walker, integer, known, text
 
@@ -57,7 +57,7 @@ def _library(w: Walker, node: ast.Name | ast.Attribute) -> Value | None:
     short = w.names.short(node)
     if not short or (short.startswith("builtins.") and not isinstance(node, ast.Name)):
         return None
-    found = tokens.value(short, w.segment(node))
+    found = tokens.value(short, w.segment(node)) or numbers.constant(w, short, w.segment(node))
     qualified = w.names.qualified(node)
     if tokens.is_of_project(short):
         return v.Unknown(w.segment(node))
@@ -87,6 +87,11 @@ def _global(w: Walker, node: ast.Name) -> Value:
 
 
 def _attribute(w: Walker, node: ast.Attribute) -> Value:
+    if isinstance(node.value, ast.Call) and w.names.short(node.value.func) in ("nl.finfo", "numpy.finfo"):
+        kinds = [*node.value.args, *(k.value for k in node.value.keywords)]
+        number = numbers.limit(w, node, known(evaluate(w, kinds[0]))) if len(kinds) == 1 else None
+        if number is not None:
+            return number
     found = _library(w, node)
     if found is not None:
         return found

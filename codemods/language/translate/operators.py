@@ -162,5 +162,7 @@ def _without_is(node: ast.Compare, parts: list[str]) -> str:
 def logical(w: Walker, node: ast.BoolOp) -> Value:
     """``and`` and ``or`` of trace time."""
     found = [known(expressions.evaluate(w, part)) for part in node.values]
+    if any(isinstance(value, Mask) for value in found):  # a mask has no truth value
+        raise Refused("M-JOINED", expr=w.segment(node))
     spelled = w.respelled(node, [(n, text(x)) for n, x in zip(node.values, found, strict=True)])
     return v.Scalar(spelled)

@@ -117,7 +117,7 @@ class Walker:
         pieces, position = [], start
         for child, new in sorted(changed, key=lambda pair: self.source.span(pair[0])):
             first, last = self.source.span(child)
-            pieces += [self.source.utf8[position:first].decode("utf-8"), _operand(node, new)]
+            pieces += [self.source.utf8[position:first].decode("utf-8"), _operand(node, child, new)]
             position = last
         return flat("".join([*pieces, self.source.utf8[position:end].decode("utf-8")]))
 
@@ -145,22 +145,29 @@ class Attempt:
 _LOOSE = (ast.BinOp, ast.BoolOp, ast.Compare, ast.UnaryOp, ast.IfExp, ast.Lambda)
 
 
-def _operand(parent: ast.AST, new: str) -> str:
+def _operand(parent: ast.AST, old: ast.expr, new: str) -> str:
     """New text for a part of an expression, in parentheses where it would fall apart."""
     if isinstance(parent, ast.BinOp | ast.UnaryOp | ast.BoolOp | ast.Compare | ast.Attribute | ast.Subscript):
-        return f"({new})" if _falls_apart(new) else new
+        kind = _loose(new)
+        return f"({new})" if kind and kind != _kind(old) else new
     return new
 
 
 @lru_cache(maxsize=4096)
-def _falls_apart(code: str) -> bool:
-    """Whether it is an expression of loose parts."""
+def _loose(code: str) -> str:
+    """The kind of an expression of loose parts; "" for any other."""
     if code.isidentifier():
-        return False
+        return ""
     try:
-        return isinstance(ast.parse(code, mode="eval").body, _LOOSE)
+        node = ast.parse(code, mode="eval").body
     except SyntaxError:
-        return False
+        return ""
+    return _kind(node) if isinstance(node, _LOOSE) else ""
+
+
+def _kind(node: ast.expr) -> str:
+    """What binds the parts of an expression."""
+    return f"{type(node).__name__} {type(getattr(node, 'op', None)).__name__}"
 
 
 def text(value: Value) -> str:

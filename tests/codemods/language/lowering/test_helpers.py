@@ -55,6 +55,20 @@ def test_bytes_of_an_element(name):
     assert helper("itemsize")(simulated(name)) == simulated(name).itemsize
 
 
+@pytest.mark.parametrize("name", FLOATS)
+def test_limits_of_floats(name):
+    kind = legacy.dtype_of(simulated(name)) if hasattr(legacy, "dtype_of") else simulated(name)
+    info = ml_dtypes.finfo(np.dtype(kind.numpy))
+    assert np.array(helper("largest_number")(simulated(name))).astype(kind.numpy) == info.max
+    assert helper("step_above_one")(simulated(name)) == pytest.approx(float(info.eps))
+
+
+@pytest.mark.parametrize("name", ["largest_number", "step_above_one"])
+def test_integers_have_no_such_limits(name):
+    with pytest.raises(AssertionError, match="a dtype without"):
+        helper(name)(nl.int32)
+
+
 LOAD = """
     tile = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.sbuf)
     nisa.dma_copy(dst=tile, src=x)

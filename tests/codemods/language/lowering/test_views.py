@@ -111,13 +111,19 @@ def test_bytes_of_an_element():
 @pytest.mark.parametrize("name", ["float32", "bfloat16", "float16", "float8_e4m3", "float8_e5m2"])
 @pytest.mark.parametrize("member", ["min", "max", "eps"])
 def test_limits_of_floats(name, member):
-    found = limit(named(name), member)
+    found = limit(named(name), member, PlainEmitter())
     native = simulated(name).native
     expected = getattr(ml_dtypes.finfo(native), member)
     assert np.array(float(found.text), np.float32).astype(native) == expected
     assert float(found.text) == pytest.approx(float(expected), rel=1e-7)
 
 
-def test_limits_of_others_are_not_known():
-    assert limit(Dtype("x.dtype"), "min") is None
-    assert limit(named("float32"), "tiny") is None
+def test_limits_of_integers():
+    assert limit(named("int32"), "min", PlainEmitter()) is None
+
+
+def test_limits_that_are_known_when_the_kernel_is_traced():
+    out = PlainEmitter()
+    assert limit(Dtype("x.dtype"), "min", out) == Scalar("-largest_number(x.dtype)", real=True)
+    assert limit(Dtype("x.dtype"), "eps", out) == Scalar("step_above_one(x.dtype)", real=True)
+    assert out.helpers == {"largest_number", "step_above_one"}

@@ -1,0 +1,73 @@
+"""Numbers of trace time that Python's and NumPy's libraries give: kernels have few of these functions."""
+
+from __future__ import annotations
+
+import ast
+import struct
+
+from ...dialect.conditions import ABSENT
+from ..analysis import values as v
+from ..analysis.dtypes import dtype_of
+from ..analysis.refusal import Refused
+from ..lowering import views
+from .values import Named, Value
+from .walker import Walker
+
+NUMPY = "numpy."
+FUNCTIONS = frozenset(("ceil", "floor", "gcd", "log2", "log10", "pow", "sqrt"))
+"""Members of ``math`` that kernels can call. Source: the open front end of the language."""
+_RENAMED = {
+    **{f"numpy.{name}": f"math.{name}" for name in ("ceil", "floor", "gcd", "log2", "log10", "sqrt")},
+    **dict.fromkeys(("numpy.abs", "numpy.absolute", "numpy.fabs"), "builtins.abs"),
+    **dict.fromkeys(("numpy.int32", "numpy.int64"), "builtins.int"),
+    "numpy.maximum": "builtins.max",
+    "numpy.minimum": "builtins.min",
+}
+"""NumPy's functions that give the same for numbers as these."""
+_CONSTANTS = {"pi": "pi", "e": "e", "inf": "inf", "Inf": "inf", "infty": "inf", "nan": "nan"}
+_ARRAYS = frozenset(("numpy.eye", "numpy.identity", "numpy.zeros", "numpy.arange"))
+"""What ``nl.shared_constant`` may be given."""
+_MEMBERS = ("min", "max", "eps")
+
+
+def constant(w: Walker, short: str, spelled: str) -> v.Scalar | None:
+    """``math.pi``, ``np.inf``: a number by its name in ``math``."""
+    library, _, name = short.partition(".")
+    found = _CONSTANTS.get(name, "") if library in ("math", "numpy") else ""
+    if not found:
+        return None
+    return v.Scalar(spelled if library == "math" else f"{w.writer.module('math')}.{found}", real=True)
+
+
+def function(w: Walker, node: ast.Call, short: str, given: Value) -> tuple[str, Value]:
+    """The function that a kernel calls in place of one of Python's or NumPy's, and how it is spelled.
+
+    Raises Refused for one that kernels do not have.
+    """
+    new = "builtins.float" if _is_float(node, short) else _RENAMED.get(short, short)
+    library, _, name = new.rpartition(".")
+    absent = (library == "builtins" and name in ABSENT) or (library == "math" and name not in FUNCTIONS)
+    if absent or (new.startswith(NUMPY) and new not in _ARRAYS):
+        raise Refused("M-PY", x=f"a call of `{getattr(given, 'text', '') or new}`")
+    if new == short:
+        return short, given
+    return new, Named(name if library == "builtins" else f"{w.writer.module(library)}.{name}", new)
+
+
+def _is_float(node: ast.Call, short: str) -> bool:
+    """Whether one of NumPy's numbers is the same as Python's."""
+    if short != "numpy.float32" or len(node.args) != 1 or node.keywords:
+        return short == "numpy.float64"
+    try:
+        number = float(ast.literal_eval(node.args[0]))
+        return number != number or struct.unpack("f", struct.pack("f", number))[0] == number
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
+def limit(w: Walker, node: ast.Attribute, dtype: Value) -> v.Scalar | None:
+    """``nl.finfo(dtype).min``, ``.max``, ``.eps``: a number, or what a helper says in the kernel."""
+    kind = dtype_of(dtype)
+    if kind is None or node.attr not in _MEMBERS:
+        return None
+    return views.limit(kind, node.attr, w.writer)

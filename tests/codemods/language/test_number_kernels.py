@@ -1,0 +1,90 @@
+"""Kernels with numbers of ``math``, NumPy and ``nl.finfo``: what the language has, under its names."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from migrated import HEAD, check_same, check_same_strictly, migrated
+
+RNG = np.random.default_rng(3)
+KERNEL = """\
+@nki.jit
+def k(x):
+    n, m = x.shape
+    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    number = {code}
+    nl.store(out, nl.multiply(nl.load(x), number))
+    return out
+"""
+X = RNG.uniform(1, 2, (32, 24)).astype(np.float32)
+
+SAME = {
+    "np.pi": "math.pi",
+    "2 * np.e + math.pi": "2 * math.e + math.pi",
+    "np.sqrt(m)": "math.sqrt(m)",
+    "np.ceil(m / 5)": "math.ceil(m / 5)",
+    "math.floor(m / 5) * 0.5": "math.floor(m / 5) * 0.5",
+    "np.abs(n - m * 2)": "abs(n - m * 2)",
+    "np.maximum(n, m) - np.minimum(n, m)": "max(n, m) - min(n, m)",
+    "np.float32(0.5)": "float(0.5)",
+    "np.float64(0.1) * m": "float(0.1) * m",
+    "np.int32(m) * 2": "int(m) * 2",
+    "np.finfo(np.float16).max": "65504.0",
+    "nl.finfo(nl.bfloat16).eps": "0.0078125",
+    "nl.finfo(x.dtype).eps": "step_above_one(x.dtype)",
+}
+
+
+@pytest.mark.parametrize("code", SAME)
+def test_numbers_of_libraries(code):
+    text = ("import math\n\n\n" if "math." in code else "\n\n") + KERNEL.format(code=code)
+    new = check_same(text, "k", X)
+    assert f"    number = {SAME[code]}\n" in new
+    assert ("import math\n" in new) == ("math." in SAME[code])
+    assert "np." not in new
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "np.exp(2.0)",
+        "np.float32(0.1)",
+        "np.power(n, 2)",
+        "math.exp(1.0)",
+        "math.log(m)",
+        "round(m / 5)",
+        "len(sorted([n, m]))",
+        "len(set([n, m]))",
+    ],
+)
+def test_functions_that_kernels_do_not_have(code):
+    assert migrated(HEAD + "import math\n\n\n" + KERNEL.format(code=code))[1] == ["M-PY"]
+
+
+FILLED = """\
+@nki.jit
+def k(x):
+    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    lowest = nl.full(x.shape, fill_value=nl.finfo(x.dtype).min, dtype=x.dtype, buffer=nl.sbuf)
+    nl.store(out, nl.maximum(lowest, nl.minimum(nl.load(x), 0.0)))
+    return out
+"""
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_the_lowest_number_of_a_dtype_that_is_known_when_the_kernel_is_traced(dtype):
+    x = np.linspace(-5, 5, 48).reshape(8, 6).astype(dtype)
+    new = check_same_strictly(HEAD + FILLED, x)
+    assert "nisa.memset(dst=lowest, value=-largest_number(x.dtype))" in new
+
+
+def test_masks_that_are_joined_by_and():
+    text = """\
+@nki.jit
+def k(x):
+    i, j = nl.mgrid[0:128, 0:32]
+    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    nl.store(out[i, j], nl.load(x[i, j], mask=(i < x.shape[0] and j < 8)))
+    return out
+"""
+    assert migrated(HEAD + text)[1] == ["M-JOINED"]
