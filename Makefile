@@ -10,6 +10,7 @@
 #   make bench        measure speed; HITS="CHECKOUT@REVISION …" adds files with a hit (see benchmarks/)
 #   make public-code  migrate public code bases: CODE="NAME=CHECKOUT@REVISION …"
 #   make bench-simulator  the simulator's speed: UPSTREAM=CHECKOUT TRITON_VIZ=CHECKOUT, each if at hand
+#   make bench-models the simulator's speed and memory on layers of models at their real sizes
 #   make bench-compat what running 2.27 code through nkilib.compat costs
 #   make conformance  run integration tests of UPSTREAM=CHECKOUT on the simulator; OPTIONS="--seed 1 --family mlp"
 #   make beta1-examples  run the legacy language's documented examples of DOCS=CHECKOUT on the simulator
@@ -35,8 +36,8 @@ STAMP := $(VENV)/.made-with-$(notdir $(PYTHON))
 TYPES := build/types
 MEASURED := build/measured
 
-.PHONY: demo test test-slow test-browser test-lowest lint docs site measured bench public-code bench-simulator bench-compat \
-    conformance beta1-examples bench-language bench-language-speed kernel-errors kernel-costs fuzz clean
+.PHONY: demo test test-slow test-browser test-lowest lint docs site measured bench public-code bench-simulator bench-models \
+    bench-compat conformance beta1-examples bench-language bench-language-speed kernel-errors kernel-costs fuzz clean
 .DEFAULT_GOAL := test
 
 $(STAMP): pyproject.toml constraints-lowest.txt
@@ -98,6 +99,9 @@ public-code: measured
 bench-simulator: measured
 	@$(MEASURED)/bin/python benchmarks/simulator.py $(if $(UPSTREAM),--upstream $(UPSTREAM)) \
 	    $(if $(TRITON_VIZ),--triton-viz $(TRITON_VIZ)) $(OPTIONS)
+
+bench-models: measured
+	@$(MEASURED)/bin/python benchmarks/simulator_models.py $(OPTIONS)
 
 bench-compat: measured
 	@$(MEASURED)/bin/python benchmarks/compat.py

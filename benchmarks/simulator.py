@@ -15,8 +15,11 @@ import os
 import platform
 import sys
 import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import corpus
 import numpy as np
@@ -84,28 +87,65 @@ def kernels(seconds: float, only: str) -> None:
         case = make()
         for cores in case.cores if only in case.name else ():
             ratios.append(_kernel(case, cores, seconds))
-    for position, what in enumerate(("from and to the kernel's arrays", "from float32 to float32")):
-        if ratios:
-            each = [ratio[position] for ratio in ratios]
-            mean, worst = geometric_mean(each), max(each)
-            print(f"\nBeside NumPy {what}: geometric mean {mean:.2f} (at most {MEAN_TARGET}: ", end="")
-            print(f"{verdict(mean <= MEAN_TARGET)}), largest {worst:.2f} (at most {WORST_TARGET:g}: ", end="")
-            print(f"{verdict(worst <= WORST_TARGET)}).")
+    if ratios:
+        conclude(ratios)
 
 
-def _kernel(case: simulator_kernels.Case, cores: int, seconds: float) -> tuple[float, float]:
+@dataclass(frozen=True)
+class Times:
+    """CPU seconds of a kernel, of NumPy from the kernel's arrays, and of NumPy in float32 throughout.
+
+    ``plain`` is the last one; ``difference`` the largest one, relative to the largest value.
+    """
+
+    ours: float
+    same: float
+    bare: float
+    difference: float
+    plain: Callable[[], Any]
+
+    @property
+    def ratios(self) -> tuple[float, float]:
+        return self.ours / self.same, self.ours / self.bare
+
+
+def measured(case: simulator_kernels.Case, cores: int, seconds: float) -> Times:
+    """Compare a kernel with NumPy; ends the program when results differ."""
     run, same, plain = case.kernel(cores), case.from_same(), case.from_float32()
     with threadpool_limits(1), open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
         difference = _difference(case.result(run()), plain())
         ours, like, bare = compared((run, same, plain), seconds)
     if difference > case.tolerance:
         sys.exit(f"{case.name}: differs by {difference:.1e} of the largest value, at most {case.tolerance:g}")
-    cells = (
-        case.name, str(cores), f"{ours * 1e3:.1f} ms", f"{like * 1e3:.1f} ms", f"{ours / like:.2f}",
-        f"{bare * 1e3:.1f} ms", f"{ours / bare:.2f}", f"{wall(plain) * 1e3:.1f} ms", f"{difference:.0e}",
+    return Times(ours, like, bare, difference, plain)
+
+
+def cells(times: Times) -> tuple[str, ...]:
+    """A kernel's time, and those of NumPy with their ratios."""
+    like, bare = times.ratios
+    return (
+        f"{times.ours * 1e3:.1f} ms", f"{times.same * 1e3:.1f} ms", f"{like:.2f}",
+        f"{times.bare * 1e3:.1f} ms", f"{bare:.2f}",
     )  # fmt: skip
-    print(f"| {' | '.join(cells)} |", flush=True)
-    return ours / like, ours / bare
+
+
+def _kernel(case: simulator_kernels.Case, cores: int, seconds: float) -> tuple[float, float]:
+    times = measured(case, cores, seconds)
+    row = (
+        case.name, str(cores), *cells(times), f"{wall(times.plain) * 1e3:.1f} ms", f"{times.difference:.0e}",
+    )  # fmt: skip
+    print(f"| {' | '.join(row)} |", flush=True)
+    return times.ratios
+
+
+def conclude(ratios: list[tuple[float, float]]) -> None:
+    """Print how the ratios stand to the targets."""
+    for position, what in enumerate(("from and to the kernel's arrays", "from float32 to float32")):
+        each = [ratio[position] for ratio in ratios]
+        mean, worst = geometric_mean(each), max(each)
+        print(f"\nBeside NumPy {what}: geometric mean {mean:.2f} (at most {MEAN_TARGET}: ", end="")
+        print(f"{verdict(mean <= MEAN_TARGET)}), largest {worst:.2f} (at most {WORST_TARGET:g}: ", end="")
+        print(f"{verdict(worst <= WORST_TARGET)}).")
 
 
 def _difference(found: simulator_kernels.Array, wanted: simulator_kernels.Array) -> float:

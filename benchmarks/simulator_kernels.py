@@ -25,6 +25,7 @@ class Case:
     Attributes:
         cores: to run it on. kernel: runs it on a number of cores, given as float32 by ``result``.
         given: the kernel's arrays, which ``mathematics`` takes in float32. out: the type of its result.
+        converts: ``mathematics`` also takes them as they are, and converts only what it needs.
         tolerance: the largest difference relative to the largest value.
     """
 
@@ -36,6 +37,7 @@ class Case:
     out: Any = BF16
     tolerance: float = 2e-2
     result: Callable[[Any], Array] = lambda found: np.asarray(found).astype(np.float32)
+    converts: bool = False
 
     def from_float32(self) -> Callable[[], Array]:
         """NumPy from float32 arrays to a float32 result."""
@@ -44,6 +46,8 @@ class Case:
 
     def from_same(self) -> Callable[[], Array]:
         """NumPy in float32 from the kernel's own arrays to a result of the kernel's type."""
+        if self.converts:
+            return lambda: self.mathematics(*self.given).astype(self.out)
         return lambda: self.mathematics(*[array.astype(np.float32) for array in self.given]).astype(self.out)
 
 

@@ -42,14 +42,15 @@ class Storage:
             allocation in ``raw``. rows, size: partitions, and bytes of one of them (1 and all, for HBM).
         fresh: nothing was written or read yet, so that the bytes are not even poisoned.
         written: for PSUM a flag for each byte that an instruction wrote, made when first needed;
-        regions: the PSUM regions that a matmul has written as a whole, if any has. watch, mark: a trace's.
+        regions: the PSUM regions that a matmul has written as a whole, if any has, with boxes around them.
+        watch, mark: a trace's.
         known, sums, site: in strict mode a byte for each byte that says who wrote it (None: outside of
             kernels), for PSUM who wrote it through this allocation, and where the allocation is.
     """
 
     fresh = False
     written: Array | None = None
-    regions: set[Any] | None = None
+    regions: dict[Any, Any] | None = None
     watch: Any = None
     mark: Any = None
     known: Array | None = None

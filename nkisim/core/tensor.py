@@ -14,7 +14,7 @@ import numpy as np
 
 from .access import Dynamic, Pattern, scalar_value, static_view
 from .context import state
-from .dtypes import FLOAT, PACKED, Array, DType, dtype_of, float32, store, up
+from .dtypes import FLOAT, PACKED, Array, DType, convert, dtype_of, float32, store, up
 from .errors import SimulationError, fail, location
 from .memory import HBM, OFF_CHIP, PSUM, SBUF, SHARED_HBM, Allocation, Storage, off_chip, on_chip
 from .precision import check_bytes, check_packed
@@ -366,7 +366,7 @@ class Tensor(Unsupported):
         if values.shape != into.shape:
             values = values.reshape(into.shape)
         if self.dtype.kind is FLOAT:
-            into[...] = values
+            convert(into, values)
         else:
             store(into, values, self.dtype)
 

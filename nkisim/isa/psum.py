@@ -7,6 +7,8 @@ matmuls have overlapped in an allocation, flags tell what was written, and such 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from ..core.access import Dynamic
@@ -19,6 +21,8 @@ from ..core.tensor import Tensor
 WHOLE = "whole"
 Region = tuple[int, tuple[int, ...], tuple[int, ...], int]
 """First byte in the storage, shape, strides in bytes, bytes of an element."""
+Box = tuple[int, int, int, int]
+"""First partition and the one after the last, first byte of a partition and the one after the last."""
 
 
 def multiply_into(dst: Tensor, left: Array, right: Array, name: str) -> None:
@@ -66,26 +70,23 @@ def _seen(dst: Tensor, into: Array) -> bool | Array:
     storage = dst.storage
     regions = storage.regions
     if regions is None:
-        regions = storage.regions = set()
+        regions = storage.regions = {}
     if WHOLE in regions:
         return True
     region = (dst.start_byte(), into.shape, into.strides, into.itemsize)
     if region in regions:
         return True
-    fresh = not regions
-    if fresh and into.nbytes == storage.rows * storage.size:
-        regions.add(WHOLE)
+    if not regions and into.nbytes == storage.rows * storage.size:
+        regions[WHOLE] = ()
         return False
-    apart = fresh or (
-        storage.written is None and not any(_overlap(storage, region, other) for other in regions)
-    )
-    regions.add(region)
-    if apart:
-        return False
-    return _flagged(storage, region, regions - {region})
+    box = _box(storage, region)
+    apart = not regions or (storage.written is None and _apart(box, regions.values()))
+    others = None if apart else list(regions)
+    regions[region] = box
+    return False if others is None else _flagged(storage, region, others)
 
 
-def _flagged(storage: Storage, region: Region, others: set[Region]) -> bool | Array:
+def _flagged(storage: Storage, region: Region, others: list[Region]) -> bool | Array:
     if storage.written is None:
         storage.written = np.zeros(storage.raw.size, np.bool_)
         for other in others:
@@ -105,21 +106,26 @@ def _flags(written: Array, region: Region) -> Array:
     return flags
 
 
-def _overlap(storage: Storage, one: Region, other: Region) -> bool:
-    """Whether the boxes around two regions (partitions × bytes) overlap; True when in doubt."""
-    first, second = _box(storage, one), _box(storage, other)
-    return all(a < d and c < b for (a, b), (c, d) in zip(first, second, strict=True))
+def _apart(box: Box, others: Iterable[Box]) -> bool:
+    """Whether a box overlaps none of the others."""
+    row, end, byte, last = box
+    return not any(row < r1 and r0 < end and byte < b1 and b0 < last for r0, r1, b0, b1 in others)
 
 
-def _box(storage: Storage, region: Region) -> tuple[tuple[int, int], tuple[int, int]]:
+def _box(storage: Storage, region: Region) -> Box:
+    """A box around a region, perhaps a larger one."""
     start, shape, strides, size = region
     pitch = storage.pitch or 1
-    spans = [(n - 1) * stride for n, stride in zip(shape, strides, strict=True)]
-    row, byte = divmod(start + sum(min(span, 0) for span in spans) - storage.base, pitch)
-    rows, length = 1 + abs(spans[0]) // pitch, size + sum(map(abs, spans[1:]))
+    first, length = start - storage.base, size
+    for n, stride in zip(shape, strides, strict=True):
+        if stride < 0:
+            first += (n - 1) * stride
+    for n, stride in zip(shape[1:], strides[1:], strict=True):
+        length += (n - 1) * abs(stride)
+    row, byte = divmod(first, pitch)
     if byte + length > pitch:  # free dimensions that move over partitions
-        return (0, storage.rows), (0, pitch)
-    return (row, row + rows), (byte, byte + length)
+        return 0, storage.rows, 0, pitch
+    return row, row + 1 + abs((shape[0] - 1) * strides[0]) // pitch, byte, byte + length
 
 
 def _direct(into: Array, columns: int) -> bool:

@@ -61,8 +61,10 @@ class TensorView(nl.NKIObject):
     def get_trivial_strides(shape: tuple[int, ...], base_stride: int = 1) -> tuple[int, ...]:
         """Row-major strides; the innermost is ``base_stride``."""
         strides = []
-        for dim in range(len(shape)):
-            strides.append(num_elts(shape[dim + 1 :]) * base_stride)
+        step = num_elts(shape) * base_stride
+        for size in shape:
+            step = step // size if size > 0 else 0
+            strides.append(step)
         return tuple(strides)
 
     def _get_pattern_and_offset(self) -> tuple[list[tuple[int, int]], int]:
@@ -122,9 +124,13 @@ class TensorView(nl.NKIObject):
 
     def select(self, dim: int, index: int | nl.ndarray) -> "TensorView":
         """Take one index of a dimension, which goes: an int, or an integer tensor of one element in SBUF."""
-        if isinstance(index, int):
-            return self.slice(dim, index, index + 1).squeeze_dim(dim)
-        return self._dynamic_select(dim, index)
+        if not isinstance(index, int):
+            return self._dynamic_select(dim, index)
+        self._check_dim(dim, "select")
+        self._check_free(dim, "select")
+        size = self.shape[dim]
+        kernel_assert(0 <= index < size, f"select: index {index} is outside dimension {dim} of size {size}")
+        return self._replaced(dim, dim + 1, (), (), self.offset + self.strides[dim] * index)
 
     def _dynamic_select(self, dim: int, index: nl.ndarray) -> "TensorView":
         """Leave the index to the access: it selects in the base's first dimension of this stride."""

@@ -182,3 +182,16 @@ def test_fill_with_numpys_own_types(dtype):
     found = np.zeros((2, 3), dtype.numpy)
     dtypes.fill(found[:, ::2], 7)
     assert found.tolist() == [[7, 0, 7], [7, 0, 7]]
+
+
+@pytest.mark.parametrize("step", [2, -1])
+@pytest.mark.parametrize("numpy", [ml_dtypes.bfloat16, np.float16])
+def test_scattered_elements_are_converted_as_neighbours_are(numpy, step):
+    values = np.random.default_rng(1).standard_normal((16, 128), dtype=np.float32)
+    dtype = dtypes.dtype_of(numpy)
+    apart = np.zeros((16, 128 * abs(step)), numpy)
+    narrow = apart[:, ::step]
+    dtypes.store(narrow, values[:, ::-1], dtype)
+    assert narrow.tobytes() == np.ascontiguousarray(values[:, ::-1]).astype(numpy).tobytes()
+    assert not apart[:, 1::2].any() or step == -1
+    assert dtypes.up(narrow, dtype).tobytes() == np.ascontiguousarray(narrow).astype(np.float32).tobytes()

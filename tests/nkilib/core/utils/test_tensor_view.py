@@ -142,7 +142,7 @@ REJECTED = [
     ("squeeze range", (4, 1), HBM, [("squeeze_dim", 2)], "dim is 2"),
     ("squeeze partition", (1, 6), ("sbuf",), [("squeeze_dim", 0)], "partition"),
     ("select partition", (4, 6), ("sbuf",), [("select", 0, 1)], "partition"),
-    ("select range", (4, 6), HBM, [("select", 1, 6)], "start 6 is outside"),
+    ("select range", (4, 6), HBM, [("select", 1, 6)], "index 6 is outside"),
     ("rearrange unknown", (4, 6), HBM, [("rearrange", ("a", "b"), ("b", "c"))], "c is not among"),
     ("rearrange lost", (4, 6), HBM, [("rearrange", ("a", "b"), ("b",))], "must name 2 dimensions"),
     ("rearrange too many", (4, 6), HBM, [("rearrange", ("a", "b", "c"), ("a", "b", "c"))], "must name 2 dimensions"),
