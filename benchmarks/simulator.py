@@ -109,12 +109,12 @@ class Times:
         return self.ours / self.same, self.ours / self.bare
 
 
-def measured(case: simulator_kernels.Case, cores: int, seconds: float) -> Times:
-    """Compare a kernel with NumPy; ends the program when results differ."""
+def measured(case: simulator_kernels.Case, cores: int, seconds: float, rounds: int = 5) -> Times:
+    """Compare a kernel with NumPy, at least ``rounds`` times; ends the program when results differ."""
     run, same, plain = case.kernel(cores), case.from_same(), case.from_float32()
     with threadpool_limits(1), open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
         difference = _difference(case.result(run()), plain())
-        ours, like, bare = compared((run, same, plain), seconds)
+        ours, like, bare = compared((run, same, plain), seconds, rounds)
     if difference > case.tolerance:
         sys.exit(f"{case.name}: differs by {difference:.1e} of the largest value, at most {case.tolerance:g}")
     return Times(ours, like, bare, difference, plain)

@@ -30,6 +30,8 @@ HIDDEN, INNER, EXPERT, HEADS, PAIRS, DEPTH = 4096, 14336, 1792, 32, 8, 128
 """Sizes of the layer; PAIRS: heads of keys and values."""
 TOKENS, BATCH, EXPERTS, CHOSEN = 2048, 4, 8, 2
 MEMORY_TARGET = 3.0
+ROUNDS = 3
+"""Runs of each, at least: the largest take ten seconds."""
 
 
 def mlp(batch: int, length: int, mode: str) -> Case:
@@ -336,7 +338,7 @@ def main() -> None:
             continue
         case = make()
         for cores in case.cores:
-            times = measured(case, cores, options.seconds)
+            times = measured(case, cores, options.seconds, ROUNDS)
             ratios.append(times.ratios)
             memory.append(_memory(name))
             row = (case.name, str(cores), *cells(times), f"{memory[-1]:.2f}×", f"{times.difference:.0e}")
