@@ -56,13 +56,14 @@ def mlp(batch: int, length: int, mode: str) -> Case:
     )
 
 
-def qkv(batch: int, length: int, mode: str) -> Case:
-    width = (HEADS + 2 * PAIRS) * DEPTH
+def qkv(batch: int, length: int, mode: str, parts: int = 1) -> Case:
+    """``parts``: devices that share the heads; for context encoding at most 4096 columns are one's."""
+    width = (HEADS + 2 * PAIRS) * DEPTH // parts
     x, gamma = random(batch, length, HIDDEN), random(1, HIDDEN)
     weight = random(HIDDEN, width, scale=HIDDEN**-0.5)
     kernel, norm = named("qkv.qkv.qkv"), named("utils.common_types.NormType").RMS_NORM
     return Case(
-        f"{mode} QKV with RMSNorm",
+        f"{mode} QKV with RMSNorm" + (", half of the heads" if parts == 2 else ""),
         (2,),
         lambda n: lambda: kernel[n](x, weight, fused_norm_type=norm, gamma_norm_weights=gamma),
         (x, weight, gamma),
@@ -276,7 +277,7 @@ def moe_cte(block: int = 256) -> Case:
 
 CASES: dict[str, Callable[[], Case]] = {
     "CTE MLP": lambda: mlp(1, TOKENS, "CTE"),
-    "CTE QKV": lambda: qkv(1, TOKENS, "CTE"),
+    "CTE QKV": lambda: qkv(1, TOKENS, "CTE", 2),
     "CTE attention": attention_cte,
     "CTE output projection": projection_cte,
     "CTE experts": moe_cte,
