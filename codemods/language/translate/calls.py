@@ -150,6 +150,7 @@ _COUNTS = {
     "nl.par_dim": (1, 1),
     "nl.program_id": (0, 1),
     "nl.num_programs": (0, 1),
+    "nl.program_ndim": (0, 0),
 }
 """How many arguments are taken at least and at most."""
 

@@ -88,3 +88,10 @@ def k(x):
     return out
 """
     assert migrated(HEAD + text)[1] == ["M-JOINED"]
+
+
+@pytest.mark.parametrize("code", ["nl.program_ndim()", "nl.num_programs()", "nl.num_programs(0)"])
+def test_how_many_programs_there_are(code):
+    text = KERNEL.format(code=code)
+    check_same(text, "k", X)
+    assert migrated(HEAD + text.replace("()", "(0, 1)").replace("(0)", "(0, 1)"))[1] == ["M-ARGUMENT"]
