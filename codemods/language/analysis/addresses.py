@@ -6,7 +6,7 @@ partition.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from .facts import Facts
@@ -44,6 +44,21 @@ class Modular:
         partition = self.partition + _turn(block, self.par_tiles, facts) * rows
         bank = self.bank + _turn(block, self.bank_tiles, facts)
         return partition, bank * BANK + self.byte + _turn(block, self.free_tiles, facts) * size
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The function that ``alloc`` is given: for a block's indexes, its partitions and its bytes in each, what
+    it gives (bank, for PSUM,) partition and byte.
+    """
+
+    place: Callable[[Sequence[Sym], Sym, Sym], tuple[Sym, ...]]
+
+    def address(self, block: Sequence[Sym], rows: Sym, size: Sym, facts: Facts) -> tuple[Sym, Sym]:
+        """See :meth:`Modular.address`."""
+        del facts
+        *bank, partition, byte = self.place(block, rows, size)
+        return partition, bank[0] * BANK + byte if bank else byte
 
 
 def _turn(block: Sequence[Sym], places: Shape, facts: Facts) -> Sym:

@@ -1,7 +1,8 @@
 """Tiles that a function of the kernel places.
 
 What it does
-    Reports ``ncc.sbuf.alloc`` and ``ncc.psum.alloc`` with a function, and allocation scopes.
+    Reports ``ncc.sbuf.alloc`` and ``ncc.psum.alloc`` with a function whose results are not known before the
+    kernel is compiled, and allocation scopes.
 
 Why
     In the new language a tile has an address of its own, ``nl.ndarray(…, address=(partition,

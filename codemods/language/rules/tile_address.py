@@ -3,8 +3,9 @@
 What it does
     Writes the place of each tile as its ``address=(partition, byte)``, and notes the kernel. Of
     ``ncc.sbuf.mod_alloc`` and ``ncc.psum.mod_alloc`` the blocks of a tensor take turns in some places.
-    Functions and methods of the file that return these return the address. An object that counts what it gave
-    out is made by each kernel.
+    Functions that ``ncc.sbuf.alloc`` and ``ncc.psum.alloc`` get are carried out for the tile, where they are
+    plain ones. Functions and methods of the file that return one of ``mod_alloc`` return the address. An
+    object that counts what it gave out is made by each kernel.
 
 Why
     The new language has no allocators, and its kernels cannot change what is outside of them. Its migration

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..analysis import values as v
-from ..analysis.addresses import Modular
+from ..analysis.addresses import Chosen, Modular
 from ..analysis.dtypes import SIZES
 from ..analysis.refusal import Refused
 from ..analysis.symbols import ZERO, Sym, product
 from ..reasons import Reason
 from . import arguments, expressions, functions, placers
 from .placers import SPACES
+from .tracetime import Known, Trace, Unclear
 from .values import Address, UserFunction, Value
 from .walker import Walker, integer, known, text
 
@@ -35,6 +36,8 @@ def buffer(w: Walker, node: ast.expr | None) -> v.Space | Address | None:
     owner, _, method = name.rpartition(".")
     if owner not in SPACES:
         return _by_function(w, node)
+    if method == "alloc" and len(node.args) + len(node.keywords) == 1:
+        return Address(SPACES[owner], _chosen(w, [*node.args, *(k.value for k in node.keywords)][0], owner))
     if method not in ("auto_alloc", "mod_alloc"):
         raise Refused("M-ALLOC", fn="alloc", name=name)
     return SPACES[owner] if method == "auto_alloc" else Address(SPACES[owner], _modular(w, node, name))
@@ -61,6 +64,44 @@ def _by_function(w: Walker, node: ast.Call) -> Address:
     values = [*node.args, *(keyword.value for keyword in node.keywords)]
     parts = [(value, expressions.code(w, value)) for value in values]
     return Address(placer.spaces[node.func.attr], w.respelled(node, parts))
+
+
+def _chosen(w: Walker, node: ast.expr, owner: str) -> Chosen:
+    """The places that a function gives, which is carried out here."""
+    trace = Trace(w.module.ctx, w.names)
+    count = 3 if owner == "ncc.psum" else 2
+    try:
+        function = trace.value(
+            node, {name: k for name, x in w.env.values.items() if (k := _traced(x)) is not None}
+        )
+    except Unclear:
+        raise Refused("M-ALLOC", fn="alloc", name=owner) from None
+
+    def place(block: Sequence[Sym], rows: Sym, size: Sym) -> tuple[Sym, ...]:
+        for attempt in (dict(zip(_PLACED, (tuple(block), rows, size), strict=True)), None):
+            try:
+                found = function(**attempt) if attempt else function(tuple(block), rows, size)
+            except (Unclear, TypeError):
+                continue
+            if isinstance(found, tuple) and len(found) == count and all(isinstance(x, Sym) for x in found):
+                return found
+        raise Refused("M-ALLOC", fn="alloc", name=owner)
+
+    return Chosen(place)
+
+
+_PLACED = ("idx", "pdim_size", "fdim_size")
+"""The parameters that the documentation gives such functions."""
+
+
+def _traced(value: Value) -> Known:
+    """A number or a tuple of numbers as functions get it; None for what is not followed."""
+    if isinstance(value, v.Scalar):
+        return value.sym
+    if not isinstance(value, v.Items):
+        return None
+    items = tuple(_traced(item) for item in value.items)
+    return None if None in items else items
 
 
 def given(w: Walker, node: ast.Call) -> Value:
@@ -93,6 +134,19 @@ def _part(w: Walker, name: str, node: ast.expr) -> v.Shape:
     return sizes
 
 
+def kept(w: Walker, address: Address, hint: str) -> Address:
+    """The same place for a tile that is allocated later: what changes until then gets a name of its own."""
+    if not isinstance(address.place, Modular):
+        return address
+    for part in ("partition", "bank", "byte"):
+        sym: Sym = getattr(address.place, part)
+        if w.env.changes(sym):
+            name = w.writer.bind(f"{hint}_{part}", sym.text)
+            new = {part: Sym.atom(name)}
+            address = replace(address, place=replace(address.place, **new))  # type: ignore[arg-type]
+    return address
+
+
 def code(w: Walker, address: Address, indexes: Sequence[Sym], tile: v.Shape, dtype: v.Dtype) -> str:
     """``(partition, byte)`` of the tile at these block indexes."""
     note = Reason(w.function.node, "M-ADDRESS")
@@ -104,6 +158,8 @@ def code(w: Walker, address: Address, indexes: Sequence[Sym], tile: v.Shape, dty
     size = itemsize(dtype)
     element = Sym.atom("itemsize") if size is None or size.sym is None else size.sym
     partition, byte = address.place.address(indexes, tile[0], product(tile[1:]) * element, w.env.facts)
+    if any(w.env.outdated(sym) is not None for sym in (partition, byte)):
+        raise Refused("M-ALLOC", fn="alloc", name=byte.text)
     spelled = byte.text
     if size is None and any(getattr(atom, "text", "") == "itemsize" for atom in byte.atoms):
         spelled = spelled.replace("itemsize", f"{w.writer.helper('itemsize')}({dtype.text})")

@@ -59,6 +59,9 @@ def allocated(
         w.blocks[key] = Block(value, fill, address, loops_around(w))
         return value
     value = Blocks(goal.hint, key, whole, partition, placing.layout)
+    moves = placing.inside is not None or placing.grown is not None
+    if moves and address is not None:
+        address = addresses.kept(w, address, goal.hint)
     w.blocks[key] = replace(w.blocks[key], value=value, fill=fill, address=address)
     capacity.check(w, whole if placing.inside is None else _element(whole, partition), goal.hint, partition)
     if placing.inside is None:
@@ -252,6 +255,9 @@ def _tile(w: Walker, value: Blocks, indexes: Mapping[int, Sym]) -> str:
     assert whole.dtype is not None
     assert whole.space is not None
     kept = tuple(shape[dim] for dim in value.layout.kept(len(shape)))
+    for size in kept:
+        if w.env.outdated(size) is not None:
+            raise Refused("M-SHAPE", fn=f"the loop in which {value.text} is allocated", operands=value.text)
     code = f"nl.ndarray(({sizes(kept)}), dtype={whole.dtype.text}, buffer=nl.{whole.space.value}"
     block = w.blocks[value.key]
     if block.address is None:

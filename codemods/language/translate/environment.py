@@ -122,6 +122,10 @@ class Environment:
                     return str(name)
         return None
 
+    def changes(self, sym: Sym) -> bool:
+        """Whether names in the expression are bound several times in the function."""
+        return any(_VERSION.search(repr(atom)) for atom in sym.atoms)
+
     def join(self, other: Environment) -> None:
         """After a branch: only what both arms agree on is certain."""
         self.sizes = {terms: name for terms, name in self.sizes.items() if other.sizes.get(terms) == name}

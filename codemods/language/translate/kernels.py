@@ -25,7 +25,7 @@ def functions(ctx: FileContext, names: Names) -> dict[str, Function]:
     chosen |= _handed_over(ctx, names) & set(definitions)
     kernels = set(chosen)
     every = {name: Function(node, False) for name, node in definitions.items()}
-    calls = {name: list(_calls(function, definitions)) for name, function in every.items()}
+    calls = {name: list(_calls(function, definitions, names)) for name, function in every.items()}
     pending = list(chosen)
     while pending:
         for callee, _ in calls[pending.pop()]:
@@ -92,11 +92,19 @@ def _handed_over(ctx: FileContext, names: Names) -> set[str]:
     return found
 
 
-def _calls(function: Function, definitions: dict[str, ast.FunctionDef]) -> Iterator[tuple[str, ast.Call]]:
+def _calls(
+    function: Function, definitions: dict[str, ast.FunctionDef], names: Names
+) -> Iterator[tuple[str, ast.Call]]:
+    placing = {id(n) for call in function.nodes.every if _places(call, names) for n in ast.walk(call)}
     for call in function.nodes.every:
         name = call.func.id if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) else ""
-        if name in definitions and definitions[name] is not function.node:
+        if name in definitions and definitions[name] is not function.node and id(call) not in placing:
             yield name, call  # type: ignore[misc]
+
+
+def _places(node: ast.AST, names: Names) -> bool:
+    """Whether it is a call of ``alloc``: what makes the function for it runs on the host."""
+    return isinstance(node, ast.Call) and names.short(node.func) in ("ncc.sbuf.alloc", "ncc.psum.alloc")
 
 
 def _speaks(function: Function, names: Names) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ..analysis import values as v
 from ..analysis.access import Dynamic, Layout
-from ..analysis.addresses import Modular
+from ..analysis.addresses import Chosen, Modular
 from ..analysis.index import Index, Window
 from ..analysis.masks import Mask
 from ..analysis.refusal import Refused
@@ -104,7 +104,7 @@ class Address:
     """
 
     space: v.Space
-    place: Modular | str
+    place: Modular | Chosen | str
 
 
 @dataclass(frozen=True, slots=True)

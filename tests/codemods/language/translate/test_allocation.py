@@ -6,7 +6,7 @@ import textwrap
 
 import numpy as np
 import pytest
-from migrated import HEAD, check_same, migrated
+from migrated import HEAD, check_same, check_same_strictly, migrated
 
 RNG = np.random.default_rng(11)
 IMPORT = "import neuronxcc.nki.compiler as ncc\n"
@@ -19,8 +19,13 @@ def rows(*shape: int) -> np.ndarray:
 def check(before: str, after: str, *arguments: object) -> None:
     """A file with a kernel ``k`` becomes ``after`` below its imports, and the kernel gives the same."""
     before, after = textwrap.dedent(before).lstrip("\n"), textwrap.dedent(after).lstrip("\n")
-    text = check_same(IMPORT + before, "k", *arguments)
-    assert text.partition("import numpy as np\n")[2].lstrip("\n") == after
+    text = check_same_strictly(HEAD + IMPORT + before, *arguments)
+    assert rest(text) == after
+
+
+def rest(text: str) -> str:
+    """A file below its imports."""
+    return text.partition("import numpy as np\n")[2].lstrip("\n")
 
 
 def reasons(text: str) -> list[str]:
@@ -139,9 +144,7 @@ PLACER = """
 
 
 def test_an_object_that_places_tiles_is_made_by_the_kernel():
-    check(
-        PLACER,
-        """
+    after = """
         class Stack(nl.NKIObject):
             # grows from below
             def __init__(self, start):
@@ -177,9 +180,9 @@ def test_an_object_that_places_tiles_is_made_by_the_kernel():
             nisa.tensor_tensor(dst=total, data1=x, data2=y, op=nl.add)
             nisa.dma_copy(dst=out, src=total)
             return out
-        """,
-        rows(128, 32),
-    )
+        """
+    text = check_same(IMPORT + textwrap.dedent(PLACER), "k", rows(128, 32))
+    assert rest(text) == textwrap.dedent(after).lstrip("\n")
 
 
 @pytest.mark.parametrize(
@@ -196,6 +199,29 @@ def test_an_object_that_places_tiles_is_made_by_the_kernel():
 def test_other_objects_wait_for_a_person(old, new):
     assert old in PLACER
     assert "M-ALLOC" in reasons(PLACER.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        "def place(idx, p, f):\n    return open('places').read()",
+        "def place(idx, p, f):\n    return 0, 0, 0",
+        "def place(idx):\n    return 0, 0",
+        "from places import place",
+    ],
+)
+def test_functions_that_are_not_followed_wait_for_a_person(function):
+    kernel = """
+
+@nki.jit
+def k(a):
+    out = nl.ndarray(a.shape, dtype=a.dtype, buffer=nl.shared_hbm)
+    x = nl.ndarray((128, 32), dtype=a.dtype, buffer=ncc.sbuf.alloc(place))
+    x[...] = nl.load(a)
+    nl.store(out, x)
+    return out
+"""
+    assert reasons(function + kernel) == ["M-ALLOC"]
 
 
 def test_an_object_that_is_asked_in_a_loop_waits_for_a_person():
@@ -257,3 +283,137 @@ def test_other_directives_wait_for_a_person(directives, expected):
     after, found = migrated(HEAD + IMPORT + text)
     assert found == expected
     assert ("with nl.no_reorder" in after) is False
+
+
+def test_a_function_that_alloc_gets_is_carried_out():
+    check(
+        """
+        def turns(base, count):
+            def place(idx, pdim_size, fdim_size):
+                return 0, base + sum(i % n for i, n in zip(idx, (count,))) * fdim_size
+
+            return place
+
+
+        def banks(idx, pdim_size, fdim_size):
+            (i,) = idx
+            return 2 + i % 4, 0, 0
+
+
+        @nki.jit
+        def k(a, b):
+            out = nl.ndarray((4, 128, 64), dtype=nl.float32, buffer=nl.shared_hbm)
+            base = 256
+            x = nl.ndarray((4, nl.par_dim(128), 128), dtype=nl.float32,
+                           buffer=ncc.sbuf.alloc(turns(base, count=2)))
+            y = nl.ndarray((128, 64), dtype=nl.float32, buffer=ncc.sbuf.alloc(lambda idx, p, f: (0, 4096)))
+            y[...] = nl.load(b)
+            z = nl.ndarray((4, nl.par_dim(128), 64), dtype=nl.float32, buffer=ncc.psum.alloc(banks))
+            for i in nl.affine_range(4):
+                x[i] = nl.load(a[i])
+                z[i] = nisa.nc_matmul(x[i], y)
+            for i in nl.affine_range(4):
+                nl.store(out[i], nl.copy(z[i]))
+            return out
+        """,
+        """
+        def turns(base, count):
+            def place(idx, pdim_size, fdim_size):
+                return 0, base + sum(i % n for i, n in zip(idx, (count,))) * fdim_size
+
+            return place
+
+
+        def banks(idx, pdim_size, fdim_size):
+            (i,) = idx
+            return 2 + i % 4, 0, 0
+
+
+        @nki.jit
+        def k(a, b):
+            out = nl.ndarray((4, 128, 64), dtype=nl.float32, buffer=nl.shared_hbm)
+            base = 256
+            y = nl.ndarray((128, 64), dtype=nl.float32, buffer=nl.sbuf, address=(0, 4096))
+            nisa.dma_copy(dst=y, src=b)
+            z = []
+            for i in nl.affine_range(4):
+                x = nl.ndarray(
+                    (128, 128),
+                    dtype=nl.float32,
+                    buffer=nl.sbuf,
+                    address=(0, base + i % 2 * 512),
+                )
+                z.append(
+                    nl.ndarray(
+                        (128, 64),
+                        dtype=nl.float32,
+                        buffer=nl.psum,
+                        address=(0, (2 + i % 4) * 2048),
+                    ),
+                )
+                nisa.dma_copy(dst=x, src=a[i])
+                nisa.nc_matmul(dst=z[i], stationary=x, moving=y)
+            for i in nl.affine_range(4):
+                copied = nl.ndarray(z[i].shape, dtype=nl.float32, buffer=nl.sbuf)
+                nisa.tensor_copy(dst=copied, src=z[i])
+                nisa.dma_copy(dst=out[i], src=copied)
+            return out
+        """,
+        rows(4, 128, 128),
+        rows(128, 64),
+    )
+
+
+def test_a_tile_that_is_allocated_later_keeps_the_address_it_was_given():
+    check(
+        """
+        @nki.jit
+        def k(a):
+            out = nl.ndarray(a.shape, dtype=a.dtype, buffer=nl.shared_hbm)
+            n = a.shape[2]
+            top = n * 4
+            x = nl.ndarray((2, nl.par_dim(128), n), dtype=nl.float32,
+                           buffer=ncc.sbuf.mod_alloc(base_addr=top))
+            top += n * 4
+            y = nl.ndarray((2, nl.par_dim(128), n), dtype=nl.float32,
+                           buffer=ncc.sbuf.mod_alloc(base_addr=top, num_free_tiles=(2,)))
+            top += 2 * n * 4
+            z = nl.ndarray((128, n), dtype=nl.float32, buffer=ncc.sbuf.mod_alloc(base_addr=top))
+            for i in nl.affine_range(2):
+                x[i] = nl.load(a[i])
+                y[i] = nl.exp(x[i])
+            for i in nl.affine_range(2):
+                z[...] = nl.multiply(y[i], 2.0)
+                nl.store(out[i], z)
+            return out
+        """,
+        """
+        @nki.jit
+        def k(a):
+            out = nl.ndarray(a.shape, dtype=a.dtype, buffer=nl.shared_hbm)
+            n = a.shape[2]
+            top = n * 4
+            top += n * 4
+            y_byte = top
+            y = []
+            top += 2 * n * 4
+            z = nl.ndarray((128, n), dtype=nl.float32, buffer=nl.sbuf, address=(0, top))
+            for i in nl.affine_range(2):
+                x = nl.ndarray((128, n), dtype=nl.float32, buffer=nl.sbuf, address=(0, n * 4))
+                y.append(
+                    nl.ndarray(
+                        (128, n),
+                        dtype=nl.float32,
+                        buffer=nl.sbuf,
+                        address=(0, y_byte + i * (n * 4)),
+                    ),
+                )
+                nisa.dma_copy(dst=x, src=a[i])
+                nisa.activation(dst=y[i], op=nl.exp, data=x)
+            for i in nl.affine_range(2):
+                nisa.tensor_scalar(dst=z, data=y[i], op0=nl.multiply, operand0=2.0)
+                nisa.dma_copy(dst=out[i], src=z)
+            return out
+        """,
+        rows(2, 128, 16),
+    )
