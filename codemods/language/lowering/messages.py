@@ -243,6 +243,11 @@ MESSAGES: dict[str, Message] = {
         "{fn}: {operands} are taken to have the same shape. Where they do not, the instruction says so when "
         "the kernel is compiled; repeat the smaller one with .ap then.",
     ),
+    "M-RANK": Message(
+        "NKL504",
+        "{fn}: {x} is taken to have {n} dimensions, as nothing tells how many it has. With more of them it "
+        "means something else now; assert their number (`assert len({x}.shape) == {n}`).",
+    ),
     "M-RANGE": Message(
         "NKL503",
         "{fn}: the instruction is exact for arguments in {range} only. Check the range of the values.",

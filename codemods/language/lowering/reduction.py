@@ -34,8 +34,10 @@ def every(call: Call) -> Tensor:
 
 def rows(call: Call, parameter: str) -> Tensor:
     """What is reduced; a tile of unknown rank whose axis 1 or last one is reduced counts as a matrix."""
-    data = tile(call, parameter)
-    return matrix(data) if call.integers("axis") in ((1,), (-1,)) else data
+    data, axis = tile(call, parameter), call.integers("axis")
+    if data.shape is None and axis == (1,):
+        call.out.note("M-RANK", fn=call.name, x=data.text, n="2")
+    return matrix(data) if axis in ((1,), (-1,)) else data
 
 
 def axes(call: Call, data: Tensor) -> tuple[int, ...]:

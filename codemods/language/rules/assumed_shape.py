@@ -1,10 +1,12 @@
-"""Operands that are taken to have the same shape.
+"""Operands taken to have the same shape, tensors taken to have as many dimensions as are spoken of.
 
 What it does
-    Notes operations on two tiles whose shapes are those of different parameters.
+    Notes operations on two tiles whose shapes are those of different parameters, and reductions over axis 1
+    and single elements (``x[i, 3]``) of tensors of which nothing tells how many dimensions they have.
 
 Why
-    The old language repeated the smaller operand; an instruction wants equal shapes.
+    The old language repeated the smaller operand; an instruction wants equal shapes. Axis 1 of three
+    dimensions is not the last one, which instructions reduce.
 
 Before
         import neuronxcc.nki as nki

@@ -414,6 +414,32 @@ return out"""
     )
 
 
+@pytest.mark.parametrize(
+    "call", ["nl.sum(t, axis=1, keepdims=True)", "nisa.tensor_reduce(np.add, t, axis=[1])"]
+)
+def test_19_axis_1_of_a_tensor_whose_rank_nothing_tells(call: str) -> None:
+    """Of (8, 1, 6) the old language reduces the axis of one element, the new one the last."""
+    text = kernel(
+        "out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)\n"
+        f"t = nl.load(x)\ns = {call}\nnl.store(out, t * s)\nreturn out"
+    )
+    noted(text, "NKL504", f"s = {call}")
+    known = text.replace("    t = nl", "    assert len(x.shape) == 2\n    t = nl")
+    assert "NKL504" not in [code for code, _ in said(known)[1]]
+    last = text.replace("axis=1", "axis=-1").replace("[1]", "[-1]")
+    assert "NKL504" not in [code for code, _ in said(last)[1]]
+
+
+def test_19_an_element_of_a_tensor_whose_rank_nothing_tells() -> None:
+    text = kernel(
+        "out = nl.ndarray((1, 1), dtype=x.dtype, buffer=nl.shared_hbm)\nt = nl.load(x[2, 3])\nnl.store(out, t)\n"
+        "return out"
+    )
+    noted(text, "NKL504", "t = nl.load(x[2, 3])")
+    known = text.replace("    t = nl", "    n, m = x.shape\n    t = nl")
+    assert said(known) == ([], [])
+
+
 def test_20_a_reduction_keeps_its_partitions() -> None:
     new = same(
         kernel(
