@@ -49,6 +49,26 @@ def test_families_by_part_of_their_name(load, wanted, found):
     assert [name for name in ("mlp_cte", "mlp_tkg", "rope", "router_topk") if chosen(name, wanted)] == found
 
 
+def draw_one_by_one(number):
+    """As tests do for groups of MX values, and numbers of other kinds."""
+    found = []
+    for _ in range(number):
+        found += [np.random.randint(0, 7), np.random.randint(0, 3), np.random.choice([-1, 1])]
+        found += [np.random.random(), np.random.randint(5, 1_000_005)]
+    return [*found, *np.random.randint(0, 9, 4), np.random.choice(8), *np.random.random((2, 2)).flat]
+
+
+@pytest.mark.parametrize("words", [5, 1000])
+def test_hastened_inputs_are_the_same(load, monkeypatch, words):
+    hastened = load("conformance_random")
+    monkeypatch.setattr(hastened, "WORDS", words)
+    results = []
+    for function in (draw_one_by_one, hastened.hastened(draw_one_by_one)):
+        np.random.seed(4)
+        results.append([*function(300), *function(1), *np.random.random(3)])
+    assert results[0] == results[1]
+
+
 def test_sample_takes_the_functions_of_a_family_in_turn(load):
     taken = load("conformance_cases").sample(ALL, set(), 6, "1")
     functions = [case.partition("[")[0].rpartition("::")[2] for case in taken]
