@@ -63,11 +63,13 @@ INSIDES = """\
 ## Insides
 
 A name is *public* when it can be used by itself: a kernel, the arguments it takes, its constants and
-limits, and everything in `utils` and `subkernels`. All public names of all dialects of 2.27 whose
-kernels are here can be imported from where they were, under every root, and take their old arguments.
+limits, a reference function, and everything in `utils` and `subkernels`. All public names of 2.28 are here;
+those of all dialects of 2.27 can be imported from where they were, under every root, and take their old
+arguments.
 
 A name is an *inside* when it is one step, plan or buffer of a single kernel: it takes or describes the
-tiles that this kernel has on chip at that moment. The kernels of this library are composed of
+tiles that this kernel has on chip at that moment, or chooses between its ways to do it (`USE_DMA_TRANSPOSE`,
+`BLOCK_PARALLEL_FACTOR`, `MAX_BLOCK_TILE_SIZE`). The kernels of this library are composed of
 [blocks](blocks.md), cut their work otherwise and have no such moment, so there is nothing that these
 names could stand for, although they have no leading underscore. Importing one is an `ImportError` with
 the step below, with and without compat, and `hasattr` is false. The original `nkilib` of 2.28 has most

@@ -7,6 +7,9 @@ own ``nkilib`` is the one to use.
 
 from . import insides
 
+NKILIB_FORCE_BUNDLED_LIBRARY_ENV_VAR_KEY = "NKILIB_FORCE_BUNDLED_LIBRARY"
+"""Environment variable that keeps the Neuron SDK's ``nkilib`` from being replaced; this one never is."""
+
 
 def _serve_nki() -> None:
     """Nothing to do where nkisim is not installed: then nki must be the real one."""

@@ -13,7 +13,7 @@ EIGHT = 8
 SEARCHED = 16384
 """Most elements of a row that it searches."""
 
-LOWEST = -3.4028234e38
+LOWEST = -3.4028234663852886e38
 """The lowest finite float32: what taken elements become."""
 
 _LARGEST = 3.4028234e38

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import oldcode
 import pytest
-from missing import exists
+from missing import exists, missing, names_of
 from snapshots import DIALECTS, Snapshot, public
 
 from nkimigrate.releases import load
@@ -56,6 +56,15 @@ result = said
         step = RELEASE.insides[module]["step"] if inside else RELEASE.removed[f"{module}.{name}"]
         if inside or root != "nkilib":
             assert step in ran.result[module, name]
+
+
+def test_what_2_28_has_and_this_library_lacks_are_insides() -> None:
+    """All names of modules that are not here, and all that other modules lack."""
+    lacking = missing()
+    whole = {module: names_of(NEW.modules[module]) for module in lacking["modules"]}
+    gone = {(module, name) for module, names in {**whole, **lacking["names"]}.items() for name in names}
+    assert gone == {pair for pair in INSIDES if pair in gone}
+    assert {module for module in lacking["modules"] if not whole[module]} == set()
 
 
 @pytest.mark.parametrize("first", ["nkilib", "nkilib.compat"])

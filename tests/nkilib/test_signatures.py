@@ -91,6 +91,8 @@ def parameters(home: ModuleType, wanted: list[str]) -> Iterator[inspect.Paramete
     """Parameters as the release writes them; what defaults name is looked up in our module."""
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     for text in wanted:
+        if text.endswith("=field(init=False)"):
+            continue  # set by __post_init__
         if text == "*":
             kind = inspect.Parameter.KEYWORD_ONLY
         elif text.startswith("**"):

@@ -20,6 +20,7 @@ import nki
 import nki.isa as nisa
 import nki.language as nl
 
+from ... import insides
 from ...blocks.lnc import cores
 from ...blocks.masks import Band, Bounds, query_positions
 from ...blocks.memory import PARTITIONS, Scratch, manager, scratch
@@ -27,6 +28,8 @@ from ..utils.kernel_assert import assert_shape, kernel_assert
 from ..utils.kernel_helpers import div_ceil
 from .attention_bwd_plan import MOST_PARTS, Call, group_of, section_of, width_of
 from .attention_bwd_rows import differentiate
+
+__getattr__ = insides.named(__name__)
 
 
 @nki.jit
@@ -94,6 +97,14 @@ def attention_bwd(
         differentiate(call, sample // key_heads, sample % key_heads, sbm)
     work.close()
     return tuple(results)
+
+
+def power_of_2(n: int) -> int:
+    """The smallest power of two that is not below ``n``; 1 for what is below 1."""
+    power = 1
+    while power < n:
+        power = 2 * power
+    return power
 
 
 def _by_number(sinks: nl.ndarray) -> nl.ndarray:

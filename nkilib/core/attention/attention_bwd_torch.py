@@ -10,9 +10,13 @@ try:
 except ModuleNotFoundError:  # only the functions need it
     torch = None
 
+from ... import insides
 from ..utils.kernel_assert import kernel_assert
 
-_TILE = 128
+__getattr__ = insides.named(__name__)
+
+PMAX = 128
+"""Rows of a tile."""
 
 
 def compute_o_lse(
@@ -46,9 +50,9 @@ def compute_o_lse(
     lse = scores.logsumexp(3)
     weights = (scores - lse[..., None]).exp().to(q.dtype)
     seen = _dropped(weights[..., : k.shape[3]], dropout_mask)
-    o = torch.einsum("bhqk,bhdk->bhdq", seen.to(work), _by_query_head(v, q).to(work)).to(q.dtype)
-    kernel_assert(q.shape[3] % _TILE == 0, f"there are {q.shape[3]} queries, no multiple of {_TILE}")
-    return o, lse.reshape(*q.shape[:2], -1, _TILE).transpose(2, 3), weights
+    o = torch.einsum("bhqk,bhdk->bhdq", seen.to(work), expand_kv_heads(v, q.shape[1]).to(work)).to(q.dtype)
+    kernel_assert(q.shape[3] % PMAX == 0, f"there are {q.shape[3]} queries, no multiple of {PMAX}")
+    return o, lse.reshape(*q.shape[:2], -1, PMAX).transpose(2, 3), weights
 
 
 def attention_bwd_torch_ref(
@@ -85,11 +89,11 @@ def attention_bwd_torch_ref(
     work, scale = torch.float32 if mixed_precision else q.dtype, _scale(q, softmax_scale)
     keys = k.shape[3]
     weights, dropped = norm_score[..., :keys], _dropped(norm_score[..., :keys], dropout_mask)
-    slopes = torch.einsum("bhdq,bhdk->bhqk", dy.to(work), _by_query_head(v, q).to(work)).float()
+    slopes = torch.einsum("bhdq,bhdk->bhqk", dy.to(work), expand_kv_heads(v, q.shape[1]).to(work)).float()
     slopes = _dropped(slopes, dropout_mask)
     products = (weights.float() * slopes).sum(3, keepdim=True)
     slopes = (weights.float() * (slopes - products)).to(q.dtype).to(work)
-    dq = scale * torch.einsum("bhqk,bhdk->bhdq", slopes, _by_query_head(k, q).to(work))
+    dq = scale * torch.einsum("bhqk,bhdk->bhdq", slopes, expand_kv_heads(k, q.shape[1]).to(work))
     dk = torch.einsum("bhqk,bhdq->bhdk", slopes, (q.float() * scale).to(q.dtype).to(work))
     dv = torch.einsum("bhqk,bhdq->bhdk", dropped.to(work), dy.to(work))
     found = (dq.to(q.dtype), _by_key_head(dk, k).to(k.dtype), _by_key_head(dv, k).to(v.dtype))
@@ -108,7 +112,7 @@ def _scores(
 ) -> Any:
     """float32 ``[b, h, queries, keys]``, -∞ where a query does not see a key."""
     scaled = (q.float() * _scale(q, softmax_scale)).to(q.dtype).to(work)
-    scores = torch.einsum("bhdq,bhdk->bhqk", scaled, _by_query_head(k, q).to(work)).float()
+    scores = torch.einsum("bhdq,bhdk->bhqk", scaled, expand_kv_heads(k, q.shape[1]).to(work)).float()
     if bias is not None:
         scores = scores + bias
     at = torch.arange(q.shape[3])[:, None] - torch.arange(k.shape[3])[None, :]
@@ -125,9 +129,9 @@ def _dropped(weights: Any, mask: Any) -> Any:
     return weights if mask is None else weights * mask
 
 
-def _by_query_head(tensor: Any, q: Any) -> Any:
-    """Each key head once for each query head that uses it."""
-    return tensor.repeat_interleave(q.shape[1] // tensor.shape[1], 1)
+def expand_kv_heads(x: Any, num_q_heads: int) -> Any:
+    """Each key head of ``[b, h_kv, …]`` once for each query head that uses it: ``[b, num_q_heads, …]``."""
+    return x.repeat_interleave(num_q_heads // x.shape[1], 1)
 
 
 def _by_key_head(gradient: Any, k: Any) -> Any:

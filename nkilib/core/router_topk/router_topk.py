@@ -19,6 +19,7 @@ from typing import Any
 
 import nki.language as nl
 
+from ... import insides
 from ...blocks.lnc import cores
 from ...blocks.memory import PARTITIONS, PSUM_COLUMNS
 from ..utils.common_types import RouterActFnType
@@ -54,6 +55,8 @@ __all__ = [
     "router_topk_input_w_load",
     "router_topk_input_x_load",
 ]
+
+__getattr__ = insides.named(__name__)
 
 P_MAX = PARTITIONS
 F_MAX = PSUM_COLUMNS

@@ -1,10 +1,12 @@
 """The pieces of a top-k over rows that are folded over several partitions."""
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import nki.isa as nisa
 import nki.language as nl
 
+from ... import insides
 from ...blocks.memory import PARTITIONS, PSUM_COLUMNS, Scratch, manager, psum_tile, scratch
 from ...blocks.tiles import as_tile, as_view
 from ...blocks.topk import EIGHT, LOWEST, SEARCHED, clamp_finite, take_sorted
@@ -13,8 +15,35 @@ from ..utils.kernel_assert import kernel_assert
 from ..utils.kernel_helpers import div_ceil, get_program_sharding_info
 from ..utils.kernel_helpers import get_ceil_aligned_size as _aligned
 
-_OVERHEAD = 144
-"""Cycles that an instruction of Vector Engine takes besides one for each element."""
+__getattr__ = insides.named(__name__)
+
+FLOAT32_MIN = LOWEST
+BFLOAT16_MIN = -9948.0
+"""What the original kernel fills up rows of bfloat16 with; here it is FLOAT32_MIN for them, too."""
+
+
+@dataclass
+class TopkHardwareParams(nl.NKIObject):
+    """Vector Engine, as far as a top-k needs it; what is changed in an object changes no kernel.
+
+    Attributes:
+        dve_max_alus, topk_per_stage: elements that it finds at a time. max_free_dim: most elements of a row.
+        fixed_dve_inst_overhead: cycles of an instruction besides one for each element.
+        num_sbuf_quadrants: groups of 32 partitions.
+    """
+
+    dve_max_alus: int = EIGHT
+    topk_per_stage: int = field(init=False)
+    index_dtype: Any = nl.uint32
+    num_sbuf_quadrants: int = 4
+    fixed_dve_inst_overhead: int = 144
+    max_free_dim: int = SEARCHED
+
+    def __post_init__(self) -> None:
+        self.topk_per_stage = self.dve_max_alus
+
+
+HW_PARAMS = TopkHardwareParams()
 
 
 def get_ceil_aligned_size(size: int, alignment: int) -> int:
@@ -71,7 +100,7 @@ class TopkConfig(nl.NKIObject):
 
     def cost_estimate(self) -> int:
         """Cycles of Vector Engine when whole rows are searched: two instructions for every eight elements."""
-        return div_ceil(self.k, EIGHT) * 2 * (self.vocab_size + _OVERHEAD)
+        return div_ceil(self.k, EIGHT) * 2 * (self.vocab_size + HW_PARAMS.fixed_dve_inst_overhead)
 
 
 class RotationalTopkConfig(nl.NKIObject):

@@ -19,9 +19,22 @@ from ..experts import Experts
 from .block_inputs import check_activation, check_blocks, check_hidden, check_layouts, float_experts
 from .block_runs import process_while, run_shared
 from .block_task import Scaling, Task, block_count
-from .moe_cte_utils import SkipMode
+from .moe_cte_utils import PSUM_SIZE, SB_QUADRANT_SIZE, TILE_SIZE, SkipMode
+
+__all__ = [
+    "DROPPING_UNIT",
+    "F_MAX",
+    "P_MAX",
+    "SB_QUADRANT_SIZE",
+    "blockwise_mm_baseline_shard_intermediate",
+    "blockwise_mm_baseline_shard_intermediate_hybrid",
+    "blockwise_mm_shard_intermediate_dropping",
+]
 
 __getattr__ = insides.named(__name__)
+
+P_MAX = TILE_SIZE
+F_MAX = PSUM_SIZE
 
 DROPPING_UNIT = 1024
 """Blocks of the dropping kernel are a multiple of this."""

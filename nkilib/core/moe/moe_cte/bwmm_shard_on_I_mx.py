@@ -5,6 +5,7 @@ from typing import Any
 import nki
 import nki.language as nl
 
+from .... import insides
 from ....blocks.activation import Gating
 from ....blocks.lnc import cores
 from ....blocks.memory import manager
@@ -17,6 +18,8 @@ from .block_runs import process_while, run_shared
 from .block_task import Task, block_count
 from .moe_cte_mx_utils import mx_experts, mx_scaling
 from .moe_cte_utils import SkipMode
+
+__getattr__ = insides.named(__name__)
 
 
 @nki.jit(mode="trace", platform_target="trn3")

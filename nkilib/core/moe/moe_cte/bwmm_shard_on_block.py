@@ -21,6 +21,9 @@ from .moe_cte_utils import BlockShardStrategy, SkipMode
 
 __getattr__ = insides.named(__name__)
 
+GUP_PROJ_DIM = 2
+"""Gate and up projection, in the weights' third dimension."""
+
 
 @nki.jit(mode="trace")
 def bwmm_shard_on_block(

@@ -13,8 +13,11 @@ from ...utils.kernel_assert import assert_shape, kernel_assert
 from ...utils.kernel_helpers import div_ceil
 from ..experts import Experts
 from .block_task import Scaling
+from .moe_cte_utils import SB_QUADRANT_SIZE
 
 __getattr__ = insides.named(__name__)
+
+SBUF_QUADRANT_SIZE = SB_QUADRANT_SIZE
 
 _CARRIERS_OF_FP4 = (nl.uint16, nl.int16, nl.float16)
 _CARRIERS_OF_FP8 = (nl.uint32, nl.int32, nl.float32)

@@ -6,8 +6,33 @@ from enum import Enum
 import nki.language as nl
 
 from .... import insides
+from ....blocks.memory import PARTITIONS, PSUM_COLUMNS
+from ...utils.kernel_helpers import div_ceil
+from ...utils.stream_shuffle_broadcast import stream_shuffle_broadcast
+
+__all__ = [
+    "DVE_CHANNELS_PER_BANK",
+    "N_PSUM_BANKS",
+    "PSUM_SIZE",
+    "SB_QUADRANT_SIZE",
+    "TILE_SIZE",
+    "TOTAL_PSUM_SIZE",
+    "BlockShardStrategy",
+    "SkipMode",
+    "div_ceil",
+    "stream_shuffle_broadcast",
+]
 
 __getattr__ = insides.named(__name__)
+
+TILE_SIZE = PARTITIONS
+PSUM_SIZE = PSUM_COLUMNS
+N_PSUM_BANKS = 8
+TOTAL_PSUM_SIZE = PSUM_SIZE * N_PSUM_BANKS
+"""float32 elements of a partition of PSUM."""
+SB_QUADRANT_SIZE = 32
+DVE_CHANNELS_PER_BANK = SB_QUADRANT_SIZE
+"""Partitions that a shuffle of Vector Engine reaches."""
 
 
 @dataclass

@@ -8,6 +8,7 @@ from typing import Any
 import nki.isa as nisa
 import nki.language as nl
 
+from .... import insides
 from ....blocks.lnc import Cores, cores, exchange, split
 from ....blocks.memory import PARTITIONS, Scratch, manager, scratch
 from ....blocks.mx import TILE, MxOperand, mx_columns, mx_operand
@@ -26,6 +27,8 @@ from ..mx_expert import (
 )
 from .moe_tkg_affinity_masking import local_affinities
 from .moe_tkg_parameters import Request, token_count
+
+__getattr__ = insides.named(__name__)
 
 TOKENS = 512
 """Tokens that are processed together; the weights are read once for so many."""

@@ -6,11 +6,62 @@ import nki.isa as nisa
 import nki.language as nl
 
 from ....blocks.masks import load_number
-from ....blocks.memory import PARTITIONS, Scratch, scratch
+from ....blocks.memory import PARTITIONS, Scratch, manager, scratch
 from ....blocks.tiles import as_tile, as_view, from_runtime_start, load_rows, tile_rows, tiles_of
 from ...utils.allocator import SbufManager
+from ...utils.common_types import ExpertAffinityScaleMode
+from ...utils.kernel_assert import assert_shape, kernel_assert
 from ...utils.tensor_view import TensorView
 from .moe_tkg_parameters import Routing
+
+
+def mask_expert_affinities(
+    expert_affinities: nl.ndarray,
+    expert_index: nl.ndarray,
+    rank_id: nl.ndarray,
+    E_L: int,
+    T: int,
+    K: int,
+    io_dtype: Any,
+    mask_unselected_experts: bool,
+) -> nl.ndarray:
+    """The affinities to the experts of one rank, in a new tile of SBUF; called by kernels.
+
+    Args:
+        expert_affinities: HBM ``[T, E]``; expert e of the rank is column ``rank·E_L + e``.
+        expert_index: integers ``[T, K]``, HBM or SBUF, or SBUF ``[128, ⌈T/128⌉, K]``, token t at
+            ``[t % 128, t // 128]``. rank_id: HBM ``[1, 1]``.
+        io_dtype: of the result.
+        mask_unselected_experts: 0 for experts that the index does not name.
+
+    Returns:
+        ``[T, E_L]``, or for T > 128 ``[128, ⌈T/128⌉, E_L]``, folded like the index.
+
+    Raises AssertionError for affinities that are not ``[T, E]``, and for an index without K columns.
+    """
+    assert_shape(expert_affinities, (T, expert_affinities.shape[1]), "expert_affinities")
+    routing = Routing(
+        affinities=expert_affinities,
+        index=expert_index,
+        eager=None,
+        rank=rank_id,
+        masked=mask_unselected_experts,
+        mode=ExpertAffinityScaleMode.POST_SCALE,
+    )
+    view = as_view(expert_index)
+    choices = view.shape[view.get_dim() - 1]
+    kernel_assert(choices == K, f"expert_index has {choices} columns, K is {K}")
+    sbm = manager()
+    shape = (T, E_L) if T <= PARTITIONS else (PARTITIONS, tiles_of(T), E_L)
+    masked = nl.ndarray(shape, dtype=io_dtype, buffer=nl.sbuf)
+    work = scratch(sbm, name="mask_expert_affinities")
+    local = local_affinities(routing, E_L, T, work, sbm)
+    for fold in range(local.shape[1]):
+        rows = tile_rows(T, fold)
+        part = masked if T <= PARTITIONS else masked[0:rows, fold, :]
+        nisa.tensor_copy(dst=part, src=local[0:rows, fold, :])
+    work.close()
+    return masked
 
 
 def local_affinities(

@@ -18,9 +18,9 @@ from ....blocks.matmul import contract, copy_on, transpose
 from ....blocks.memory import PARTITIONS, PSUM_COLUMNS, Scratch, psum_tile, scratch
 from ....blocks.tiles import as_view, tile_rows, tiles_of, transpose_by_dma
 from ....core.utils.allocator import SbufManager
-from ....core.utils.common_types import ActFnType
 from ....core.utils.tensor_view import TensorView
 from .backward_task import ROW_COLUMNS, Backward, Part, add_column_sums, add_to
+from .moe_bwd_parameters import derivative_of
 
 INNER_COLUMNS = 256
 """Columns of the intermediate that are processed together."""
@@ -141,7 +141,7 @@ def _differentiate_plane(
     activated = work.tile((rows, count), nl.float32)
     slope = work.tile((rows, count), nl.float32)
     activate(activated, gate, gating.function)
-    nisa.activation(dst=slope, op=_derivative(gating.function), data=gate)
+    nisa.activation(dst=slope, op=derivative_of(gating.function), data=gate)
     m, d_gate, d_up = (
         inner.product[0:rows, plane, :],
         inner.gate[0:rows, plane, :],
@@ -153,10 +153,6 @@ def _differentiate_plane(
     nisa.tensor_tensor(dst=d_gate, data1=dm, data2=slope, op=nl.multiply)
     _mask(d_gate, gate, gating.gate)
     _mask(d_up, up, gating.up)
-
-
-def _derivative(function: ActFnType) -> Any:
-    return nl.silu_dx if function == ActFnType.SiLU else nl.gelu_apprx_sigmoid_dx
 
 
 def _mask(gradient: nl.ndarray, value: nl.ndarray, limits: tuple[float | None, float | None]) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import nki
 import nki.language as nl
 
+from .... import insides
 from ....blocks.activation import Gating
 from ....blocks.lnc import cores, split
 from ....blocks.memory import manager
@@ -16,6 +17,8 @@ from ....core.moe.moe_cte.block_task import Scaling, Share, Task, block_count
 from ....core.moe.moe_cte.moe_cte_utils import SkipMode
 from ....core.utils.common_types import ActFnType, ExpertAffinityScaleMode
 from ....core.utils.kernel_assert import kernel_assert
+
+__getattr__ = insides.named(__name__)
 
 
 @nki.jit(mode="trace", platform_target="trn2")

@@ -11,7 +11,7 @@ from kernels import cast, check_close, launch, normal, rejected
 from npref_attn import attention_bwd_ref, attention_fwd_for_bwd
 
 import nkisim
-from nkilib.core.attention.attention_bwd import attention_bwd
+from nkilib.core.attention.attention_bwd import attention_bwd, power_of_2
 from nkilib.core.attention.attention_bwd_plan import Block, in_order, queries_of_keys, section_of
 
 NAMES = ("dq", "dk", "dv", "dsinks")
@@ -373,3 +373,7 @@ def test_tensors_of_other_types_are_rejected() -> None:
         args[name] = args[name].astype(FP32)
         with rejected(f"{name} is float32"):
             launch(attention_bwd, **args)
+
+
+def test_power_of_2() -> None:
+    assert [power_of_2(n) for n in (0, 1, 2, 3, 8, 9, 1000)] == [1, 1, 2, 4, 8, 16, 1024]

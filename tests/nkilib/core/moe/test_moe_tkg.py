@@ -6,6 +6,9 @@ import functools
 from typing import Any
 
 import moe_numpy_ref
+import nki
+import nki.isa as nisa
+import nki.language as nl
 import numpy as np
 import pytest
 from blockcheck import BF16, FP8, FP16, FP32, in_sbuf, per_core
@@ -15,6 +18,7 @@ from moes import NO_SCALE, POST, gathered, run_tkg, spread, tkg_arguments
 from mxs import cores
 
 from nkilib.core.moe import moe_tkg
+from nkilib.core.moe.moe_tkg.moe_tkg_affinity_masking import mask_expert_affinities
 from nkilib.core.utils.common_types import ActFnType, ExpertAffinityScaleMode
 
 ATOL = 1e-5
@@ -399,3 +403,46 @@ def test_fp8_weights_without_scales() -> None:
     )
     want = moe_numpy_ref.moe_tkg(x, gate_up, down, given["expert_affinities"], given["expert_index"], True)
     check_close(run_tkg(given), want, 2e-2, ATOL)
+
+
+@nki.jit
+def rank_affinities(affinities: Any, index: Any, rank: Any, masked: bool, dtype: Any) -> Any:
+    """``mask_expert_affinities`` for eight experts of a rank, and what it gives, row by row."""
+    tokens, choices = index.shape
+    local = mask_expert_affinities(affinities, index, rank, 8, tokens, choices, dtype, masked)
+    result = nl.ndarray(local.shape, dtype=local.dtype, buffer=nl.shared_hbm)
+    for fold in range(-(-tokens // 128)):
+        rows = min(128, tokens - 128 * fold)
+        part = (slice(0, rows), fold) if tokens > 128 else (slice(0, rows),)
+        nisa.dma_copy(dst=result[part], src=local[part])
+    return result
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("tokens", [5, 128, 200])
+def test_affinities_of_a_rank(tokens: int, dtype: str, masked: bool) -> None:
+    draw = np.random.default_rng(tokens)
+    affinities = draw.uniform(0.1, 1, (tokens, 24)).astype(FP32)
+    index = np.stack([draw.permutation(24)[:3] for _ in range(tokens)]).astype(np.uint32)
+    got = launch(rank_affinities, affinities, index, np.full((1, 1), 2, np.int32), masked, getattr(nl, dtype))
+    want = cast(affinities[:, 16:], dtype)
+    if masked:
+        want = want * (index[:, :, None] == np.arange(16, 24)).any(1)
+    if tokens > 128:
+        assert got.shape == (128, 2, 8)
+        got = np.concatenate([got[:, 0], got[: tokens - 128, 1]])
+    assert got.dtype == want.dtype
+    assert np.array_equal(got, want)
+
+
+def test_affinities_of_a_rank_are_refused() -> None:
+    arguments = (np.zeros((4, 24), FP32), np.zeros((4, 3), np.uint32), np.zeros((1, 1), np.int32))
+
+    def called(affinities: Any, index: Any, rank: Any, tokens: int, choices: int) -> Any:
+        return mask_expert_affinities(affinities, index, rank, 8, tokens, choices, nl.float32, False)
+
+    with rejected("expert_index has 3 columns, K is 2"):
+        launch(called, *arguments, 4, 2)
+    with rejected("expert_affinities"):
+        launch(called, *arguments, 5, 3)

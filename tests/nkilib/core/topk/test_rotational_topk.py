@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import nki.language as nl
 import numpy as np
 import pytest
 from blockcheck import drawn, in_hbm, in_sbuf
@@ -22,6 +23,10 @@ from nkilib.core.topk.rotational_topk import (
     rotational_topk,
 )
 from nkilib.core.topk.rotational_topk_utils import (
+    BFLOAT16_MIN,
+    FLOAT32_MIN,
+    HW_PARAMS,
+    TopkHardwareParams,
     get_ceil_aligned_size,
     insert,
     make_constants,
@@ -303,3 +308,19 @@ def test_scanning_piece() -> None:
 
 def test_alignment() -> None:
     assert [get_ceil_aligned_size(size, 8) for size in (1, 8, 9)] == [8, 8, 16]
+
+
+def test_hardware_parameters() -> None:
+    """They are what the cost of an instruction is made of, and its limits."""
+    assert vars(HW_PARAMS) == {
+        "dve_max_alus": 8,
+        "topk_per_stage": 8,
+        "index_dtype": nl.uint32,
+        "num_sbuf_quadrants": 4,
+        "fixed_dve_inst_overhead": 144,
+        "max_free_dim": 16384,
+    }
+    assert TopkHardwareParams(dve_max_alus=16).topk_per_stage == 16
+    assert TopkConfig((4, 1000), nl.float32, 20).cost_estimate() == 3 * 2 * (1000 + 144)
+    assert np.float32(FLOAT32_MIN) == np.finfo(np.float32).min
+    assert BFLOAT16_MIN == -9948.0

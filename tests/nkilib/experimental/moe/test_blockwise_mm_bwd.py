@@ -6,6 +6,7 @@ import functools
 from typing import Any
 
 import moe_numpy_ref as ref
+import nki
 import nki.language as nl
 import numpy as np
 import pytest
@@ -16,11 +17,16 @@ from moes import SKIPS
 
 import nkisim
 from nkilib.experimental.moe.bwd.blockwise_mm_backward import blockwise_mm_bwd
+from nkilib.experimental.moe.bwd.bwmm_bwd_dropless import blockwise_mm_bwd_dropless
 from nkilib.experimental.moe.bwd.moe_bwd_parameters import (
     ActFnType,
     AffinityOption,
     ClampLimits,
+    DownProjOutputGradBlocking,
+    HiddenGradBlocking,
     KernelTypeOption,
+    MOEBwdDroplessBlockingParams,
+    MOEBwdParameters,
     ShardOption,
     SkipMode,
 )
@@ -290,6 +296,103 @@ def test_defaults() -> None:
     optional = ("skip_dma", "clamp_limits", "bias", "activation_type")
     arguments = {name: value for name, value in arguments_of(given).items() if name not in optional}
     check(run({**arguments, "block_to_expert": arguments["block_to_expert"].reshape(-1, 1)}), want)
+
+
+@nki.jit
+def hidden_gradient(tensors: Any, maps: Any, gates: Any, down: Any, blocking: Any) -> Any:
+    """A kernel of one's own around the implementation; of its results, two."""
+    made = [nl.ndarray(tensor.shape, dtype=tensor.dtype, buffer=nl.shared_hbm) for tensor in tensors[:4]]
+    parameters = MOEBwdParameters(
+        hidden_states=tensors[0],
+        expert_affinities_masked=tensors[1],
+        gate_up_proj_weight=tensors[2],
+        gate_up_proj_act_checkpoint_T=gates,
+        down_proj_weight=tensors[3],
+        token_position_to_id=maps[0],
+        block_to_expert=maps[1],
+        output_hidden_states_grad=tensors[4],
+        hidden_states_grad=made[0],
+        expert_affinities_masked_grad=made[1],
+        gate_up_proj_weight_grad=made[2],
+        down_proj_weight_grad=made[3],
+        down_proj_act_checkpoint=down,
+        block_size=256,
+        blocking_params=blocking,
+    )
+    blockwise_mm_bwd_dropless(parameters)
+    return made[0], made[3]
+
+
+def test_the_implementation_fills_what_a_kernel_gives_it() -> None:
+    given, want = drawn(200, 128, 64, 2, 1, 256)
+    arguments = arguments_of(given)
+    names = (
+        "hidden_states",
+        "expert_affinities_masked",
+        "gate_up_proj_weight",
+        "down_proj_weight",
+        "output_hidden_states_grad",
+    )
+    got = launch(
+        hidden_gradient,
+        [arguments[name] for name in names],
+        [arguments[name] for name in MAPS[:2]],
+        arguments["gate_up_proj_act_checkpoint_T"],
+        arguments["down_proj_act_checkpoint"],
+        MOEBwdDroplessBlockingParams(hidden_grad=HiddenGradBlocking(block_i=1)),
+        lnc=2,
+    )
+    gradients = list(want.values())
+    check_close(got[0], gradients[0], 2e-2, ATOL)
+    check_close(got[1], gradients[3], 2e-2, ATOL)
+
+
+def parameters_of(H: int = 128, inner: int = 64, block: int = 256, **options: Any) -> MOEBwdParameters:
+    given = {name: value for name, value in shaped(H, inner, block).items() if name != "block_size"}
+    gradients = {
+        f"{name}_grad": given[name]
+        for name in (
+            "hidden_states",
+            "expert_affinities_masked",
+            "gate_up_proj_weight",
+            "down_proj_weight",
+        )
+    }
+    return MOEBwdParameters(**given, **gradients, block_size=block, **options)
+
+
+def test_parameters_know_their_sizes_and_defaults() -> None:
+    made = parameters_of()
+    assert (made.T, made.H, made.I_TP, made.E, made.N) == (201, 128, 64, 2, 2)
+    assert (made.skip_dma.skip_token, made.skip_dma.skip_weight) == (False, False)
+    assert repr(made.clamp_limits) == "linear_None_None_non_linear_None_None"
+    steps = {name: vars(step) for name, step in vars(made.blocking_params).items()}
+    assert steps == {
+        "down_proj_output_grad": {"block_h": 8},
+        "gate_up_output_grad": {"block_h": 8, "block_b": 2, "block_i": 2},
+        "down_weight_grad": {"block_h": 2, "block_b": 4, "block_i": 8},
+        "hidden_grad": {"block_h": 2, "block_b": 4, "block_i": 8},
+        "gate_up_weight_grad": {"block_h": 4, "block_b": 4, "block_i": 4},
+    }
+    own = MOEBwdDroplessBlockingParams(DownProjOutputGradBlocking(2))
+    assert parameters_of(blocking_params=own).blocking_params.down_proj_output_grad.block_h == 2
+    made.validate()
+    made.validate_sharding(2)
+
+
+def test_parameters_name_the_activation_and_its_derivative() -> None:
+    assert parameters_of().get_activation_ops() == (nl.silu, nl.silu_dx)
+    swish = parameters_of(activation_type=ActFnType.Swish)
+    assert swish.get_activation_ops() == (nl.gelu_apprx_sigmoid, nl.gelu_apprx_sigmoid_dx)
+    with rejected("activation_function must be SiLU or Swish"):
+        parameters_of(activation_type=ActFnType.GELU).get_activation_ops()
+
+
+def test_parameters_refuse_sizes() -> None:
+    with rejected("block_size must be 128, 256, 512, or 1024, got 64"):
+        parameters_of(block=64).validate()
+    with rejected("Hidden dim H=128 must be divisible by num_shards=3"):
+        parameters_of().validate_sharding(3)
 
 
 def test_limits_as_text() -> None:
