@@ -10,7 +10,7 @@ from ..analysis.dtypes import dtype_of
 from ..analysis.refusal import Refused
 from ..lowering.creation import constant
 from . import addresses, arguments, blocks, capacity, operations
-from .values import Absent, Address, Axes, Value
+from .values import Absent, Address, Axes, Partitions, Value
 from .walker import Walker, integer, known, text
 
 _SPACES = {f"nl.{space.value}": space for space in v.Space}
@@ -25,7 +25,7 @@ def ndarray(w: Walker, node: ast.Call) -> Value:
     if _member(values.get("buffer")) in _INNER and _is_output(w):
         values["buffer"] = v.Token(f"nl.{v.Space.SHARED_HBM.value}")
     tile = _tile(w, node, values)
-    partition = _partition(w, given.get("shape"))
+    partition = _partition(values.get("shape"))
     if partition and tile.space in ON_CHIP:
         return blocks.allocated(w, node, tile, partition, None, address)
     capacity.check(w, tile, w.writer.innermost.hint)
@@ -47,10 +47,10 @@ def _is_output(w: Walker) -> bool:
 def filled(w: Walker, node: ast.Call) -> Value:
     """``nl.zeros``, ``nl.ones``, ``nl.full``; what only products are added to needs no zeros."""
     name = w.names.short(node.func)
-    given, values, address = _given(w, node, name)
+    _, values, address = _given(w, node, name)
     number = values.get("fill_value") or v.Scalar(_FILLS.get(name, ""))
     goal = w.writer.innermost
-    partition = _partition(w, given.get("shape")) if _space(values.get("buffer")) in ON_CHIP else 0
+    partition = _partition(values.get("shape")) if _space(values.get("buffer")) in ON_CHIP else 0
     dtype = dtype_of(values.get("dtype"))
     sums = (
         address is None
@@ -131,12 +131,10 @@ def _member(buffer: Value | None) -> str:
     return buffer.name if isinstance(buffer, v.Token) else ""
 
 
-def _partition(w: Walker, shape: ast.expr | None) -> int:
+def _partition(shape: Value | None) -> int:
     """The dimension that ``nl.par_dim`` marks; the first one otherwise."""
-    for index, item in enumerate(shape.elts if isinstance(shape, ast.Tuple | ast.List) else ()):
-        if isinstance(item, ast.Call) and w.names.short(item.func) == "nl.par_dim":
-            return index
-    return 0
+    items = shape.items if isinstance(shape, v.Items) else ()
+    return next((i for i, item in enumerate(items) if isinstance(item, Partitions)), 0)
 
 
 def _shape(w: Walker, value: Value) -> v.Shape | None:

@@ -13,7 +13,7 @@ from ..lowering.operators import BINARY
 from ..lowering.tiles import OFF_CHIP
 from . import access, accumulation, blocks, carried, collected, expressions, operations, sinks, subscripts
 from .parameters import arguments
-from .values import VIRTUAL, Axes, Blocks, Grid, Value
+from .values import VIRTUAL, Axes, Blocks, Grid, Partitions, Value
 from .walker import Walker, known, text
 from .writer import Goal
 
@@ -99,6 +99,8 @@ def bind(w: Walker, name: str, value: Value) -> None:
     w.env.bind(name, value)
     if isinstance(value, v.Tensor):
         value = replace(value, text=name, whole=value.whole)
+    elif isinstance(value, Partitions):
+        value = Partitions(name, w.env.number(name, value.sym).sym)
     elif isinstance(value, v.Scalar):
         value = replace(w.env.number(name, value.sym), real=is_real(value))
     elif isinstance(value, v.Unknown) and name in w.env.integers:

@@ -25,7 +25,7 @@ from . import (
     positions,
     tokens,
 )
-from .values import Axes, Named, UserFunction, Value
+from .values import Axes, Named, Partitions, UserFunction, Value
 from .walker import Walker, integer, known, text
 
 
@@ -103,7 +103,8 @@ def _ds(w: Walker, node: ast.Call) -> Value:
 
 
 def _par_dim(w: Walker, node: ast.Call) -> Value:
-    return expressions.evaluate(w, _given(w, node)[0])
+    size = known(expressions.evaluate(w, _given(w, node)[0]))
+    return Partitions(text(size), integer(w, size))
 
 
 def _size_in_bytes(w: Walker, node: ast.Call) -> Value:

@@ -21,6 +21,11 @@ class Absent(v.Unknown):
 
 
 @dataclass(frozen=True, slots=True)
+class Partitions(v.Scalar):
+    """A size that ``nl.par_dim`` marks as that of the partitions."""
+
+
+@dataclass(frozen=True, slots=True)
 class Axes:
     """The shape of a tensor whose rank is not known; ``x.shape[i]`` still is a size."""
 

@@ -229,6 +229,35 @@ def k(x):
     assert "    return double(x)\n" in new
 
 
+@pytest.mark.parametrize(
+    "shape",
+    [
+        "[2] + [nl.par_dim(64), x.shape[1]]",
+        "shape",
+        "(2, partitions, x.shape[1])",
+    ],
+)
+def test_partitions_that_are_marked_anywhere_in_a_shape(shape):
+    new = check_same(
+        f"""
+@nki.jit
+def k(x):
+    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    partitions = nl.par_dim(64)
+    shape = (2, nl.par_dim(64), x.shape[1])
+    t = nl.ndarray({shape}, dtype=x.dtype, buffer=nl.sbuf)
+    for i in range(2):
+        t[i] = nl.load(x[i * 64 : (i + 1) * 64, :])
+    for i in range(2):
+        nl.store(out[i * 64 : (i + 1) * 64, :], nl.add(t[i], t[1 - i]))
+    return out
+""",
+        "k",
+        rows(128, 32),
+    )
+    assert "t.append(nl.ndarray((" in new
+
+
 def test_what_programs_share_is_allocated_ahead_of_their_loops():
     new = check_same(
         """
