@@ -76,7 +76,7 @@ def _context(ctx: FileContext, step: LanguageStep) -> FileContext:
 
 
 def _private(ctx: FileContext, module: LanguageModule) -> Work:
-    """Kernels of the compiler that a file with kernels of its own uses: they keep it as it is."""
+    """Kernels of the compiler that a file uses: what its own kernels use keeps it as it is, others stay."""
     if not uses_private_kernels(ctx):
         return Work()
     found = [
@@ -84,9 +84,15 @@ def _private(ctx: FileContext, module: LanguageModule) -> Work:
         for b in module.ctx.module.imports
         if (entry := home(ctx.release, ctx.target(b))) and not entry.exact
     ]
-    return Work(
-        reasons=tuple(Reason(b.alias, "M-INTERNAL", {"name": ctx.target(b)}) for b in found if b.alias)
-    )
+    kernels = host.kernels_of(module)
+    work = Work()
+    for binding in found:
+        uses = module.ctx.module.by_name.get(binding.name, ())
+        inside = any(kernels.in_language(use.links[0]) for use in uses)
+        if binding.alias:
+            reason = Reason(binding.alias, "M-INTERNAL", {"name": ctx.target(binding)})
+            work += Work(reasons=(reason,)) if inside else Work(left=(reason,))
+    return work
 
 
 def _reported(ctx: FileContext, reason: Reason) -> bool:

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from ..analysis.dtypes import FLAGS, FLOAT32
 from ..analysis.symbols import Sym, product
-from ..analysis.values import Dtype, Shape, Space, Tensor
-from .call import Call, Lowering, operand_code
+from ..analysis.values import Dtype, Scalar, Shape, Space, Tensor, Unknown
+from .call import Call, Lowering, code, literal, operand_code
 from .tiles import column, copied, matrix, pattern, reshaped, result, size, steps_of, tile, type_of
 
 RANK = 5
@@ -184,7 +184,13 @@ def variance(call: Call) -> Tensor:
 def by_helper(call: Call, helper: str, x: Tensor, shape: Shape | None, dtype: Dtype, **more: str) -> Tensor:
     """A helper function that reads the rows of a matrix: ``helper(dst, data, …)``."""
     x = matrix(x)
-    if x.shape is None or len(x.shape) != 2 or axes(call, x) != (1,):
+    assert x.shape is not None
+    axis = call.value("axis")
+    if len(x.shape) != 2:
+        call.refuse("M-RED", axes=code(axis))
+    if isinstance(axis, Scalar | Unknown) and literal(axis) is None:
+        call.out.line(f"assert {operand_code(code(axis))} in [1, -1]")
+    elif axes(call, x) != (1,):
         call.refuse("M-RED", axes=str(list(call.integers("axis"))))
     shape = x.shape if shape is None else shape
 

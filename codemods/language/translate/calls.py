@@ -42,6 +42,8 @@ def call(w: Walker, node: ast.Call) -> Value:
     if short in _WALKED:
         return _WALKED[short](w, node)
     if tokens.is_ours(w.names.qualified(node.func)) and not _of_trace_time(w, node, short):
+        if short not in LOWERINGS:
+            raise Refused("M-INTERNAL", name=short)
         masks = [k.value for k in node.keywords if k.arg == "mask" and not expressions.is_none(k.value)]
         region = masking.region(w, masks[0]) if masks else None
         given = operations.beside(w, short, arguments.bound(w, node, short))
@@ -144,11 +146,21 @@ def _grid_loop(w: Walker, short: str, axes: list[int | None]) -> Value:
     return v.Scalar(name, w.env.atom(name))
 
 
+def _dtype(w: Walker, node: ast.Call) -> Value:
+    """``np.dtype(nl.float32)``: element types need no wrapping."""
+    (argument,) = _given(w, node)
+    found = dtype_of(known(expressions.evaluate(w, argument)))
+    if found is None:
+        raise Refused("M-DTYPE", fn="np.dtype", operands=w.segment(argument))
+    return found
+
+
 _COUNTS = {
     "nl.arange": (1, 3),
     "nl.ds": (2, 2),
     "nl.constants.sizeinbytes": (1, 1),
     "nl.par_dim": (1, 1),
+    "numpy.dtype": (1, 1),
     "nl.program_id": (0, 1),
     "nl.num_programs": (0, 1),
     "nl.program_ndim": (0, 0),
@@ -165,6 +177,7 @@ _WALKED: dict[str, Callable[[Walker, ast.Call], Value]] = {
     "nl.constants.sizeinbytes": _size_in_bytes,
     "nl.par_dim": _par_dim,
     "nl.program_id": _program,
+    "numpy.dtype": _dtype,
     "nl.num_programs": _program,
     "nl.program_ndim": _program,
     "ncc.sbuf.mod_alloc": addresses.given,

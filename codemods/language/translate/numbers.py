@@ -26,7 +26,7 @@ _RENAMED = {
 """NumPy's functions that give the same for numbers as these."""
 _CONSTANTS = {"pi": "pi", "e": "e", "inf": "inf", "Inf": "inf", "infty": "inf", "nan": "nan"}
 _ARRAYS = frozenset(("numpy.eye", "numpy.identity", "numpy.zeros", "numpy.arange"))
-"""What ``nl.shared_constant`` may be given."""
+"""What there are constants of, see ``nl.shared_constant``."""
 _MEMBERS = ("min", "max", "eps")
 
 
@@ -47,11 +47,20 @@ def function(w: Walker, node: ast.Call, short: str, given: Value) -> tuple[str, 
     new = "builtins.float" if _is_float(node, short) else _RENAMED.get(short, short)
     library, _, name = new.rpartition(".")
     absent = (library == "builtins" and name in ABSENT) or (library == "math" and name not in FUNCTIONS)
-    if absent or (new.startswith(NUMPY) and new not in _ARRAYS):
+    array = new in _ARRAYS or (new.startswith(NUMPY) and _is_constant(w, node))
+    if absent or (new.startswith(NUMPY) and not array):
         raise Refused("M-PY", x=f"a call of `{getattr(given, 'text', '') or new}`")
     if new == short:
         return short, given
     return new, Named(name if library == "builtins" else f"{w.writer.module(library)}.{name}", new)
+
+
+def _is_constant(w: Walker, node: ast.Call) -> bool:
+    """Whether it is what ``nl.shared_constant`` is given, which has its own say."""
+    parents = w.function.nodes.parents
+    outer = parents.get(node)
+    outer = parents.get(outer) if isinstance(outer, ast.keyword) else outer
+    return isinstance(outer, ast.Call) and w.names.short(outer.func) == "nl.shared_constant"
 
 
 def _is_float(node: ast.Call, short: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from migrated import HEAD, breaches, check_same, migrated, module
+from migrated import HEAD, breaches, check_same, check_same_strictly, migrated, module
 
 RNG = np.random.default_rng(11)
 
@@ -173,3 +173,41 @@ def test_operations_of_callers_elsewhere():
     new, reasons = migrated(HEAD + SELECTED)
     assert reasons == []
     assert "comp_op0=above" in new
+
+
+NORMED = """
+@nki.jit
+def k(x, w, axis, n, eps):
+    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    normed = nl.rms_norm(nl.load(x), nl.load(w), axis, n, eps)
+    nl.store(out, nl.softmax(normed, axis=axis))
+    return out
+"""
+
+
+@pytest.mark.parametrize("axis", [1, -1])
+def test_an_axis_that_launches_hand_over(axis):
+    new = check_same_strictly(HEAD + NORMED, rows(32, 16), rows(32, 16), axis, 16, 1e-6, rtol=1e-6)
+    assert "    assert axis in [1, -1]\n" in new
+
+
+def test_an_axis_that_is_not_the_last_one():
+    text = (
+        NORMED.replace("axis, n, eps):", "n, eps):").replace("axis, n", "0, n").replace("axis=axis", "axis=0")
+    )
+    assert migrated(HEAD + text)[1] == ["M-RED"]
+
+
+DTYPES = """
+@nki.jit
+def k(x, mixed=True):
+    kind = np.dtype(np.float32) if mixed else x.dtype
+    out = nl.ndarray(x.shape, dtype=kind, buffer=nl.shared_hbm)
+    nl.store(out, nl.exp(nl.load(x), dtype=kind))
+    return out
+"""
+
+
+def test_a_dtype_of_numpy():
+    new = check_same(DTYPES, "k", rows(32, 16).astype(np.float16))
+    assert "kind = nl.float32 if mixed else x.dtype" in new
