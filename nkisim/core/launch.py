@@ -11,12 +11,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import nullcontext
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from .arguments import Arguments
-from .blas import one_thread
+from .blas import OneThread
 from .context import Core, state, target_generation
 from .errors import SimulationError, location
 from .precision import precision
@@ -121,7 +122,7 @@ def run(
     """
     if state.core is not None:
         return function(*args, **kwargs)
-    count = int(np.prod(grid, dtype=np.int64)) if grid else 1
+    count = prod(grid)
     return run_on([Core(index, count, grid) for index in range(count)], function, args, kwargs, platform)
 
 
@@ -143,7 +144,7 @@ def run_on(
     state.shared = {}
     try:
         watch = watched(function, cores) if modes else nullcontext()
-        with one_thread(), np.errstate(all="ignore"), precision(), watch:
+        with OneThread(), np.errstate(all="ignore"), precision(), watch:
             results = _run_cores(function, cores, arguments, args, kwargs)
             return arguments.finish(merged(results))
     finally:

@@ -253,6 +253,8 @@ def memset(dst: Any, value: Any, engine: engine = _UNKNOWN, name: Any = None) ->
 def selected(holds: Array, stored: Any, otherwise: Any) -> Any:
     """``np.where`` on stored values, by their bits: NumPy is slow on the types of ml_dtypes."""
     first, second = np.asarray(stored), np.asarray(otherwise)
+    if first.dtype.kind != "V" and first.dtype == second.dtype:
+        return np.where(holds, first, second)
     bits = f"u{first.dtype.itemsize}"
     return np.where(holds, first.view(bits), second.view(bits)).view(first.dtype)
 

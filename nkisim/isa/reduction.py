@@ -246,10 +246,10 @@ def bn_stats(dst: Any, data: Any, name: Any = None) -> None:
     for half in range(2):
         part = values[:, half::2]
         if part.shape[1]:
-            mean = part.mean(axis=1, dtype=F32)
+            mean = np.add.reduce(part, axis=1, dtype=F32) / F32(part.shape[1])
             result[:, 3 * half] = part.shape[1]
             result[:, 3 * half + 1] = mean
-            result[:, 3 * half + 2] = np.square(part - mean[:, None]).sum(axis=1, dtype=F32)
+            result[:, 3 * half + 2] = np.add.reduce(np.square(part - mean[:, None]), axis=1, dtype=F32)
     put(dst, result, "bn_stats")
 
 
@@ -266,8 +266,11 @@ def bn_aggr(dst: Any, data: Any, name: Any = None) -> None:
     rows = values.shape[0]
     elements = values.size // rows
     operand_limit(elements % 3 == 0, "bn_aggr", f"data has {elements} elements in a partition, not triples")
-    counts, means, spreads = np.moveaxis(values.reshape(rows, -1, 3), 2, 0)
-    total = counts.sum(axis=1, dtype=F32)
-    mean = (counts * means).sum(axis=1, dtype=F32) / total
+    triples = values.reshape(rows, -1, 3)
+    counts, means, spreads = triples[..., 0], triples[..., 1], triples[..., 2]
+    total = np.add.reduce(counts, axis=1, dtype=F32)
+    result = np.empty((rows, 2), F32)
+    mean = result[:, 0] = np.add.reduce(counts * means, axis=1, dtype=F32) / total
     around = spreads + counts * np.square(means - mean[:, None])
-    put(dst, np.stack([mean, around.sum(axis=1, dtype=F32) / total], axis=1), "bn_aggr")
+    result[:, 1] = np.add.reduce(around, axis=1, dtype=F32) / total
+    put(dst, result, "bn_aggr")

@@ -45,7 +45,9 @@ def register_store(dst: Any, src: Register) -> None:
     """Write a register's value to a tensor of one element in HBM or SBUF; SimulationError for others."""
     _one(dst, "register_store", "dst")
     value = _register(src, "register_store", "src").value
-    dst.write(np.full(dst.shape, value, np.int64))
+    stored = np.empty(dst.shape, np.int64)
+    stored.fill(value)
+    dst.write(stored)
 
 
 def _register(value: Any, name: str, what: str) -> Register:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Iterator
 from functools import lru_cache
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -12,17 +14,21 @@ from ..core import operators as nl
 from ..core.context import state
 from ..core.dtypes import (
     Array,
+    DType,
     bool_,
     float32,
     int8,
     int16,
     int32,
+    store,
     tfloat32,
     uint8,
     uint16,
     uint32,
 )
+from ..core.errors import fail
 from ..core.memory import SBUF
+from ..core.operators import Operator
 from ..core.tensor import Tensor
 from . import rules
 from .common import F32, instruction, matched, operand, operand_limit, put, vector
@@ -34,17 +40,24 @@ _COMPARISONS = (nl.equal, nl.not_equal, nl.less, nl.less_equal, nl.greater, nl.g
 _RANGE_COMPARISONS = (nl.equal, nl.less, nl.less_equal, nl.greater, nl.greater_equal)
 _IDLE, _RESET_REDUCE = reduce_cmd.idle, reduce_cmd.reset_reduce
 _SEARCHED = 16384
+_KEPT = 1 << 16
+"""Elements of index patterns that are kept."""
+_AT_ONCE = 1 << 13
+"""Elements that are searched for all 8 values at once."""
+_EARLIER = np.tri(8, k=-1, dtype=np.bool_)
 
 
-def _free_pattern(pattern: Any, name: str) -> Array:
-    """``Σ step·index`` for each element of a partition, flat, as int64; to be read only."""
-    pairs: Sequence[Any] = [pattern] if isinstance(pattern[0], int) else pattern
-    operand_limit(len(pairs) <= 4, name, f"pattern {pattern} has {len(pairs)} dimensions; at most 4")
-    return _sums(tuple([(int(step), int(count)) for step, count in pairs]))
+def _pairs(pattern: Any, name: str) -> tuple[tuple[int, int], ...]:
+    """A pattern ``[[step, count], …]``, or ``[step, count]`` alone."""
+    if isinstance(pattern[0], int):
+        pattern = [pattern]
+    operand_limit(len(pattern) <= 4, name, f"pattern {pattern} has {len(pattern)} dimensions; at most 4")
+    return tuple([(int(step), int(count)) for step, count in pattern])
 
 
 @lru_cache(maxsize=64)
 def _sums(pairs: tuple[tuple[int, int], ...]) -> Array:
+    """``Σ step·index`` for each element of a partition, flat, as int64; to be read only."""
     total = np.zeros(1, np.int64)
     for step, count in pairs:
         total = (total[:, None] + np.arange(count, dtype=np.int64) * step).reshape(-1)
@@ -52,9 +65,40 @@ def _sums(pairs: tuple[tuple[int, int], ...]) -> Array:
     return total
 
 
-def _channels(rows: int, offset: Any, multiplier: Any) -> Array:
+def _channels(rows: int, offset: int, multiplier: int) -> Array:
     """``offset + p·channel_multiplier`` for each partition, ``[P, 1]``."""
-    return np.arange(rows, dtype=np.int64)[:, None] * int(multiplier) + int(offset)
+    return np.arange(rows, dtype=np.int64)[:, None] * multiplier + offset
+
+
+def _kept_if_small(function: Callable[..., Array]) -> Callable[..., Array]:
+    """Keep results of up to ``_KEPT`` elements, to be read only; pairs and rows come first."""
+    kept = lru_cache(maxsize=64)(function)
+
+    @functools.wraps(function)
+    def found(pairs: tuple[tuple[int, int], ...], rows: int, *others: Any) -> Array:
+        return (kept if rows * _sums(pairs).size <= _KEPT else function)(pairs, rows, *others)
+
+    return found
+
+
+@_kept_if_small
+def _numbers(
+    pairs: tuple[tuple[int, int], ...], rows: int, offset: int, multiplier: int, dtype: DType, stored: Any
+) -> Array:
+    """What :func:`iota` gives, as it is ``stored`` (NumPy's type) for an element type."""
+    numbers = (_channels(rows, offset, multiplier) + _sums(pairs)).astype(np.int32)
+    into: Array = np.empty(numbers.shape, stored)
+    store(into, numbers if dtype is int32 or dtype is uint32 else numbers.astype(F32), dtype)
+    return into
+
+
+@_kept_if_small
+def _holds(
+    pairs: tuple[tuple[int, int], ...], rows: int, offset: int, multiplier: int, comparison: Operator
+) -> Array:
+    """Where the comparison of :func:`affine_select` holds."""
+    holds: Array = comparison.test(_sums(pairs), -_channels(rows, offset, multiplier))
+    return holds
 
 
 def _elements(tensor: Tensor) -> tuple[int, int]:
@@ -63,13 +107,11 @@ def _elements(tensor: Tensor) -> tuple[int, int]:
     return rows, tensor.size // rows
 
 
-def _fits(tensor: Tensor, free: Array, name: str, what: str) -> int:
+def _fits(tensor: Tensor, pairs: tuple[tuple[int, int], ...], name: str, what: str) -> int:
     rows, elements = _elements(tensor)
-    operand_limit(
-        elements == free.size,
-        name,
-        f"the pattern has {free.size} elements in a partition, {what} is a {tensor!r}",
-    )
+    size = prod([count for _, count in pairs])
+    if elements != size:
+        raise fail(f"nisa.{name}: the pattern has {size} elements in a partition, {what} is a {tensor!r}")
     return rows
 
 
@@ -82,10 +124,10 @@ def iota(dst: Any, pattern: Any, offset: Any = 0, channel_multiplier: Any = 0, n
     SimulationError.
     """
     operand(dst, "iota", "dst", (SBUF,))
-    free = _free_pattern(pattern, "iota")
-    rows = _fits(dst, free, "iota", "dst")
-    values = (_channels(rows, offset, channel_multiplier) + free).astype(np.int32)
-    put(dst, values if dst.dtype in (int32, uint32) else values.astype(F32), "iota")
+    pairs = _pairs(pattern, "iota")
+    rows = _fits(dst, pairs, "iota", "dst")
+    kind = dst.dtype
+    put(dst, _numbers(pairs, rows, int(offset), int(channel_multiplier), kind, kind.numpy), "iota")
 
 
 @instruction
@@ -108,10 +150,9 @@ def affine_select(
     operand(dst, "affine_select", "dst", (SBUF,))
     operand(on_true_tile, "affine_select", "on_true_tile", (SBUF,))
     rules.one_of("affine_select", cmp_op, "cmp_op", _COMPARISONS)
-    free = _free_pattern(pattern, "affine_select")
-    rows = _fits(on_true_tile, free, "affine_select", "on_true_tile")
-    limit = -_channels(rows, offset, channel_multiplier)
-    holds = cmp_op.test(free, limit)
+    pairs = _pairs(pattern, "affine_select")
+    rows = _fits(on_true_tile, pairs, "affine_select", "on_true_tile")
+    holds = _holds(pairs, rows, int(offset), int(channel_multiplier), cmp_op)
     if on_true_tile.dtype is dst.dtype:
         values = on_true_tile.read_raw()
         result = selected(holds.reshape(values.shape), values, constant(on_false_value, dst))
@@ -269,23 +310,45 @@ def nc_find_index8(dst: Any, data: Any, vals: Any, name: Any = None) -> None:
     rules.dtype_in("nc_find_index8", dst, "dst", (uint16, uint32))
     values = _searched("nc_find_index8", data, "data", 8)
     wanted = _eight("nc_find_index8", vals, values)
-    found = np.empty(wanted.shape, np.uint32)
-    for column in range(8):
-        found[:, column] = (values == wanted[:, column : column + 1]).argmax(axis=1)
-    _spread_repeats(values, wanted, found)
-    put(dst, found.astype(dst.dtype.numpy), "nc_find_index8")
+    place, first, there = _places(values, wanted)
+    put(dst, np.where(there, place, first).astype(dst.dtype.numpy), "nc_find_index8")
 
 
-def _spread_repeats(values: Array, wanted: Array, found: Array) -> None:
-    """The k-th time a value is wanted takes its k-th occurrence."""
-    for column in range(1, 8):
-        earlier = (wanted[:, :column] == wanted[:, column : column + 1]).sum(axis=1)
-        rows = np.flatnonzero(earlier)
-        if rows.size:
-            occurrence = np.cumsum(values[rows] == wanted[rows, column : column + 1], axis=1)
-            place = (occurrence > earlier[rows, None]).argmax(axis=1)
-            there = occurrence[:, -1] > earlier[rows]
-            found[rows[there], column] = place[there]
+def _places(values: Array, wanted: Array) -> tuple[Array, Array, Array]:
+    """Where each wanted value stands: the k-th time it is wanted, its k-th occurrence.
+
+    Also where its first occurrence is (0 without one), and whether the k-th one is there.
+    """
+    rows = np.arange(values.shape[0])[:, None]
+    hits = values[:, None, :] == wanted[:, :, None] if values.size <= _AT_ONCE else None
+    if hits is not None:
+        first = hits.argmax(axis=2)
+    else:
+        columns = [(values == wanted[:, i : i + 1]).argmax(axis=1) for i in range(8)]
+        first = np.stack(columns, axis=1)
+    there = values[rows, first] == wanted
+    earlier = np.add.reduce((wanted[:, :, None] == wanted[:, None, :]) & _EARLIER, axis=2, dtype=np.int8)
+    if not earlier.any():
+        return first, first, there
+    if hits is not None:
+        occurrence = np.cumsum(hits, axis=2, dtype=np.int16)
+        place = (occurrence > earlier[:, :, None]).argmax(axis=2)
+        return place, first, occurrence[:, :, -1] > earlier
+    place = first.copy()
+    repeated_rows, repeated = np.nonzero(earlier)
+    for row, column in _portions(repeated_rows, repeated, values.shape[1]):
+        occurrence = np.cumsum(values[row] == wanted[row, column, None], axis=1, dtype=np.int16)
+        before = earlier[row, column]
+        place[row, column] = (occurrence > before[:, None]).argmax(axis=1)
+        there[row, column] = occurrence[:, -1] > before
+    return place, first, there
+
+
+def _portions(row: Array, column: Array, width: int) -> Iterator[tuple[Array, Array]]:
+    """Pairs, as many at a time as keeps what is looked at small."""
+    step = max(1, (1 << 20) // width)
+    for start in range(0, row.size, step):
+        yield row[start : start + step], column[start : start + step]
 
 
 @instruction
@@ -300,6 +363,26 @@ def nc_match_replace8(
     operand(dst, "nc_match_replace8", "dst")
     values = _searched("nc_match_replace8", data, "data").copy()
     wanted = _eight("nc_match_replace8", vals, values)
+    with_what = F32(imm)
+    replace = _replace_in_turn if (wanted == with_what).any() else _replace
+    places = replace(values, wanted, with_what)
+    put(dst, values, "nc_match_replace8")
+    if dst_idx is not None:
+        operand(dst_idx, "nc_match_replace8", "dst_idx")
+        rules.dtype_in("nc_match_replace8", dst_idx, "dst_idx", (uint16, uint32))
+        put(dst_idx, places.astype(dst_idx.dtype.numpy), "nc_match_replace8", "dst_idx")
+
+
+def _replace(values: Array, wanted: Array, with_what: np.float32) -> Array:
+    """Replace what no later value looks for; where the values stood."""
+    place, _, there = _places(values, wanted)
+    row, column = np.nonzero(there)
+    values[row, place[row, column]] = with_what
+    return np.where(there, place, 0)
+
+
+def _replace_in_turn(values: Array, wanted: Array, with_what: np.float32) -> Array:
+    """Each value finds what the ones before it put there."""
     places = np.zeros(wanted.shape, np.uint32)
     rows = np.arange(values.shape[0])
     for column in range(8):
@@ -307,12 +390,8 @@ def nc_match_replace8(
         first = hits.argmax(axis=1)
         there = hits[rows, first]
         places[there, column] = first[there]
-        values[rows[there], first[there]] = F32(imm)
-    put(dst, values, "nc_match_replace8")
-    if dst_idx is not None:
-        operand(dst_idx, "nc_match_replace8", "dst_idx")
-        rules.dtype_in("nc_match_replace8", dst_idx, "dst_idx", (uint16, uint32))
-        put(dst_idx, places.astype(dst_idx.dtype.numpy), "nc_match_replace8", "dst_idx")
+        values[rows[there], first[there]] = with_what
+    return places
 
 
 @instruction
@@ -335,13 +414,15 @@ def nonzero_with_count(
         "nonzero_with_count",
         f"src is a {src!r}, dst a {dst!r}; dst must have the same partitions and one element more in each",
     )
-    values = src.read_raw().reshape(rows, -1)
+    values = src.read_raw().reshape(rows, -1)[::16]
     result = dst.read_raw().reshape(rows, -1).copy()
-    for row in range(0, rows, 16):
-        indices = np.flatnonzero(values[row])
-        result[row, : indices.size] = indices + int(index_offset)
-        result[row, indices.size : count] = int(padding_val)
-        result[row, count] = indices.size
+    row, index = np.nonzero(values)
+    found = np.bincount(row, minlength=len(values))
+    place = np.arange(row.size) - np.repeat(np.cumsum(found) - found, found)
+    into = result[::16]
+    into[:, :count] = int(padding_val)
+    into[row, place] = index + int(index_offset)
+    into[:, count] = found
     put(dst, result, "nonzero_with_count")
 
 

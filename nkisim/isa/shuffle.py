@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,8 @@ def nc_stream_shuffle(dst: Any, src: Any, shuffle_mask: Sequence[int], name: str
     """
     operand(src, "nc_stream_shuffle", "src")
     operand(dst, "nc_stream_shuffle", "dst")
-    mask = _mask(shuffle_mask)
+    mask = tuple([int(entry) for entry in shuffle_mask])
+    _check_mask(mask)
     source = src.read_raw()
     source = source.reshape(source.shape[0], -1)
     rows = dst.shape[0] if dst.partitioned else 1
@@ -51,28 +53,33 @@ def nc_stream_shuffle(dst: Any, src: Any, shuffle_mask: Sequence[int], name: str
             f"nisa.nc_stream_shuffle: src is a {src!r}, dst a {dst!r}; elements in a partition must match"
         )
     _check_starts(dst, src, max(rows, source.shape[0]))
-    wanted = mask[np.arange(rows) % QUADRANT]
-    kept = wanted == KEEP
-    origin = np.where(kept, 0, np.arange(rows) // QUADRANT * QUADRANT + wanted)
-    if origin.max() >= source.shape[0]:
-        row = int(origin.argmax())
+    origin, kept, row = _origins(mask, rows)
+    if origin[row] >= source.shape[0]:
         raise fail(
             f"nisa.nc_stream_shuffle: partition {row} of dst takes partition {int(origin[row])} of src, "
             f"which is a {src!r}"
         )
     values = source[origin]
-    if kept.any():
+    if kept is not None:
         values[kept] = dst.read_raw().reshape(rows, -1)[kept]
     dst.write(values.reshape(dst.shape))
 
 
-def _mask(given: Sequence[int]) -> Array:
-    mask = np.array([int(entry) for entry in given])
-    if mask.shape != (QUADRANT,) or not (((mask >= 0) & (mask < QUADRANT)) | (mask == KEEP)).all():
+@lru_cache(maxsize=64)
+def _check_mask(mask: tuple[int, ...]) -> None:
+    if len(mask) != QUADRANT or not all(0 <= entry < QUADRANT or entry == KEEP for entry in mask):
         raise fail(
-            f"nisa.nc_stream_shuffle: shuffle_mask is {list(given)}; it has 32 entries, 0..31 or {KEEP}"
+            f"nisa.nc_stream_shuffle: shuffle_mask is {list(mask)}; it has 32 entries, 0..31 or {KEEP}"
         )
-    return mask
+
+
+@lru_cache(maxsize=64)
+def _origins(mask: tuple[int, ...], rows: int) -> tuple[Array, Array | None, int]:
+    """Each one's partition of the source, those that stay (None: none), and which one has the last source."""
+    wanted = np.array(mask)[np.arange(rows) % QUADRANT]
+    kept = wanted == KEEP
+    origin = np.where(kept, 0, np.arange(rows) // QUADRANT * QUADRANT + wanted)
+    return origin, kept if kept.any() else None, int(origin.argmax())
 
 
 def _check_starts(dst: Tensor, src: Tensor, rows: int) -> None:

@@ -19,6 +19,6 @@ def test_blas_has_one_thread_within_and_what_it_had_afterwards() -> None:
         pytest.skip("NumPy was built with a BLAS that threadpoolctl does not know")
     with threadpool_limits(limits=2, user_api="blas"):
         before = _threads()
-        with blas.one_thread():
+        with blas.OneThread():
             assert _threads() == {1}
         assert _threads() == before

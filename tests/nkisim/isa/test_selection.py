@@ -216,6 +216,29 @@ def test_max8_and_where_they_stand(shape: Any) -> None:
         assert indices.tolist() == order
 
 
+@pytest.mark.parametrize("columns", [8, 700])
+def test_searches_of_repeated_values(columns: int) -> None:
+    rows = 12
+    a = RANDOM.integers(0, 6, (rows, columns)).astype(np.float32)
+    wanted = RANDOM.integers(0, 8, (rows, 8)).astype(np.float32)  # some of them are nowhere
+    where, places, replaced = sbuf((rows, 8), "uint32"), sbuf((rows, 8), "uint32"), sbuf(a.shape)
+    for imm in (-1.0, 5.0):  # 5 may be what a later value looks for
+        nisa.nc_find_index8(where, tile(a), tile(wanted))
+        nisa.nc_match_replace8(replaced, tile(a), tile(wanted), imm, places)
+        for row in range(rows):
+            left = a[row].tolist()
+            for column, value in enumerate(wanted[row].tolist()):
+                stands = [i for i, each in enumerate(a[row].tolist()) if each == value]
+                before = wanted[row, :column].tolist().count(value)
+                nth = stands[before] if before < len(stands) else stands[0] if stands else 0
+                assert raw(where)[row, column] == nth
+                place = left.index(value) if value in left else None
+                assert raw(places)[row, column] == (place or 0)
+                if place is not None:
+                    left[place] = imm
+            assert got(replaced)[row].tolist() == left
+
+
 def test_find_index8_in_any_order() -> None:
     a = RANDOM.permutation(50).astype(np.float32)[None].repeat(2, 0)
     wanted = np.float32([[3, 1, 4, 15, 9, 2, 6, 5], [49, 0, 7, 8, 20, 30, 40, 10]])
