@@ -113,7 +113,8 @@ def _keywords(
     sequence = _sequence(node, parts)
     yield f"{new}={sequence if _is_tuple(ctx, call, node) else f'tuple({sequence})'}"
     if name == size and _needs_strides(call, call.given):
-        yield f"{strides}={_part(call.node.func, parts)}.{_STRIDES}({sequence})"
+        keyword = f"{new}=" if ctx.all_keywords else ""
+        yield f"{strides}={_part(call.node.func, parts)}.{_STRIDES}({keyword}{sequence})"
 
 
 def _is_tuple(ctx: FileContext, call: TemplateCall, node: ast.expr) -> bool:

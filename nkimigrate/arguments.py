@@ -185,6 +185,13 @@ GROUPS: dict[str, tuple[Argument, ...]] = {
         Argument("--isolated", "flag", "Read no configuration.", in_file=False),
         Argument("--jobs", "number", "Processes to use (default, 0: as many as pay).", metavar="N"),
         Argument(
+            "--executor",
+            "text",
+            "Do the work on a cluster: dask:ADDRESS of a Dask scheduler.",
+            metavar="WHERE",
+            in_file=False,  # a repository must not choose who gets its reader's files
+        ),
+        Argument(
             "--no-cache", "flag", "Do not remember which files have nothing to migrate.", negative="--cache"
         ),
     ),

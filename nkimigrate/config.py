@@ -19,6 +19,7 @@ class Options:
         exclude, extend_exclude: patterns as in a .gitignore file, instead of and beside the default ones.
         root: the folder to which those patterns are relative.
         jobs: processes to use; 0 chooses by the amount of work.
+        executor: where the work is done: ``dask:ADDRESS``, or nothing for this machine.
         partial: migrate what can be of kernels that cannot be migrated whole, and mark the rest by comments.
         all_keywords: give every keyword that can be given, not only those that must be.
         respect_gitignore: leave out what git ignores.
@@ -41,6 +42,7 @@ class Options:
     extend_exclude: tuple[str, ...] = ()
     root: str = "."
     jobs: int = 0
+    executor: str = ""
     all_keywords: bool = False
     partial: bool = False
     respect_gitignore: bool = True

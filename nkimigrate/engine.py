@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .report.model import Problem
     from .report.result import Report
     from .tasks import Setting, Task
+    from .workers import Workers
 
     Progress = Callable[[str, int, int], None]
 
@@ -43,10 +44,13 @@ def run(options: Options, progress: Progress | None = None) -> Report:
     report = Report(release_from=options.release_from, release_to=options.release_to)
     candidates, others = _candidates(options, report)
     if candidates:
-        _migrate(options, candidates, others, report, progress or _silent)
+        from .workers import opened
+
+        with opened(options.executor) as workers:
+            _migrate(options, candidates, others, report, Crew(workers, options.jobs, progress or _silent))
     report.candidates = len(candidates)
     if options.mode == "write" and options.stdin is None and report.changes:
-        _write(report)
+        _write(report, options.paths)
     report.seconds = time.perf_counter() - started
     return report
 
@@ -83,9 +87,9 @@ def _markers(options: Options) -> tuple[bytes, ...]:
     """What a file must hold to be looked at more closely."""
     if not options.tables:
         return MARKERS
-    from .releases import OWN, load
+    from .releases import load, own_step
 
-    own = (load(OWN, path) for path in options.tables)
+    own = (load(*own_step(path)) for path in options.tables)
     return (*MARKERS, *sorted({name.encode() for release in own for name in release.spelled}))
 
 
@@ -185,24 +189,33 @@ def _reexporting(
 # -- what changes -------------------------------------------------------------------------------------
 
 
+class Crew:
+    """Who does the work on files: where, how many at the same time, and who hears how far it is."""
+
+    def __init__(self, workers: Workers, jobs: int, progress: Progress) -> None:
+        self.workers = workers
+        self.jobs = jobs
+        self.progress = progress
+
+
 def _migrate(
-    options: Options, candidates: list[Candidate], others: list[str], report: Report, progress: Progress
+    options: Options, candidates: list[Candidate], others: list[str], report: Report, crew: Crew
 ) -> None:
     """Take the candidates over every step between the two releases, in memory."""
     from .project import analyse_all
-    from .releases import OWN, path_between
+    from .releases import own_step, path_between
     from .report.model import Problem
     from .tasks import Setting
 
     roots = tuple(os.path.abspath(p) for p in options.paths)
     before = {c.path: c.data for c in candidates}
-    steps = path_between(options.release_from, options.release_to) + [(OWN, path) for path in options.tables]
+    steps = path_between(options.release_from, options.release_to) + [own_step(p) for p in options.tables]
     for step in steps:
         setting = Setting(step, options.select, options.ignore, options.all_keywords, options.partial)
         analyse_all(
             candidates,
             roots,
-            lambda tasks, setting=setting: _analyse(setting, tasks, options.jobs, progress),  # type: ignore[misc]
+            lambda tasks, setting=setting: _analyse(setting, tasks, crew),  # type: ignore[misc]
             lambda exported: _reexporting(_rest(others, candidates), exported, options.overlay or {}),
         )
         before.update({c.path: c.data for c in candidates if c.path not in before})
@@ -211,7 +224,7 @@ def _migrate(
         if options.mode == "check" and not options.texts and step == steps[-1]:
             _report_only(candidates, report)
         else:
-            _edit(setting, candidates, options.jobs, report, progress)
+            _edit(setting, candidates, crew, report)
     _collect_changes(candidates, before, report)
     if options.texts:
         report.texts = {finding.path: before[finding.path] for finding in report.findings}
@@ -229,35 +242,37 @@ def _rest(others: Iterable[str], candidates: Iterable[Candidate]) -> list[str]:
     return [path for path in others if path not in taken]
 
 
-def _analyse(
-    setting: Setting, tasks: Sequence[Task], jobs: int, progress: Progress
-) -> list[Analysis | Problem]:
-    from .pool import spread, worth_it
+def _analyse(setting: Setting, tasks: Sequence[Task], crew: Crew) -> list[Analysis | Problem]:
+    from .pool import spread
     from .tasks import analyse_task, lost, prepare
 
-    processes = worth_it([len(t.data) for t in tasks], jobs)
+    sizes = [len(task.data) for task in tasks]
+    count = crew.workers.wanted(sizes, crew.jobs)
     prepare(setting)
     results: list[Analysis | Problem] = []
-    for result in spread(analyse_task, setting, tasks, processes, lost):
+    for result in spread(analyse_task, setting, tasks, count, lost, crew.workers, sizes):
         results.append(result)
-        progress("analysing", len(results), len(tasks))
+        crew.progress("analysing", len(results), len(tasks))
     return results
 
 
-def _edit(
-    setting: Setting, candidates: Sequence[Candidate], jobs: int, report: Report, progress: Progress
-) -> None:
+def _edit(setting: Setting, candidates: Sequence[Candidate], crew: Crew, report: Report) -> None:
     """Make the edits of all findings; the candidates then hold the new text."""
     from .codemods.analyse import Analysis
-    from .pool import spread, worth_it
+    from .pool import spread
     from .tasks import Edited, Job, edit_task, lost
 
     analysed = [c for c in candidates if isinstance(c.result, Analysis)]
-    jobs_ = [Job(c.task(), c.result.findings) for c in analysed if isinstance(c.result, Analysis)]
-    processes = worth_it([len(j.task.data) for j in jobs_ if any(f.edits for f in j.findings)], jobs)
-    results = spread(edit_task, setting, jobs_, processes, lambda job, why: lost(job.task, why))
+    jobs = [Job(c.task(), c.result.findings) for c in analysed if isinstance(c.result, Analysis)]
+    count = crew.workers.wanted(
+        [len(j.task.data) for j in jobs if any(f.edits for f in j.findings)], crew.jobs
+    )
+    sizes = [len(job.task.data) for job in jobs]
+    results = spread(
+        edit_task, setting, jobs, count, lambda job, why: lost(job.task, why), crew.workers, sizes
+    )
     for done, (candidate, result) in enumerate(zip(analysed, results, strict=True), start=1):
-        progress("rewriting", done, len(analysed))
+        crew.progress("rewriting", done, len(analysed))
         assert isinstance(candidate.result, Analysis)
         report.suppressed += candidate.result.suppressed
         if isinstance(result, Edited):
@@ -288,11 +303,12 @@ def _collect_changes(candidates: Iterable[Candidate], before: Mapping[str, bytes
     report.changes.sort(key=lambda c: c.path)
 
 
-def _write(report: Report) -> None:
+def _write(report: Report, paths: Sequence[str]) -> None:
     from . import writer
 
-    written = set(
-        writer.write_all(report.changes, lambda path, message: _problem(report, "NKM907", path, message))
-    )
+    def problem(path: str, message: str) -> None:
+        _problem(report, "NKM907", path, message)
+
+    written = set(writer.write_all(report.changes, problem, within=paths))
     report.written = bool(written)
     report.changes = [change for change in report.changes if change.path in written]

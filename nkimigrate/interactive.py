@@ -189,7 +189,9 @@ class Session:
         if new is None or new == data:
             return
         done = write_all(
-            [Change(path, data, new)], lambda p, why: self.problems.append(Problem("NKM907", p, why))
+            [Change(path, data, new)],
+            lambda p, why: self.problems.append(Problem("NKM907", p, why)),
+            within=self.options.paths,
         )
         self.written += done
         if done:

@@ -1,50 +1,64 @@
-"""Spreads units of work over the cores when that pays, and survives a worker that dies or hangs.
+"""Spreads units of work over workers when that pays, and survives a worker that dies or hangs.
 
 A unit is ``function(setting, item)``, pure and picklable; a result comes back for every item, in order.
 """
 
 from __future__ import annotations
 
-import os
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .workers import Machine, Workers
+
+if TYPE_CHECKING:  # a run in one process does not need it
+    from concurrent.futures import Executor, Future
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Setting = TypeVar("Setting")
 
-# About a second of work. A pool costs 0.15 s of processor time, and saves little below a third of this.
-WORTHWHILE_BYTES = 2_500_000
 SECONDS_PER_FILE = 60.0
 _BATCH = 8
-
-
-def worth_it(sizes: Sequence[int], jobs: int) -> int:
-    """How many processes to use for inputs of these sizes (in bytes); ``jobs`` 0 means: decide."""
-    if len(sizes) < 2 or jobs == 1 or (jobs == 0 and sum(sizes) < WORTHWHILE_BYTES):
-        return 1
-    return min(jobs or _cores(), len(sizes))
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+_BATCH_BYTES = 1 << 20
+# Batches under way at the same time, for each worker: enough that none waits, and no more are held.
+_AHEAD = 8
 
 
 def spread(
     function: Callable[[Setting, Item], Result],
     setting: Setting,
     items: Sequence[Item],
-    processes: int,
+    count: int,
     lost: Callable[[Item, str], Result],
+    workers: Workers | None = None,
+    sizes: Sequence[int] = (),
 ) -> Iterator[Result]:
-    """Results in the order of ``items``; ``lost`` makes that of an item whose worker crashed or hung."""
-    if processes <= 1:
+    """Results in the order of ``items``; ``lost`` makes that of an item whose worker crashed or hung.
+
+    ``count`` is how many are at work (1: this process), ``sizes`` says how many bytes the items have.
+    """
+    if count <= 1:
         for item in items:
             yield function(setting, item)
         return
-    batches = [items[i : i + _BATCH] for i in range(0, len(items), _BATCH)]
-    for batch, done in zip(batches, _pooled(function, setting, batches, processes), strict=True):
-        yield from _one_by_one(function, setting, batch, lost) if done is None else done
+    batches = list(_batches(items, sizes))
+    results = _pooled(function, setting, batches, count, workers or Machine())
+    for batch, done in zip(batches, results, strict=True):
+        yield from _again(function, setting, batch, lost) if done is None else done
+
+
+def _batches(items: Sequence[Item], sizes: Sequence[int]) -> Iterator[Sequence[Item]]:
+    """Neighbours together: a few of them, and not too many bytes."""
+    start = held = 0
+    for index in range(len(items)):
+        size = sizes[index] if sizes else 0
+        if index > start and (index - start == _BATCH or held + size > _BATCH_BYTES):
+            yield items[start:index]
+            start, held = index, 0
+        held += size
+    if start < len(items):
+        yield items[start:]
 
 
 def run_batch(
@@ -58,47 +72,66 @@ def _pooled(
     function: Callable[[Setting, Item], Result],
     setting: Setting,
     batches: Sequence[Sequence[Item]],
-    processes: int,
+    count: int,
+    workers: Workers,
 ) -> Iterator[list[Result] | None]:
     """The results of each batch; None for a batch that died or took too long."""
-    from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, TimeoutError
+    from concurrent.futures import BrokenExecutor, TimeoutError
 
-    pool = ProcessPoolExecutor(processes)
-    try:
-        futures = [pool.submit(run_batch, function, setting, batch) for batch in batches]
-        for future in futures:
+    failures: tuple[type[BaseException], ...] = (BrokenExecutor, TimeoutError, *workers.failures)
+    with workers.executor(count) as pool:
+        running: deque[Future[list[Result]] | None] = deque()
+        for number in range(len(batches)):
+            while len(running) < min(count * _AHEAD, len(batches) - number):
+                batch = batches[number + len(running)]
+                running.append(_submitted(pool, failures, function, setting, batch))
+            future = running.popleft()
             try:
-                yield future.result(timeout=SECONDS_PER_FILE * _BATCH)
-            except (BrokenExecutor, TimeoutError):
+                yield None if future is None else future.result(timeout=SECONDS_PER_FILE * _BATCH)
+            except failures:
                 yield None
-    finally:
-        _stop(pool)
 
 
-def _one_by_one(
+def _submitted(
+    pool: Executor,
+    failures: tuple[type[BaseException], ...],
+    function: Callable[[Setting, Item], Result],
+    setting: Setting,
+    batch: Sequence[Item],
+) -> Future[list[Result]] | None:
+    """The work on a batch; None when the pool takes no more."""
+    try:
+        return pool.submit(run_batch, function, setting, batch)
+    except failures:
+        return None
+
+
+def _again(
     function: Callable[[Setting, Item], Result],
     setting: Setting,
     batch: Sequence[Item],
     lost: Callable[[Item, str], Result],
 ) -> Iterator[Result]:
-    """Pin a crash on one file: every item of a lost batch gets a process of its own."""
-    from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, TimeoutError
-
+    """A lost batch in a process of its own on this machine. When that dies, too, every item gets one, which
+    pins the crash on one file.
+    """
+    done = _alone(run_batch, (function, setting, batch), SECONDS_PER_FILE * len(batch))
+    if not isinstance(done, str):
+        yield from done
+        return
     for item in batch:
-        pool = ProcessPoolExecutor(1)
+        result = _alone(function, (setting, item), SECONDS_PER_FILE)
+        yield lost(item, result) if isinstance(result, str) else result
+
+
+def _alone(function: Callable[..., Result], arguments: tuple[Any, ...], seconds: float) -> Result | str:
+    """What a function gives in a process of its own, or what happened to that."""
+    from concurrent.futures import BrokenExecutor, TimeoutError
+
+    with Machine().executor(1) as pool:
         try:
-            yield pool.submit(function, setting, item).result(timeout=SECONDS_PER_FILE)
+            return pool.submit(function, *arguments).result(timeout=seconds)
         except BrokenExecutor:
-            yield lost(item, "the process that handled it died")
+            return "the process that handled it died"
         except TimeoutError:
-            yield lost(item, f"it took more than {SECONDS_PER_FILE:.0f} s")
-        finally:
-            _stop(pool)
-
-
-def _stop(pool: object) -> None:
-    """End a pool at once, hanging workers included (only processes this pool started)."""
-    workers = list((getattr(pool, "_processes", None) or {}).values())
-    pool.shutdown(wait=False, cancel_futures=True)  # type: ignore[attr-defined]
-    for worker in workers:
-        worker.terminate()
+            return f"it took more than {seconds:.0f} s"

@@ -70,6 +70,7 @@ def options(settings: Settings, given: dict[str, Any]) -> Options:
         **{key: _codes(settings, given, key) for key in _RULES if values.get(key)},
         **_patterns(settings, given),
         "jobs": values.get("jobs", 0),
+        "executor": settings.text("executor"),
         "all_keywords": settings.flag("all_keywords"),
         "partial": settings.flag("partial"),
         "respect_gitignore": not settings.flag("no_gitignore"),
@@ -88,11 +89,11 @@ def _tables(settings: Settings) -> tuple[str, ...]:
     """The team's own release tables. Raises UsageError for one that cannot be used."""
     paths: tuple[str, ...] = tuple(settings.values.get("tables", ()))
     if paths:
-        from .releases import OWN, BadTable, load
+        from .releases import BadTable, load, own_step
 
         for path in paths:
             try:
-                load(OWN, path)
+                load(*own_step(path))
             except BadTable as error:
                 raise UsageError(f"release table {path}: {error}") from None
     return paths

@@ -12,7 +12,7 @@ from functools import cache, partial
 from .codemods.analyse import Analysis, Place, World, analyse, parse
 from .codemods.edit import EditRefused
 from .codemods.embedded import EMBEDDED, Torn, opened
-from .codemods.model import Edit, Finding, Outcome
+from .codemods.model import LANGUAGE, Edit, Finding, Outcome
 from .codemods.release import Release
 from .codemods.rule import Check, Rule
 from .codemods.rules import all_rules
@@ -203,10 +203,35 @@ def lost(task: Task, why: str) -> Problem:
     return Problem("NKM904", task.place.path, f"was given up: {why}")
 
 
-def edit_task(_setting: Setting, job: Job) -> Edited | Problem:
+def edit_task(setting: Setting, job: Job) -> Edited | Problem:
     """Carry out the edits of a file's findings; a finding whose edit is refused becomes one for a person."""
     with _without_warnings():
-        return _edited(job)
+        result = _edited(job)
+        refused = isinstance(result, Edited) and result.findings != job.findings
+        return (_in_turn(setting, job) if refused else None) or result
+
+
+def _in_turn(setting: Setting, job: Job) -> Edited | None:
+    """The library's edits, and then the language's in what those make: where both concern one statement, they
+    do not fit into one text. None when that does not carry out all of them, either.
+    """
+    parts = [
+        tuple(f for f in job.findings if f.edits and (f.group == LANGUAGE) is own) for own in (False, True)
+    ]
+    if not all(parts):
+        return None
+    first = _edited(Job(job.task, parts[0]))
+    if not isinstance(first, Edited) or first.data is None or first.findings != parts[0]:
+        return None
+    task = replace(job.task, data=first.data)
+    analysed = _analysed(setting, task)
+    if not isinstance(analysed, Analysis):
+        return None
+    found = tuple(f for f in analysed.findings if f.edits and f.group == LANGUAGE)
+    second = _edited(Job(task, found))
+    if not found or not isinstance(second, Edited) or second.findings != found:
+        return None
+    return Edited(job.findings, second.data)
 
 
 def _edited(job: Job) -> Edited | Problem:

@@ -2,7 +2,7 @@
 
 The new bytes go to a temporary file in the same folder, which then takes the old one's place. It follows that
 
-* a symbolic link stays one: the file it leads to is written;
+* a symbolic link stays one: the file it leads to is written, if that lies where writing was asked for;
 * mode, owner and extended attributes (access control lists) are carried over as far as the user may;
 * a file with several hard links parts from them: this name gets the new bytes, the other names keep the old
   ones until they are written in their turn (discovery yields each of them);
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -51,16 +51,20 @@ def write_all(
     changes: Iterable[Writable],
     on_problem: Callable[[str, str], None],
     on_written: Callable[[str], None] | None = None,
+    within: Sequence[str] = (os.sep,),
 ) -> list[str]:
     """Write every change, in order, and return the paths that were written.
+
+    ``within`` are the files and folders that may be written in; links that lead out of them are obstacles.
 
     A file that cannot be written does not stop the others: ``on_problem(path, message)`` hears of it.
     ``on_written(path)`` is called after each success, so that an interrupted run knows how far it came.
     """
     written: list[str] = []
+    tops = tuple(map(os.path.realpath, within))
     for change in changes:
         try:
-            write(change.path, change.old, change.new)
+            write(change.path, change.old, change.new, tops)
         except NotWritten as error:
             on_problem(error.path, error.message)
             continue
@@ -70,20 +74,29 @@ def write_all(
     return written
 
 
-def write(path: str, old: bytes, new: bytes) -> None:
+def write(path: str, old: bytes, new: bytes, tops: Sequence[str] = (os.sep,)) -> None:
     """Replace the file's bytes, which must be ``old``, by ``new``.
 
+    ``tops`` are real paths; the file must lie in one of them.
     Raises ChangedOnDisk when they are not ``old``, NotWritten for every other obstacle: a read-only file or
     folder, a full disk. Then, and after an interrupt, the file is as it was and no temporary file is left.
     """
     try:
         target = os.path.realpath(path, strict=True)
+        if not any(_lies_in(target, top) for top in tops):
+            raise NotWritten(
+                path, f"not written: it leads out of the given paths, to {target} (name that file)"
+            )
         _require_writable(path, target)
         _replace(path, target, old, new)
     except FileNotFoundError:
         raise ChangedOnDisk(path, "not written: it was deleted or moved since it was read") from None
     except OSError as error:
         raise NotWritten(path, f"not written: {reason(error)}") from None
+
+
+def _lies_in(target: str, top: str) -> bool:
+    return target == top or target.startswith(top.rstrip(os.sep) + os.sep)
 
 
 def _require_writable(path: str, target: str) -> None:

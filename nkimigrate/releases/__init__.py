@@ -68,28 +68,37 @@ def path_between(old: str, new: str) -> list[tuple[str, str]]:
     return chosen
 
 
-OWN = "table"
-"""In the place of a release: what follows is the path of a team's own table."""
+_OWN = "table"
+"""In the place of a release: what follows is the text of a team's own table."""
 
 
 class BadTable(Exception):
     """A team's table that cannot be used; the text says why."""
 
 
+def own_step(path: str) -> tuple[str, str]:
+    """A team's own table as a step: its text goes wherever the step goes. Raises :class:`BadTable`."""
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            return _OWN, file.read()
+    except OSError as error:
+        raise BadTable((error.strerror or str(error)).lower()) from None
+    except UnicodeError as error:
+        raise BadTable(f"not TOML: {error}") from None
+
+
 @cache
 def load(old: str, new: str) -> Release:
-    """The library's table of one step, or a team's own: ``load(OWN, path)``.
+    """The library's table of one step, or a team's own: ``load(*own_step(path))``.
 
     Raises :class:`BadTable` for the latter only.
     """
     from ..codemods.release import Release
 
-    if old != OWN:
+    if old != _OWN:
         return Release.from_dict(_table(_files()[old, new]))
     try:
-        return Release.from_dict(_table(new))
-    except OSError as error:
-        raise BadTable((error.strerror or str(error)).lower()) from None
+        return Release.from_dict(_parsed(new))
     except ValueError as error:  # TOML's errors are such
         raise BadTable(f"not TOML: {error}") from None
     except KeyError as error:
@@ -110,6 +119,11 @@ def load_language(old: str, new: str) -> LanguageStep | None:
 
 
 def _table(path: str) -> dict[str, Any]:
+    with open(path, encoding="utf-8") as file:
+        return _parsed(file.read())
+
+
+def _parsed(text: str) -> dict[str, Any]:
     import sys
 
     if sys.version_info >= (3, 11):
@@ -117,6 +131,5 @@ def _table(path: str) -> dict[str, Any]:
     else:
         import tomli as tomllib
 
-    with open(path, "rb") as file:
-        table: dict[str, Any] = tomllib.load(file)
-        return table
+    table: dict[str, Any] = tomllib.loads(text)
+    return table

@@ -117,7 +117,7 @@ def _at_most(size: Sym, limit: int) -> bool:
 
 def copy(call: Call) -> Tensor:
     """``nl.copy(src)``, ``x.astype(dtype)`` …: a copy in SBUF that may have another dtype."""
-    parameter = next(name for name in ("src", "self", "input_data") if name in call)
+    parameter = next((name for name in ("src", "self", "input_data") if name in call), "src")
     src = tile(call, parameter)
     options = {"engine": code(call.value("engine"))} if "engine" in call else {}
 

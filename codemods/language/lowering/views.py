@@ -13,7 +13,7 @@ from .tiles import OFF_CHIP, first_partition, in_sbuf, repeated, result, spread,
 
 
 def _self(call: Call) -> Tensor:
-    return call.tensor(next(name for name in ("self", "data", "src") if name in call))
+    return call.tensor(next((name for name in ("self", "data", "src") if name in call), "data"))
 
 
 def reshape(call: Call) -> Tensor:
@@ -40,6 +40,8 @@ def expand_dims(call: Call) -> Tensor:
     axes = call.integers("axis")
     rank = len(x.shape) + len(axes)
     places = {axis + rank if axis < 0 else axis for axis in axes}
+    if len(places) < len(axes) or not places <= set(range(rank)):
+        call.unreadable("axis")
     sizes = iter(x.shape)
     return _reshaped(call, x, tuple(ONE if axis in places else next(sizes) for axis in range(rank)))
 

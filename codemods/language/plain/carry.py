@@ -63,7 +63,10 @@ class _Places:
     def __init__(self, ctx: FileContext, plain: FileContext, text: Text) -> None:
         self._ctx, self._plain, self._text = ctx, plain, text
         self._nodes: dict[tuple[type, int, int], ast.AST] = {}
+        self._functions: dict[int, ast.AST] = {}
         for node in ast.walk(ctx.tree):
+            if isinstance(node, ast.FunctionDef):  # it may have another name and another indentation
+                self._functions[node.lineno] = node
             if isinstance(node, ast.expr | ast.stmt | ast.arg | ast.alias | ast.keyword):
                 self._nodes.setdefault((type(node), node.lineno, node.col_offset), node)
 
@@ -79,6 +82,8 @@ class _Places:
         segment = self._plain.segment(node).partition("\n")[0]
         column = len(written[: max(written.find(segment), 0)].encode())
         known = self._nodes.get((type(node), line, column))
+        if known is None and isinstance(node, ast.FunctionDef):
+            known = self._functions.get(line)
         if known is not None:
             return known
         column = len(written) - len(written.lstrip())
@@ -123,7 +128,9 @@ def _changes(
         touched = [i for i, change in enumerate(moved) if _touches(change.node, lines)]
         for owner in touched:
             given[owner].append(edit)
-        if not touched:
+        if not touched or not all(
+            any(_touches(moved[i].node, range(n, n + 1)) for i in touched) for n in lines
+        ):
             moved.append(
                 Change(places.lines(lines), CODE, "this stands in another place now, or is not needed", ())
             )

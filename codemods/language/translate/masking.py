@@ -206,7 +206,8 @@ def former(tensor: v.Tensor) -> v.Shape | None:
 
 def _operand(w: Walker, tensor: v.Tensor, shape: v.Shape, ranges: Ranges, reduced: bool = False) -> v.Tensor:
     own = former(tensor)
-    assert own is not None
+    if own is None:
+        raise Refused("M-SHAPE", fn="mask", operands=tensor.text)
     wanted = for_operand(ranges, shape, own, w.env.facts, reduced)
     return cut(w, tensor, wanted)
 
