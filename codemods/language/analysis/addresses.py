@@ -61,6 +61,22 @@ class Chosen:
         return partition, bank[0] * BANK + byte if bank else byte
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Places of few blocks without a rule: ``bytes`` is code for nested lists of them."""
+
+    partition: Sym
+    bytes: str
+
+    def address(self, block: Sequence[Sym], rows: Sym, size: Sym, facts: Facts) -> tuple[Sym, Sym]:
+        """See :meth:`Modular.address`."""
+        del rows, size, facts
+        return self.partition, Sym.atom(self.bytes + "".join(f"[{index.text}]" for index in block))
+
+
+Place = Modular | Chosen | Listed
+
+
 def _turn(block: Sequence[Sym], places: Shape, facts: Facts) -> Sym:
     """Which of the places a block has its turn in, counted row by row."""
     if not block or not places:

@@ -3,7 +3,8 @@
 What it does
     Reports names, lists and dictionaries in which one iteration of ``nl.affine_range`` or
     ``nl.sequential_range`` leaves something to the next: ``n = n + 1``, ``acc = nl.add(acc, x)``,
-    ``tiles.append(x)``, a flag that is set. Notes branches that depend on such a loop's variable.
+    ``tiles.append(x)``, a flag that is set. Notes branches that depend on such a loop's variable, and numbers
+    that only count the addresses of tiles: these start again in each iteration, as they did.
 
 Why
     The old language ran the body of these loops once, to trace it: such a name kept its first value, and a

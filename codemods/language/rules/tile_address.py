@@ -5,7 +5,8 @@ What it does
     ``ncc.sbuf.mod_alloc`` and ``ncc.psum.mod_alloc`` the blocks of a tensor take turns in some places.
     Functions that ``ncc.sbuf.alloc`` and ``ncc.psum.alloc`` get are carried out for the tile, where they are
     plain ones. Functions and methods of the file that return one of ``mod_alloc`` return the address. An
-    object that counts what it gave out is made by each kernel.
+    object that counts what it gave out is made by each kernel. Addresses that are counted in a loop, of which
+    the body ran once when it was traced, start again in each iteration; NKL401 notes it.
 
 Why
     The new language has no allocators, and its kernels cannot change what is outside of them. Its migration

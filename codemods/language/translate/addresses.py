@@ -12,9 +12,8 @@ from ..analysis.dtypes import SIZES
 from ..analysis.refusal import Refused
 from ..analysis.symbols import ZERO, Sym, product
 from ..reasons import Reason
-from . import arguments, expressions, functions, placers
+from . import arguments, chosen, expressions, functions, placers
 from .placers import SPACES
-from .tracetime import Known, Trace, Unclear
 from .values import Address, UserFunction, Value
 from .walker import Walker, integer, known, text
 
@@ -37,7 +36,8 @@ def buffer(w: Walker, node: ast.expr | None) -> v.Space | Address | None:
     if owner not in SPACES:
         return _by_function(w, node)
     if method == "alloc" and len(node.args) + len(node.keywords) == 1:
-        return Address(SPACES[owner], _chosen(w, [*node.args, *(k.value for k in node.keywords)][0], owner))
+        (function,) = (*node.args, *(k.value for k in node.keywords))
+        return Address(SPACES[owner], chosen.chosen(w, function, owner))
     if method not in ("auto_alloc", "mod_alloc"):
         raise Refused("M-ALLOC", fn="alloc", name=name)
     return SPACES[owner] if method == "auto_alloc" else Address(SPACES[owner], _modular(w, node, name))
@@ -64,44 +64,6 @@ def _by_function(w: Walker, node: ast.Call) -> Address:
     values = [*node.args, *(keyword.value for keyword in node.keywords)]
     parts = [(value, expressions.code(w, value)) for value in values]
     return Address(placer.spaces[node.func.attr], w.respelled(node, parts))
-
-
-def _chosen(w: Walker, node: ast.expr, owner: str) -> Chosen:
-    """The places that a function gives, which is carried out here."""
-    trace = Trace(w.module.ctx, w.names)
-    count = 3 if owner == "ncc.psum" else 2
-    try:
-        function = trace.value(
-            node, {name: k for name, x in w.env.values.items() if (k := _traced(x)) is not None}
-        )
-    except Unclear:
-        raise Refused("M-ALLOC", fn="alloc", name=owner) from None
-
-    def place(block: Sequence[Sym], rows: Sym, size: Sym) -> tuple[Sym, ...]:
-        for attempt in (dict(zip(_PLACED, (tuple(block), rows, size), strict=True)), None):
-            try:
-                found = function(**attempt) if attempt else function(tuple(block), rows, size)
-            except (Unclear, TypeError):
-                continue
-            if isinstance(found, tuple) and len(found) == count and all(isinstance(x, Sym) for x in found):
-                return found
-        raise Refused("M-ALLOC", fn="alloc", name=owner)
-
-    return Chosen(place)
-
-
-_PLACED = ("idx", "pdim_size", "fdim_size")
-"""The parameters that the documentation gives such functions."""
-
-
-def _traced(value: Value) -> Known:
-    """A number or a tuple of numbers as functions get it; None for what is not followed."""
-    if isinstance(value, v.Scalar):
-        return value.sym
-    if not isinstance(value, v.Items):
-        return None
-    items = tuple(_traced(item) for item in value.items)
-    return None if None in items else items
 
 
 def given(w: Walker, node: ast.Call) -> Value:
@@ -134,8 +96,20 @@ def _part(w: Walker, name: str, node: ast.expr) -> v.Shape:
     return sizes
 
 
-def kept(w: Walker, address: Address, hint: str) -> Address:
-    """The same place for a tile that is allocated later: what changes until then gets a name of its own."""
+def settled(w: Walker, address: Address, tile: v.Tensor, partition: int, moves: bool) -> Address:
+    """The place of a tile with block dimensions, as it can be written for any of its blocks.
+
+    ``moves``: it is allocated later, so that what changes until then needs a name of its own.
+    """
+    if isinstance(address.place, Chosen):
+        assert tile.shape is not None
+        assert tile.dtype is not None
+        size = product(tile.shape[partition + 1 :]) * _element(tile.dtype)
+        return replace(address, place=chosen.spelled(w, address.place, tile, partition, size))
+    return _kept(w, address, tile.text) if moves else address
+
+
+def _kept(w: Walker, address: Address, hint: str) -> Address:
     if not isinstance(address.place, Modular):
         return address
     for part in ("partition", "bank", "byte"):
@@ -155,18 +129,17 @@ def code(w: Walker, address: Address, indexes: Sequence[Sym], tile: v.Shape, dty
         if indexes:
             raise Refused("M-ALLOC", fn="alloc", name=address.place)
         return address.place
-    size = itemsize(dtype)
-    element = Sym.atom("itemsize") if size is None or size.sym is None else size.sym
-    partition, byte = address.place.address(indexes, tile[0], product(tile[1:]) * element, w.env.facts)
+    size = product(tile[1:]) * _element(dtype)
+    partition, byte = address.place.address(indexes, tile[0], size, w.env.facts)
     if any(w.env.outdated(sym) is not None for sym in (partition, byte)):
         raise Refused("M-ALLOC", fn="alloc", name=byte.text)
     spelled = byte.text
-    if size is None and any(getattr(atom, "text", "") == "itemsize" for atom in byte.atoms):
+    if any(getattr(atom, "text", "") == "itemsize" for atom in byte.atoms):
         spelled = spelled.replace("itemsize", f"{w.writer.helper('itemsize')}({dtype.text})")
     return f"({partition.text}, {spelled})"
 
 
-def itemsize(dtype: v.Dtype) -> v.Scalar | None:
-    """Bytes of an element, when the dtype is known."""
+def _element(dtype: v.Dtype) -> Sym:
+    """Bytes of an element."""
     size = SIZES.get(dtype.known or "")
-    return None if size is None else v.Scalar(str(size), Sym.constant(size))
+    return Sym.atom("itemsize") if size is None else Sym.constant(size)

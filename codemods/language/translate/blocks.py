@@ -60,8 +60,8 @@ def allocated(
         return value
     value = Blocks(goal.hint, key, whole, partition, placing.layout)
     moves = placing.inside is not None or placing.grown is not None
-    if moves and address is not None:
-        address = addresses.kept(w, address, goal.hint)
+    if address is not None:
+        address = addresses.settled(w, address, whole, partition, moves)
     w.blocks[key] = replace(w.blocks[key], value=value, fill=fill, address=address)
     capacity.check(w, whole if placing.inside is None else _element(whole, partition), goal.hint, partition)
     if placing.inside is None:

@@ -7,7 +7,7 @@ list got one item. In the new language it happens in every iteration.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
 from ..analysis import values as v
@@ -57,6 +57,48 @@ def counted(w: Walker, test: ast.expr) -> Iterator[str]:
         value = w.env.values.get(node.id) if isinstance(node, ast.Name) else None
         if isinstance(value, v.Scalar) and value.sym is not None and variables & set(value.sym.atoms):
             yield value.text
+
+
+def counters(w: Walker, body: Sequence[ast.stmt], places: bool) -> list[str]:
+    """Numbers from in front of a loop to which its body adds.
+
+    ``places``: only those that nothing but ``buffer=`` reads, which cannot change what a kernel computes.
+    """
+    changes = [n.target for s in body for n in ast.walk(s) if isinstance(n, ast.AugAssign)]
+    added = {target.id for target in changes if isinstance(target, ast.Name)}
+    known = [name for name in sorted(added) if isinstance(w.env.values.get(name), v.Scalar)]
+    return [name for name in known if not places or _counts_places(w, name)]
+
+
+def _counts_places(w: Walker, name: str) -> bool:
+    nodes = w.function.nodes
+    buffers = [n.value for n in nodes.every if isinstance(n, ast.keyword) and n.arg == "buffer"]
+    return any(name in _loaded(buffer) for buffer in buffers) and _only_places(w.function.node, name)
+
+
+def _only_places(node: ast.AST, name: str) -> bool:
+    """Whether a name is used to say where tiles lie, or to say it the next time, and for nothing else."""
+    if isinstance(node, ast.Name):
+        return node.id != name or isinstance(node.ctx, ast.Store)
+    if isinstance(node, ast.keyword) and node.arg == "buffer":
+        return True
+    if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name) and node.target.id == name:
+        return _only_places(node.value, name)
+    return all(_only_places(child, name) for child in ast.iter_child_nodes(node))
+
+
+def again(w: Walker, names: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Lines in front of a loop and at the start of its body, where names are what they were before it."""
+    starts = {name: w.shared.fresh(f"{name}_start") for name in names}
+    before = [f"{start} = {name}" for name, start in starts.items()]
+    return before, [f"{name} = {start}" for name, start in starts.items()]
+
+
+def enter(w: Walker, names: Iterable[str]) -> None:
+    """The names of such a loop are bound in its body."""
+    for name in names:
+        w.env.bind(name, v.Unknown(name))
+        w.env.values[name] = v.Scalar(name, w.env.atom(name))
 
 
 def _block(

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from ..analysis import values as v
 from ..analysis.refusal import Refused
 from ..plain.functions import hindrance
-from . import blocks, carried, expressions, facts, loops, statements
+from . import blocks, carried, chosen, expressions, facts, loops, statements
 from .layout import laid_out
+from .values import PlacingFunction
 from .walker import Skipped, Walker
 from .writer import Goal
 
@@ -165,6 +166,15 @@ def _with(w: Walker, node: ast.With, indent: str) -> list[str]:
     return lines + body(w, node.body, after, indent + w.unit)
 
 
+def _function(w: Walker, node: ast.FunctionDef, indent: str) -> list[str]:
+    """A function that only ``alloc`` gets is carried out where that is called, and goes."""
+    del indent
+    if not chosen.only_places(w, node):
+        raise Refused("M-PY", x=_python(w, node))
+    w.env.bind(node.name, PlacingFunction(node.name, node))
+    return []
+
+
 def _python(w: Walker, node: ast.stmt) -> str:
     """What a statement is called, and why there is no other way to say it."""
     why = hindrance(w.function.node, node) if isinstance(node, ast.FunctionDef) else ""
@@ -178,5 +188,10 @@ _PYTHON: dict[type, str] = {
     ast.ClassDef: "a class inside of a kernel",
     ast.Match: "match",
 }
-_HANDLERS: dict[type, Callable[..., list[str]]] = {ast.If: _if, ast.For: loops.loop, ast.With: _with}
+_HANDLERS: dict[type, Callable[..., list[str]]] = {
+    ast.If: _if,
+    ast.For: loops.loop,
+    ast.With: _with,
+    ast.FunctionDef: _function,
+}
 __all__ = ["KINDS", "body", "header", "statement", "v"]

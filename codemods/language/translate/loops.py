@@ -9,6 +9,7 @@ from dataclasses import replace
 from ..analysis import values as v
 from ..analysis.refusal import Refused
 from ..analysis.symbols import ONE, ZERO, Sym
+from ..reasons import Reason
 from . import blocks, carried, compound, expressions
 from .environment import Environment, Loop
 from .values import VIRTUAL, Value
@@ -59,10 +60,16 @@ def _loop(w: Walker, node: ast.For, indent: str) -> list[str]:
         bounds, spelled = None, expressions.code(w, node.iter)
     if w.writer.touched:
         raise Refused("M-PY", x="a loop over what a tile holds")
-    if _RANGES.get(name, False):
+    traced_once = _RANGES.get(name, False)
+    counters = carried.counters(w, node.body, places=True) if traced_once else []
+    before, first = carried.again(w, counters)
+    if traced_once:
         _check_carried(w, node)
+    w.notes += [Reason(node, "M-LOOP", {"v": counter}) for counter in counters]
     lines, after = compound.header(w, node, f"for {node.target.id} in {spelled}", node.body, indent)
-    return lines + _body(w, node, node.target.id, bounds, _RANGES.get(name, False), after, indent + w.unit)
+    inner = indent + w.unit
+    body = _body(w, node, node.target.id, bounds, traced_once, counters, after, inner)
+    return [indent + line for line in before] + lines + [inner + line for line in first] + body
 
 
 def _check_carried(w: Walker, node: ast.For) -> None:
@@ -98,6 +105,7 @@ def _body(
     variable: str,
     bounds: list[Sym | None] | None,
     traced_once: bool,
+    counters: list[str],
     after: int,
     indent: str,
 ) -> list[str]:
@@ -108,6 +116,7 @@ def _body(
         attempt = w.attempt()
         w.env = start.copy()
         _enter(w.env, Loop(node, variable, traced_once, branches=before.branches), bounds)
+        carried.enter(w, counters)
         lines = blocks.at_start(w, node, indent) + compound.body(w, node.body, after, indent)
         end = w.env
         merged = start.copy()

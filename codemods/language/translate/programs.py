@@ -67,9 +67,11 @@ def _loops(w: Walker, nodes: Sequence[ast.stmt], after: int, indent: str) -> lis
     for name, statement in carried.left(nodes).items():
         if name in w.env.values and not isinstance(w.env.values[name], VIRTUAL):
             w.refused(statement, Refused("M-LOOP", v=name))
+    counters = carried.counters(w, nodes, places=False)
+    before, first = carried.again(w, counters)
     w.programs = tuple(_name(w, nodes, axis) for axis in range(len(w.function.plan.grid)))
     lead, after = _leading(w, nodes[0], after)
-    lines += lead
+    lines += [*lead, *(indent + line for line in before)]
     for name, extent in zip(w.programs, w.function.plan.grid, strict=True):
         lines.append(f"{indent}for {name} in nl.affine_range({extent}):")
         indent += w.unit
@@ -81,6 +83,8 @@ def _loops(w: Walker, nodes: Sequence[ast.stmt], after: int, indent: str) -> lis
         loop = Loop(None, name, False, sym, Sym.constant(0), size, Sym.constant(1))
         w.env.loops = (*w.env.loops, loop)
     w.shared.needs.add("nl")
+    carried.enter(w, counters)
+    lines += [indent + line for line in first]
     lines += statements.block(w, nodes, after, indent, ahead)
     w.env.loops = ()
     return lines

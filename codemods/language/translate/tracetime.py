@@ -8,7 +8,7 @@ dictionaries, functions and what Python itself has for these. Nothing of the fil
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial, reduce
 from typing import Any
@@ -22,6 +22,10 @@ _DEPTH = 40
 
 Known = Any
 """A Sym, bool, str, None, a tuple or dictionary of these, or a function of them."""
+
+
+UNKNOWN = object()
+"""What a name of the kernel means that is not followed."""
 
 
 class Unclear(Exception):
@@ -53,9 +57,17 @@ class Trace:
     steps: int = 0
     depth: int = 0
 
-    def value(self, node: ast.expr, known: Mapping[str, Known]) -> Known:
-        """What an expression is where names mean what is ``known``. Raises Unclear."""
-        return _Frame(self, dict(known)).value(node)
+    def value(
+        self, node: ast.expr, known: Mapping[str, Known], functions: Iterable[ast.FunctionDef] = ()
+    ) -> Known:
+        """What an expression is where names mean what is ``known``, or ``functions`` are defined.
+
+        Raises Unclear.
+        """
+        frame = _Frame(self, dict(known))
+        for function in functions:
+            frame.definition(function)
+        return frame.value(node)
 
     def top(self, name: str) -> Known:
         """What a name at the top of the file means, which is bound once."""
@@ -106,6 +118,8 @@ class _Frame:
         frame: _Frame | None = self
         while frame is not None:
             if node.id in frame.own:
+                if frame.own[node.id] is UNKNOWN:
+                    raise Unclear
                 return frame.own[node.id]
             frame = frame.outer
         found = _LIBRARY.get(self.trace.names.qualified(node))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ..analysis import values as v
 from ..analysis.access import Dynamic, Layout
-from ..analysis.addresses import Chosen, Modular
+from ..analysis.addresses import Place
 from ..analysis.index import Index, Window
 from ..analysis.masks import Mask
 from ..analysis.refusal import Refused
@@ -96,6 +96,14 @@ class UserFunction:
 
 
 @dataclass(frozen=True, slots=True)
+class PlacingFunction:
+    """A function inside of a kernel that only says where tiles lie."""
+
+    text: str
+    node: ast.FunctionDef
+
+
+@dataclass(frozen=True, slots=True)
 class Lost:
     """The value of a statement that needs a person; whatever uses it is not reported again."""
 
@@ -109,7 +117,7 @@ class Address:
     """
 
     space: v.Space
-    place: Modular | Chosen | str
+    place: Place | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +167,7 @@ Value = (
     | NewAxis
     | Named
     | UserFunction
+    | PlacingFunction
     | Lost
     | Blocks
 )

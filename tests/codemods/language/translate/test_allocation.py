@@ -417,3 +417,184 @@ def test_a_tile_that_is_allocated_later_keeps_the_address_it_was_given():
         """,
         rows(2, 128, 16),
     )
+
+
+def test_addresses_that_are_counted_in_a_loop_start_again_in_each_iteration():
+    check(
+        """
+        @nki.jit
+        def k(a):
+            out = nl.ndarray(a.shape, dtype=a.dtype, buffer=nl.shared_hbm)
+            top = 64
+            x = nl.ndarray((128, 32), dtype=nl.float32, buffer=ncc.sbuf.mod_alloc(base_addr=top))
+            top += 32 * 4
+            for i in nl.affine_range(3):
+                y = nl.ndarray((2, nl.par_dim(128), 32), dtype=nl.float32,
+                               buffer=ncc.sbuf.mod_alloc(base_addr=top, num_free_tiles=(2,)))
+                top += 2 * 32 * 4
+                z = nl.ndarray((128, 32), dtype=nl.float32, buffer=ncc.sbuf.mod_alloc(base_addr=top))
+                x[...] = nl.load(a[i])
+                for j in nl.affine_range(2):
+                    y[j] = nl.exp(x)
+                    z[...] = nl.add(x, y[j])
+                    nl.store(out[i], z)
+            return out
+        """,
+        """
+        @nki.jit
+        def k(a):
+            out = nl.ndarray(a.shape, dtype=a.dtype, buffer=nl.shared_hbm)
+            top = 64
+            x = nl.ndarray((128, 32), dtype=nl.float32, buffer=nl.sbuf, address=(0, 64))
+            top += 32 * 4
+            top_start = top
+            for i in nl.affine_range(3):
+                top = top_start
+                y_byte = top
+                top += 2 * 32 * 4
+                z = nl.ndarray((128, 32), dtype=nl.float32, buffer=nl.sbuf, address=(0, top))
+                nisa.dma_copy(dst=x, src=a[i])
+                for j in nl.affine_range(2):
+                    y = nl.ndarray(
+                        (128, 32),
+                        dtype=nl.float32,
+                        buffer=nl.sbuf,
+                        address=(0, y_byte + j * 128),
+                    )
+                    nisa.activation(dst=y, op=nl.exp, data=x)
+                    nisa.tensor_tensor(dst=z, data1=x, data2=y, op=nl.add)
+                    nisa.dma_copy(dst=out[i], src=z)
+            return out
+        """,
+        rows(3, 128, 32),
+    )
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "n = top",
+        "nl.store(out[i, top // 999], x)",
+        "top = top + 4",
+        "print(top)",
+        "assert top < 999",
+    ],
+)
+def test_numbers_that_are_counted_in_a_loop_for_something_else_wait_for_a_person(use):
+    text = f"""
+    @nki.jit
+    def k(a):
+        out = nl.ndarray(a.shape, dtype=a.dtype, buffer=nl.shared_hbm)
+        top = n = 0
+        for i in nl.affine_range(3):
+            x = nl.ndarray((128, 32), dtype=nl.float32, buffer=ncc.sbuf.mod_alloc(base_addr=top))
+            top += 128
+            {use}
+        return out
+    """
+    assert "M-LOOP" in reasons(text)
+
+
+def test_a_number_that_each_program_counts_for_itself_starts_again_in_each():
+    text = """
+    @nki.jit
+    def k(a):
+        out = nl.ndarray(a.shape, dtype=a.dtype, buffer=nl.shared_hbm)
+        row = 64
+        i = nl.program_id(0)
+        row += i * 128
+        row -= 64
+        x = nl.load(a[nl.ds(row, 128), 0:32])
+        nl.store(out[nl.ds(row, 128), 0:32], nl.exp(x))
+        return out
+
+
+    def run(a):
+        return k[a.shape[0] // 128](a)
+    """
+    new = check_same_strictly(HEAD + textwrap.dedent(text), rows(512, 32), name="run")
+    start = new.index("    row_start = row")
+    assert new[start:].splitlines()[:5] == [
+        "    row_start = row",
+        "    for i in nl.affine_range(a.shape[0] // 128):",
+        "        row = row_start",
+        "        row += i * 128",
+        "        row -= 64",
+    ]
+
+
+def test_places_without_a_rule_are_listed():
+    check(
+        """
+        import functools
+
+
+        @nki.jit
+        def k(a, b):
+            out = nl.ndarray((2, 2, 128, 64), dtype=nl.float32, buffer=nl.shared_hbm)
+            x = nl.load(a)
+            y = nl.load(b)
+            n = 2
+
+            def place(banks, idx, pdim_size, fdim_size):
+                # not the first two
+                return banks[idx] + n, 0, 0
+
+            z = nl.ndarray((2, 2, nl.par_dim(128), 64), dtype=nl.float32,
+                           buffer=ncc.psum.alloc(functools.partial(
+                               place, {(0, 0): 0, (0, 1): 3, (1, 0): 1, (1, 1): 5})))
+            for i in nl.affine_range(2):
+                for j in nl.affine_range(2):
+                    z[i, j] = nisa.nc_matmul(x, y)
+                    nl.store(out[i, j], nl.copy(z[i, j]))
+            return out
+        """,
+        """
+        import functools
+
+
+        @nki.jit
+        def k(a, b):
+            out = nl.ndarray((2, 2, 128, 64), dtype=nl.float32, buffer=nl.shared_hbm)
+            x = nl.ndarray(a.shape, dtype=a.dtype, buffer=nl.sbuf)
+            nisa.dma_copy(dst=x, src=a)
+            y = nl.ndarray(b.shape, dtype=b.dtype, buffer=nl.sbuf)
+            nisa.dma_copy(dst=y, src=b)
+            n = 2
+
+            z_bytes = [[n * 2048, (3 + n) * 2048], [(1 + n) * 2048, (5 + n) * 2048]]
+            for i in nl.affine_range(2):
+                for j in nl.affine_range(2):
+                    z = nl.ndarray(
+                        (128, 64), dtype=nl.float32, buffer=nl.psum, address=(0, z_bytes[i][j])
+                    )
+                    nisa.nc_matmul(dst=z, stationary=x, moving=y)
+                    copied = nl.ndarray(z.shape, dtype=nl.float32, buffer=nl.sbuf)
+                    nisa.tensor_copy(dst=copied, src=z)
+                    nisa.dma_copy(dst=out[i, j], src=copied)
+            return out
+        """,
+        rows(128, 128),
+        rows(128, 64),
+    )
+
+
+def test_sizes_of_dtypes_in_numpys_words():
+    text = """
+    @nki.jit
+    def k(a, half=True):
+        out = nl.ndarray(a.shape, dtype=a.dtype, buffer=nl.shared_hbm)
+        one = np.dtype(np.float32)
+        other = np.dtype(nl.bfloat16 if half else one)
+        top = 128 * np.dtype(np.int16).itemsize + 4 * one.itemsize + 32 * other.itemsize
+        x = nl.ndarray((128, 32), dtype=one, buffer=ncc.sbuf.mod_alloc(base_addr=top))
+        y = nl.ndarray((128, 32), dtype=other, buffer=ncc.sbuf.mod_alloc(base_addr=0))
+        x[...] = nl.load(a)
+        y[...] = nl.copy(x)
+        nl.store(out, y)
+        return out
+    """
+    new = check_same_strictly(HEAD + IMPORT + textwrap.dedent(text), rows(128, 32))
+    assert "one = nl.float32\n" in new
+    assert "other = nl.bfloat16 if half else one\n" in new
+    assert "top = 128 * 2 + 4 * 4 + 32 * itemsize(other)\n" in new
