@@ -11,6 +11,7 @@ from ..analysis.context import FileContext
 from ..elsewhere import Grid, Kernel
 from ..model import LANGUAGE, Finding, InsertBefore, Outcome
 from ..private_kernels import home, is_enumeration, uses_private_kernels
+from ..trees import children, walk
 from . import host
 from .migrate import of_module
 from .reasons import Change, Reason, Work
@@ -128,7 +129,7 @@ def _marked(ctx: FileContext, module: LanguageModule, reason: Reason) -> Iterato
     if (reason.message, id(reason.node)) in module.marked:
         return
     code, said, _ = _text(ctx, reason)
-    for statement in ast.walk(ctx.tree):
+    for statement in walk(ctx.tree):
         if isinstance(statement, ast.stmt) and any(inner is reason.node for inner in _own(statement)):
             lines = mark(reason, ctx.segment(reason.node))
             if stands(lines, _comments_above(ctx, statement)):
@@ -152,7 +153,7 @@ def _own(statement: ast.stmt) -> Iterator[ast.AST]:
     while pending:
         node = pending.pop()
         yield node
-        pending += [child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.stmt)]
+        pending += [child for child in children(node) if not isinstance(child, ast.stmt)]
 
 
 def _text(ctx: FileContext, reason: Reason) -> tuple[str, str, str]:

@@ -21,6 +21,7 @@ from functools import cached_property
 
 from ..analysis.scopes import Binding, Use
 from ..model import Span
+from ..trees import children
 from .host.imports import is_kernel
 from .host.kernels import Kernels
 from .reasons import Work
@@ -156,16 +157,16 @@ class Parts:
     def _around(self, span: Span) -> list[ast.AST]:
         """The expressions and statements that a place stands in, innermost first."""
         found: list[ast.AST] = []
-        pending = list(ast.iter_child_nodes(self._ctx.tree))
+        pending = list(children(self._ctx.tree))
         while pending:
             node = pending.pop()
             if not hasattr(node, "lineno"):
-                pending += ast.iter_child_nodes(node)
+                pending += children(node)
                 continue
             start, end = self._span(node)
             if start <= span[0] and span[1] <= end:
                 found.append(node)
-                pending = list(ast.iter_child_nodes(node))
+                pending = list(children(node))
         return found[::-1]
 
     # -- names of the language ------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from ..analysis.scopes import Binding, Use
 from ..model import Rename, ReplaceLines
 from ..naming import certain, imported, is_free, looks_names_up
 from ..source import Source
+from ..trees import walk
 from .host import kernels_of
 from .host.imports import is_kernel
 from .host.revived import CODE, PREFIX
@@ -81,9 +82,9 @@ def _is_clear(module: LanguageModule) -> bool:
 
 def _annotations(ctx: FileContext) -> Iterator[str]:
     """Strings in annotations, which are code."""
-    for node in ast.walk(ctx.tree):
+    for node in walk(ctx.tree):
         for part in (getattr(node, "annotation", None), getattr(node, "returns", None)):
-            inner = ast.walk(part) if part is not None else ()
+            inner = walk(part) if part is not None else ()
             yield from (n.value for n in inner if isinstance(n, ast.Constant) and isinstance(n.value, str))
 
 

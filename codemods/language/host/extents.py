@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from ...analysis.scopes import Binding
 from ...elsewhere import ARGUMENT, Grid, argument
+from ...trees import walk
 from ..translate.names import BETA1
 from .grids import bindings
 from .kernels import Kernels, Launch
@@ -63,7 +64,7 @@ def inside(node: ast.FunctionDef, grid: Grid) -> Grid:
 
 def _renamed(code: str, names: dict[str, str]) -> ast.AST:
     tree = ast.parse(code, mode="eval")
-    for inner in ast.walk(tree):
+    for inner in walk(tree):
         if isinstance(inner, ast.Name) and inner.id.startswith(ARGUMENT):
             inner.id = names[inner.id]
     return tree

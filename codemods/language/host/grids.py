@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from ...analysis.scopes import Binding, Use, reaching
 from ...model import ReplaceCode
+from ...trees import walk
 from ..translate.names import BETA1
 from .kernels import Kernels
 
@@ -118,7 +119,7 @@ def _mixed(kernels: Kernels, item: ast.expr, depth: int = _DEPTH) -> bool:
     """Whether cores or pipelines have a part in an item."""
     if depth == 0:
         return True
-    for inner in ast.walk(item):
+    for inner in walk(item):
         if isinstance(inner, ast.Name | ast.Attribute):
             qualified = kernels.names.qualified(inner)
             if qualified in _CORES or qualified.startswith(_GRIDS):
@@ -142,7 +143,7 @@ def brackets(kernels: Kernels, subscript: ast.Subscript, code: str) -> ReplaceCo
 
 def leftovers(kernels: Kernels, launches: list[ast.Subscript]) -> Iterator[ast.Assign]:
     """Assignments of variables that nothing but the grids of these launches use."""
-    gone = {id(inner) for s in launches for inner in ast.walk(s.slice)}
+    gone = {id(inner) for s in launches for inner in walk(s.slice)}
     candidates = list(_assignments(kernels, launches))
     for statement in reversed(candidates):
         (target,) = statement.targets
@@ -150,7 +151,7 @@ def leftovers(kernels: Kernels, launches: list[ast.Subscript]) -> Iterator[ast.A
         uses = [u for u in kernels.ctx.module.by_name.get(target.id, ()) if u.links[0] is not target]
         mine = [u for u in uses if _sees(kernels, u, statement)]
         if mine and all(id(u.links[0]) in gone for u in mine):
-            gone |= {id(inner) for inner in ast.walk(statement.value)}
+            gone |= {id(inner) for inner in walk(statement.value)}
             yield statement
 
 
@@ -159,7 +160,7 @@ def _assignments(kernels: Kernels, launches: list[ast.Subscript]) -> list[ast.As
     found: dict[ast.Assign, None] = {}
     pending: list[ast.AST] = [s.slice for s in launches]
     while pending:
-        names = (inner for inner in ast.walk(pending.pop()) if isinstance(inner, ast.Name))
+        names = (inner for inner in walk(pending.pop()) if isinstance(inner, ast.Name))
         for binding in (b for name in names for b in bindings(kernels, name)):
             statement = binding.node
             if (
@@ -178,14 +179,14 @@ def _only_binds(statement: ast.Assign, binding: Binding) -> bool:
 
 def _harmless(value: ast.expr) -> bool:
     """Whether an expression is arithmetic on sizes, which nobody misses."""
-    if any(isinstance(inner, ast.Call) for inner in ast.walk(value)):
+    if any(isinstance(inner, ast.Call) for inner in walk(value)):
         return all(
             getattr(inner.func, "attr", getattr(inner.func, "id", ""))
             in ("size", "ceil", "min", "max", "int")
-            for inner in ast.walk(value)
+            for inner in walk(value)
             if isinstance(inner, ast.Call)
         )
-    return not any(isinstance(inner, ast.NamedExpr | ast.Await | ast.Yield) for inner in ast.walk(value))
+    return not any(isinstance(inner, ast.NamedExpr | ast.Await | ast.Yield) for inner in walk(value))
 
 
 def _sees(kernels: Kernels, use: Use, statement: ast.Assign) -> bool:

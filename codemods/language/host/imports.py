@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from ...analysis.scopes import Binding, Use
 from ...model import AddImport, Edit, EditImport, ReplaceCode, ReplaceLines
 from ...naming import dotted_prefixes, imported, spelled
+from ...trees import walk
 from ..reasons import Change, Reason, Work
 from ..step import LanguageStep
 from ..translate.names import BETA1
@@ -267,7 +268,7 @@ def _plain(
 def _through(kernels: Kernels, step: LanguageStep, left: list[Use], remains: Remains) -> Work:
     """The host's uses of names behind a module: most have a successor, some have another name."""
     work = Work()
-    launching = {id(inner) for subscript in kernels.subscripts for inner in ast.walk(subscript.slice)}
+    launching = {id(inner) for subscript in kernels.subscripts for inner in walk(subscript.slice)}
     for use in left:
         if not kernels.in_language(use.links[0]) and id(use.links[0]) not in launching:
             work += _host_use(kernels, step, use, remains)
@@ -377,7 +378,7 @@ def _taken_out(kernels: Kernels, statement: _Statement, hoisted: Collection[ast.
 def _in_its_place(kernels: Kernels, statement: _Statement, hoisted: Collection[ast.stmt]) -> str:
     """Nothing, or ``pass`` for the first statement of a block that is left with none."""
     node = statement.node
-    for owner in ast.walk(kernels.ctx.tree):
+    for owner in walk(kernels.ctx.tree):
         for _, block in ast.iter_fields(owner):
             if isinstance(block, list) and block and block[0] is node and all(s in hoisted for s in block):
                 return f"{kernels.ctx.source.lines[node.lineno - 1][: node.col_offset]}pass\n"

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from ...analysis.scopes import reaching
 from ...edit.lines import line_start, next_line
 from ...model import ReplaceCode, ReplaceLines, Span
+from ...trees import walk
 from ..reasons import Change, Reason, Work
 from ..translate.names import BETA1
 from .kernels import Kernels, Launch
@@ -56,7 +57,7 @@ def _annotations(kernels: Kernels, node: ast.FunctionDef) -> Iterator[Change]:
 
 
 def _is_typing(kernels: Kernels, annotation: ast.expr) -> bool:
-    inner = (n for n in ast.walk(annotation) if isinstance(n, ast.Name | ast.Attribute))
+    inner = (n for n in walk(annotation) if isinstance(n, ast.Name | ast.Attribute))
     return any(f"{kernels.names.qualified(n)}".startswith(_ANNOTATIONS) for n in inner)
 
 
@@ -145,7 +146,7 @@ def _directly(kernels: Kernels, node: ast.FunctionDef) -> Iterator[str]:
         for target in targets:
             yield from _viewed(kernels, node, target)
     for arg in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs):
-        names = ast.walk(arg.annotation) if arg.annotation is not None else ()
+        names = walk(arg.annotation) if arg.annotation is not None else ()
         if any(kernels.names.qualified(n) in _MUTABLE for n in names):
             yield arg.arg
 

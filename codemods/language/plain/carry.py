@@ -11,6 +11,7 @@ from ...analysis.context import FileContext
 from ...edit.apply import apply
 from ...model import AddImport, Edit, Move, ReplaceLines
 from ...source import Source, split_lines
+from ...trees import walk
 from ..reasons import Change, Reason, Work
 from .lines import Text
 
@@ -64,7 +65,7 @@ class _Places:
         self._ctx, self._plain, self._text = ctx, plain, text
         self._nodes: dict[tuple[type, int, int], ast.AST] = {}
         self._functions: dict[int, ast.AST] = {}
-        for node in ast.walk(ctx.tree):
+        for node in walk(ctx.tree):
             if isinstance(node, ast.FunctionDef):  # it may have another name and another indentation
                 self._functions[node.lineno] = node
             if isinstance(node, ast.expr | ast.stmt | ast.arg | ast.alias | ast.keyword):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 
+from ...trees import children, walk
 from ..translate.layout import flat, laid_out
 from . import scopes
+from .file import File
 from .lines import Line, Text
 
 _KINDS = (ast.ListComp, ast.GeneratorExp)
@@ -30,36 +32,34 @@ class _Place:
     kind: str
 
 
-def unrolled(
-    text: Text, outer: ast.FunctionDef, taken: set[str], unit: str, products: set[str]
-) -> Text | None:
-    """The file with one comprehension of a function written as a loop, or one call that adds up, multiplies
-    or asks about the items of something; None when none can be.
-
-    Args:
-        products: how the file spells what multiplies.
+def unrolled(file: File, text: Text, outer: ast.FunctionDef) -> Text | None:
+    """A part of the file with one comprehension of a function written as a loop, or one call that adds up,
+    multiplies or asks about the items of something; None when none can be.
     """
     for statement in _statements(outer):
-        place = _place(statement, products)
-        if place is not None and _fits(text, place):
-            return _written(text, outer, place, taken, unit)
+        place = _place(statement, file.spellings.products)
+        if place is not None and _fits(file, text, place):
+            return _written(text, outer, place, scopes.all_names(outer), file.unit)
     return None
 
 
 def _statements(outer: ast.FunctionDef) -> Iterator[ast.stmt]:
-    for node in ast.walk(outer):
+    for node in walk(outer):
         if isinstance(node, ast.Assign | ast.Return | ast.Assert | ast.Expr | ast.If | ast.For):
             yield node
 
 
-def _place(statement: ast.stmt, products: set[str]) -> _Place | None:
+def _place(statement: ast.stmt, products: Set[str]) -> _Place | None:
     """The first comprehension that is evaluated unconditionally, with what is called with it."""
     root = _evaluated(statement)
     if root is None:
         return None
-    parents = {child: parent for parent in ast.walk(root) for child in ast.iter_child_nodes(parent)}
-    for node in ast.walk(root):
-        kind = _folds(node, products)
+    nodes = [n for n in walk(root) if isinstance(n, (ast.Call, *_KINDS))]
+    kinds = [_folds(node, products) for node in nodes]
+    if not any(kind or isinstance(node, _KINDS) for node, kind in zip(nodes, kinds, strict=True)):
+        return None
+    parents = {child: parent for parent in walk(root) for child in children(parent)}
+    for node, kind in zip(nodes, kinds, strict=True):
         if kind and isinstance(node, ast.Call) and _unconditional(node, root, parents):
             return _Place(statement, _items(node.args[0]), node, kind)
         if not isinstance(node, _KINDS) or not _unconditional(node, root, parents):
@@ -76,13 +76,14 @@ def _place(statement: ast.stmt, products: set[str]) -> _Place | None:
     return None
 
 
-def _folds(node: ast.AST, products: set[str]) -> str:
+def _folds(node: ast.AST, products: Set[str]) -> str:
     """What a call makes of the items of its argument, which is not a comprehension."""
     if not isinstance(node, ast.Call) or len(node.args) != 1 or node.keywords:
         return ""
+    multiplies = bool(products) and ast.unparse(node.func) in products
     if isinstance(node.args[0], (ast.Starred, *scopes.COMPREHENSIONS)):
-        return "product" if ast.unparse(node.func) in products and isinstance(node.args[0], _KINDS) else ""
-    if ast.unparse(node.func) in products:
+        return "product" if multiplies and isinstance(node.args[0], _KINDS) else ""
+    if multiplies:
         return "product"
     name = node.func.id if isinstance(node.func, ast.Name) else ""
     return name if name in ("all", "any", "sum") else ""
@@ -120,7 +121,7 @@ def _unconditional(node: ast.AST, root: ast.AST, parents: dict[ast.AST, ast.AST]
     return True
 
 
-def _fits(text: Text, place: _Place) -> bool:
+def _fits(file: File, text: Text, place: _Place) -> bool:
     """Whether the loop does the same at the place before the statement."""
     node, statement = place.node, place.statement
     before, after = _beside(text, statement)
@@ -133,10 +134,10 @@ def _fits(text: Text, place: _Place) -> bool:
     if header and last != statement.lineno:
         return False
     if any(g.is_async for g in node.generators) or any(
-        isinstance(n, ast.NamedExpr | ast.Await | ast.Yield | ast.Lambda) for n in ast.walk(node)
+        isinstance(n, ast.NamedExpr | ast.Await | ast.Yield | ast.Lambda) for n in walk(node)
     ):
         return False
-    calls = [n for n in ast.walk(node) if isinstance(n, ast.Call)]
+    calls = [n for n in walk(node) if isinstance(n, ast.Call)]
     if any(ast.unparse(c.func).rpartition(".")[2] in _TRACED for c in calls):
         return False  # what the former tracer made of those depends on its version
     pure = all(isinstance(c.func, ast.Name) and c.func.id in _PURE for c in calls)
@@ -147,9 +148,9 @@ def _fits(text: Text, place: _Place) -> bool:
         first = False  # the loop looks at every element
     named = isinstance(place.whole, ast.Call) and isinstance(place.whole.func, ast.Name)
     builtin = place.kind not in ("product", "list") and named
-    if builtin and not scopes.is_builtin(text.tree, place.whole.func.id):  # type: ignore[attr-defined]
+    if builtin and not file.is_builtin(place.whole.func.id):  # type: ignore[attr-defined]
         return False
-    stored = {n.id for g in node.generators for n in ast.walk(g.target) if isinstance(n, ast.Name)}
+    stored = {n.id for g in node.generators for n in walk(g.target) if isinstance(n, ast.Name)}
     return (
         (pure or first)
         and all(isinstance(g.target, ast.Name | ast.Tuple) for g in node.generators)
@@ -204,7 +205,7 @@ def _goal(place: _Place, taken: set[str]) -> tuple[str, bool]:
     statement = place.statement
     if isinstance(statement, ast.Assign) and statement.value is place.whole and len(statement.targets) == 1:
         target = statement.targets[0]
-        read = {n.id for n in ast.walk(place.node) if isinstance(n, ast.Name)}
+        read = {n.id for n in walk(place.node) if isinstance(n, ast.Name)}
         if isinstance(target, ast.Name) and target.id not in read:
             return target.id, True
     hints = {"all": "every", "any": "some", "sum": "total", "product": "product"}
@@ -214,7 +215,7 @@ def _goal(place: _Place, taken: set[str]) -> tuple[str, bool]:
 def _variables(outer: ast.FunctionDef, place: _Place, taken: set[str]) -> dict[str, str]:
     """New names for the comprehension's variables that mean something else around it as well."""
     found = {}
-    mine = {n.id for g in place.node.generators for n in ast.walk(g.target) if isinstance(n, ast.Name)}
+    mine = {n.id for g in place.node.generators for n in walk(g.target) if isinstance(n, ast.Name)}
     for name in sorted(mine):
         if not _only_loops(outer, place, name):
             found[name] = scopes.fresh(name, taken)
@@ -223,29 +224,29 @@ def _variables(outer: ast.FunctionDef, place: _Place, taken: set[str]) -> dict[s
 
 def _only_loops(outer: ast.FunctionDef, place: _Place, name: str) -> bool:
     """Whether every other use of the name is in a loop or comprehension that binds it anew."""
-    covered: set[int] = {id(n) for n in ast.walk(place.node)}
-    for node in ast.walk(outer):
+    covered: set[int] = {id(n) for n in walk(place.node)}
+    for node in walk(outer):
         targets: list[ast.expr] = []
         if isinstance(node, ast.For):
             targets = [node.target]
         elif isinstance(node, scopes.COMPREHENSIONS):
             targets = [g.target for g in node.generators]
-        bound = {n.id for t in targets for n in ast.walk(t) if isinstance(n, ast.Name)}
-        inside = {id(n) for n in ast.walk(node)}
+        bound = {n.id for t in targets for n in walk(t) if isinstance(n, ast.Name)}
+        inside = {id(n) for n in walk(node)}
         if name in bound and id(place.node) not in inside:
-            covered |= inside - ({id(n) for n in ast.walk(node.iter)} if isinstance(node, ast.For) else set())
-    others = [n for n in ast.walk(outer) if isinstance(n, ast.Name) and n.id == name and id(n) not in covered]
-    return not others and name not in {a.arg for a in ast.walk(outer) if isinstance(a, ast.arg)}
+            covered |= inside - ({id(n) for n in walk(node.iter)} if isinstance(node, ast.For) else set())
+    others = [n for n in walk(outer) if isinstance(n, ast.Name) and n.id == name and id(n) not in covered]
+    return not others and name not in {a.arg for a in walk(outer) if isinstance(a, ast.arg)}
 
 
 def _spelled(text: Text, node: ast.expr, names: dict[str, str]) -> str:
     """The code of an expression on one line, with the new names."""
     if isinstance(node, ast.Name):
         return names.get(node.id, node.id)
-    if not any(isinstance(n, ast.Name) and n.id in names for n in ast.walk(node)):
+    if not any(isinstance(n, ast.Name) and n.id in names for n in walk(node)):
         return flat(text.segment(node))
     copy = ast.parse(f"({text.segment(node)})", mode="eval").body
-    for inner in ast.walk(copy):
+    for inner in walk(copy):
         if isinstance(inner, ast.Name):
             inner.id = names.get(inner.id, inner.id)
     return ast.unparse(copy)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
+from ...trees import walk
 from ..translate.layout import laid_out
 from . import scopes
+from .file import SPELLED, File
 from .lines import Line, Text, first_line, in_strings, spliced
 
 
@@ -35,22 +37,16 @@ class Inner:
     handed: tuple[str, ...]
 
 
-def moved_out(
-    text: Text, outer: ast.FunctionDef, top: ast.stmt, taken: set[str], grids: set[str]
-) -> Text | None:
-    """The file with one of a function's inner functions in front of ``top``, the statement that has the
-    function; None when it has none that can be moved.
-
-    Args:
-        taken: names of the file, to which the new function's is added.
-        grids: how the file spells what makes index tiles.
+def moved_out(file: File, index: int, outer: ast.FunctionDef, top: ast.stmt) -> Text | None:
+    """A part of the file with one of a function's inner functions in front of ``top``, the statement that has
+    the function; None when it has none that can be moved.
     """
     for path in _inner(outer, ()):
-        found = _movable(text, path, taken, grids)
+        found = _movable(file, index, path)
         if found is not None and not found.calls:
-            return _left_out(text, found.node)
-        if found is not None and _known_before(text, top, found.node):
-            return _written(text, found, top)
+            return _left_out(file.parts[index].text, found.node)
+        if found is not None and _known_before(file, index, found.node):
+            return _written(file.parts[index].text, found, top)
     return None
 
 
@@ -74,13 +70,14 @@ def _inner(
         yield (*around, outer, node)
 
 
-def _movable(text: Text, path: Sequence[ast.FunctionDef], taken: set[str], grids: set[str]) -> Inner | None:
+def _movable(file: File, index: int, path: Sequence[ast.FunctionDef]) -> Inner | None:
+    text = file.parts[index].text
     *around, node = path
     arguments = node.args
     plain = not node.decorator_list and not arguments.vararg and not arguments.kwarg
     if (
         not plain
-        or any(isinstance(n, tuple(_ODD)) for n in ast.walk(node))
+        or any(isinstance(n, tuple(_ODD)) for n in walk(node))
         or any(isinstance(n, ast.FunctionDef) for n in scopes.own(node))
     ):
         return None
@@ -90,15 +87,15 @@ def _movable(text: Text, path: Sequence[ast.FunctionDef], taken: set[str], grids
         return None
     outside = set().union(*map(scopes.bound, around))
     captured = [n for n in scopes.free(node) if n in outside]
-    copied = _copied(around, captured, grids)
+    copied = _copied(around, captured, file.spellings.grids)
     read = {n for s in copied for n in _loaded(s)} | set(captured)
     gone = {n for s in copied for n in _stored(s)}
     handed = [n for n in dict.fromkeys([*captured, *sorted(read - set(captured))]) if n not in gone]
     handed = [n for n in handed if n in outside]
     if not _free_to_hand(around, node, calls, handed, copied):
         return None
-    clash = node.name in taken - {node.name} or _elsewhere(text, around[0], node.name)
-    name = scopes.fresh(f"{around[0].name}_{node.name}", taken) if clash else node.name
+    clash = file.is_outside(index, around[0], node.name, *SPELLED, "aliased")
+    name = scopes.fresh(f"{around[0].name}_{node.name}", file.taken) if clash else node.name
     return Inner(node, tuple(around), tuple(calls), name, tuple(copied), tuple(handed))
 
 
@@ -108,7 +105,7 @@ def hindrance(outer: ast.FunctionDef, node: ast.FunctionDef) -> str:
         return "it is decorated"
     if node.args.vararg or node.args.kwarg:
         return "it takes a variable number of arguments"
-    odd = next((n for n in ast.walk(node) if isinstance(n, tuple(_ODD))), None)
+    odd = next((n for n in walk(node) if isinstance(n, tuple(_ODD))), None)
     if odd is not None:
         return f"it has {_ODD[type(odd)]}"
     calls = _calls(outer, node)
@@ -140,17 +137,16 @@ _ODD: dict[type, str] = {
 
 def _calls(outer: ast.FunctionDef, node: ast.FunctionDef) -> list[ast.Call] | None:
     """Calls of an inner function; None when something else happens to it as well."""
-    called = {}
-    for call in ast.walk(outer):
-        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == node.name:
-            called[id(call.func)] = call
-    names = {a.arg for a in ast.walk(outer) if isinstance(a, ast.arg)}
-    others = [n for n in ast.walk(outer) if isinstance(n, ast.FunctionDef | ast.ClassDef) and n is not node]
-    if node.name in names | {n.name for n in others}:
-        return None
-    if any(isinstance(a, ast.alias) and (a.asname or a.name) == node.name for a in ast.walk(outer)):
-        return None
-    mentions = [n for n in ast.walk(outer) if isinstance(n, ast.Name) and n.id == node.name]
+    called: dict[int, ast.Call] = {}
+    mentions: list[ast.Name] = []
+    for each in walk(outer):
+        if isinstance(each, ast.Name):
+            mentions += [each] if each.id == node.name else []
+        elif isinstance(each, ast.Call):
+            if isinstance(each.func, ast.Name) and each.func.id == node.name:
+                called[id(each.func)] = each
+        elif each is not node and node.name in _meant(each):
+            return None
     if any(id(n) not in called for n in mentions):
         return None
     calls = list(called.values())
@@ -158,7 +154,16 @@ def _calls(outer: ast.FunctionDef, node: ast.FunctionDef) -> list[ast.Call] | No
     return None if stars or any(k.arg is None for c in calls for k in c.keywords) else calls
 
 
-def _copied(around: Sequence[ast.FunctionDef], names: Sequence[str], grids: set[str]) -> list[ast.stmt]:
+def _meant(node: ast.AST) -> tuple[str, ...]:
+    """The name that a parameter, a definition or an import gives a meaning."""
+    if isinstance(node, ast.arg):
+        return (node.arg,)
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        return (node.name,)
+    return (node.asname or node.name,) if isinstance(node, ast.alias) else ()
+
+
+def _copied(around: Sequence[ast.FunctionDef], names: Sequence[str], grids: Set[str]) -> list[ast.stmt]:
     """Statements that make the index tiles among the names: no function can be handed those."""
     found: list[ast.stmt] = []
     for function in around:
@@ -170,10 +175,10 @@ def _copied(around: Sequence[ast.FunctionDef], names: Sequence[str], grids: set[
     return found
 
 
-def _makes_index_tiles(node: ast.expr, grids: set[str]) -> bool:
+def _makes_index_tiles(node: ast.expr, grids: Set[str]) -> bool:
     """Whether an expression consists of index tiles and sizes, so that it is the same wherever it stands."""
     grid = False
-    for inner in ast.walk(node):
+    for inner in walk(node):
         made = isinstance(inner, ast.Call) and _spelled(inner.func) in grids
         made |= isinstance(inner, ast.Subscript) and _spelled(inner.value) in grids
         grid |= made
@@ -188,7 +193,7 @@ def _makes_index_tiles(node: ast.expr, grids: set[str]) -> bool:
     return grid
 
 
-def _is_size(node: ast.Subscript, grids: set[str]) -> bool:
+def _is_size(node: ast.Subscript, grids: Set[str]) -> bool:
     """``x.shape[0]``, or another view of an index tile that is made here."""
     inner = node.value
     shape = isinstance(inner, ast.Attribute) and inner.attr == "shape"
@@ -200,11 +205,11 @@ def _spelled(node: ast.expr) -> str:
 
 
 def _loaded(node: ast.AST) -> set[str]:
-    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+    return {n.id for n in walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
 
 
 def _stored(node: ast.AST) -> set[str]:
-    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    return {n.id for n in walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
 
 
 def _free_to_hand(
@@ -230,7 +235,7 @@ def _free_to_hand(
     if _evaluated_first(node) & set().union(*map(scopes.bound, around)):
         return False
     stores = [
-        n.id for f in around for n in ast.walk(f) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+        n.id for f in around for n in walk(f) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
     ]
     stores += [name for f in around for name in scopes.parameters(f)]
     if any(stores.count(name) > 1 for name in gone | read) or (gone & scopes.bound(node)):
@@ -246,30 +251,16 @@ def _evaluated_first(node: ast.FunctionDef) -> set[str]:
     return _loaded(node.args) | returns
 
 
-def _known_before(text: Text, top: ast.stmt, node: ast.FunctionDef) -> bool:
-    """Whether what the definition reads is there before the statement that it moves in front of."""
-    names = _evaluated_first(node)
-    before = [statement for statement in text.tree.body if statement.lineno < top.lineno]
-    known = set(scopes.binds(before))
+def _known_before(file: File, index: int, node: ast.FunctionDef) -> bool:
+    """Whether what the definition reads is there before the part of the file that it moves to."""
     return all(
-        name in known or (scopes.is_builtin(text.tree, name) and hasattr(builtins, name)) for name in names
+        (file.is_builtin(name) and hasattr(builtins, name)) or file.binds_above(index, name)
+        for name in _evaluated_first(node)
     )
 
 
 def _arguments(node: ast.FunctionDef) -> list[ast.arg]:
     return [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
-
-
-def _elsewhere(text: Text, outer: ast.FunctionDef, name: str) -> bool:
-    """Whether the name means something in the file outside of the function."""
-    inside = {id(n) for n in ast.walk(outer)}
-    for node in ast.walk(text.tree):
-        if id(node) in inside:
-            continue
-        names = [getattr(node, field, None) for field in ("id", "name", "asname", "arg")]
-        if name in names or (isinstance(node, ast.alias) and node.name.partition(".")[0] == name):
-            return True
-    return False
 
 
 # -- the new text -------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ...source import split_lines
+from ...trees import walk
 
 Line = tuple[str, int]
 """A line's text without its newline, and the 1-based number of the line that it comes from."""
@@ -67,7 +68,7 @@ class Text:
 
     def stand_in(self, node: ast.stmt) -> list[Line]:
         """What stays where a statement goes: nothing, or ``pass`` when it is all that its block has."""
-        for owner in ast.walk(self.tree):
+        for owner in walk(self.tree):
             for _, block in ast.iter_fields(owner):
                 if block == [node]:
                     return [(f"{self.indentation(node)}pass", self.origin(node.lineno))]
@@ -93,7 +94,7 @@ def in_strings(node: ast.FunctionDef) -> frozenset[int]:
     docstring = first.value if isinstance(first, ast.Expr) else None
     return frozenset(
         number
-        for inner in ast.walk(node)
+        for inner in walk(node)
         if isinstance(inner, ast.JoinedStr)
         or (isinstance(inner, ast.Constant) and isinstance(inner.value, str))
         if inner is not docstring

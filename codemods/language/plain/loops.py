@@ -4,40 +4,42 @@ from __future__ import annotations
 
 import ast
 
+from ...trees import walk
 from ..translate.layout import flat, laid_out
 from . import scopes
+from .file import File
 from .lines import Line, Text
 
 _CHANGING = frozenset(("append", "extend", "insert", "pop", "remove", "clear", "sort", "reverse"))
 
 
-def one_variable(text: Text, outer: ast.FunctionDef, taken: set[str], unit: str) -> Text | None:
-    """The file with one loop of a function that has more than one variable, or runs over ``zip``,
+def one_variable(file: File, text: Text, outer: ast.FunctionDef) -> Text | None:
+    """A part of the file with one loop of a function that has more than one variable, or runs over ``zip``,
     ``enumerate`` or ``reversed``, as a loop over one; None when there is none that can be.
     """
-    for node in ast.walk(outer):
+    for node in walk(outer):
         if not isinstance(node, ast.For) or node.orelse:
             continue
         plain = text.line(node.lineno)[: node.col_offset].strip() == ""
         if not plain or node.iter.end_lineno != node.lineno or node.body[0].lineno == node.lineno:
             continue
-        found = _plainer(text, node, taken)
+        found = _plainer(file, text, node, outer)
         if found is not None:
-            return _written(text, node, *found, unit)
+            return _written(text, node, *found, file.unit)
     return None
 
 
-def _plainer(text: Text, node: ast.For, taken: set[str]) -> tuple[str, list[str]] | None:
+def _plainer(file: File, text: Text, node: ast.For, outer: ast.FunctionDef) -> tuple[str, list[str]] | None:
     """The new header without its colon, and the statements that come first in the body."""
     name = (
         node.iter.func.id if isinstance(node.iter, ast.Call) and isinstance(node.iter.func, ast.Name) else ""
     )
     if isinstance(node.iter, ast.Call) and name in ("zip", "enumerate", "reversed"):
-        if not scopes.is_builtin(text.tree, name):
+        if not file.is_builtin(name):
             return None
-        return _together(text, node, node.iter, name, taken)
+        return _together(text, node, node.iter, name, scopes.all_names(outer))
     if isinstance(node.target, ast.Tuple) and not isinstance(node.iter, ast.Call):
-        each = scopes.fresh("item", taken)
+        each = scopes.fresh("item", scopes.all_names(outer))
         return f"for {each} in {flat(text.segment(node.iter))}", [f"{_target(text, node.target)} = {each}"]
     return None
 
@@ -81,20 +83,18 @@ def _target(text: Text, node: ast.expr) -> str:
 
 
 def _stored(node: ast.For, name: str) -> int:
-    return sum(
-        isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Store) for n in ast.walk(node)
-    )
+    return sum(isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Store) for n in walk(node))
 
 
 def _sequence(node: ast.For, source: ast.expr) -> bool:
     """Whether it is a variable that can be indexed, and that the loop leaves as it is."""
     if not isinstance(source, ast.Name | ast.Attribute):
         return False
-    names = {n.id for n in ast.walk(source) if isinstance(n, ast.Name)}
+    names = {n.id for n in walk(source) if isinstance(n, ast.Name)}
     if any(_stored(node, name) for name in names):
         return False
     code = ast.unparse(source)
-    for inner in ast.walk(node):
+    for inner in walk(node):
         changed = isinstance(inner, ast.Attribute) and inner.attr in _CHANGING
         if changed and ast.unparse(inner.value) == code:  # type: ignore[attr-defined]
             return False

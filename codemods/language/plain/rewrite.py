@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 
+from ...trees import children, walk
 from ..translate.layout import WIDTH, laid_out
 from ..translate.plan import LanguageModule
 from . import comprehensions, functions, imports, loops, scopes
+from .file import File, Part, Spellings
 from .lines import Text
 
 _GRIDS = ("nl.arange", "nl.mgrid")
@@ -22,31 +24,63 @@ def plainer(module: LanguageModule) -> Text | None:
     chosen = {name for name, function in module.functions.items() if _odd(function.node)}
     if not chosen or "\f" in module.ctx.source.text:
         return None
-    start = text = Text.of(module.ctx.source.text)
-    if len(text.lines) != len(ast_lines(module)):
+    start = Text.of(module.ctx.source.text)
+    if len(start.lines) != len(ast_lines(module)):
         return None  # the interpreter counts lines in another way than text does
-    taken = scopes.all_names(text.tree)
-    grids, products = _spellings(module, _GRIDS), _spellings(module, _PRODUCTS)
-    unit = _unit(text)
-    for _ in range(_ROUNDS):
-        before, done = text, set()
-        for outer, top in [*_definitions(text.tree, chosen)][::-1]:
-            moved = imports.moved_up(text, outer)
-            if moved is not None:  # every other function stands on other lines now
-                text = moved
-                break
-            if top not in done:
-                text = _once(text, outer, top, taken, grids, products, unit) or text
-                done.add(top)
-        if text is before:
-            break
-        chosen |= _names(text) - _names(start)
-    return None if text is start else _laid_out(text, start, unit)
-
-
-def _laid_out(text: Text, start: Text, unit: str) -> Text:
-    """With the statements broken that have become too long for a line; comments behind them come above."""
+    spellings = Spellings(_spellings(module, _GRIDS), _spellings(module, _PRODUCTS))
+    file = File.of(start, _unit(start), spellings)
+    known = frozenset(file.parts)
+    _rewrite(file, chosen)
+    if known.issuperset(file.parts):
+        return None
     written = {line for line, _ in start.lines}
+    texts = (part.text if part in known else _laid_out(part.text, written, file.unit) for part in file.parts)
+    return Text(tuple(line for text in texts for line in text.lines))
+
+
+def _rewrite(file: File, chosen: set[str]) -> None:
+    """Apply the rules to the chosen functions, and to those that come out of them."""
+    before = _functions(file)
+    finished: set[Part] = set()
+    for _ in range(_ROUNDS):
+        names = chosen | (_functions(file) - before)
+        parts = enumerate(file.parts)
+        left = [i for i, part in parts if part not in finished and not names.isdisjoint(part.names.given)]
+        if not left:
+            return
+        for index in left[::-1]:  # a change of one part leaves those above it where they are
+            part = file.parts[index]
+            if not _once(file, index, names):
+                finished.add(part)
+
+
+def _functions(file: File) -> set[str]:
+    return {name for part in file.parts for name in part.functions}
+
+
+def _once(file: File, index: int, chosen: Set[str]) -> bool:
+    """Say one thing of a part of the file more plainly; False when nothing is left."""
+    text = file.parts[index].text
+    for outer, top in [*_definitions(text.tree, chosen)][::-1]:
+        if imports.moved_up(file, index, outer):
+            return True
+        new = (
+            comprehensions.unrolled(file, text, outer)
+            or loops.one_variable(file, text, outer)
+            or functions.moved_out(file, index, outer, top)
+        )
+        if new is not None:
+            file.replace(index, new)
+            return True
+    return False
+
+
+def _laid_out(text: Text, written: Set[str], unit: str) -> Text:
+    """With the statements broken that have become too long for a line; comments behind them come above.
+
+    Args:
+        written: lines that stay as they are.
+    """
     for node in sorted(_statements(text.tree), key=lambda n: -n.lineno):
         line = text.line(node.lineno)
         if len(line) <= WIDTH or line in written or line.lstrip().startswith("#"):
@@ -64,34 +98,17 @@ def _laid_out(text: Text, start: Text, unit: str) -> Text:
 
 def _statements(tree: ast.Module) -> Iterator[ast.stmt]:
     """Those without a body, on one line."""
-    for node in ast.walk(tree):
+    for node in walk(tree):
         if isinstance(node, ast.stmt) and not hasattr(node, "body") and node.lineno == node.end_lineno:
             yield node
 
 
 def _unit(text: Text) -> str:
     """What the file indents by."""
-    for node in ast.walk(text.tree):
+    for node in walk(text.tree):
         if isinstance(node, ast.FunctionDef) and node.body[0].lineno > node.lineno:
             return " " * (node.body[0].col_offset - node.col_offset) or "    "
     return "    "
-
-
-def _once(
-    text: Text,
-    outer: ast.FunctionDef,
-    top: ast.stmt,
-    taken: set[str],
-    grids: set[str],
-    products: set[str],
-    unit: str,
-) -> Text | None:
-    """One thing of a function said more plainly; None when nothing is left. Lines above ``top`` stay."""
-    return (
-        comprehensions.unrolled(text, outer, scopes.all_names(outer), unit, products)
-        or loops.one_variable(text, outer, scopes.all_names(outer), unit)
-        or functions.moved_out(text, outer, top, taken, grids)
-    )
 
 
 def ast_lines(module: LanguageModule) -> tuple[int, ...]:
@@ -100,19 +117,19 @@ def ast_lines(module: LanguageModule) -> tuple[int, ...]:
     return starts[:-1] if starts[-1] == len(module.ctx.source.utf8) else starts
 
 
-def _names(text: Text) -> set[str]:
-    return {n.name for n in text.tree.body if isinstance(n, ast.FunctionDef)}
-
-
 def _odd(node: ast.FunctionDef) -> bool:
     """Whether there may be something to be said more plainly."""
     return any(
         isinstance(n, _ODD)
-        or (isinstance(n, ast.Call) and ast.unparse(n.func).rpartition(".")[2] in _FOLDS)
+        or (isinstance(n, ast.Call) and _last_name(n.func) in _FOLDS)
         or (isinstance(n, ast.For) and (not isinstance(n.target, ast.Name) or _several(n.iter)))
-        for n in ast.walk(node)
+        for n in walk(node)
         if n is not node
     )
+
+
+def _last_name(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
 
 
 def _several(node: ast.expr) -> bool:
@@ -120,7 +137,7 @@ def _several(node: ast.expr) -> bool:
     return name in ("zip", "enumerate", "reversed")
 
 
-def _definitions(tree: ast.Module, chosen: set[str]) -> Iterator[tuple[ast.FunctionDef, ast.stmt]]:
+def _definitions(tree: ast.Module, chosen: Set[str]) -> Iterator[tuple[ast.FunctionDef, ast.stmt]]:
     """The chosen functions that have others inside, and the statements at the top of the file they are in."""
     for top in tree.body:
         pending = [top]
@@ -130,13 +147,11 @@ def _definitions(tree: ast.Module, chosen: set[str]) -> Iterator[tuple[ast.Funct
                 if node.name in chosen and _odd(node):
                     yield node, top
             elif isinstance(node, ast.If | ast.Try | ast.ClassDef | ast.With):
-                pending += [n for n in ast.iter_child_nodes(node) if isinstance(n, ast.stmt)]
+                pending += [n for n in children(node) if isinstance(n, ast.stmt)]
 
 
-def _spellings(module: LanguageModule, wanted: tuple[str, ...]) -> set[str]:
+def _spellings(module: LanguageModule, wanted: tuple[str, ...]) -> frozenset[str]:
     """How the file spells functions of libraries."""
-    return {
-        ast.unparse(node)
-        for node in ast.walk(module.ctx.tree)
-        if isinstance(node, ast.Attribute | ast.Name) and module.names.short(node) in wanted
-    }
+    links = (link for use in module.ctx.module.uses for link in use.links)
+    plain = (link for link in links if isinstance(link, ast.Attribute | ast.Name))
+    return frozenset(ast.unparse(link) for link in plain if module.names.short(link) in wanted)

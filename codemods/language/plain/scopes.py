@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+
+from ...trees import children, walk
 
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
@@ -12,12 +15,12 @@ COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 def own(node: ast.AST) -> Iterator[ast.AST]:
     """What lies in a node, scopes inside of it left out; those themselves are given."""
-    pending = list(ast.iter_child_nodes(node))
+    pending = list(children(node))
     while pending:
         inner = pending.pop()
         yield inner
         if not isinstance(inner, _SCOPES):
-            pending += ast.iter_child_nodes(inner)
+            pending += children(inner)
 
 
 def parameters(node: ast.FunctionDef | ast.Lambda) -> set[str]:
@@ -37,7 +40,7 @@ def bound(node: ast.FunctionDef | ast.Lambda) -> frozenset[str]:
         elif isinstance(inner, ast.FunctionDef | ast.ClassDef):
             found.add(inner.name)
         elif isinstance(inner, ast.alias):
-            found.add((inner.asname or inner.name).partition(".")[0])
+            found.add(_brought(inner))
         elif isinstance(inner, ast.ExceptHandler) and inner.name:
             found.add(inner.name)
     return frozenset(found)
@@ -61,7 +64,7 @@ def _in_order(node: ast.AST) -> Iterator[ast.AST]:
     yield node
     if isinstance(node, ast.FunctionDef | ast.Lambda):
         return
-    for inner in ast.iter_child_nodes(node):
+    for inner in children(node):
         yield from _in_order(inner)
 
 
@@ -73,15 +76,24 @@ def certain(function: ast.FunctionDef, place: ast.AST) -> set[str]:
 def _before(statements: Sequence[ast.stmt], place: ast.AST) -> set[str]:
     found: set[str] = set()
     for statement in statements:
-        if any(inner is place for inner in ast.walk(statement)):
+        if _has(statement, place):
             if isinstance(statement, ast.For):
                 found |= _targets(statement.target)
             for block in _blocks(statement):
-                if any(inner is place for each in block for inner in ast.walk(each)):
+                if any(_has(each, place) for each in block):
                     return found | _before(block, place)
             return found
         found |= _binds(statement)
     return found
+
+
+def _has(statement: ast.stmt, place: ast.AST) -> bool:
+    """Whether a statement has a node in it, or in a decorator."""
+    starts = [(n.lineno, n.col_offset) for n in (statement, *getattr(statement, "decorator_list", ()))]
+    first, last = getattr(place, "lineno", 0), getattr(place, "end_lineno", 0)
+    begins = min(starts) <= (first, getattr(place, "col_offset", 0))
+    ends = (statement.end_lineno or 0, statement.end_col_offset or 0)
+    return begins and (last, getattr(place, "end_col_offset", 0)) <= ends
 
 
 def _blocks(statement: ast.stmt) -> list[list[ast.stmt]]:
@@ -103,7 +115,7 @@ def _binds(statement: ast.stmt) -> set[str]:
     if isinstance(statement, ast.FunctionDef | ast.ClassDef):
         return {statement.name}
     if isinstance(statement, ast.Import | ast.ImportFrom):
-        return {(a.asname or a.name).partition(".")[0] for a in statement.names}
+        return {*map(_brought, statement.names)}
     if isinstance(statement, ast.For | ast.While | ast.Try):
         return set()
     targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
@@ -111,7 +123,7 @@ def _binds(statement: ast.stmt) -> set[str]:
 
 
 def _targets(node: ast.AST) -> set[str]:
-    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    return {n.id for n in walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
 
 
 def binds(statements: Sequence[ast.stmt]) -> set[str]:
@@ -127,23 +139,73 @@ def _leaves(nodes: Sequence[ast.stmt]) -> bool:
 
 
 def all_names(tree: ast.AST) -> set[str]:
-    """Every name that is spelled somewhere."""
-    found = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
-    found |= {a.arg for a in ast.walk(tree) if isinstance(a, ast.arg)}
-    found |= {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.ClassDef)}
-    return found | {
-        (a.asname or a.name).partition(".")[0] for a in ast.walk(tree) if isinstance(a, ast.alias)
-    }
+    """Every name that is spelled somewhere, other than those of keyword arguments."""
+    found = set()
+    for node in walk(tree):
+        if isinstance(node, ast.Name):
+            found.add(node.id)
+        elif isinstance(node, ast.arg):
+            found.add(node.arg)
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.alias):
+            found.add(_brought(node))
+    return found
 
 
-def is_builtin(tree: ast.AST, name: str) -> bool:
-    """Whether nothing in the file has the name of this function of Python's."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and node.id == name and not isinstance(node.ctx, ast.Load):
-            return False
-        if name in (getattr(node, "arg", ""), getattr(node, "asname", ""), getattr(node, "name", "")):
-            return False
-    return True
+@dataclass(frozen=True)
+class Names:
+    """What names do in some statements.
+
+    Attributes:
+        loaded: those that are read. stored: those that get a value, other than by imports and definitions.
+        given: those of definitions, parameters and keyword arguments. aliased: those that imports mention.
+        certain: those that are bound behind the statements.
+        imported: those that imports bring, each with the whole import. importing: the same without it.
+    """
+
+    loaded: frozenset[str]
+    stored: frozenset[str]
+    given: frozenset[str]
+    aliased: frozenset[str]
+    certain: frozenset[str]
+    imported: frozenset[tuple[str, str]]
+    importing: tuple[str, ...]
+
+    @classmethod
+    def in_all(cls, statements: Sequence[ast.stmt]) -> Names:
+        """The names in all of the statements."""
+        return cls.of((node for each in statements for node in walk(each)), binds(statements))
+
+    @classmethod
+    def of(cls, nodes: Iterable[ast.AST], certain: Iterable[str] = ()) -> Names:
+        """The names of these nodes."""
+        loaded, stored, given, aliased = set[str](), set[str](), set[str](), set[str]()
+        imported = set[tuple[str, str]]()
+        for node in nodes:
+            if isinstance(node, ast.Name):
+                (loaded if isinstance(node.ctx, ast.Load) else stored).add(node.id)
+            elif isinstance(node, ast.alias):
+                aliased |= {node.asname or "", node.name.partition(".")[0]}
+            elif isinstance(node, ast.Import | ast.ImportFrom):
+                code = ast.dump(node)
+                imported |= {(_brought(alias), code) for alias in node.names}
+            else:
+                given |= {getattr(node, "arg", None) or "", getattr(node, "name", None) or ""}
+        return cls(
+            loaded=frozenset(loaded),
+            stored=frozenset(stored),
+            given=frozenset(given),
+            aliased=frozenset(aliased),
+            certain=frozenset(certain),
+            imported=frozenset(imported),
+            importing=tuple(name for name, _ in imported),
+        )
+
+
+def _brought(alias: ast.alias) -> str:
+    """The name that an import binds."""
+    return (alias.asname or alias.name).partition(".")[0]
 
 
 def fresh(hint: str, taken: set[str]) -> str:

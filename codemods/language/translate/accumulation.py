@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from ...trees import walk
 from .names import Names
 from .plan import Function
 
@@ -94,9 +95,7 @@ def _sizes(allocation: ast.expr | None) -> set[str]:
 def _bounds(node: ast.stmt) -> list[str]:
     """Ends of the slices in a target; what starts elsewhere than at 0 is spelled with its start."""
     targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-    slices = [
-        part for target in targets if isinstance(target, ast.Subscript) for part in ast.walk(target.slice)
-    ]
+    slices = [part for target in targets if isinstance(target, ast.Subscript) for part in walk(target.slice)]
     found = [
         ast.unparse(part) if part.lower and ast.unparse(part.lower) != "0" else ast.unparse(part.upper)
         for part in slices

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 
+from ...trees import walk
 from ..analysis import values as v
 from ..analysis.access import ON_CHIP
 from ..analysis.dtypes import dtype_of
@@ -82,7 +83,7 @@ def filled(w: Walker, node: ast.Call) -> Value:
 
 def _handed_on(w: Walker, name: str) -> bool:
     """Whether a function of the file gets what is allocated."""
-    calls = [n for n in ast.walk(w.function.node) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)]
+    calls = [n for n in walk(w.function.node) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)]
     own = [call for call in calls if getattr(call.func, "id", "") in w.module.functions]
     given = [a for call in own for a in (*call.args, *(k.value for k in call.keywords))]
     return any(isinstance(a, ast.Name) and a.id == name for a in given)

@@ -6,6 +6,7 @@ import ast
 import re
 from dataclasses import replace
 
+from ...trees import walk
 from ..analysis import values as v
 from ..analysis.dtypes import is_real
 from ..analysis.refusal import Refused
@@ -91,7 +92,7 @@ def _reads(w: Walker, name: str, node: ast.expr) -> bool:
 
 
 def _mentions(node: ast.expr, name: str) -> bool:
-    return any(isinstance(n, ast.Name) and n.id == name for n in ast.walk(node))
+    return any(isinstance(n, ast.Name) and n.id == name for n in walk(node))
 
 
 def bind(w: Walker, name: str, value: Value) -> None:
@@ -159,7 +160,7 @@ def _apart(names: list[str], node: ast.Tuple | ast.List) -> bool:
 
 def _computes(w: Walker, node: ast.Tuple | ast.List) -> bool:
     """Whether something is computed on the device."""
-    calls = (n for n in ast.walk(node) if isinstance(n, ast.Call))
+    calls = (n for n in walk(node) if isinstance(n, ast.Call))
     return any(w.names.short(call.func).startswith(("nl.", "nisa.")) for call in calls)
 
 

@@ -10,6 +10,7 @@ import ast
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
+from ...trees import children, walk
 from ..analysis import values as v
 from .values import Blocks
 from .walker import Walker
@@ -53,7 +54,7 @@ def changed(w: Walker, node: ast.expr) -> str | None:
 def counted(w: Walker, test: ast.expr) -> Iterator[str]:
     """Names in a condition whose value depends on the variable of a loop that was traced once."""
     variables = {atom for loop in w.env.loops if loop.traced_once and loop.sym for atom in loop.sym.atoms}
-    for node in ast.walk(test):
+    for node in walk(test):
         value = w.env.values.get(node.id) if isinstance(node, ast.Name) else None
         if isinstance(value, v.Scalar) and value.sym is not None and variables & set(value.sym.atoms):
             yield value.text
@@ -64,7 +65,7 @@ def counters(w: Walker, body: Sequence[ast.stmt], places: bool) -> list[str]:
 
     ``places``: only those that nothing but ``buffer=`` reads, which cannot change what a kernel computes.
     """
-    changes = [n.target for s in body for n in ast.walk(s) if isinstance(n, ast.AugAssign)]
+    changes = [n.target for s in body for n in walk(s) if isinstance(n, ast.AugAssign)]
     added = {target.id for target in changes if isinstance(target, ast.Name)}
     known = [name for name in sorted(added) if isinstance(w.env.values.get(name), v.Scalar)]
     return [name for name in known if not places or _counts_places(w, name)]
@@ -84,7 +85,7 @@ def _only_places(node: ast.AST, name: str) -> bool:
         return True
     if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name) and node.target.id == name:
         return _only_places(node.value, name)
-    return all(_only_places(child, name) for child in ast.iter_child_nodes(node))
+    return all(_only_places(child, name) for child in children(node))
 
 
 def again(w: Walker, names: Iterable[str]) -> tuple[list[str], list[str]]:
@@ -130,8 +131,8 @@ def _statement(
 
 
 def _loaded(node: ast.AST) -> set[str]:
-    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+    return {n.id for n in walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
 
 
 def _stored(node: ast.AST) -> frozenset[str]:
-    return frozenset(n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
+    return frozenset(n.id for n in walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))

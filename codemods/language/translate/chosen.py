@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from math import prod
 
+from ...trees import walk
 from ..analysis import values as v
 from ..analysis.addresses import Chosen, Listed
 from ..analysis.refusal import Refused
@@ -55,7 +56,7 @@ def _traced(value: Value) -> Known:
 def only_places(w: Walker, function: ast.FunctionDef) -> bool:
     """Whether a function inside of a kernel is only handed to ``alloc``."""
     nodes = w.function.nodes
-    found = {id(m) for n in nodes.every if _is_alloc(w, n) for m in ast.walk(n)}
+    found = {id(m) for n in nodes.every if _is_alloc(w, n) for m in walk(n)}
     return all(id(use) in found for use in nodes.loads.get(function.name, ())) and not function.decorator_list
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 
+from ...trees import walk
 from ..analysis import values as v
 from ..analysis.dtypes import FLOAT32, certainly_same, dtype_of
 from ..analysis.refusal import Refused
@@ -64,12 +65,12 @@ def _base(target: ast.expr) -> ast.Name:
 
 def _check_start(w: Walker, base: ast.Name, loops: ast.expr | None) -> None:
     """The tile must be there, and have elements, before the loops that are reduced over."""
-    names = {n.id for n in ast.walk(loops) if isinstance(n, ast.Name)} if loops is not None else set()
+    names = {n.id for n in walk(loops) if isinstance(n, ast.Name)} if loops is not None else set()
     depth = w.env.depths.get(base.id, 0)
     inside = {loop.variable for loop in w.env.loops[depth:]}
     made = [
         node.value
-        for node in ast.walk(w.function.node)
+        for node in walk(w.function.node)
         if isinstance(node, ast.Assign)
         and any(isinstance(t, ast.Name) and t.id == base.id for t in node.targets)
         and not is_reduction(w, node.value)

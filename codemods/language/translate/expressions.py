@@ -6,6 +6,7 @@ import ast
 from collections.abc import Callable
 from dataclasses import replace
 
+from ...trees import children
 from ..analysis import values as v
 from ..analysis.index import Index, Window
 from ..analysis.refusal import Refused
@@ -161,8 +162,8 @@ def _slice(w: Walker, node: ast.Slice) -> Value:
 
 def _generic(w: Walker, node: ast.expr) -> Value:
     """Python of trace time, as it stands but for what the new release spells differently."""
-    children = [child for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr)]
-    parts = [(child, text(known(evaluate(w, child)))) for child in children]
+    inner = [child for child in children(node) if isinstance(child, ast.expr)]
+    parts = [(child, text(known(evaluate(w, child)))) for child in inner]
     return v.Unknown(w.respelled(node, parts))
 
 

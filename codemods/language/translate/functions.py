@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 
+from ...trees import walk
 from ..analysis import values as v
 from ..analysis.refusal import Refused
 from ..analysis.symbols import Sym
@@ -82,7 +83,7 @@ def _returned(w: Walker, function: UserFunction, entrance: crossing.Entrance) ->
 
 
 def _gives(function: ast.FunctionDef) -> bool:
-    return any(isinstance(n, ast.Return) and n.value is not None for n in ast.walk(function))
+    return any(isinstance(n, ast.Return) and n.value is not None for n in walk(function))
 
 
 def _one(returned: list[Value]) -> Value:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator, Sequence
 
+from ...trees import walk
+
 _HARMLESS = frozenset({"int", "len", "list", "max", "min", "tuple"})
 
 
@@ -51,7 +53,7 @@ def _is_first(block: Sequence[ast.stmt], index: int, found: set[int]) -> bool:
     mine = set(_stored(node))
     above = [block[i] for i in range(index) if i not in found]
     return not any(mine & {*_stored(s), *_loaded(s)} for s in above) and not any(
-        isinstance(inner, ast.Return) for s in above for inner in ast.walk(s)
+        isinstance(inner, ast.Return) for s in above for inner in walk(s)
     )
 
 
@@ -61,16 +63,16 @@ def _is_name(target: ast.expr) -> bool:
 
 def _is_harmless(node: ast.stmt) -> bool:
     """Whether it only computes."""
-    calls = (inner.func for inner in ast.walk(node) if isinstance(inner, ast.Call))
+    calls = (inner.func for inner in walk(node) if isinstance(inner, ast.Call))
     return all(isinstance(func, ast.Name) and func.id in _HARMLESS for func in calls)
 
 
 def _stored(node: ast.AST) -> Iterator[str]:
-    return (n.id for n in ast.walk(node) if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load))
+    return (n.id for n in walk(node) if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load))
 
 
 def _loaded(node: ast.AST) -> Iterator[str]:
-    return (n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load))
+    return (n.id for n in walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load))
 
 
 def _times_stored(body: Sequence[ast.stmt], name: str) -> int:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from ...analysis.context import FileContext
+from ...trees import walk
 from .names import BETA1, Names
 from .plan import Function
 
@@ -95,7 +96,7 @@ def _handed_over(ctx: FileContext, names: Names) -> set[str]:
 def _calls(
     function: Function, definitions: dict[str, ast.FunctionDef], names: Names
 ) -> Iterator[tuple[str, ast.Call]]:
-    placing = {id(n) for call in function.nodes.every if _places(call, names) for n in ast.walk(call)}
+    placing = {id(n) for call in function.nodes.every if _places(call, names) for n in walk(call)}
     for call in function.nodes.every:
         name = call.func.id if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) else ""
         if name in definitions and definitions[name] is not function.node and id(call) not in placing:

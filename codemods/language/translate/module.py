@@ -6,6 +6,7 @@ import ast
 from collections.abc import Mapping
 
 from ...analysis.context import FileContext
+from ...trees import walk
 from ..reasons import Change, Work
 from ..step import LanguageStep
 from . import helpers, placers
@@ -23,9 +24,7 @@ KERNEL = "NKL200"
 def language_module(ctx: FileContext, step: LanguageStep) -> LanguageModule:
     """The kernels of a file, and what is known of the rest of it."""
     names = Names(ctx)
-    top = {node.id for node in ast.walk(ctx.tree) if isinstance(node, ast.Name)} & set(
-        ctx.module.top.bindings
-    )
+    top = {node.id for node in walk(ctx.tree) if isinstance(node, ast.Name)} & set(ctx.module.top.bindings)
     changing = _changing(ctx.tree)
     numbers = {name: number for name, number in _numbers(ctx).items() if name not in changing}
     found = functions(ctx, names)
@@ -35,7 +34,7 @@ def language_module(ctx: FileContext, step: LanguageStep) -> LanguageModule:
 
 def _changing(tree: ast.Module) -> frozenset[str]:
     """Names of the file that functions bind anew."""
-    return frozenset(name for node in ast.walk(tree) if isinstance(node, ast.Global) for name in node.names)
+    return frozenset(name for node in walk(tree) if isinstance(node, ast.Global) for name in node.names)
 
 
 def _numbers(ctx: FileContext) -> dict[str, int | float]:

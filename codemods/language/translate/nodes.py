@@ -7,6 +7,8 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from functools import cached_property
 
+from ...trees import children, walk
+
 
 class Nodes:
     """The nodes at and below ``root``, from the outside to the inside."""
@@ -17,12 +19,12 @@ class Nodes:
     @cached_property
     def every(self) -> tuple[ast.AST, ...]:
         """All of them; the first is the root."""
-        return tuple(ast.walk(self._root))
+        return tuple(walk(self._root))
 
     @cached_property
     def parents(self) -> dict[ast.AST, ast.AST]:
         """What each stands in."""
-        return {child: parent for parent in self.every for child in ast.iter_child_nodes(parent)}
+        return {child: parent for parent in self.every for child in children(parent)}
 
     @cached_property
     def loads(self) -> dict[str, list[ast.Name]]:

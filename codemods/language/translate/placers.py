@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from ...analysis.context import FileContext
 from ...analysis.scopes import Binding, Use
+from ...trees import walk
 from ..analysis import values as v
 from .names import Names
 from .plan import Function
@@ -39,7 +40,7 @@ class Placer:
 
 def space(function: ast.FunctionDef, names: Names) -> v.Space | None:
     """The memory in which a function gives places, and nothing else."""
-    returns = [n.value for n in ast.walk(function) if isinstance(n, ast.Return)]
+    returns = [n.value for n in walk(function) if isinstance(n, ast.Return)]
     found = {_space(value, names) for value in returns}
     falls_off = not isinstance(function.body[-1], ast.Return)
     return None if len(found) != 1 or falls_off else found.pop()

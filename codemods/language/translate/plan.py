@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ...analysis.context import FileContext
 from ...elsewhere import Grid, Kernel
+from ...trees import walk
 from ..step import LanguageStep
 from .names import Names
 from .nodes import Nodes
@@ -125,7 +126,7 @@ class LanguageModule:
     @cached_property
     def _bound(self) -> frozenset[str]:
         """Names that anything in the file is bound to, wherever."""
-        nodes = list(ast.walk(self.ctx.tree))
+        nodes = list(walk(self.ctx.tree))
         stored = {n.id for n in nodes if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
         return self.taken | stored | {n.arg for n in nodes if isinstance(n, ast.arg)}
 

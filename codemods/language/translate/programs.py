@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 
+from ...trees import walk
 from ..analysis import values as v
 from ..analysis.refusal import Refused
 from ..analysis.symbols import Sym
@@ -40,8 +41,7 @@ def walked(w: Walker, node: ast.FunctionDef, after: int, indent: str) -> list[st
 def _is_of_programs(w: Walker, node: ast.stmt) -> bool:
     """Whether each program does it for itself: it has to do with its number, or with tiles of its own."""
     return _uses_programs(w, node) or any(
-        isinstance(inner, ast.Call) and _works(w, inner) and not _is_shared(w, inner)
-        for inner in ast.walk(node)
+        isinstance(inner, ast.Call) and _works(w, inner) and not _is_shared(w, inner) for inner in walk(node)
     )
 
 
@@ -53,7 +53,7 @@ def _works(w: Walker, call: ast.Call) -> bool:
 
 
 def _uses_programs(w: Walker, node: ast.AST) -> bool:
-    return any(isinstance(n, ast.Call) and w.names.short(n.func) in _CALLS for n in ast.walk(node))
+    return any(isinstance(n, ast.Call) and w.names.short(n.func) in _CALLS for n in walk(node))
 
 
 def _loops(w: Walker, nodes: Sequence[ast.stmt], after: int, indent: str) -> list[str]:
@@ -115,7 +115,7 @@ def _name(w: Walker, nodes: Sequence[ast.stmt], axis: int) -> str:
 
 def _check(w: Walker, node: ast.stmt) -> None:
     """What programs share must be allocated before the loops."""
-    for inner in ast.walk(node):
+    for inner in walk(node):
         if _is_shared(w, inner):
             w.refused(inner, Refused("M-GRID", grid=", ".join(w.function.plan.grid)))
 

@@ -14,6 +14,7 @@ from functools import partial, reduce
 from typing import Any
 
 from ...analysis.context import FileContext
+from ...trees import walk
 from ..analysis.symbols import Sym, as_sym
 from .names import Names
 
@@ -84,7 +85,7 @@ class Trace:
 
 def _rebound(tree: ast.Module) -> frozenset[str]:
     """Names of the file that functions bind."""
-    return frozenset(name for node in ast.walk(tree) if isinstance(node, ast.Global) for name in node.names)
+    return frozenset(name for node in walk(tree) if isinstance(node, ast.Global) for name in node.names)
 
 
 @dataclass
