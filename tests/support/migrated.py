@@ -58,7 +58,7 @@ def module(text: str) -> ModuleType:
     linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
     found = ModuleType(name)
     found.__file__ = name
-    exec(compile(text, name, "exec"), found.__dict__)
+    exec(compile(text, name, "exec", dont_inherit=True), found.__dict__)
     return found
 
 

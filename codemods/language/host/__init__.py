@@ -12,6 +12,7 @@ from ...elsewhere import Grid
 from ..reasons import Work
 from ..translate.plan import LanguageModule
 from . import others
+from .classes import classes
 from .decorators import decorators
 from .harness import simulations
 from .imports import both, imports
@@ -29,7 +30,7 @@ def before(module: LanguageModule) -> Work:
     """What becomes of the host's code, other than imports; sets the plans of the file's functions."""
     kernels = kernels_of(module)
     work = decorators(kernels) + launches(kernels) + parameters(kernels) + operations(kernels)
-    work += simulations(kernels) + placers(kernels)
+    work += simulations(kernels) + placers(kernels) + classes(kernels)
     return work + Work(kernels=others.told(module))
 
 

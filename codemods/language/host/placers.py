@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
-from ...model import ReplaceCode, ReplaceLines
+from ...model import ReplaceLines
 from ..reasons import Change, Work
-from ..translate.placers import Placer
+from .classes import derived
 from .kernels import Kernels
 
 CODE = "NKL214"
@@ -20,19 +18,12 @@ def placers(kernels: Kernels) -> Work:
         work += Work(
             (
                 Change(placer.made, CODE, f"kernels make `{name}` themselves now", (gone,)),
-                _derived(kernels, placer),
+                Change(
+                    placer.node,
+                    CODE,
+                    f"`{placer.node.name}` is a class of the language",
+                    (derived(kernels, placer.node),),
+                ),
             )
         )
     return work
-
-
-def _derived(kernels: Kernels, placer: Placer) -> Change:
-    kernels.module.needs.add("nl")
-    start, end = kernels.ctx.source.span(placer.node)
-    found = re.match(r"class\s+\w+\s*(\([^()]*\))?", kernels.ctx.source.utf8[start:end].decode("utf-8"))
-    assert found is not None, "a class starts with its name"
-    old = found.group()
-    new = f"{old.partition('(')[0].rstrip()}(nl.NKIObject)"
-    edit = ReplaceCode((start, start + len(old.encode())), old, new)
-    text = f"`{placer.node.name}` is a class of the language"
-    return Change(placer.node, CODE, text, (edit,))

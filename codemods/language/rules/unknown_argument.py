@@ -13,10 +13,8 @@ Before
 
         @nki.jit
         def kernel(x):
-            out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
-            t = nl.ndarray((nl.par_dim(ROWS), 512), dtype=nl.float32, buffer=nl.sbuf)
-            t[...] = nl.load(x)
-            nl.store(out, t)
+            out = nl.ndarray((x.shape[0], 1), dtype=x.dtype, buffer=nl.shared_hbm)
+            nl.store(out, nl.sum(nl.load(x), axis=AXES, keepdims=True))
             return out
 
 After
