@@ -91,7 +91,7 @@ def _agree(ctx: FileContext, plan: Plan, certain: tuple[Callee, ...], form: Call
     """Whether every function the call may reach takes the new keywords."""
     names = [name for _, name in plan.edit.keywords] if plan.edit else []
     for callee in certain:
-        name = ctx.evaluator.constructor(callee.name)
+        name = _present(ctx, callee)
         pairs = ctx.release.forms.get(name, ())
         new = {n for change, _ in pairs for n in change.signature.names}
         by_new_name = {n for c in ctx.release.calls if c.name == name for n in c.signature.names}
@@ -124,13 +124,17 @@ def changed_callees(
     found = []
     for option in sorted(v.options(target), key=repr):
         for callee in v.callees(option) or ():
-            name = ctx.evaluator.constructor(callee.name)
-            # a name that this path has no more is called as what it moved to
-            name = name if name in ctx.release.forms else ctx.release.new_symbol.get(name, name)
+            name = _present(ctx, callee)
             pairs = ctx.release.forms.get(name)
             if pairs:
                 found.append((replace(callee, name=name), pairs))
     return found
+
+
+def _present(ctx: FileContext, callee: Callee) -> str:
+    """The name of a callee; one that its path has no more is called as what it moved to."""
+    name = ctx.evaluator.constructor(callee.name)
+    return name if name in ctx.release.forms else ctx.release.new_symbol.get(name, name)
 
 
 def call_form(ctx: FileContext, call: Call, callee: Callee, arguments: list[ast.expr]) -> CallForm:

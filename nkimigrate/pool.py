@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from .workers import Machine, Workers
 
 if TYPE_CHECKING:  # a run in one process does not need it
-    from concurrent.futures import Executor, Future
+    from concurrent.futures import Future
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -79,31 +79,23 @@ def _pooled(
     from concurrent.futures import BrokenExecutor, TimeoutError
 
     failures: tuple[type[BaseException], ...] = (BrokenExecutor, TimeoutError, *workers.failures)
-    with workers.executor(count) as pool:
-        running: deque[Future[list[Result]] | None] = deque()
-        for number in range(len(batches)):
-            while len(running) < min(count * _AHEAD, len(batches) - number):
-                batch = batches[number + len(running)]
-                running.append(_submitted(pool, failures, function, setting, batch))
-            future = running.popleft()
-            try:
-                yield None if future is None else future.result(timeout=SECONDS_PER_FILE * _BATCH)
-            except failures:
-                yield None
-
-
-def _submitted(
-    pool: Executor,
-    failures: tuple[type[BaseException], ...],
-    function: Callable[[Setting, Item], Result],
-    setting: Setting,
-    batch: Sequence[Item],
-) -> Future[list[Result]] | None:
-    """The work on a batch; None when the pool takes no more."""
-    try:
-        return pool.submit(run_batch, function, setting, batch)
-    except failures:
-        return None
+    done = 0
+    while done < len(batches):  # a pool whose worker died takes nothing more: another one goes on
+        with workers.executor(count) as pool:
+            running: deque[Future[list[Result]]] = deque()
+            open_ = True
+            while done < len(batches) and (open_ or running):
+                while open_ and len(running) < min(count * _AHEAD, len(batches) - done):
+                    try:
+                        batch = batches[done + len(running)]
+                        running.append(pool.submit(run_batch, function, setting, batch))
+                    except failures:
+                        open_ = False
+                try:
+                    yield running.popleft().result(timeout=SECONDS_PER_FILE * _BATCH) if running else None
+                except failures:
+                    yield None
+                done += 1
 
 
 def _again(

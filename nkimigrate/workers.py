@@ -113,7 +113,7 @@ class Dask:
     def executor(self, count: int) -> Iterator[Executor]:
         """The cluster; equal pieces of work are done once each (``pure`` would join them)."""
         if self._gone:
-            with Machine().executor(count) as here:
+            with Machine().executor(min(count, _cores())) as here:
                 yield here
             return
         pool = self._client.get_executor(pure=False)

@@ -10,6 +10,8 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import BrokenExecutor, Executor, Future
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,18 +52,57 @@ def doubled(_: None, item: int) -> int:
     return 2 * item
 
 
-def test_only_a_few_batches_are_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    taken: list[int] = []
+def test_only_a_few_batches_are_under_way() -> None:
+    submitted: list[int] = []
+
+    class Here(Executor):
+        def submit(self, function: Any, *arguments: Any) -> Any:
+            submitted.append(arguments[-1][0])
+            future: Future[Any] = Future()
+            future.set_result(function(*arguments))
+            return future
 
     class Watched(workers.Machine):
-        pass
+        @contextmanager
+        def executor(self, count: int) -> Iterator[Executor]:
+            yield Here()
 
-    submitted = pool._submitted
-    monkeypatch.setattr(pool, "_submitted", lambda *a: taken.append(a[-1][0]) or submitted(*a))
     results = pool.spread(doubled, None, range(8 * 100), 2, lambda item, why: -1, Watched())
     assert next(results) == 0
-    assert len(taken) == 2 * pool._AHEAD
+    assert len(submitted) == 2 * pool._AHEAD
     assert [0, *results] == [2 * i for i in range(800)]
+
+
+def dying(flag: str, item: int) -> int:
+    """Takes its process along when it gets 13 for the first time."""
+    if item == 13 and not os.path.exists(flag):
+        open(flag, "w").close()
+        os._exit(1)
+    return 2 * item
+
+
+def test_another_pool_goes_on_where_a_worker_died(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    again: list[int] = []
+    real = pool._again
+    monkeypatch.setattr(pool, "_again", lambda *a: again.extend(a[2]) or real(*a))
+    results = pool.spread(dying, str(tmp_path / "died"), range(400), 2, lambda item, why: -1)
+    assert list(results) == [2 * i for i in range(400)]
+    assert again
+    assert len(again) <= 2 * pool._AHEAD * 8
+
+
+def test_a_pool_that_takes_nothing_is_no_endless_loop() -> None:
+    class Closed(Executor):
+        def submit(self, *_: Any, **__: Any) -> Any:
+            raise BrokenExecutor
+
+    class Useless(workers.Machine):
+        @contextmanager
+        def executor(self, count: int) -> Iterator[Executor]:
+            yield Closed()
+
+    results = pool.spread(doubled, None, range(20), 2, lambda item, why: -1, Useless())
+    assert list(results) == [2 * i for i in range(20)]
 
 
 def test_workers_end_with_a_command_that_is_killed(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def _left_out(text: Text, node: ast.FunctionDef) -> Text:
     above = text.line(begin - 1).strip() if begin > 1 else ""
     while end < len(text.lines) and not above and not text.line(end + 1).strip():
         end += 1
-    return text.replaced(begin, end, ())
+    return text.replaced(begin, end, text.stand_in(node))
 
 
 def _inner(

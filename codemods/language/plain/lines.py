@@ -68,9 +68,11 @@ class Text:
 
     def stand_in(self, node: ast.stmt) -> list[Line]:
         """What stays where a statement goes: nothing, or ``pass`` when it is all that its block has."""
+        place = (node.lineno, node.col_offset)
         for owner in walk(self.tree):
             for _, block in ast.iter_fields(owner):
-                if block == [node]:
+                alone = isinstance(block, list) and len(block) == 1 and isinstance(block[0], ast.stmt)
+                if alone and (block[0].lineno, block[0].col_offset) == place:
                     return [(f"{self.indentation(node)}pass", self.origin(node.lineno))]
         return []
 

@@ -192,7 +192,8 @@ class Writer:
                 raise Refused("M-SHAPE", fn="a tile", operands=name)
             size = f"({sizes(tuple(each.respelled(self._env.sizes) for each in shape))})"
         if dtype is None:
-            assert like is not None, "a tile needs a dtype, or another one of that dtype"
+            if like is None:  # nor is there another tile of that dtype
+                raise Refused("M-DTYPE", fn="a tile", operands=name)
             dtype = Dtype(f"{like.text}.dtype", None, like.text)
         code = f"{name} = nl.ndarray({size}, dtype={dtype.text}, buffer=nl.{space.value})"
         self._entries.append((code, not passing))
