@@ -30,6 +30,9 @@ _BUFFERS = {
 _ENUMS = tuple(
     f"nisa.{name}." for name in ("engine", "dge_mode", "reduce_cmd", "nc_version", "oob_mode", "dma_engine")
 )
+_ENGINES = frozenset(
+    f"nisa.{name}_engine" for name in ("dma", "gpsimd", "scalar", "tensor", "unknown", "vector")
+)
 
 
 def value(short: str, text: str) -> Dtype | Scalar | Token | None:
@@ -49,7 +52,7 @@ def value(short: str, text: str) -> Dtype | Scalar | Token | None:
         return _language(name)
     if head == "numpy":
         return _numpy(name)
-    if short.startswith(_ENUMS):
+    if short.startswith(_ENUMS) or short in _ENGINES:
         return Token(short)
     return None
 

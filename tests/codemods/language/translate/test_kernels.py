@@ -442,3 +442,17 @@ def test_what_a_kernel_returns_is_in_shared_memory():
         """,
         rows(128, 64),
     )
+
+
+@pytest.mark.parametrize("engine", ["nisa.tensor_engine", "nisa.vector_engine", "nisa.engine.vector"])
+def test_engines_keep_the_names_that_they_have(engine):
+    text = f"""\
+@nki.jit
+def k(a):
+    out = nl.ndarray((32, 32), dtype=a.dtype, buffer=nl.shared_hbm)
+    t = nl.load(a)
+    p = nisa.nc_transpose(t, engine={engine})
+    nl.store(out, nl.copy(p))
+    return out
+"""
+    assert f"engine={engine})" in check_same(text, "k", rows(32, 32))
