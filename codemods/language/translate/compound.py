@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
+from textwrap import dedent
 
 from ..analysis import values as v
 from ..analysis.refusal import Refused
 from ..plain.functions import hindrance
 from . import blocks, carried, chosen, expressions, facts, loops, statements
+from .environment import Environment
 from .layout import laid_out
 from .values import PlacingFunction
 from .walker import Skipped, Walker
@@ -111,26 +113,73 @@ def _if(w: Walker, node: ast.If, indent: str, word: str = "if") -> list[str]:
     w.noted(node, w.writer)
     lines, after = header(w, node, f"{word} {test}", node.body, indent)
     env = w.env
-    w.env = env.copy()
-    w.env.branches += 1
-    w.env.decide(test, True)
+    _enter(w, env, test, True)
     facts.learn(w, node.test)
     lines += body(w, node.body, after, indent + w.unit)
     taken, w.env = w.env, env
     if node.orelse:
-        w.env = env.copy()
-        w.env.branches += 1
-        w.env.decide(test, False)
+        _enter(w, env, test, False)
         lines += _else(w, node, indent)
-    if not _leaves(node.body):
-        if _leaves(node.orelse):
+    _leave(w, env, taken, test, (node.body, node.orelse))
+    return [] if word == "if" and _is_empty(lines) else lines
+
+
+def _enter(w: Walker, env: Environment, test: str, holds: bool) -> None:
+    """An arm of a branch starts."""
+    w.env = env.copy()
+    w.env.branches += 1
+    w.env.decide(test, holds)
+
+
+def _leave(
+    w: Walker, env: Environment, taken: Environment, test: str, arms: tuple[list[ast.stmt], list[ast.stmt]]
+) -> None:
+    """Behind a branch, whose other arm has just been walked: ``env`` holds what is known there."""
+    identity = env.identity(test) if "(" not in test else ""
+    if not _leaves(arms[0]):
+        if _leaves(arms[1]):
             w.env = taken
         else:
             blocks.joined(w, taken)
-            w.env.join(taken)
+            w.env.join(taken, identity)
     env.__dict__.update({**w.env.__dict__, "branches": env.branches, "decided": env.decided})
     w.env = env
-    return lines
+
+
+def _is_empty(lines: list[str]) -> bool:
+    """Whether nothing is left of a branch, whose condition only asks."""
+    code = "\n".join(lines)
+    if "#" in code or "(" in code:
+        return False
+    (branch,) = ast.parse(dedent(code)).body
+    return all(isinstance(n, ast.If | ast.Pass) for n in ast.walk(branch) if isinstance(n, ast.stmt))
+
+
+def either(w: Walker, node: ast.stmt, indent: str) -> list[str] | None:
+    """A statement with an index tile, or mask, that depends on a condition: one for each arm.
+
+    None when it has none.
+    """
+    names = (n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load))
+    test = next((test for name in names if (test := w.env.choice(name)) is not None), None)
+    if test is None:
+        return None
+    env, inner = w.env, indent + w.unit
+    _enter(w, env, test, True)
+    one = _arm(w, node, inner)
+    taken = w.env
+    _enter(w, env, test, False)
+    two = _arm(w, node, inner)
+    _leave(w, env, taken, test, ([], []))
+    if not (one or two):
+        return []
+    nothing = [f"{inner}pass"]
+    return [f"{indent}if {test}:", *(one or nothing), f"{indent}else:", *(two or nothing)]
+
+
+def _arm(w: Walker, node: ast.stmt, indent: str) -> list[str]:
+    lines = statements.statement(w, node, indent)
+    return laid_out(w.segment(node), indent, w.unit) if lines is None else lines
 
 
 def _leaves(nodes: list[ast.stmt]) -> bool:

@@ -10,12 +10,15 @@ from dataclasses import dataclass, field, replace
 
 from ..analysis import values as v
 from ..analysis.facts import Facts
+from ..analysis.index import Index
+from ..analysis.masks import Mask
 from ..analysis.symbols import Sym, Terms
 from ..lowering.instructions import NOT_OPERATIONS
 from .plan import Function
 from .values import Absent, Blocks, Choice, Lost, Value
 
 _NAME = re.compile(r"(?<![\w.])[A-Za-z_]\w*")
+_CHOSEN = (Index, Mask, Choice)
 _VERSION = re.compile(r"([A-Za-z_]\w*)@(\d+)")
 
 
@@ -80,7 +83,7 @@ class Environment:
             self.decided = {**self.decided, self.identity(test): holds}
 
     def chosen(self, value: Value) -> Value:
-        """An index tile that depends on a condition, where it is known which it is."""
+        """An index tile, or mask, that depends on a condition, where it is known which it is."""
         while isinstance(value, Choice) and value.test in self.decided:
             value = value.one if self.decided[value.test] else value.two
         return value
@@ -107,7 +110,12 @@ class Environment:
         return Sym.atom(self.identity(code), code)
 
     def number(self, name: str, sym: Sym | None) -> v.Scalar:
-        """The value of a name that is bound to a number."""
+        """The value of a name that is bound to a number.
+
+        One that is made from what the name stood for before, which has no name any more, is its own.
+        """
+        if sym is not None and self.outdated(sym) is not None:
+            sym = self.atom(name)
         if sym is not None and name not in self.often:
             if sym.value is None and not sym.text.isidentifier():
                 self.sizes.setdefault(sym.terms, name)
@@ -126,8 +134,18 @@ class Environment:
         """Whether names in the expression are bound several times in the function."""
         return any(_VERSION.search(repr(atom)) for atom in sym.atoms)
 
-    def join(self, other: Environment) -> None:
-        """After a branch: only what both arms agree on is certain."""
+    def choice(self, name: str) -> str | None:
+        """The condition that decides which index tile, or mask, a name stands for; None where it is known."""
+        value = self.values.get(name)
+        value = self.chosen(value) if isinstance(value, Choice) else None
+        code = _VERSION.sub(r"\1", value.test) if isinstance(value, Choice) else ""
+        return code if isinstance(value, Choice) and self.identity(code) == value.test else None
+
+    def join(self, other: Environment, test: str = "") -> None:
+        """After a branch: only what both arms agree on is certain.
+
+        ``test``: the :meth:`identity` of the condition for ``other``, if there is one.
+        """
         self.sizes = {terms: name for terms, name in self.sizes.items() if other.sizes.get(terms) == name}
         self.products |= other.products
         for name in {*self.values, *other.values}:
@@ -136,6 +154,8 @@ class Environment:
                 self.versions[name] = max(self.versions[name], other.versions[name]) + 1
             if mine is None or theirs is None:
                 self.values[name] = mine if theirs is None else theirs  # type: ignore[assignment]
+            elif mine != theirs and test and isinstance(mine, _CHOSEN) and isinstance(theirs, _CHOSEN):
+                self.values[name] = Choice(name, test, theirs, mine)
             elif mine != theirs:
                 self.values[name] = self.joined(name, mine, theirs)
 

@@ -15,17 +15,19 @@ def hoisted(
     block: Sequence[ast.stmt],
     depends: Callable[[ast.stmt], bool],
     wanted: Callable[[ast.stmt], bool],
+    plain: Sequence[ast.stmt] = (),
 ) -> list[ast.stmt]:
     """The wanted statements of a block that can stand at its start, with the assignments that they need; in
     order.
 
     Args:
         body: all statements of the function. depends: whether a statement has to stay where it is.
+        plain: statements that are wanted if they only compute.
     """
     found: set[int] = set()
     for index, node in enumerate(block):
-        needed = _needed(block, index, depends) if wanted(node) else None
-        found |= needed or set()
+        if wanted(node) or (node in plain and _is_harmless(node)):
+            found |= _needed(block, index, depends) or set()
     settled = [block[i] for i in sorted(found)]
     once = all(_times_stored(body, name) == 1 for s in settled for name in _stored(s))
     return settled if once and all(_is_first(block, i, found) for i in found) else []

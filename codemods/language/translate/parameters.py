@@ -67,16 +67,36 @@ class Uses:
         if isinstance(parent, ast.Attribute) and parent.attr == "shape":
             return self._shape_rank(parent)
         if not isinstance(parent, ast.Subscript) or parent.value is not use:
-            return 0
+            return self._rank_inside(use, depth)
         keys = parent.slice.elts if isinstance(parent.slice, ast.Tuple) else [parent.slice]
         constants = [key.value for key in keys if isinstance(key, ast.Constant)]
         rank = 0 if Ellipsis in constants else len(keys) - constants.count(None)
-        outer = self._parents.get(parent)
-        if depth and isinstance(outer, ast.Assign) and isinstance(outer.targets[0], ast.Name):
-            numbers = [key for key in keys if not isinstance(key, ast.Slice | ast.Call)]
-            if len(numbers) == len(keys):  # a part that is indexed further
-                rank += self._rank_of(outer.targets[0].id, depth - 1)
-        return rank
+        numbers = [key for key in keys if not isinstance(key, ast.Slice | ast.Call)]
+        if not depth or len(numbers) < len(keys):
+            return rank
+        outer = self._parents.get(parent)  # of a part that is indexed further
+        if isinstance(outer, ast.Assign) and isinstance(outer.targets[0], ast.Name):
+            return rank + self._rank_of(outer.targets[0].id, depth - 1)
+        return rank + self._rank_inside(parent, depth)
+
+    def _rank_inside(self, argument: ast.expr, depth: int) -> int:
+        """How many dimensions of an argument a function of the file speaks of."""
+        found = self._target(argument) if depth else None
+        return Uses(found[0], self._names, self._functions)._rank_of(found[1], depth - 1) if found else 0
+
+    def _target(self, argument: ast.expr) -> tuple[Function, str] | None:
+        """The function of the file that gets an argument, and its parameter."""
+        parent = self._parents.get(argument)
+        call = self._parents.get(parent) if isinstance(parent, ast.keyword) else parent
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
+            return None
+        function = self._functions.get(call.func.id)
+        if function is None or argument is call.func or function.node is self.node:
+            return None
+        if isinstance(parent, ast.keyword):
+            return (function, parent.arg) if parent.arg else None
+        names, index = [a.arg for a in arguments(function.node)], call.args.index(argument)
+        return (function, names[index]) if index < len(names) else None
 
     def _shape_rank(self, shape: ast.Attribute) -> int:
         outer = self._parents.get(shape)
@@ -134,7 +154,7 @@ class Uses:
             return False
         name = self._names.short(call.func)
         if not name.startswith("nisa."):
-            return self._handed_on(call, use, parent, seen, Uses.operations)
+            return self._handed_on(use, seen, Uses.operations)
         if isinstance(parent, ast.keyword):
             return parent.arg in _OPERATIONS
         return call.args.index(use) in _OPERATION_AT.get(name, ())
@@ -157,12 +177,7 @@ class Uses:
             return parent.attr in _OF_TENSORS
         if isinstance(parent, ast.Subscript):
             return use is parent.value and (self._indexes(parent.slice) or self._is_operand(parent))
-        if self._is_operand(use):
-            return True
-        call = self._parents.get(parent) if isinstance(parent, ast.keyword) else parent
-        if not isinstance(call, ast.Call) or use is call.func:
-            return False
-        return self._handed_on(call, use, parent, seen, Uses.tensors)
+        return self._is_operand(use) or self._handed_on(use, seen, Uses.tensors)
 
     def _is_operand(self, use: ast.expr) -> bool:
         """Whether it is what an operation of the language works on."""
@@ -182,24 +197,16 @@ class Uses:
 
     def _handed_on(
         self,
-        call: ast.Call,
         use: ast.Name,
-        parent: ast.AST | None,
         seen: frozenset[str],
         kind: Callable[[Uses, frozenset[str]], frozenset[str]],
     ) -> bool:
         """Whether it is passed to a function of the file that uses it as one of a kind."""
-        function = self._functions.get(call.func.id) if isinstance(call.func, ast.Name) else None
-        if function is None or function.node.name in seen or function.node is self.node:
+        found = self._target(use)
+        if found is None or found[0].node.name in seen:
             return False
-        names = [a.arg for a in arguments(function.node)]
-        if isinstance(parent, ast.keyword):
-            target = parent.arg
-        else:
-            index = call.args.index(use)
-            target = names[index] if index < len(names) else None
-        inner = Uses(function, self._names, self._functions)
-        return target in kind(inner, seen | {self.node.name})
+        inner = Uses(found[0], self._names, self._functions)
+        return found[1] in kind(inner, seen | {self.node.name})
 
 
 _MAKES = frozenset(("nisa.memset", "nl.full", "nl.ndarray", "nl.zeros", "nl.ones", "nl.rand"))

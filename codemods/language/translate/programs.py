@@ -58,8 +58,10 @@ def _uses_programs(w: Walker, node: ast.AST) -> bool:
 
 def _loops(w: Walker, nodes: Sequence[ast.stmt], after: int, indent: str) -> list[str]:
     """Loops over the programs around statements."""
-    body = w.function.node.body
-    ahead = hoisted(body, nodes, lambda node: _is_of_programs(w, node), lambda node: _shared(w, node))
+    body, left = w.function.node.body, carried.left(nodes).values()
+    ahead = hoisted(
+        body, nodes, lambda node: _is_of_programs(w, node), lambda node: _shared(w, node), [*left]
+    )
     lines = statements.block(w, ahead, after, indent, nodes) if ahead else []
     nodes = [node for node in nodes if node not in ahead]
     for node in nodes:

@@ -88,6 +88,9 @@ def statement(w: Walker, node: ast.stmt, indent: str) -> list[str] | None:
     """New lines, none for a statement that is not needed any more; None for one that stays as it is."""
     if isinstance(node, compound.KINDS):
         return compound.statement(w, node, indent)
+    split = compound.either(w, node, indent)
+    if split is not None:
+        return split
     try:
         return simple(w, node, indent)
     except Refused as refusal:

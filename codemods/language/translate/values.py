@@ -50,15 +50,15 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """An index tile that depends on a condition of trace time: where that is known, it is one of two.
+    """An index tile, or a mask, that depends on a condition of trace time: where that is known, one of two.
 
     ``test`` is the condition, see :meth:`.environment.Environment.decided`.
     """
 
     text: str
     test: str
-    one: Index | Choice
-    two: Index | Choice
+    one: Index | Mask | Choice
+    two: Index | Mask | Choice
 
 
 @dataclass(frozen=True, slots=True)

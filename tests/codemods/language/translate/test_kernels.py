@@ -258,6 +258,114 @@ def k(x):
     assert "t.append(nl.ndarray((" in new
 
 
+@pytest.mark.parametrize("shifted", [True, False])
+def test_predicates_that_depend_on_a_branch(shifted):
+    new = check_same(
+        """
+def masked(t, places, shifted, shift):
+    i, j = nl.mgrid[0:64, 0:32]
+    kept = places + i >= j
+    strict = j > i
+    if shifted:
+        kept = places + i + shift >= j
+        strict = i < j
+    t[...] = nisa.affine_select(pred=kept, on_true_tile=t, on_false_value=-5.0)
+    t[...] = nisa.affine_select(pred=strict, on_true_tile=t, on_false_value=-7.0)
+
+
+@nki.jit
+def k(x, shifted):
+    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    t = nl.load(x[0:64, 0:32])
+    masked(t, 0, shifted, 3)
+    nl.store(out[0:64, 0:32], t)
+    return out
+""",
+        "k",
+        rows(64, 32),
+        shifted,
+    )
+    assert new.count("    if shifted:\n        nisa.affine_select(") == 2
+
+
+def test_a_number_that_is_made_from_what_its_name_stood_for():
+    check_same(
+        """
+@nki.jit
+def k(x, count):
+    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    n = count
+    n = min(n, x.shape[0] // 16)
+    for i in range(n):
+        start = i * n
+        nl.store(out[nl.ds(start * 4, 16), :], nl.load(x[nl.ds(start * 4, 16), :]))
+    return out
+""",
+        "k",
+        rows(64, 32),
+        4,
+    )
+
+
+def test_dimensions_that_only_a_function_speaks_of():
+    check_same(
+        """
+def copied(dst, page):
+    nl.store(dst[:, 0:16], nl.load(page[:, 0:16]))
+    nl.store(dst[:, 16:32], nl.load(page[:, 16:32]))
+
+
+@nki.jit
+def k(x):
+    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    for i in range(2):
+        for j in range(2):
+            page = x[i, j]
+            copied(out[i, j], page)
+    return out
+""",
+        "k",
+        rows(256, 32).reshape(2, 2, 64, 32),
+    )
+
+
+def test_programs_do_once_what_is_the_same_for_all():
+    new = check_same(
+        """
+@nki.jit
+def scaled(x, scale=None):
+    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    i = nl.program_id(0)
+    scale = scale or 0.5
+    nl.store(out[i * 64 : (i + 1) * 64, :], nl.load(x[i * 64 : (i + 1) * 64, :]) * scale)
+    return out
+
+
+def k(x):
+    return scaled[x.shape[0] // 64](x)
+""",
+        "k",
+        rows(128, 32),
+    )
+    assert new.index("scale = scale or 0.5") < new.rindex("for i in")
+
+
+def test_numpy_dtypes_made_of_others():
+    new = check_same(
+        """
+@nki.jit
+def k(x):
+    kind = np.dtype(np.float32)
+    out = nl.ndarray(x.shape, dtype=kind, buffer=nl.shared_hbm)
+    nl.store(out, nl.load(x, dtype=np.dtype(nl.bfloat16)))
+    return out
+""",
+        "k",
+        rows(64, 32),
+    )
+    assert "kind = nl.float32" in new
+
+
 def test_what_programs_share_is_allocated_ahead_of_their_loops():
     new = check_same(
         """
