@@ -117,14 +117,6 @@ def _size_in_bytes(w: Walker, node: ast.Call) -> Value:
     return views.itemsize(dtype, w.writer)
 
 
-def _dtype(w: Walker, node: ast.Call) -> Value:
-    """``np.dtype(np.float32)``: the language's name for it."""
-    value = known(expressions.evaluate(w, node.args[0])) if len(node.args) == 1 else None
-    if node.keywords or not isinstance(value, v.Token | v.Dtype) or dtype_of(value) is None:
-        raise Refused("M-PY", x=f"a call of `{w.segment(node.func)}`")
-    return value
-
-
 def _program(w: Walker, node: ast.Call) -> Value:
     """``nl.program_id(axis)``, ``nl.num_programs(axes)``."""
     short = w.names.short(node.func)
@@ -188,7 +180,6 @@ _WALKED: dict[str, Callable[[Walker, ast.Call], Value]] = {
     "numpy.dtype": _dtype,
     "nl.num_programs": _program,
     "nl.program_ndim": _program,
-    "numpy.dtype": _dtype,
     "ncc.sbuf.mod_alloc": addresses.given,
     "ncc.psum.mod_alloc": addresses.given,
 }

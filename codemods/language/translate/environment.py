@@ -10,15 +10,12 @@ from dataclasses import dataclass, field, replace
 
 from ..analysis import values as v
 from ..analysis.facts import Facts
-from ..analysis.index import Index
-from ..analysis.masks import Mask
 from ..analysis.symbols import Sym, Terms
 from ..lowering.instructions import NOT_OPERATIONS
 from .plan import Function
-from .values import Absent, Blocks, Choice, Lost, Value
+from .values import VIRTUAL, Absent, Blocks, Choice, Lost, Value
 
 _NAME = re.compile(r"(?<![\w.])[A-Za-z_]\w*")
-_CHOSEN = (Index, Mask, Choice)
 _VERSION = re.compile(r"([A-Za-z_]\w*)@(\d+)")
 
 
@@ -139,7 +136,7 @@ class Environment:
         value = self.values.get(name)
         value = self.chosen(value) if isinstance(value, Choice) else None
         code = _VERSION.sub(r"\1", value.test) if isinstance(value, Choice) else ""
-        return code if isinstance(value, Choice) and self.identity(code) == value.test else None
+        return code if code and isinstance(value, Choice) and self.identity(code) == value.test else None
 
     def join(self, other: Environment, test: str = "") -> None:
         """After a branch: only what both arms agree on is certain.
@@ -154,18 +151,21 @@ class Environment:
                 self.versions[name] = max(self.versions[name], other.versions[name]) + 1
             if mine is None or theirs is None:
                 self.values[name] = mine if theirs is None else theirs  # type: ignore[assignment]
-            elif mine != theirs and test and isinstance(mine, _CHOSEN) and isinstance(theirs, _CHOSEN):
-                self.values[name] = Choice(name, test, theirs, mine)
             elif mine != theirs:
-                self.values[name] = self.joined(name, mine, theirs)
+                self.values[name] = self.joined(name, mine, theirs, test)
 
-    def joined(self, name: str, one: Value, two: Value) -> Value:
-        """What a name stands for that is one of two values; what may be None is used where it is not."""
+    def joined(self, name: str, one: Value, two: Value, test: str = "") -> Value:
+        """What a name stands for that is one of two values; what may be None is used where it is not.
+
+        ``test``: the :meth:`identity` of the condition for the second one, if there is one.
+        """
         for value, other in ((one, two), (two, one)):
             if isinstance(value, Lost):
                 return value
             if isinstance(value, Absent):
                 return other
+        if isinstance(one, VIRTUAL) or isinstance(two, VIRTUAL):
+            return Choice(name, test, two, one)
         if isinstance(one, v.Tensor) and isinstance(two, v.Tensor):
             return self._tensor(name, one, two)
         if isinstance(one, Blocks) and isinstance(two, Blocks) and _alike(one, two):

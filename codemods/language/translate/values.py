@@ -50,15 +50,15 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """An index tile, or a mask, that depends on a condition of trace time: where that is known, one of two.
+    """One of two index tiles, masks or the like, by a condition of trace time.
 
     ``test`` is the condition, see :meth:`.environment.Environment.decided`.
     """
 
     text: str
     test: str
-    one: Index | Mask | Choice
-    two: Index | Mask | Choice
+    one: Value
+    two: Value
 
 
 @dataclass(frozen=True, slots=True)

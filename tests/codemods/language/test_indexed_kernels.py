@@ -704,7 +704,8 @@ def k(x):
     assert migrated(HEAD + text)[1][0] in ("M-CARRIED", "M-DTYPE")
 
 
-def test_a_choice_of_index_tiles_whose_condition_is_not_known():
+@pytest.mark.parametrize("halves", [0, 1])
+def test_a_choice_of_index_tiles_whose_condition_is_not_known(halves):
     text = """
 @nki.jit
 def k(x, halves):
@@ -712,6 +713,26 @@ def k(x, halves):
     ip, first = nl.mgrid[0:64, 0:32]
     even = first if halves else 2 * first
     t = nl.load(x[ip, even])
+    nl.store(out, t)
+    return out
+"""
+    check_same(text, "k", array((64, 64)), halves)
+
+
+@pytest.mark.parametrize(
+    ("change", "test"),
+    [("    halves = not halves\n", "halves"), ("", "isinstance(halves, int)")],
+)
+def test_a_choice_of_index_tiles_whose_condition_is_another_one_by_now(change, test):
+    text = f"""
+@nki.jit
+def k(x, halves):
+    out = nl.ndarray((64, 32), dtype=x.dtype, buffer=nl.shared_hbm)
+    ip, first = nl.mgrid[0:64, 0:32]
+    even = first
+    if {test}:
+        even = 2 * first
+{change}    t = nl.load(x[ip, even])
     nl.store(out, t)
     return out
 """
