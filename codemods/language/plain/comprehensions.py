@@ -12,7 +12,8 @@ from . import scopes
 from .file import File
 from .lines import Line, Text
 
-_KINDS = (ast.ListComp, ast.GeneratorExp)
+_KINDS = (ast.ListComp, ast.GeneratorExp, ast.DictComp)
+_Comprehension = ast.ListComp | ast.GeneratorExp | ast.DictComp
 _PURE = frozenset(("range", "len", "min", "max", "abs", "int", "float", "bool", "str", "tuple", "list"))
 _EAGER = frozenset(("tuple", "list", "max", "min"))
 _TRACED = ("affine_range", "sequential_range")
@@ -27,7 +28,7 @@ class _Place:
     """
 
     statement: ast.stmt
-    node: ast.ListComp | ast.GeneratorExp
+    node: _Comprehension
     whole: ast.expr
     kind: str
 
@@ -36,14 +37,14 @@ def unrolled(file: File, text: Text, outer: ast.FunctionDef) -> Text | None:
     """A part of the file with one comprehension of a function written as a loop, or one call that adds up,
     multiplies or asks about the items of something; None when none can be.
     """
-    for statement in _statements(outer):
+    for statement in statements(outer):
         place = _place(statement, file.spellings.products)
         if place is not None and _fits(file, text, place):
             return _written(text, outer, place, scopes.all_names(outer), file.unit)
     return None
 
 
-def _statements(outer: ast.FunctionDef) -> Iterator[ast.stmt]:
+def statements(outer: ast.FunctionDef) -> Iterator[ast.stmt]:
     for node in walk(outer):
         if isinstance(node, ast.Assign | ast.Return | ast.Assert | ast.Expr | ast.If | ast.For):
             yield node
@@ -51,7 +52,7 @@ def _statements(outer: ast.FunctionDef) -> Iterator[ast.stmt]:
 
 def _place(statement: ast.stmt, products: Set[str]) -> _Place | None:
     """The first comprehension that is evaluated unconditionally, with what is called with it."""
-    root = _evaluated(statement)
+    root = evaluated(statement)
     if root is None:
         return None
     nodes = [n for n in walk(root) if isinstance(n, (ast.Call, *_KINDS))]
@@ -60,17 +61,18 @@ def _place(statement: ast.stmt, products: Set[str]) -> _Place | None:
         return None
     parents = {child: parent for parent in walk(root) for child in children(parent)}
     for node, kind in zip(nodes, kinds, strict=True):
-        if kind and isinstance(node, ast.Call) and _unconditional(node, root, parents):
+        if kind and isinstance(node, ast.Call) and unconditional(node, root, parents):
             return _Place(statement, _items(node.args[0]), node, kind)
-        if not isinstance(node, _KINDS) or not _unconditional(node, root, parents):
+        if not isinstance(node, _KINDS) or not unconditional(node, root, parents):
             continue
         call = parents.get(node)
         name = call.func.id if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) else ""
-        alone = isinstance(call, ast.Call) and call.args == [node] and not call.keywords
+        lists = not isinstance(node, ast.DictComp)
+        alone = lists and isinstance(call, ast.Call) and call.args == [node] and not call.keywords
         if alone and name in ("all", "any", "sum"):
             return _Place(statement, node, call, name)  # type: ignore[arg-type]
-        if isinstance(node, ast.ListComp):
-            return _Place(statement, node, node, "list")
+        if isinstance(node, ast.ListComp | ast.DictComp):
+            return _Place(statement, node, node, "list" if isinstance(node, ast.ListComp) else "dict")
         if alone and name in _EAGER:
             return _Place(statement, node, node, "generator")
     return None
@@ -82,14 +84,14 @@ def _folds(node: ast.AST, products: Set[str]) -> str:
         return ""
     multiplies = bool(products) and ast.unparse(node.func) in products
     if isinstance(node.args[0], (ast.Starred, *scopes.COMPREHENSIONS)):
-        return "product" if multiplies and isinstance(node.args[0], _KINDS) else ""
+        return "product" if multiplies and isinstance(node.args[0], ast.ListComp | ast.GeneratorExp) else ""
     if multiplies:
         return "product"
     name = node.func.id if isinstance(node.func, ast.Name) else ""
     return name if name in ("all", "any", "sum") else ""
 
 
-def _items(node: ast.expr) -> ast.ListComp | ast.GeneratorExp:
+def _items(node: ast.expr) -> _Comprehension:
     """``each for each in`` an expression; a comprehension is that already."""
     if isinstance(node, _KINDS):
         return node
@@ -97,7 +99,7 @@ def _items(node: ast.expr) -> ast.ListComp | ast.GeneratorExp:
     return ast.GeneratorExp(element, [ast.comprehension(target, node, [], 0)])
 
 
-def _evaluated(statement: ast.stmt) -> ast.expr | None:
+def evaluated(statement: ast.stmt) -> ast.expr | None:
     """The expression that the statement evaluates before it does anything else."""
     for field in ("test", "iter", "value"):
         found = getattr(statement, field, None)
@@ -106,7 +108,7 @@ def _evaluated(statement: ast.stmt) -> ast.expr | None:
     return None
 
 
-def _unconditional(node: ast.AST, root: ast.AST, parents: dict[ast.AST, ast.AST]) -> bool:
+def unconditional(node: ast.AST, root: ast.AST, parents: dict[ast.AST, ast.AST]) -> bool:
     while node is not root:
         parent = parents[node]
         first = isinstance(parent, ast.BoolOp | ast.IfExp) and node in (
@@ -124,13 +126,13 @@ def _unconditional(node: ast.AST, root: ast.AST, parents: dict[ast.AST, ast.AST]
 def _fits(file: File, text: Text, place: _Place) -> bool:
     """Whether the loop does the same at the place before the statement."""
     node, statement = place.node, place.statement
-    before, after = _beside(text, statement)
+    before, after = beside(text, statement)
     if before.strip() or not (after.strip() == "" or after.strip().startswith("#")):
         return False  # another statement on the line
     if text.line(statement.lineno).startswith("elif", statement.col_offset):
         return False  # the loop would come before the conditions above it are known
     header = isinstance(statement, ast.If | ast.For)
-    last = _evaluated(statement).end_lineno if header else statement.end_lineno  # type: ignore[union-attr]
+    last = evaluated(statement).end_lineno if header else statement.end_lineno  # type: ignore[union-attr]
     if header and last != statement.lineno:
         return False
     if any(g.is_async for g in node.generators) or any(
@@ -141,13 +143,13 @@ def _fits(file: File, text: Text, place: _Place) -> bool:
     if any(ast.unparse(c.func).rpartition(".")[2] in _TRACED for c in calls):
         return False  # what the former tracer made of those depends on its version
     pure = all(isinstance(c.func, ast.Name) and c.func.id in _PURE for c in calls)
-    first = place.whole is _evaluated(statement)
+    first = place.whole is evaluated(statement)
     if place.kind in ("all", "any") and not (
         isinstance(statement, ast.Assert) and first and place.kind == "all"
     ):
         first = False  # the loop looks at every element
     named = isinstance(place.whole, ast.Call) and isinstance(place.whole.func, ast.Name)
-    builtin = place.kind not in ("product", "list") and named
+    builtin = place.kind not in ("product", "list", "dict") and named
     if builtin and not file.is_builtin(place.whole.func.id):  # type: ignore[attr-defined]
         return False
     stored = {n.id for g in node.generators for n in walk(g.target) if isinstance(n, ast.Name)}
@@ -158,7 +160,7 @@ def _fits(file: File, text: Text, place: _Place) -> bool:
     )
 
 
-def _beside(text: Text, statement: ast.stmt) -> tuple[str, str]:
+def beside(text: Text, statement: ast.stmt) -> tuple[str, str]:
     """What stands before a statement on its first line, and behind it on its last."""
     before = text.line(statement.lineno).encode()[: statement.col_offset].decode()
     if isinstance(statement, ast.If | ast.For):
@@ -264,7 +266,11 @@ def _heads(text: Text, place: _Place, names: dict[str, str]) -> list[str]:
 
 def _loop(text: Text, place: _Place, names: dict[str, str], goal: str) -> list[str]:
     heads = _heads(text, place, names)
-    element, deeper = _spelled(text, place.node.elt, names), "\t" * len(heads)
+    deeper = "\t" * len(heads)
+    if isinstance(place.node, ast.DictComp):
+        key, value = (_spelled(text, part, names) for part in (place.node.key, place.node.value))
+        return [f"{goal} = {{}}", *heads, f"{deeper}{goal}[{key}] = {value}"]
+    element = _spelled(text, place.node.elt, names)
     if place.kind == "sum":
         return [f"{goal} = 0", *heads, f"{deeper}{goal} = {goal} + {_operand(place.node.elt, element)}"]
     if place.kind == "product":
@@ -290,6 +296,7 @@ def _asserted(text: Text, place: _Place, names: dict[str, str]) -> list[str]:
     heads = _heads(text, place, names)
     assert isinstance(place.statement, ast.Assert)
     message = f", {flat(text.segment(place.statement.msg))}" if place.statement.msg is not None else ""
+    assert not isinstance(place.node, ast.DictComp)
     element = _spelled(text, place.node.elt, names)
     return [*heads, "\t" * len(heads) + f"assert {element}{message}"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from ...trees import children
@@ -35,10 +35,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Spellings:
-    """How the file spells functions of libraries: those that make index tiles, and those that multiply."""
+    """How the file spells functions of libraries: those that make index tiles, those that multiply, folds,
+    and operators with what they write.
+    """
 
     grids: Set[str] = frozenset()
     products: Set[str] = frozenset()
+    folds: Set[str] = frozenset()
+    operators: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass

@@ -7,7 +7,7 @@ import ast
 from . import scopes
 from .file import SPELLED, File, Part
 
-_HARMLESS = ("math", "numpy", "neuronxcc")
+_HARMLESS = ("math", "numpy", "neuronxcc", "functools", "operator")
 
 
 def moved_up(file: File, index: int, outer: ast.FunctionDef) -> bool:

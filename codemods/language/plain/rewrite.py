@@ -8,15 +8,16 @@ from collections.abc import Iterator, Set
 from ...trees import children, walk
 from ..translate.layout import WIDTH, laid_out
 from ..translate.plan import LanguageModule
-from . import comprehensions, functions, imports, loops, scopes
+from . import comprehensions, functions, imports, inline, loops, scopes
 from .file import File, Part, Spellings
 from .lines import Text
 
 _GRIDS = ("nl.arange", "nl.mgrid")
 _PRODUCTS = ("math.prod", "numpy.prod")
-_FOLDS = ("sum", "any", "all", "prod")
+_FOLDS = ("sum", "any", "all", "prod", "reduce")
 _ROUNDS = 40
-_ODD = (ast.FunctionDef, *scopes.COMPREHENSIONS, ast.Import, ast.ImportFrom)
+_FOLDED = ("functools.reduce",)
+_ODD = (ast.FunctionDef, *inline.ODD, *scopes.COMPREHENSIONS, ast.Import, ast.ImportFrom)
 
 
 def plainer(module: LanguageModule) -> Text | None:
@@ -27,7 +28,16 @@ def plainer(module: LanguageModule) -> Text | None:
     start = Text.of(module.ctx.source.text)
     if len(start.lines) != len(ast_lines(module)):
         return None  # the interpreter counts lines in another way than text does
-    spellings = Spellings(_spellings(module, _GRIDS), _spellings(module, _PRODUCTS))
+    spellings = Spellings(
+        _spellings(module, _GRIDS),
+        _spellings(module, _PRODUCTS),
+        _spellings(module, _FOLDED),
+        {
+            code: sign
+            for name, sign in inline.SIGNS.items()
+            for code in _spellings(module, (f"operator.{name}",))
+        },
+    )
     file = File.of(start, _unit(start), spellings)
     known = frozenset(file.parts)
     _rewrite(file, chosen)
@@ -65,7 +75,8 @@ def _once(file: File, index: int, chosen: Set[str]) -> bool:
         if imports.moved_up(file, index, outer):
             return True
         new = (
-            comprehensions.unrolled(file, text, outer)
+            inline.spelled_out(file, text, outer)
+            or comprehensions.unrolled(file, text, outer)
             or loops.one_variable(file, text, outer)
             or functions.moved_out(file, index, outer, top)
         )

@@ -27,6 +27,8 @@ _RENAMED = {
 _CONSTANTS = {"pi": "pi", "e": "e", "inf": "inf", "Inf": "inf", "infty": "inf", "nan": "nan"}
 _ARRAYS = frozenset(("numpy.eye", "numpy.identity", "numpy.zeros", "numpy.arange"))
 """What there are constants of, see ``nl.shared_constant``."""
+_LIBRARIES = ("functools", "itertools", "operator", "collections", "copy")
+"""Python's libraries that kernels have nothing of."""
 _MEMBERS = ("min", "max", "eps")
 
 
@@ -46,7 +48,8 @@ def function(w: Walker, node: ast.Call, short: str, given: Value) -> tuple[str, 
     """
     new = "builtins.float" if _is_float(node, short) else _RENAMED.get(short, short)
     library, _, name = new.rpartition(".")
-    absent = (library == "builtins" and name in ABSENT) or (library == "math" and name not in FUNCTIONS)
+    absent = library in _LIBRARIES or (library == "builtins" and name in ABSENT)
+    absent |= library == "math" and name not in FUNCTIONS
     array = new in _ARRAYS or (new.startswith(NUMPY) and _is_constant(w, node))
     if absent or (new.startswith(NUMPY) and not array):
         raise Refused("M-PY", x=f"a call of `{getattr(given, 'text', '') or new}`")

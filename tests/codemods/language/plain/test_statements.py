@@ -94,6 +94,41 @@ SAME = {
         "    for one, two in pairs:\n        weight = weight + one * two\n",
         "    for item in pairs:\n        one, two = item\n",
     ),
+    "a dictionary": (
+        '    weights = {f"w{i}": i * 0.5 for i in range(3)}\n    weight = weights["w2"] + len(weights)\n',
+        '    weights = {}\n    for i in range(3):\n        weights[f"w{i}"] = i * 0.5\n',
+    ),
+    "an assignment in a condition": (
+        "    weight = 1.0\n    if (n := a.shape[0] // 2) > 3:\n        weight = n * 0.5\n",
+        "    n = a.shape[0] // 2\n    if n > 3:\n",
+    ),
+    "an assignment among arguments": (
+        "    weight = max(2.0, (n := a.shape[0]) * 0.5) + n\n",
+        "    n = a.shape[0]\n    weight = max(2.0, n * 0.5) + n\n",
+    ),
+    "a function without a name": (
+        "    scale = 2.0\n    twice = lambda n, more=1.0: n * scale + more\n"
+        "    weight = twice(a.shape[1]) + twice(3, more=0.5)\n",
+        "def twice(n, scale, more=1.0):\n    return n * scale + more\n",
+    ),
+    "a function of tiles without a name": (
+        "    double = lambda t: nl.multiply(t, 2.0)\n    tile = double(tile)\n    weight = 1.5\n",
+        "def double(t):\n",
+    ),
+    "a fold": (
+        "    import functools\n    weight = functools.reduce(lambda x, y: x * 2 + y, a.shape, 1) * 0.01\n",
+        "    folded = 1\n    for each in a.shape:\n        folded = folded * 2 + each\n    weight = folded * 0.01\n",
+    ),
+    "a fold without a start": (
+        "    from functools import reduce\n    import operator\n    sizes = [3, 4, 5]\n"
+        "    weight = reduce(operator.mul, sizes) * 0.5\n",
+        "    folded = sizes[0]\n    for each_index in range(1, len(sizes)):\n        each = sizes[each_index]\n"
+        "        folded = folded * each\n",
+    ),
+    "a fold of an expression": (
+        "    from functools import reduce\n    weight = reduce(lambda x, y: x - y, a.shape[:2]) * 0.5\n",
+        "    each_items = a.shape[:2]\n    folded = each_items[0]\n",
+    ),
     "an import that the file has": (
         "    import neuronxcc.nki.isa as nisa\n    weight = 2.0\n    tile = nisa.tensor_copy(tile)\n",
         "nisa.dma_copy(dst=tile, src=a)\n    weight = 2.0\n",
@@ -110,6 +145,11 @@ def test_what_is_said_more_plainly(body, wanted):
 
 
 REFUSED = {
+    "an assignment that may not happen": "    weight = 1.0\n    if a.shape[0] > 3 and (n := 2) > 1:\n        weight = n\n",
+    "an assignment of what was read": "    n = 1.0\n    weight = n + (n := 2.0)\n",
+    "an assignment in a loop's condition": "    weight = 9\n    while (n := weight // 2) > 3:\n        weight = n\n",
+    "a function that is handed on": "    twice = lambda n: n * 2\n    weight = list(map(twice, [1, 2]))[0]\n",
+    "a fold by another function": "    from functools import reduce\n    weight = reduce(max, [1, 2])\n",
     "an import of another module by a name of the file": "    import math as np\n    weight = np.sqrt(4.0)\n",
     "a traced loop": "    weights = [i for i in nl.affine_range(4)]\n    weight = 1.0\n",
     "not always evaluated": "    weight = 2.0 if a.shape[0] == 1 else max([s for s in a.shape])\n",
