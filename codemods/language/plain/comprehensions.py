@@ -268,8 +268,8 @@ def _loop(text: Text, place: _Place, names: dict[str, str], goal: str) -> list[s
     heads = _heads(text, place, names)
     deeper = "\t" * len(heads)
     if isinstance(place.node, ast.DictComp):
-        key, value = (_spelled(text, part, names) for part in (place.node.key, place.node.value))
-        return [f"{goal} = {{}}", *heads, f"{deeper}{goal}[{key}] = {value}"]
+        key, item = (_spelled(text, part, names) for part in (place.node.key, place.node.value))
+        return [f"{goal} = {{}}", *heads, f"{deeper}{goal}[{key}] = {item}"]
     element = _spelled(text, place.node.elt, names)
     if place.kind == "sum":
         return [f"{goal} = 0", *heads, f"{deeper}{goal} = {goal} + {_operand(place.node.elt, element)}"]

@@ -35,6 +35,12 @@ _ENGINES = frozenset(
 )
 
 
+_ENGINES = frozenset(
+    f"nisa.{name}_engine" for name in ("dma", "gpsimd", "scalar", "tensor", "unknown", "vector")
+)
+"""Engines by names of their own, which are not documented; both languages have them."""
+
+
 def value(short: str, text: str) -> Dtype | Scalar | Token | None:
     """What a name stands for as an argument; ``text`` is how the file spells it.
 

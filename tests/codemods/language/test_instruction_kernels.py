@@ -211,3 +211,14 @@ def k(x, mixed=True):
 def test_a_dtype_of_numpy():
     new = check_same(DTYPES, "k", rows(32, 16).astype(np.float16))
     assert "kind = nl.float32 if mixed else x.dtype" in new
+
+
+def test_an_engine_by_a_name_of_its_own():
+    text = """
+@nki.jit
+def k(x):
+    out = nl.ndarray((x.shape[1], x.shape[0]), dtype=x.dtype, buffer=nl.shared_hbm)
+    nl.store(out, nisa.nc_transpose(nl.load(x), engine=nisa.tensor_engine))
+    return out
+"""
+    assert "engine=nisa.tensor_engine)" in check_same(text, "k", rows(64, 32))
