@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 
 from ...trees import walk
 from ..analysis import values as v
@@ -10,7 +11,7 @@ from ..analysis.access import ON_CHIP
 from ..analysis.dtypes import dtype_of
 from ..analysis.refusal import Refused
 from ..lowering.creation import constant
-from . import addresses, arguments, blocks, capacity, operations
+from . import addresses, arguments, blocks, capacity, operations, writer
 from .values import Absent, Address, Axes, Partitions, Value
 from .walker import Walker, integer, known, text
 
@@ -54,8 +55,7 @@ def filled(w: Walker, node: ast.Call) -> Value:
     partition = _partition(values.get("shape")) if _space(values.get("buffer")) in ON_CHIP else 0
     dtype = dtype_of(values.get("dtype"))
     sums = (
-        address is None
-        and goal.exact
+        goal.exact
         and w.sums.get(goal.hint, False)
         and text(number) in ("0", "0.0")
         and _in_psum(values)
@@ -67,7 +67,7 @@ def filled(w: Walker, node: ast.Call) -> Value:
     if _in_psum(values) and text(number) not in ("0", "0.0") and _handed_on(w, goal.hint):
         # a function may add products, which is defined for zeros only
         raise Refused("M-ARGUMENT", fn=f"{name} in nl.psum", parameter="fill_value", value=text(number))
-    if not partition and not sums:
+    if not partition and not sums and address is None:
         return operations.lowered(w, name, {k: x for k, x in values.items() if not isinstance(x, Absent)})
     tile = _tile(w, node, values)
     if not isinstance(number, v.Scalar):
@@ -75,10 +75,25 @@ def filled(w: Walker, node: ast.Call) -> Value:
     if partition:
         fill = None if sums else constant(number, tile.dtype)
         return blocks.allocated(w, node, tile, partition, fill, address)
-    if address is not None:
-        raise Refused("M-ALLOC", fn=name, name=text(number))
     assert tile.dtype is not None
+    if address is not None:
+        return _placed(w, tile, address, None if sums else constant(number, tile.dtype))
     return w.writer.destination(tile.shape, tile.dtype, v.Space.PSUM)
+
+
+def _placed(w: Walker, tile: v.Tensor, address: Address, fill: str | None) -> v.Tensor:
+    """A tile at an address, filled with a number."""
+    assert tile.shape is not None
+    assert tile.dtype is not None
+    assert tile.space is not None
+    place = addresses.code(w, address, (), tile.shape, tile.dtype)
+    sizes = f"({writer.sizes(tile.shape)})"
+    spelled = f"nl.ndarray({sizes}, dtype={tile.dtype.text}, buffer=nl.{tile.space.value}, address={place})"
+    made = w.writer.named("tile", replace(tile, text=spelled))
+    w.shared.needs.add("nl")
+    if fill is not None:
+        w.writer.emit("nisa.memset", dst=made.text, value=fill)
+    return made
 
 
 def _handed_on(w: Walker, name: str) -> bool:

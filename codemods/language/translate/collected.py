@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable
 
 from ...trees import walk
 from ..analysis import values as v
 from ..analysis.dtypes import FLOAT32, certainly_same, dtype_of
 from ..analysis.refusal import Refused
 from . import arguments, expressions, masking, operations, subscripts
+from .environment import Loop
 from .parameters import arguments as parameters
 from .values import Blocks, Value
 from .walker import Walker, known, text
@@ -65,9 +67,9 @@ def _base(target: ast.expr) -> ast.Name:
 
 def _check_start(w: Walker, base: ast.Name, loops: ast.expr | None) -> None:
     """The tile must be there, and have elements, before the loops that are reduced over."""
-    names = {n.id for n in walk(loops) if isinstance(n, ast.Name)} if loops is not None else set()
+    indexes = [n for n in walk(loops) if isinstance(n, ast.Name)] if loops is not None else []
     depth = w.env.depths.get(base.id, 0)
-    inside = {loop.variable for loop in w.env.loops[depth:]}
+    inside = w.env.loops[depth:]
     made = [
         node.value
         for node in walk(w.function.node)
@@ -78,5 +80,13 @@ def _check_start(w: Walker, base: ast.Name, loops: ast.expr | None) -> None:
     filled = all(isinstance(call, ast.Call) and w.names.short(call.func) in _FILLED for call in made)
     handed = base.id in {a.arg for a in parameters(w.function.node)}
     known_tile = isinstance(w.env.values.get(base.id), v.Tensor | Blocks)
-    if not (names and names <= inside and filled and (made or handed) and known_tile):
+    over_loops = bool(indexes) and all(_counts(w, index, inside) for index in indexes)
+    if not (over_loops and filled and (made or handed) and known_tile):
         raise Refused("M-CARRIED", fn="loop_reduce", name=NAME)
+
+
+def _counts(w: Walker, index: ast.Name, loops: Iterable[Loop]) -> bool:
+    """Whether a name is the variable of one of the loops, or another name for its value."""
+    value = w.env.values.get(index.id)
+    number = value.sym if isinstance(value, v.Scalar) else None
+    return any(loop.variable == index.id or (loop.sym is not None and loop.sym == number) for loop in loops)

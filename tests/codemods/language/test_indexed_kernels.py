@@ -704,6 +704,25 @@ def k(x):
     assert migrated(HEAD + text)[1][0] in ("M-CARRIED", "M-DTYPE")
 
 
+def test_a_reduction_over_a_loop_by_another_name_of_its_variable():
+    text = """
+@nki.jit
+def k(x):
+    out = nl.ndarray((64, 32), dtype=x.dtype, buffer=nl.shared_hbm)
+    total = nl.zeros((64, 32), dtype=nl.float32, buffer=nl.sbuf)
+    for i in nl.affine_range(3):
+        tile_i = i
+        t = nl.load(x[tile_i])
+        total[...] = nl.loop_reduce(t, op=np.add, loop_indices=[tile_i])
+    nl.store(out, total)
+    return out
+"""
+    new = check_same(text, "k", np.random.default_rng(6).normal(size=(3, 64, 32)).astype(np.float32))
+    assert "nisa.tensor_tensor(dst=total, data1=total, data2=t, op=nl.add)" in new
+    other = text.replace("tile_i = i", "tile_i = 1")
+    assert migrated(HEAD + other)[1] == ["M-CARRIED"]
+
+
 @pytest.mark.parametrize("halves", [0, 1])
 def test_a_choice_of_index_tiles_whose_condition_is_not_known(halves):
     text = """

@@ -598,3 +598,47 @@ def test_sizes_of_dtypes_in_numpys_words():
     assert "one = nl.float32\n" in new
     assert "other = nl.bfloat16 if half else one\n" in new
     assert "top = 128 * 2 + 4 * 4 + 32 * itemsize(other)\n" in new
+
+
+def test_filled_tiles_lie_where_they_are_placed():
+    check(
+        """
+        @nki.jit
+        def k(a, b):
+            out = nl.ndarray((128, 64), dtype=a.dtype, buffer=nl.shared_hbm)
+            x = nl.load(a)
+            y = nl.load(b)
+            ones = nl.ones((nl.par_dim(128), 64), dtype=nl.float32, buffer=ncc.sbuf.mod_alloc(base_addr=512))
+            more = nl.full((128, 64), 2.5, dtype=nl.float32, buffer=ncc.sbuf.alloc(lambda idx, p, f: (0, 768)))
+            p = nl.zeros((nl.par_dim(128), 64), dtype=nl.float32, buffer=ncc.psum.mod_alloc(base_bank=2))
+            for i in nl.affine_range(2):
+                p += nisa.nc_matmul(x, y)
+            z = nl.add(ones, more)
+            nl.store(out, nl.add(p, z))
+            return out
+        """,
+        """
+        @nki.jit
+        def k(a, b):
+            out = nl.ndarray((128, 64), dtype=a.dtype, buffer=nl.shared_hbm)
+            x = nl.ndarray(a.shape, dtype=a.dtype, buffer=nl.sbuf)
+            nisa.dma_copy(dst=x, src=a)
+            y = nl.ndarray(b.shape, dtype=b.dtype, buffer=nl.sbuf)
+            nisa.dma_copy(dst=y, src=b)
+            ones = nl.ndarray((128, 64), dtype=nl.float32, buffer=nl.sbuf, address=(0, 512))
+            nisa.memset(dst=ones, value=1.0)
+            more = nl.ndarray((128, 64), dtype=nl.float32, buffer=nl.sbuf, address=(0, 768))
+            nisa.memset(dst=more, value=2.5)
+            p = nl.ndarray((128, 64), dtype=nl.float32, buffer=nl.psum, address=(0, 4096))
+            for i in nl.affine_range(2):
+                nisa.nc_matmul(dst=p, stationary=x, moving=y)
+            z = nl.ndarray(ones.shape, dtype=nl.float32, buffer=nl.sbuf)
+            nisa.tensor_tensor(dst=z, data1=ones, data2=more, op=nl.add)
+            total = nl.ndarray(p.shape, dtype=nl.float32, buffer=nl.sbuf)
+            nisa.tensor_tensor(dst=total, data1=p, data2=z, op=nl.add)
+            nisa.dma_copy(dst=out, src=total)
+            return out
+        """,
+        rows(128, 128),
+        rows(128, 64),
+    )
