@@ -713,7 +713,7 @@ def k(x):
     for i in nl.affine_range(3):
         tile_i = i
         t = nl.load(x[tile_i])
-        total[...] = nl.loop_reduce(t, op=np.add, loop_indices=[tile_i])
+        total[...] = nl.loop_reduce(t, op=np.add, loop_indices=[tile_i], dtype=nl.float32)
     nl.store(out, total)
     return out
 """
