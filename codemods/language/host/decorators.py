@@ -141,8 +141,9 @@ def _wrapper(kernels: Kernels, call: ast.Call) -> Work:
     if waiting:
         return Work(reasons=(Reason(call, "M-WAITS", {"name": waiting}),))
     compiled = all(_is_compiled(kernels, name) for name in kernels.denoted(kernel))
-    plain = kernels.ctx.segment(maker) if qualified == JIT else _jit(kernels, maker)
-    code = kernels.ctx.segment(kernel) if compiled else f"{plain}({kernels.ctx.segment(kernel)})"
+    code = kernels.ctx.segment(kernel)
+    if not compiled:
+        code = f"{kernels.ctx.segment(maker) if qualified == JIT else _jit(kernels, maker)}({code})"
     measured = qualified in HARNESSES or mode(outer) in _MEASURED
     text = f"`{kernels.ctx.segment(call.func)}` gives `{code}` now"
     change = Change(call, HARNESS if measured else CODE, text, (_replaced(kernels, call, code),))

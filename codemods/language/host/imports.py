@@ -120,6 +120,11 @@ def _unused(kernels: Kernels, binding: Binding, remains: Remains) -> bool:
     return bool(before) and not _left(kernels, binding, remains) and not remains.mentions(binding.name)
 
 
+def _is_spelled(kernels: Kernels, name: str) -> bool:
+    """Whether a string of the file is a name, as in ``__all__``."""
+    return any(text.value == name for text in kernels.ctx.module.texts)
+
+
 def _undecided(kernels: Kernels) -> Iterator[Reason]:
     """Star imports, which hide the names that are used."""
     for node, path in kernels.ctx.stars:
@@ -162,7 +167,10 @@ def _old(
         return _plain(kernels, step, binding, left, remains, statement)
     if not new:
         return _without_successor(kernels, step, binding, target, left, remains, statement)
-    if _again(kernels, step, binding, target):
+    if _unused(kernels, binding, remains) and not _is_spelled(kernels, binding.name):
+        statement.names.append((spelled(alias), ""))
+        statement.said.append(f"`{binding.name}` is not used any more")
+    elif _again(kernels, step, binding, target):
         statement.names.append((spelled(alias), ""))
         statement.said.append(f"`{binding.name}` is imported already")
     else:
@@ -411,7 +419,7 @@ def _needed(
 def _anchor(
     statements: dict[ast.stmt, _Statement], hoisted: set[ast.Import | ast.ImportFrom]
 ) -> _Statement | None:
-    """The last import at the top of the file that becomes one of the new language."""
-    shown = [s for s in statements.values() if s.node not in hoisted]
-    found = [s for s in shown if s.moved or s.lines or any(new for _, new in s.names)]
+    """The last import at the top of the file that becomes one of the new language, or goes."""
+    shown = [s for s in statements.values() if s.node not in hoisted and s.said]
+    found = [s for s in shown if s.moved or s.lines or any(new for _, new in s.names)] or shown
     return found[-1] if found else None

