@@ -108,10 +108,12 @@ def is_matmul(node: ast.BinOp | ast.AugAssign, scope: Scope) -> bool:
 
 def odd_key(node: ast.Dict, scope: Scope) -> bool:
     """Whether a key is seen to be no string; a variable's value is not known."""
-    return any(
-        isinstance(key, ast.Tuple) or (isinstance(key, ast.Constant) and not isinstance(key.value, str))
-        for key in node.keys
-    )
+    return any(map(is_odd_key, node.keys))
+
+
+def is_odd_key(key: ast.expr | None) -> bool:
+    """Whether what is written as a key is no string."""
+    return isinstance(key, ast.Tuple) or (isinstance(key, ast.Constant) and not isinstance(key.value, str))
 
 
 def has_format(node: ast.FormattedValue, scope: Scope) -> bool:

@@ -200,6 +200,8 @@ def _part(w: Walker, target: ast.Subscript, node: ast.expr) -> str | None:
         if changes:
             raise Refused("M-LOOP", v=changes)
         spelled = text(value)
+        if isinstance(target.slice, ast.Tuple):
+            raise Refused("M-PY", x="a dictionary with keys that are no strings")
         index = expressions.code(w, target.slice)
         parts = [(target.value, text(base)), (target.slice, index)]
         return f"{w.respelled(target, parts)} = {spelled}"

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Callable
 from dataclasses import replace
 
+from ...dialect.conditions import is_odd_key
 from ...trees import children
 from ..analysis import values as v
 from ..analysis.index import Index, Window
@@ -14,7 +15,7 @@ from ..analysis.symbols import Sym
 from ..lowering import views
 from . import blocks, calls, carried, numbers, operators, subscripts, tokens
 from .values import Absent, Axes, Blocks, Choice, Grid, Lost, Named, NewAxis, UserFunction, Value, Whole
-from .walker import Walker, integer, known, text
+from .walker import Walker, known, text
 
 
 def evaluate(w: Walker, node: ast.expr) -> Value:
@@ -151,11 +152,15 @@ def _tuple(w: Walker, node: ast.Tuple | ast.List) -> Value:
 
 
 def _slice(w: Walker, node: ast.Slice) -> Value:
-    parts = [known(evaluate(w, part)) if part else None for part in (node.lower, node.upper, node.step)]
-    sizes = [None if part is None else integer(w, part) for part in parts]
+    nodes = (node.lower, node.upper, node.step)
+    parts = [known(evaluate(w, part)) if part else None for part in nodes]
+    sizes = [
+        None if part is None or n is None else operators.counted(w, n, part)
+        for n, part in zip(nodes, parts, strict=True)
+    ]
     if any(part is not None and size is None for part, size in zip(parts, sizes, strict=True)):
         raise Refused("M-IDX", expr=w.segment(node))
-    pairs = [(n, text(p)) for n, p in zip((node.lower, node.upper, node.step), parts, strict=True) if n and p]
+    pairs = [(n, text(p)) for n, p in zip(nodes, parts, strict=True) if n and p]
     start, stop, step = sizes
     return Window(start, stop, step, w.respelled(node, pairs))
 
@@ -216,6 +221,13 @@ def _arm(w: Walker, node: ast.expr, test: str, holds: bool) -> Value:
     return value
 
 
+def _dictionary(w: Walker, node: ast.Dict) -> Value:
+    """A dictionary of trace time, whose keys are strings as far as can be seen."""
+    if any(map(is_odd_key, node.keys)):
+        raise Refused("M-PY", x="a dictionary with keys that are no strings")
+    return _generic(w, node)
+
+
 def _opaque(w: Walker, node: ast.expr) -> Value:
     """Expressions with names of their own."""
     raise Refused("M-PY", x=_PYTHON.get(type(node), type(node).__name__))
@@ -241,6 +253,7 @@ _HANDLERS: dict[type, Callable[..., Value]] = {
     ast.Tuple: _tuple,
     ast.List: _tuple,
     ast.Slice: _slice,
+    ast.Dict: _dictionary,
     ast.IfExp: _condition,
     ast.JoinedStr: _formatted,
     ast.BinOp: operators.binary,

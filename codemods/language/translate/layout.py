@@ -32,9 +32,12 @@ def laid_out(code: str, indent: str, unit: str) -> list[str]:
     if len(inner) + len(body) <= WIDTH and not _magic(code):
         lines.append(inner + body)
     else:
-        for item in items(body):
+        parts = items(body)
+        several = len(parts) > 1 or code[: len(code) - len(tail)].rstrip().endswith(",")
+        for item in parts:
             *first, last = laid_out(item, inner, unit)
-            lines += [*first, last + ("" if item.startswith("*") and "(" not in head else ",")]
+            comma = several and not (item.startswith("*") and "(" not in head)
+            lines += [*first, last + ("," if comma else "")]
     return [*lines, indent + tail]
 
 

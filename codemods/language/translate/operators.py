@@ -69,6 +69,19 @@ _ARITHMETIC: dict[type, Callable[[Sym, Sym], Sym]] = {
 }
 
 
+def counted(w: Walker, node: ast.expr, value: Value) -> Sym | None:
+    """The value of an expression where an integer is needed: then its operands are integers, too."""
+    if isinstance(value, v.Scalar) and value.sym is not None:
+        return value.sym
+    operation = _ARITHMETIC.get(type(node.op)) if isinstance(node, ast.BinOp) else None
+    if isinstance(node, ast.BinOp) and operation is not None and isinstance(value, v.Scalar | v.Unknown):
+        sides = (node.left, node.right)
+        one, two = (counted(w, side, known(expressions.evaluate(w, side))) for side in sides)
+        if one is not None and two is not None:
+            return operation(one, two).named(value.text)
+    return integer(w, value)
+
+
 def _index(w: Walker, node: ast.BinOp, left: Value, right: Value) -> Value:
     one, two = _as_index(w, node, left), _as_index(w, node, right)
     facts = w.env.facts

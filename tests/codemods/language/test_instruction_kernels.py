@@ -222,3 +222,25 @@ def k(x):
     return out
 """
     assert "engine=nisa.tensor_engine)" in check_same(text, "k", rows(64, 32))
+
+
+SIZED = """
+class Tiling:
+    def __init__(self, size):
+        self.size = size
+
+
+@nki.jit
+def k(x, size):
+    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    tiling = Tiling(size)
+    for i in range(x.shape[0] // size):
+        tile = nl.load(x[i * tiling.size : (i + 1) * tiling.size, 0:8])
+        nl.store(out[i * tiling.size : (i + 1) * tiling.size, 0:8], nl.exp(tile))
+    return out
+"""
+
+
+def test_the_size_of_a_slice_between_multiples_of_an_attribute():
+    new = check_same(SIZED, "k", rows(32, 8), 16)
+    assert "tile = nl.ndarray((tiling.size, 8), dtype=x.dtype, buffer=nl.sbuf)" in new

@@ -145,6 +145,8 @@ def test_what_is_said_more_plainly(body, wanted):
 
 
 REFUSED = {
+    "a dictionary by numbers": "    weights = {0: 1.0, 1: 2.0}\n    weight = weights[1]\n",
+    "a dictionary by pairs": "    weights = {}\n    weights[1, 2] = 2.0\n    weight = weights[1, 2]\n",
     "an assignment that may not happen": "    weight = 1.0\n    if a.shape[0] > 3 and (n := 2) > 1:\n        weight = n\n",
     "an assignment of what was read": "    n = 1.0\n    weight = n + (n := 2.0)\n",
     "an assignment in a loop's condition": "    weight = 9\n    while (n := weight // 2) > 3:\n        weight = n\n",

@@ -349,7 +349,7 @@ def test_a_function_that_alloc_gets_is_carried_out():
                         dtype=nl.float32,
                         buffer=nl.psum,
                         address=(0, (2 + i % 4) * 2048),
-                    ),
+                    )
                 )
                 nisa.dma_copy(dst=x, src=a[i])
                 nisa.nc_matmul(dst=z[i], stationary=x, moving=y)
@@ -406,7 +406,7 @@ def test_a_tile_that_is_allocated_later_keeps_the_address_it_was_given():
                         dtype=nl.float32,
                         buffer=nl.sbuf,
                         address=(0, y_byte + i * (n * 4)),
-                    ),
+                    )
                 )
                 nisa.dma_copy(dst=x, src=a[i])
                 nisa.activation(dst=y[i], op=nl.exp, data=x)
