@@ -19,6 +19,7 @@
 #   make bench-language-speed  the language step's speed: UPSTREAM_SAMPLES=CHECKOUT@REVISION SDK=CHECKOUT@REVISION
 #   make kernel-errors  write docs/kernels.md: how exact the kernels are, by their tests; TESTS=FOLDER for some
 #   make kernel-costs  trace the kernels; UPSTREAM=CHECKOUT@REVISION sets those of a checkout beside them
+#   make audit        look for known vulnerabilities in what an installation brings (pip-audit)
 #   make fuzz         mutated programs through the tool: CODE="CHECKOUT …" mutates kernels of checkouts, SECONDS=600
 #   make clean        remove everything that the other targets made
 # Another interpreter: make test PYTHON=python3.12
@@ -37,7 +38,7 @@ TYPES := build/types
 MEASURED := build/measured
 
 .PHONY: demo test test-slow test-browser test-lowest lint docs site measured bench public-code bench-simulator bench-models \
-    bench-compat conformance beta1-examples bench-language bench-language-speed kernel-errors kernel-costs fuzz clean
+    bench-compat conformance beta1-examples bench-language bench-language-speed kernel-errors kernel-costs audit fuzz clean
 .DEFAULT_GOAL := test
 
 $(STAMP): pyproject.toml constraints-lowest.txt
@@ -130,6 +131,10 @@ kernel-errors: $(STAMP)
 
 kernel-costs: measured
 	@$(MEASURED)/bin/python benchmarks/kernel_costs.py $(if $(UPSTREAM),--upstream $(UPSTREAM)) $(OPTIONS)
+
+audit: $(STAMP)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check $(PIP_OPTIONS) pip-audit
+	@$(BIN)/python tests/support/audit.py
 
 fuzz: $(STAMP)
 	@$(BIN)/python tests/fuzz/run.py --seconds $(or $(SECONDS),60) $(OPTIONS) $(CODE)

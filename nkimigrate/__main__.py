@@ -17,5 +17,14 @@ def main() -> int:
     return run()
 
 
+def leave_current_folder() -> None:
+    """``python -m`` looks for modules in the current folder first. Those of the code that is migrated may be
+    called like ours, and must not run.
+    """
+    if not getattr(sys.flags, "safe_path", False):
+        del sys.path[0]
+
+
 if __name__ == "__main__":
+    leave_current_folder()
     sys.exit(main())

@@ -1,4 +1,8 @@
-"""Asks git which files changed since a revision."""
+"""Asks git which files changed since a revision.
+
+A repository's own configuration can name programs that git runs (a file system monitor, filters, drivers for
+differences). They are switched off: looking at somebody's code must not run it.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,8 @@ def changed_since(revision: str, folder: str = ".") -> frozenset[str]:
     top = os.fsdecode(_git(folder, "rev-parse", "--show-toplevel").rstrip(b"\n"))
     commit = _git(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     base = _merge_base(folder, commit.decode().strip())
-    names = _git(top, "diff", "--name-only", "-z", "--no-renames", "--diff-filter=d", base)
+    without = ("--no-renames", "--diff-filter=d", "--no-ext-diff", "--no-textconv", "--ignore-submodules")
+    names = _git(top, *_without_filters(top), "diff", "--name-only", "-z", *without, base)
     names += _git(top, "ls-files", "-z", "--others", "--exclude-standard")
     return frozenset(
         os.path.realpath(os.path.join(top, os.fsdecode(name))) for name in names.split(b"\0") if name
@@ -31,6 +36,17 @@ def _merge_base(folder: str, commit: str) -> str:
     return done.stdout.decode().strip() if done.returncode == 0 else commit
 
 
+def _without_filters(folder: str) -> list[str]:
+    """Options that switch off each filter of the repository's own configuration."""
+    listed = _run(
+        folder, "config", "--local", "--includes", "-z", "--name-only", "--get-regexp", r"^filter\."
+    )
+    names = [os.fsdecode(name) for name in listed.stdout.split(b"\0") if name]
+    return [
+        word for name in names for word in ("-c", f"{name}={'false' if name.endswith('.required') else ''}")
+    ]
+
+
 def _git(folder: str, *words: str) -> bytes:
     done = _run(folder, *words)
     if done.returncode:
@@ -40,8 +56,14 @@ def _git(folder: str, *words: str) -> bytes:
     return done.stdout
 
 
+_SAFE = ("-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}", "--no-pager")
+
+
 def _run(folder: str, *words: str) -> subprocess.CompletedProcess[bytes]:
+    command = ["git", *_SAFE, "-C", folder, *words]
     try:
-        return subprocess.run(["git", "-C", folder, *words], capture_output=True, check=False)
+        return subprocess.run(
+            command, capture_output=True, check=False, env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
+        )
     except FileNotFoundError:
         raise UsageError("--since: git is not installed") from None

@@ -14,7 +14,7 @@ import pytest
 
 from nkimigrate.arguments import ARGUMENTS
 
-PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/*.md", "benchmarks/README.md")
+PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "docs/*.md", "benchmarks/README.md")
 _LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
 _FENCED = r"```{language}\n(.*?)```"
 

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import audit
 import pytest
 import yaml
 
@@ -121,3 +122,34 @@ def test_the_hooks_in_pre_commit(repository: Path, tree: Path, tmp_path: Path) -
     assert "files were modified by this hook" in fix.stdout
     assert (tree / "model.py").read_text() == OLD.replace("mlp_kernel", "mlp")
     assert hook("nkimigrate-check").returncode == 0
+
+
+# -- the audit of dependencies --------------------------------------------------------------------------
+
+ANSWER = """{"dependencies": [{"name": "a", "version": "1", "vulns": []},
+ {"name": "b", "version": "2", "vulns": [{"id": "PYSEC-1", "fix_versions": ["3"]}]},
+ {"name": "c", "skip_reason": "not there"}], "fixes": []}"""
+
+
+def test_an_audit_fails_on_known_vulnerabilities_only() -> None:
+    code, lines = audit.judged(ANSWER, "", 3)
+    assert code == 1
+    assert lines[0] == "b 2: PYSEC-1, fixed in 3"
+    assert "NOT looked up" in lines[-1]
+    assert (
+        audit.judged(
+            ANSWER.replace('"b"', '"a"').replace('{"id": "PYSEC-1", "fix_versions": ["3"]}', ""), "", 3
+        )[0]
+        == 0
+    )
+
+
+def test_an_audit_without_an_answer_says_so_and_does_not_fail() -> None:
+    code, lines = audit.judged("", "Traceback\nConnectionError: no route to host", 7)
+    assert (code, "7 packages were NOT looked up" in lines[0]) == (0, True)
+
+
+def test_an_audit_is_about_everything_that_an_installation_brings() -> None:
+    found = audit.installed("nkimigrate", audit.EXTRAS, {})
+    assert {"libcst", "rich", "markdown-it-py", "jinja2", "markupsafe"} <= set(found)
+    assert "pytest" not in found

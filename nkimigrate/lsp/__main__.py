@@ -32,4 +32,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    from nkimigrate.__main__ import leave_current_folder
+
+    leave_current_folder()
     raise SystemExit(main())

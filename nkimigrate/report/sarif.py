@@ -94,7 +94,8 @@ def _message(finding: Finding) -> str:
     if finding.step:
         label = "Next" if kind(finding) == NEEDS_YOU else "Note"
         lines += f"{label}: {finding.step}".splitlines()
-    return "\n".join(map(clean, lines))
+    # A viewer takes `[2](x)` for a link, and code is full of that.
+    return "\n".join(map(clean, lines)).replace("](", "] (")
 
 
 def _region(finding: Finding) -> dict[str, int]:

@@ -107,6 +107,13 @@ def test_a_result_says_where_what_and_what_next() -> None:
     assert run["columnKind"] == "unicodeCodePoints"
 
 
+def test_calls_of_launches_are_no_links() -> None:
+    """Plain messages may hold links, and ``[2](x)`` looks like one."""
+    message = "`kernel[2](x)` and [here](javascript:alert(1))"
+    shown = only_run(report([finding(message=message)]))["results"][0]["message"]["text"]
+    assert "](" not in shown
+
+
 def test_a_place_in_a_notebook_is_named_in_the_text() -> None:
     result = only_run(mixed())["results"][5]
     assert result["message"]["text"].startswith("cell 2:3:5 `qkv`")
