@@ -30,7 +30,7 @@ import numpy as np
 import pytest
 from _pytest.runner import runtestprotocol
 from conformance_cases import family, left_out, sample, short
-from conformance_random import hasten_inputs
+from conformance_speed import hasten
 
 OPTIONS = SimpleNamespace(**json.loads(os.environ["CONFORMANCE_OPTIONS"]))
 LARGE = "Skipping slow simulation test"
@@ -78,7 +78,7 @@ class Running:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep the sample, or the named cases, without those that are already done."""
-    hasten_inputs()
+    hasten()
     items[:] = [item for item in items if _open(item)]
     named = {item.nodeid: item for item in items}
     if OPTIONS.case:

@@ -4,6 +4,7 @@ import importlib
 import json
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import ml_dtypes
@@ -60,13 +61,30 @@ def draw_one_by_one(number):
 
 @pytest.mark.parametrize("words", [5, 1000])
 def test_hastened_inputs_are_the_same(load, monkeypatch, words):
-    hastened = load("conformance_random")
+    hastened = load("conformance_speed")
     monkeypatch.setattr(hastened, "WORDS", words)
     results = []
     for function in (draw_one_by_one, hastened.hastened(draw_one_by_one)):
         np.random.seed(4)
         results.append([*function(300), *function(1), *np.random.random(3)])
     assert results[0] == results[1]
+
+
+def test_goldens_sum_with_blas(load, monkeypatch):
+    """The same sums in float32, and NumPy itself stays as it is."""
+    hastened = load("conformance_speed")
+    home = types.ModuleType(hastened.GOLDENS)
+    exec("import numpy as np\ndef golden(a, b): return np.einsum('kiq,kjq->ij', a, b)", vars(home))
+    monkeypatch.setitem(sys.modules, hastened.GOLDENS, home)
+    plain = np.einsum
+    operands = np.random.default_rng(0).random((2, 32, 5, 4), np.float32)
+    want = home.golden(*operands)
+    hastened.hasten()
+    got = home.golden(*operands)
+    assert got.dtype == np.float32
+    np.testing.assert_allclose(got, want, rtol=1e-6)
+    assert home.np.einsum is not plain
+    assert np.einsum is plain
 
 
 def test_sample_takes_the_functions_of_a_family_in_turn(load):
