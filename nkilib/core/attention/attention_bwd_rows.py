@@ -25,9 +25,6 @@ from ..utils.allocator import SbufManager
 from ..utils.tensor_view import TensorView
 from .attention_bwd_plan import Block, Call, blocks_of, in_order, queries_of_keys
 
-_CHUNK = 2048
-"""Most elements of a partition of dy and o whose products are summed at a time."""
-
 
 class Section(nl.NKIObject):
     """Keys ``start`` to ``start + length - 1`` of a head.
@@ -64,10 +61,14 @@ class Group(nl.NKIObject):
 
 
 class Rows(nl.NKIObject):
-    """-lse and D of all queries: ``[128, heads, tiles]`` of type ``mixed``."""
+    """-lse and D of all queries: ``[128, heads, tiles]`` of type ``mixed``.
+
+    D of a group's queries is there from its first section on. ``ones``: ``[depth, 1]``.
+    """
 
     negated: Any
     products: Any
+    ones: Any
 
 
 class Buffers(nl.NKIObject):
@@ -96,9 +97,6 @@ def differentiate(call: Call, batch: int, head: int, sbm: SbufManager) -> None:
     """All gradients of one head of keys."""
     work = scratch(sbm, name="head")
     rows = _rows(call, batch, head, work, sbm)
-    if call.sinks is not None:
-        for query_head in range(call.heads):
-            _sink_gradient(call, batch, head * call.heads + query_head, query_head, rows, sbm)
     buffers = _buffers(call, work)
     for start in range(0, call.keys, call.section):
         held = scratch(sbm, name="section")
@@ -113,6 +111,9 @@ def differentiate(call: Call, batch: int, head: int, sbm: SbufManager) -> None:
         _store(call.dk, batch, head, section.dk, start)
         _store(call.dv, batch, head, section.dv, start)
         held.close()
+    if call.sinks is not None:
+        for query_head in range(call.heads):
+            _sink_gradient(call, batch, head * call.heads + query_head, query_head, rows, sbm)
     work.close()
 
 
@@ -131,12 +132,15 @@ def _load(call: Call, dst: Any, tensor: Any, batch: int, head: int, start: int) 
 
 
 def _rows(call: Call, batch: int, head: int, work: Scratch, sbm: SbufManager) -> Rows:
-    """-lse, loaded, and D = Σ_d dy·o."""
+    """-lse, loaded; D is still undefined."""
     tiles = call.queries // PARTITIONS
     shape = (PARTITIONS, call.heads, tiles)
-    rows = Rows(negated=work.tile(shape, call.mixed), products=work.tile(shape, call.mixed))
-    ones = work.tile((call.depth, 1), call.mixed)
-    nisa.memset(dst=ones, value=1.0)
+    rows = Rows(
+        negated=work.tile(shape, call.mixed),
+        products=work.tile(shape, call.mixed),
+        ones=work.tile((call.depth, 1), call.mixed),
+    )
+    nisa.memset(dst=rows.ones, value=1.0)
     inner = scratch(sbm, name="rows", places=2)
     for query_head in range(call.heads):
         source = head * call.heads + query_head
@@ -145,48 +149,32 @@ def _rows(call: Call, batch: int, head: int, work: Scratch, sbm: SbufManager) ->
         nisa.tensor_scalar(dst=rows.negated[:, query_head, :], data=lse, op0=nl.multiply, operand0=-1.0)
         inner.turn()
     inner.close()
-    count = max(PARTITIONS, _CHUNK // call.parts // PARTITIONS * PARTITIONS)
-    inner = scratch(sbm, name="products", places=2)
-    for query_head in range(call.heads):
-        for start in range(0, call.queries, count):
-            end = min(call.queries, start + count)
-            _row_products(call, batch, (head, query_head), (start, end), rows, ones, inner)
-            inner.turn()
-    inner.close()
     return rows
 
 
 def _row_products(
-    call: Call,
-    batch: int,
-    heads: tuple[int, int],
-    part: tuple[int, int],
-    rows: Rows,
-    ones: Any,
-    work: Scratch,
+    call: Call, group: Group, block: Block, place: tuple[int, int], rows: Rows, sbm: SbufManager
 ) -> None:
-    """D of the queries ``part[0]`` to ``part[1] - 1`` of a head."""
-    start, end = part
-    shape = (call.depth, call.parts, end - start)
-    dy, o = work.tile(shape, call.q.dtype), work.tile(shape, call.q.dtype)
-    product = work.tile(shape, call.mixed)
-    source = heads[0] * call.heads + heads[1]
-    _load(call, dy, call.dy, batch, source, start)
-    _load(call, o, call.o, batch, source, start)
+    """D = Σ_d dy·o of a group's queries; place: query head among those of the key head, and among all."""
+    first, tiles = block.first, block.tiles
+    work = scratch(sbm, name="products")
+    shape = (call.depth, call.parts, tiles * PARTITIONS)
+    o, product = work.tile(shape, call.q.dtype), work.tile(shape, call.mixed)
+    _load(call, o, call.o, group.batch, place[1], first * PARTITIONS)
+    dy = group.dy[:, :, 0 : tiles * PARTITIONS]
     # GpSimd has nothing else to do.
     nisa.tensor_tensor(dst=product, data1=dy, data2=o, op=nl.multiply, engine=nisa.gpsimd_engine)
-    tiles = (end - start) // PARTITIONS
     sums = psum_tile((PARTITIONS, tiles))
     for tile in range(tiles):
         at = tile * PARTITIONS
-        for depth_tile in range(call.parts):
+        for part in range(call.parts):
             nisa.nc_matmul(
                 dst=sums[:, tile : tile + 1],
-                stationary=product[:, depth_tile, at : at + PARTITIONS],
-                moving=ones,
+                stationary=product[:, part, at : at + PARTITIONS],
+                moving=rows.ones,
             )
-    first = start // PARTITIONS
-    nisa.tensor_copy(dst=rows.products[:, heads[1], first : first + tiles], src=sums)
+    nisa.tensor_copy(dst=rows.products[:, place[0], first : first + tiles], src=sums)
+    work.close()
 
 
 def _sink_gradient(
@@ -277,17 +265,17 @@ def _buffers(call: Call, work: Scratch) -> Buffers:
 def _group(
     call: Call,
     section: Section,
-    place: tuple[int, int, int, int],
+    at: tuple[int, int, int, int],
     rows: Rows,
     buffers: Buffers,
     behind: list[Any],
     sbm: SbufManager,
 ) -> list[Any]:
-    """The steps of a group and a section; place: batch, key head, query head of it, first tile of queries.
+    """The steps of a group and a section; at: batch, key head, query head of it, first tile of queries.
 
     Returns the last two steps, whose later stages are still to be issued.
     """
-    batch, head, query_head, first = place
+    batch, head, query_head, first = at
     group = None
     for block in blocks_of(call, first, section.start, section.start + section.length):
         begun = False
@@ -297,6 +285,9 @@ def _group(
             _follow(call, section, behind, buffers, sbm)
             if group is None:  # only now are its buffers free
                 group = _load_group(call, batch, head * call.heads + query_head, block, buffers)
+                if not block.adds:
+                    place = (query_head, head * call.heads + query_head)
+                    _row_products(call, group, block, place, rows, sbm)
             if not begun:
                 _fill(call, block, buffers)
                 begun = True
