@@ -26,6 +26,7 @@ _WRITERS = {
 }
 _VIEWS = frozenset({"reshape", "view"})
 _DEPTH = 8
+_EXTRA = re.compile(rb"(?:,[ \t\r\n\f]*)?\*\*[ \t]*\Z")
 _STAR = re.compile(rb"\*[ \t\f]*,[ \t\f]*")
 
 
@@ -68,11 +69,14 @@ def _without(kernels: Kernels, place: ast.AST, start: int, annotation: ast.expr,
 
 
 def _markers(kernels: Kernels, node: ast.FunctionDef) -> Work:
-    """``*`` between parameters goes; ``*args`` and ``**kwargs`` are a person's."""
+    """``*`` between parameters goes, and ``**kwargs`` that nothing reads; others are a person's."""
     args = node.args
-    starred = [a for a in (args.vararg, args.kwarg) if a is not None]
+    unread = _unread(kernels, node)
+    starred = [
+        a for a in (args.vararg, args.kwarg) if a is not None and not (unread.changes and a is args.kwarg)
+    ]
     fields = {"x": "a variable number of parameters"}
-    work = Work(reasons=tuple(Reason(a, "M-PY", fields) for a in starred))
+    work = Work(reasons=tuple(Reason(a, "M-PY", fields) for a in starred)) + unread
     if args.vararg is not None or not args.kwonlyargs:
         return work
     span = _star(kernels, node)
@@ -83,6 +87,26 @@ def _markers(kernels: Kernels, node: ast.FunctionDef) -> Work:
         return work + Work(reasons=(Reason(args.kwonlyargs[0], "M-ORDER", {}),))
     text = "`*` between parameters is not in the language"
     return work + Work((Change(node.args.kwonlyargs[0], CODE, text, (ReplaceCode(span, old, ""),)),))
+
+
+def _unread(kernels: Kernels, node: ast.FunctionDef) -> Work:
+    """``**kwargs`` goes where the body does not read it and no call in the file passes more than there is."""
+    extra, source = node.args.kwarg, kernels.ctx.source
+    if extra is None or any(isinstance(n, ast.Name) and n.id == extra.arg for n in kernels.nodes[node.name]):
+        return Work()
+    calls = [*kernels.module.functions[node.name].callers]
+    calls += [launch.call for launch in kernels.all_launches if node.name in launch.kernels]
+    if any(keyword.arg not in _parameters(node) for call in calls for keyword in call.keywords):
+        return Work()
+    start, end = source.span(extra)
+    found = _EXTRA.search(source.utf8[:start])
+    if found is None or _in_comment(source.utf8, found.start()):
+        return Work()
+    span = (found.start(), end)
+    edit = ReplaceCode(span, source.utf8[slice(*span)].decode("utf-8"), "")
+    text = f"`**{extra.arg}`, which nothing reads, is not in the language"
+    notes = () if calls and not kernels.escapes(node.name) else (Reason(extra, "M-EXTRA", {"p": extra.arg}),)
+    return Work((Change(extra, CODE, text, (edit,)),), notes=notes)
 
 
 def _needs_order(args: ast.arguments) -> bool:

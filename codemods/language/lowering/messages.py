@@ -104,6 +104,11 @@ MESSAGES: dict[str, Message] = {
         "`*` between parameters is not in the language from NKI 0.3 on, and without it a parameter without a "
         "default follows one with. Reorder the parameters and pass them by keyword.",
     ),
+    "M-EXTRA": Message(
+        "NKL108",
+        "`**{p}` is gone, which the kernel did not read. Not all callers are known here: what they pass "
+        "beyond the other parameters must go, too.",
+    ),
     "M-MATH": Message(
         "NKL201",
         "{fn} has no NKI 0.2 instruction. Options: NKI >= 0.3 nl.{fn} (experimental), or a cast/compare "

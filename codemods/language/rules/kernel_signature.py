@@ -1,10 +1,12 @@
 """Annotations and markers in the signatures of kernels.
 
 What it does
-    Annotations of ``neuronxcc.nki.typing`` go, and so does ``*`` between parameters.
+    Annotations of ``neuronxcc.nki.typing`` go, and so do ``*`` between parameters and ``**kwargs`` that the
+    kernel does not read.
 
 Why
-    There are no such types in the new language, and from NKI 0.3 on ``*`` is an error.
+    There are no such types in the new language, nor is there a variable number of arguments; from NKI 0.3 on
+    ``*`` is an error.
 
 Before
         from neuronxcc import nki

@@ -45,7 +45,7 @@ def test_signatures(before: str) -> None:
 
 @pytest.mark.parametrize(
     ("signature", "key"),
-    [("k(x, *rest)", "M-PY"), ("k(x, **rest)", "M-PY"), ("k(x, y=1, *, z)", "M-ORDER")],
+    [("k(x, *rest)", "M-PY"), ("k(x, *more, **rest)", "M-PY"), ("k(x, y=1, *, z)", "M-ORDER")],
 )
 def test_signatures_that_a_person_changes(signature: str, key: str) -> None:
     assert hosted(f"{HEAD}\n\n@nki.jit\ndef {signature}:\n    return x\n").reasons == [(6, key)]
@@ -153,3 +153,43 @@ def test_annotations_of_outputs() -> None:
     signature = "def k(x: nt.tensor, a: nt.tensor[nt.mutable], b: nt.mutable_tensor):\n    other(a, b)\n"
     found = hosted(f"{HEAD}{TYPING}\n\n@nki.jit\n{signature}")
     assert found.text.endswith("def k(x, a, b):\n    other(a, b)\n    return a, b\n")
+
+
+EXTRA = """
+
+@nki.jit
+def k(x, scale=1.0{extra}):
+    return x
+
+
+"""
+
+
+@pytest.mark.parametrize(
+    "extra", [", **kwargs", ",\n      **options", ", *, wide=False, **kwargs", ",  # **\n      **kwargs"]
+)
+def test_further_keywords_that_nothing_reads(extra: str) -> None:
+    kept = {", *, wide=False, **kwargs": ", wide=False"}.get(extra, extra[:-8] if "#" in extra else "")
+    call = "k(1, scale=2.0)\n"
+    found = check(HEAD + EXTRA.format(extra=extra) + call, NEW_HEAD + EXTRA.format(extra=kept) + call)
+    assert found.notes == []
+
+
+def test_further_keywords_of_callers_elsewhere() -> None:
+    found = hosted(HEAD + EXTRA.format(extra=", **kwargs"))
+    assert [message for _, message in found.notes] == ["M-EXTRA"]
+    assert "def k(x, scale=1.0):" in found.text
+
+
+@pytest.mark.parametrize(
+    ("extra", "body", "call"),
+    [
+        (", **kwargs", "return kwargs['x']", "k(1)"),
+        (", **kwargs", "return x", "k(1, wide=True)"),
+        (", **kwargs", "return x", "k(1, **{'wide': True})"),
+        (", *more, **kwargs", "return x", "k(1)"),
+    ],
+)
+def test_further_keywords_that_matter(extra: str, body: str, call: str) -> None:
+    text = EXTRA.format(extra=extra).replace("return x", body)
+    assert "M-PY" in [message for _, message in hosted(f"{HEAD}{text}{call}\n").reasons]
