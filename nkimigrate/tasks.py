@@ -205,7 +205,7 @@ def lost(task: Task, why: str) -> Problem:
 
 def edit_task(setting: Setting, job: Job) -> Edited | Problem:
     """Carry out the edits of a file's findings; a finding whose edit is refused becomes one for a person."""
-    with _without_warnings():
+    with _without_warnings(), paused(len(job.task.data)):
         result = _edited(job)
         refused = isinstance(result, Edited) and result.findings != job.findings
         return (_in_turn(setting, job) if refused else None) or result

@@ -70,8 +70,7 @@ def lines_replaced(source: Source, edit: ReplaceLines) -> Splice:
     Raises:
         EditRefused: the span does not start and end at the start of a line.
     """
-    starts = {*source.line_starts, len(source.utf8)}
-    if not {*edit.span} <= starts:
+    if not all(offset == len(source.utf8) or source.position(offset)[1] == 1 for offset in edit.span):
         raise EditRefused(edit, "the range is not one of whole lines")
     line_break = newline(source.utf8)
     return Splice(edit.span, edit.code.encode("utf-8").replace(b"\n", line_break), edit)

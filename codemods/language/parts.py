@@ -14,7 +14,7 @@ What is the same in both languages joins nothing: helpers in plain Python, and s
 from __future__ import annotations
 
 import ast
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -62,7 +62,14 @@ class Parts:
         self._ctx = kernels.ctx
         self._joined: dict[Unit, Unit] = {}
         self.units = [unit for stmt in self._ctx.tree.body for unit in self._cut(stmt)]
+        spans = [(start, end, unit) for unit in self.units for start, end in unit.spans if start < end]
+        self._places = sorted(spans, key=lambda place: place[0])
+        self._starts = [start for start, _, _ in self._places]
+        self._tops = [self._span(stmt)[0] for stmt in self._ctx.tree.body]
         self._defined = self._definitions()
+        self._of_kernel: dict[str, list[Unit]] = {}
+        for unit in self.units:
+            self._of_kernel.setdefault(unit.kernel, []).append(unit)
         self._mark(whole)
         self._join()
 
@@ -100,12 +107,16 @@ class Parts:
         return found
 
     def _within(self, span: Span) -> list[Unit]:
-        return [u for u in self.units if any(s < span[1] and span[0] < e for s, e in u.spans)]
+        first = max(bisect_right(self._starts, span[0]) - 1, 0)
+        near = self._places[first : bisect_left(self._starts, span[1])]
+        return [*dict.fromkeys(unit for start, end, unit in near if start < span[1] and span[0] < end)]
 
     def unit(self, node: ast.AST) -> Unit | None:
         """The unit that a place is in."""
-        start = self._ctx.source.span(node)[0]
-        return next((u for u in self.units if any(s <= start < e for s, e in u.spans)), None)
+        place = self._ctx.source.span(node)[0]
+        number = bisect_right(self._starts, place) - 1
+        _, end, unit = self._places[max(number, 0)]
+        return unit if number >= 0 and place < end else None
 
     # -- mentions -------------------------------------------------------------------------------------
 
@@ -157,7 +168,8 @@ class Parts:
     def _around(self, span: Span) -> list[ast.AST]:
         """The expressions and statements that a place stands in, innermost first."""
         found: list[ast.AST] = []
-        pending = list(children(self._ctx.tree))
+        number = max(bisect_right(self._tops, span[0]) - 1, 0)
+        pending: list[ast.AST] = [*self._ctx.tree.body[number : number + 1]]
         while pending:
             node = pending.pop()
             if not hasattr(node, "lineno"):
@@ -166,7 +178,7 @@ class Parts:
             start, end = self._span(node)
             if start <= span[0] and span[1] <= end:
                 found.append(node)
-                pending = list(children(node))
+                pending = children(node)
         return found[::-1]
 
     # -- names of the language ------------------------------------------------------------------------
@@ -199,15 +211,17 @@ class Parts:
         """Find the units that carry the language."""
         spans = [getattr(edit, "span", (0, 0)) for change in whole.changes for edit in change.edits]
         affected = [span for span in spans if span[0] < span[1]]
-        affected += [self._ctx.source.span(reason.node) for reason in whole.reasons]
+        affected = sorted(affected + [self._ctx.source.span(reason.node) for reason in whole.reasons])
         speaking = [(u, use) for use, _ in self.uses if (u := self.unit(use.links[0])) is not None]
         for unit, _ in speaking:
             unit.carries = unit.carries or bool(unit.kernel)
         for unit in self.units:
             if unit.kernel and unit.spans:
                 ((start, end),) = unit.spans
-                unit.carries = unit.carries or any(start <= s and e <= end for s, e in affected)
-        loose = [u for u, use in speaking if not self.is_number(use) and not self._served(use.links[0], u)]
+                inside = affected[bisect_left(affected, (start, 0)) : bisect_right(affected, (end, end))]
+                unit.carries = unit.carries or any(e <= end for _, e in inside)
+        host = [(u, use) for u, use in speaking if not u.carries and not self.is_number(use)]
+        loose = [u for u, use in host if not self._served(use.links[0], u)]
         for unit in loose:
             unit.carries = True
 
@@ -219,17 +233,14 @@ class Parts:
             if not self.is_number(use):
                 self._together(self.owners(use.links[0]))
         for launch in self._kernels.all_launches:
-            self._together({u for name in launch.kernels for u in self._of_kernel(name)})
+            self._together({u for name in launch.kernels for u in self._of_kernel.get(name, ())})
         for subscript in self._kernels.subscripts:
             denoted = self._kernels.denoted(subscript.value)
-            self._together({u for name in denoted for u in self._of_kernel(name)})
+            self._together({u for name in denoted for u in self._of_kernel.get(name, ())})
         for unit in [u for u in self.units if u.kernel]:
             for place in self._kernels.handed_on(unit.kernel):
                 around = self.unit(place)
                 self._together({unit} | (self._reached({around}) if around is not None else set()))
-
-    def _of_kernel(self, name: str) -> list[Unit]:
-        return [unit for unit in self.units if unit.kernel == name]
 
     def _together(self, units: set[Unit]) -> None:
         heads = {self._head(unit) for unit in units}
@@ -239,9 +250,12 @@ class Parts:
                 self._joined[other] = first
 
     def _head(self, unit: Unit) -> Unit:
-        while unit in self._joined:
-            unit = self._joined[unit]
-        return unit
+        head = unit
+        while head in self._joined:
+            head = self._joined[head]
+        if head is not unit:
+            self._joined[unit] = head
+        return head
 
     # -- what a place belongs to ----------------------------------------------------------------------
 

@@ -12,15 +12,16 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
-from itertools import product
+from itertools import accumulate, product
 from keyword import iskeyword
 
 from ..analysis.context import FileContext
 from ..analysis.scopes import Binding, Use
-from ..model import Rename, ReplaceLines
+from ..model import Rename, ReplaceLines, Span
 from ..naming import certain, imported, is_free, looks_names_up
 from ..source import Source
 from ..trees import walk
@@ -193,7 +194,7 @@ class _Sides:
         spans = [self.ctx.source.span(use.links[0]) for use, _ in self.kept] + self.parts.needed(self.staying)
         edits = [edit for change in work.changes for edit in change.edits]
         places = [getattr(edit, "span", (0, 0)) for edit in edits]
-        if any(start < e and s < end for start, end in places for s, e in spans):
+        if overlap(places, spans):
             return False
         words = {word.decode() for word in self._strangers.values()}
         return not any(words & set(re.findall(r"\w+", repr(edit))) for edit in edits)
@@ -237,6 +238,15 @@ class _Sides:
         said = ", ".join(f"`{name}`" for name in self.names.values())
         text = f"the old language is {said} for what stays"
         return Change(last, CODE, text, (edit,))
+
+
+def overlap(places: Iterable[Span], spans: Iterable[Span]) -> bool:
+    """Whether one of some places lies in one of some spans, or they have something in common."""
+    ordered = sorted(spans)
+    ends = [*accumulate((end for _, end in ordered), max)]
+    starts = [start for start, _ in ordered]
+    before = ((start, bisect_left(starts, end)) for start, end in places)
+    return any(count and start < ends[count - 1] for start, count in before)
 
 
 def _together(sides: _Sides, work: Work, reasons: tuple[Reason, ...]) -> Work | None:

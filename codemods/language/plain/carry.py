@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ast
-import difflib
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from ...analysis.context import FileContext
@@ -12,6 +12,7 @@ from ...edit.apply import apply
 from ...model import AddImport, Edit, Move, ReplaceLines
 from ...source import Source, split_lines
 from ...trees import walk
+from ..changed import changed
 from ..reasons import Change, Reason, Work
 from .lines import Text
 
@@ -36,7 +37,9 @@ def back(ctx: FileContext, plain: FileContext, text: Text, work: Work) -> Work:
         return replace(work, changes=(), reasons=reasons, notes=notes, left=left)
     above, below = _parted(work.changes, _common(ctx.source.utf8, plain.source.utf8))
     new = apply(plain.source, below)
-    changes = _changes(places, work.changes, above, _edits(ctx.source, new))
+    changes = _changes(
+        places, work.changes, above, changed(ctx.source, ctx.source.lines, split_lines(new), 1)
+    )
     return replace(work, changes=changes, reasons=reasons, notes=notes, left=left)
 
 
@@ -90,6 +93,11 @@ class _Places:
         column = len(written) - len(written.lstrip())
         return ast.Pass(lineno=line, col_offset=column, end_lineno=line, end_col_offset=len(written.encode()))
 
+    def numbers(self, edit: ReplaceLines) -> range:
+        """The numbers of the lines that an edit replaces."""
+        first, behind = (bisect_left(self._ctx.source.line_starts, offset) + 1 for offset in edit.span)
+        return range(first, behind)
+
     def lines(self, numbers: range) -> ast.stmt:
         """What stands for whole lines; for the one before which lines are put when there are none."""
         written = self._ctx.source.lines
@@ -99,39 +107,29 @@ class _Places:
         return ast.Pass(lineno=first, col_offset=0, end_lineno=last, end_col_offset=end)
 
 
-def _edits(source: Source, new: str) -> list[tuple[range, ReplaceLines]]:
-    """What makes the file that text: the numbers of the lines, and the edit."""
-    old, lines = source.lines, split_lines(new)
-    starts = [*source.line_starts, len(source.utf8)]
-    found = []
-    for tag, begin, end, first, last in difflib.SequenceMatcher(
-        None, old, lines, autojunk=False
-    ).get_opcodes():
-        if tag != "equal":
-            span = (starts[begin], starts[min(end, len(starts) - 1)])
-            code = "".join(f"{line}\n" for line in lines[first:last])
-            found.append((range(begin + 1, end + 1), ReplaceLines(span, code)))
-    return found
-
-
 def _changes(
     places: _Places,
     changes: Sequence[Change],
     above: set[Edit],
-    edits: Sequence[tuple[range, ReplaceLines]],
+    edits: Iterable[ReplaceLines],
 ) -> tuple[Change, ...]:
     """Each change with the edits at its place. An edit that has several shares them, and one that has none is
     a change of its own; a change that has none is a part of another.
     """
     moved = [replace(change, node=places.node(change.node), edits=()) for change in changes]
     given: list[list[Edit]] = [[edit for edit in change.edits if edit in above] for change in changes]
-    for lines, edit in edits:
-        touched = [i for i, change in enumerate(moved) if _touches(change.node, lines)]
-        for owner in touched:
+    waiting = sorted(range(len(moved)), key=lambda i: -_extent(moved[i])[0])
+    near: list[int] = []  # changes that start above the present lines and do not end above them
+    for edit in edits:
+        lines = places.numbers(edit)
+        while waiting and _extent(moved[waiting[-1]])[0] <= max(lines.start, lines.stop - 1):
+            near.append(waiting.pop())
+        near = sorted(i for i in near if lines.start <= _extent(moved[i])[1])
+        for owner in near:
             given[owner].append(edit)
-        if not touched or not all(
-            any(_touches(moved[i].node, range(n, n + 1)) for i in touched) for n in lines
-        ):
+        extents = [_extent(moved[i]) for i in near]
+        if not near or not all(any(first <= n <= last for first, last in extents) for n in lines):
+            near.append(len(moved))
             moved.append(
                 Change(places.lines(lines), CODE, "this stands in another place now, or is not needed", ())
             )
@@ -139,6 +137,6 @@ def _changes(
     return tuple(replace(c, edits=tuple(own)) for c, own in zip(moved, given, strict=True) if own)
 
 
-def _touches(node: ast.AST, lines: range) -> bool:
-    first, last = getattr(node, "lineno", 0), getattr(node, "end_lineno", 0) or 0
-    return first <= max(lines.start, lines.stop - 1) and lines.start <= last
+def _extent(change: Change) -> tuple[int, int]:
+    """The numbers of the first and the last line of what a change is about."""
+    return getattr(change.node, "lineno", 0), getattr(change.node, "end_lineno", 0) or 0

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import ast
-import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ...model import ReplaceLines
-from ...source import Source
+from ..changed import changed
 from ..lowering.helpers import HELPERS
 from ..reasons import Reason
 from . import accumulation, assignments, blocks, parameters, placers, programs
@@ -63,7 +62,7 @@ def walked(
     made = placers.made_in(module.placers, module.ctx, function)
     behind = len(lines.between(first, node.body[0].end_lineno or 0)) if ast.get_docstring(node, False) else 0
     new[behind:behind] = [indent + line for line in made]
-    edits = tuple(_edits(module.ctx.source, lines.between(first, last), new, first))
+    edits = tuple(changed(module.ctx.source, lines.between(first, last), new, first))
     shared.taken = taken
     return Translated(function, edits, tuple(w.reasons), tuple(w.notes), tuple(w.returned), tuple(w.calls))
 
@@ -102,13 +101,3 @@ def _again(first: Walker, env: Environment) -> Walker:
 
 def _extent(node: ast.FunctionDef) -> tuple[int, int]:
     return node.body[0].lineno, node.end_lineno or node.lineno
-
-
-def _edits(source: Source, old: list[str], new: list[str], first: int) -> Iterator[ReplaceLines]:
-    """The lines that differ; the body starts at line ``first``."""
-    starts = [*source.line_starts, len(source.utf8)]
-    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
-    for tag, begin, end, new_begin, new_end in matcher.get_opcodes():
-        if tag != "equal":
-            span = (starts[first - 1 + begin], starts[min(first - 1 + end, len(starts) - 1)])
-            yield ReplaceLines(span, "".join(f"{line}\n" for line in new[new_begin:new_end]))
