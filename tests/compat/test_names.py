@@ -52,7 +52,8 @@ def plain(thing):
 def get(name):
     module, _, last = name.rpartition(".")
     space = {{}}
-    exec(f"from {{module}} import {{last}} as found", space)
+    # A file of its own for each import: a warning comes once for a line, and other sources may have had theirs.
+    exec(compile(f"from {{module}} import {{last}} as found", f"<names {{name}}>", "exec"), space)
     return plain(space["found"])
 
 result = [old for old, new in {names!r}.items() if get(old) is not get(new)]
