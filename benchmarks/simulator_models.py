@@ -149,14 +149,15 @@ def attention_tkg(context: int = TOKENS) -> Case:
     )
 
 
-def projection_cte() -> Case:
+def projection_cte(heads: int = HEADS // 2) -> Case:
+    """At most 17 heads are one device's."""
     importlib.import_module("nkilib.core.output_projection.output_projection_cte.output_projection_cte")
     kernel = named("output_projection.output_projection_cte.output_projection_cte")
     kernel = getattr(kernel, "output_projection_cte", kernel)
-    attention = random(1, HEADS, DEPTH, TOKENS)
-    weight = random(HEADS * DEPTH, HIDDEN, scale=HIDDEN**-0.5)
+    attention = random(1, heads, DEPTH, TOKENS)
+    weight = random(heads * DEPTH, HIDDEN, scale=HIDDEN**-0.5)
     return Case(
-        "CTE output projection",
+        "CTE output projection, half of the heads",
         (2,),
         lambda n: lambda: kernel[n](attention, weight),
         (attention, weight),
