@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .checks import races as races
     from .checks import strict as strict
     from .core.errors import SimulationError as SimulationError
+    from .core.replay import replay as replay
     from .core.trace import trace as trace
     from .kernel import jit as jit
     from .kernel import simulate as simulate
@@ -26,6 +27,7 @@ _LATER = {
     "interleave": "checks",
     "jit": "kernel",
     "races": "checks",
+    "replay": "core.replay",
     "simulate": "kernel",
     "strict": "checks",
     "trace": "core.trace",

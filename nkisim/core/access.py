@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .context import state
 from .dtypes import Array, DType, store, up
 from .errors import fail
 from .registers import Register
@@ -205,6 +206,8 @@ def scalar_value(source: Any) -> int:
     """The integer in a register, a one-element tensor, or given as it is."""
     if isinstance(source, int | Register | np.integer):
         return int(source)
+    if state.recorder is not None and not state.running().busy:
+        state.recorder.spoil("an address in its Python depends on values")
     found = np.asarray(source.read_raw())
     if found.size != 1:
         raise fail(f"an offset must have one element; {source!r} has {found.size}")

@@ -21,7 +21,8 @@ from .memory import Storage
 from .tensor import Tensor, argument
 
 _PLAIN = (bool, int, float, str, bytes, DType, Tensor, Enum, type, np.generic, np.dtype, ModuleType, Logger)
-_NARROWED = {np.dtype(np.float64): np.float32, np.dtype(np.int64): np.int32, np.dtype(np.uint64): np.uint32}
+NARROWED = {np.dtype(np.float64): np.float32, np.dtype(np.int64): np.int32, np.dtype(np.uint64): np.uint32}
+"""Types that NKI has not, and what kernels get instead."""
 
 
 class Arguments:
@@ -86,12 +87,16 @@ class Arguments:
         return None
 
     def _argument(self, array: Array) -> Tensor:
-        kind = dtype_of(_NARROWED.get(array.dtype, array.dtype))
+        kind = dtype_of(NARROWED.get(array.dtype, array.dtype))
         used = np.ascontiguousarray(array, kind.numpy)
         if used is not array and array.flags.writeable:
             before = used.copy()
             self._back.append(lambda: _copy_back(array, used, before))
         return argument(used, dtype=kind)
+
+    def storage_of(self, array: Array) -> Storage:
+        """The memory of an argument, or of an attribute of one."""
+        return self._known[id(array)][1].storage
 
     def finish(self, result: Any) -> Any:
         """Update parameters that could not be shared, and hand the result to the caller in its own kind."""

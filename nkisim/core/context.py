@@ -49,6 +49,14 @@ class Core:
         self.waits_for: Callable[[], bool] | None = None
         self.waits_at = ""
 
+    def restart(self) -> None:
+        """The core as it is at the start of a launch, for one that is replayed."""
+        self.activation_accumulators[...] = 0
+        self.vector_accumulators[...] = 0
+        self.__dict__.pop("random", None)
+        for memory in self.physical.values():
+            memory.clear()
+
     @cached_property
     def random(self) -> np.random.Generator:
         """The core's random numbers; most kernels need none."""
@@ -60,7 +68,7 @@ class State:
 
     ``listeners`` are told of each instruction before it runs (function, positional, keyword arguments), and
     ``allocations`` of each new storage with its address on chip. ``modes`` are those of :mod:`.watch`;
-    ``strict`` tells whether the running launch is a strict one.
+    ``strict`` tells whether the running launch is a strict one, ``recorder`` records it (:mod:`.replay`).
     """
 
     def __init__(self) -> None:
@@ -72,6 +80,7 @@ class State:
         self.allocations: list[Callable[[Any, tuple[int, int] | None], None]] = []
         self.modes: dict[str, Any] = {}
         self.strict = False
+        self.recorder: Any = None
         self._standby = Core(0, 1, ())
 
     def running(self) -> Core:

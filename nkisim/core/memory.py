@@ -82,6 +82,10 @@ class Storage:
         if self.pitch is not None and self.raw.nbytes >= LEAST:
             give_back(self)
 
+    def move(self, raw: Array) -> None:
+        """Be in other memory of the same size."""
+        self.raw, self._pointer = raw, None
+
     @property
     def pointer(self) -> int:
         """The address of ``raw``."""
@@ -132,10 +136,19 @@ class Physical:
         first, last = start // _CHUNK, -(-end // _CHUNK)
         chunk = self._closed.find(1, first, last)
         while chunk >= 0:
-            columns = slice(chunk * _CHUNK, (chunk + 1) * _CHUNK)
-            self.raw.reshape(PARTITIONS, self.pitch)[:, columns] = 0xFF
+            self._fill(chunk)
             self._closed[chunk] = 0
             chunk = self._closed.find(1, chunk + 1, last)
+
+    def clear(self) -> None:
+        """Nothing was written: a launch starts."""
+        for chunk, closed in enumerate(self._closed):
+            if not closed:
+                self._fill(chunk)
+
+    def _fill(self, chunk: int) -> None:
+        columns = slice(chunk * _CHUNK, (chunk + 1) * _CHUNK)
+        self.raw.reshape(PARTITIONS, self.pitch)[:, columns] = 0xFF
 
 
 Allocation = tuple[Storage, Array]

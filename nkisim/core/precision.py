@@ -23,10 +23,15 @@ LOW = tuple(dtype for dtype in ALL if dtype.kind in (FLOAT, FLOAT8) and dtype.it
 _WIDE = np.dtype(np.float32)
 
 
+def exact() -> bool:
+    """Whether elements are stored as on the chip."""
+    return os.environ.get("NKI_PRECISE_FP", "1") != "0"
+
+
 @contextmanager
 def precision() -> Iterator[None]:
     """Around a launch: widens the storage of low-precision types when the environment asks for it."""
-    if os.environ.get("NKI_PRECISE_FP", "1") != "0":
+    if exact():
         yield
         return
     for dtype in LOW:

@@ -56,7 +56,10 @@ def _told(function: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> An
     try:
         for listener in state.listeners:
             listener(function, args, kwargs)
-        return function(*args, **kwargs)
+        result = function(*args, **kwargs)
+        if state.recorder is not None:
+            state.recorder.done(function, args, kwargs)
+        return result
     finally:
         core.busy = False
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..core.context import state, target_generation
-from ..core.dtypes import DType, dtype_of
+from ..core.dtypes import Array, DType, dtype_of
 from ..core.dtypes import bfloat16 as bfloat16
 from ..core.dtypes import bool_ as bool_
 from ..core.dtypes import float4_e2m1fn_x4 as float4_e2m1fn_x4
@@ -126,16 +126,21 @@ def full(
 ) -> Tensor:
     """A new tensor that holds one value everywhere."""
     made = Tensor(shape, dtype, buffer, name)
-    made.write(np.full(made.shape, made.dtype(fill_value)))
-    made.storage.known = None
-    return made
+    return _written(made, np.full(made.shape, made.dtype(fill_value)))
 
 
 def zeros(shape: int | Sequence[int], dtype: Any, buffer: str | None = None, name: str = "") -> Tensor:
     """A new tensor of zeros."""
     made = Tensor(shape, dtype, buffer, name)
-    made.write(np.zeros(made.shape, made.dtype.numpy))
+    return _written(made, np.zeros(made.shape, made.dtype.numpy))
+
+
+def _written(made: Tensor, values: Array) -> Tensor:
+    """A tensor that starts with these values, which no instruction writes."""
+    made.write(values)
     made.storage.known = None
+    if state.recorder is not None:
+        state.recorder.wrote(made, values)
     return made
 
 
@@ -155,7 +160,11 @@ def shared_constant(constant: Any, dtype: Any = None) -> Tensor:
     if dtype is None and array.dtype in (np.float64, np.int64):
         array = array.astype(np.float32 if array.dtype == np.float64 else np.int32)
     kind = dtype_of(array.dtype if dtype is None else dtype)
-    return argument(np.array(array, kind.numpy, order="C"), SHARED_HBM, kind)
+    values = np.array(array, kind.numpy, order="C")
+    made = argument(values, SHARED_HBM, kind)
+    if state.recorder is not None:
+        state.recorder.wrote(made, values.copy())
+    return made
 
 
 def shared_identity_matrix(n: int, dtype: Any = "uint8") -> Tensor:
@@ -241,6 +250,8 @@ def device_print(print_prefix: str, tensor: Any) -> None:
 
     To standard output: there is no device whose runtime would write them to files.
     """
+    if state.recorder is not None:
+        state.recorder.spoil("it prints")
     core = state.running()
     where = f" (core {core.index})" if core.count > 1 else ""
     values = tensor.read_raw().reshape(tensor.shape) if isinstance(tensor, Tensor) else tensor

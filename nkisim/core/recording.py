@@ -1,0 +1,209 @@
+"""What a launch did, to do it again on other arrays: the instructions that ran, in the order in which they
+ended, with their operands.
+
+A recording is spoilt by what another launch may do differently: registers, values that the kernel's Python
+looks at, printing. So it is by more instructions or memory than are worth keeping.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from .access import Dynamic
+from .context import Core, state
+from .dtypes import Array
+from .memory import Storage
+from .scratch import scratch
+from .tensor import Tensor
+
+MOST_STEPS = 20_000
+MOST_BYTES = 96 << 20
+"""On-chip memory of a launch that is kept; all its tiles are, at the same time."""
+
+Step = Callable[[], Any]
+
+
+class Recorder:
+    """Listens to one launch.
+
+    Attributes:
+        spoilt: why the launch cannot be replayed, or "".
+    """
+
+    def __init__(self) -> None:
+        self.spoilt = ""
+        self._steps: list[tuple[Core, Step]] = []
+        self._chip: list[tuple[Storage, bool]] = []
+        self._memory: list[Storage] = []
+        self._views: dict[int, dict[int, Tensor]] = {}
+        self._bytes = 0
+        self._parcels: dict[Any, deque[_Parcel]] = {}
+
+    def spoil(self, why: str) -> None:
+        """Forget the launch."""
+        self.spoilt = self.spoilt or why
+        for kept in (self._steps, self._chip, self._memory, self._views, self._parcels):
+            kept.clear()
+
+    def allocated(self, storage: Storage, address: tuple[int, int] | None) -> None:
+        """A tensor was made."""
+        if storage.pitch is None:
+            if all(storage is not known for known in self._memory):
+                self._memory.append(storage)
+            return
+        self._bytes += storage.raw.nbytes if address is None else 0
+        if self._bytes > MOST_BYTES:
+            self.spoil(f"its tiles take more than {MOST_BYTES >> 20} MB")
+        elif not self.spoilt:
+            self._chip.append((storage, storage.fresh))
+
+    def heard(self, function: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> None:
+        """An instruction is about to run. What ``sendrecv`` sends leaves now."""
+        if function.__name__ != "sendrecv" or self.spoilt:
+            return
+        given = _signature(function).bind(*args, **kwargs).arguments
+        parcel = _Parcel(given["src"])
+        queue = self._parcels.setdefault((int(given["send_to_rank"]), int(given["pipe_id"])), deque())
+        queue.append(parcel)
+        self._add(parcel.pack, given["src"])
+
+    def done(self, function: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> None:
+        """An instruction has run."""
+        name = function.__name__
+        if self.spoilt or name == "core_barrier":
+            return
+        if name.startswith("register_"):
+            self.spoil("it has registers")
+        elif name == "sendrecv":
+            given = _signature(function).bind(*args, **kwargs).arguments
+            parcel = self._parcels[state.running().index, int(given["pipe_id"])].popleft()
+            self._add(functools.partial(parcel.unpack, given["dst"]), given["dst"])
+        else:
+            self._add(functools.partial(function, *args, **kwargs), (args, tuple(kwargs.values())))
+
+    def wrote(self, tensor: Tensor, values: Array) -> None:
+        """Something other than an instruction has given a tensor its contents."""
+        if not self.spoilt:
+            self._add(functools.partial(tensor.write, values), tensor)
+
+    def _add(self, step: Step, operands: Any) -> None:
+        self._steps.append((state.running(), step))
+        if len(self._steps) > MOST_STEPS:
+            self.spoil(f"it has more than {MOST_STEPS:,} instructions")
+            return
+        self._see(operands)
+
+    def _see(self, operands: Any) -> None:
+        for tensor in _tensors(operands):
+            if tensor.storage.pitch is None:
+                self._views.setdefault(id(tensor.storage), {})[id(tensor)] = tensor
+
+    def plan(self, cores: list[Core], inputs: Sequence[Storage], results: list[Any]) -> Plan | None:
+        """The launch, to be done again; None when it cannot be."""
+        if self.spoilt or not all(map(_plain, results)):
+            return None
+        self._see(tuple(results))
+        given = {id(storage) for storage in inputs}
+        made = [storage for storage in self._memory if id(storage) not in given]
+        views = {key: list(each.values()) for key, each in self._views.items()}
+        return Plan(cores, inputs, made, self._chip, views, self._steps, results)
+
+
+class Plan:
+    """A launch that can be done again."""
+
+    def __init__(
+        self,
+        cores: list[Core],
+        inputs: Sequence[Storage],
+        made: list[Storage],
+        chip: list[tuple[Storage, bool]],
+        views: dict[int, list[Tensor]],
+        steps: list[tuple[Core, Step]],
+        results: list[Any],
+    ) -> None:
+        self._cores, self._inputs, self._made, self._chip = cores, inputs, made, chip
+        self._views, self._results = views, results
+        self._turns: list[tuple[Core, list[Step]]] = []
+        for core, step in steps:
+            if not self._turns or self._turns[-1][0] is not core:
+                self._turns.append((core, []))
+            self._turns[-1][1].append(step)
+
+    def run(self, arrays: Sequence[Array]) -> list[Any]:
+        """Each core's result for other inputs, which have the layout of the first ones."""
+        self._begin(arrays)
+        for core, steps in self._turns:
+            state.core = core
+            for step in steps:
+                scratch.top = 0
+                step()
+        scratch.top = -1
+        return self._results
+
+    def _begin(self, arrays: Sequence[Array]) -> None:
+        """Everything as it is at the start of a launch."""
+        for storage, array in zip(self._inputs, arrays, strict=True):
+            if array.__array_interface__["data"][0] != storage.pointer:
+                self._move(storage, array.reshape(-1).view(np.uint8))
+        for storage in self._made:
+            self._move(storage, np.zeros(storage.raw.size, np.uint8))
+        for storage, fresh in self._chip:
+            storage.fresh, storage.regions, storage.written = fresh, None, None
+        for core in self._cores:
+            core.restart()
+
+    def _move(self, storage: Storage, raw: Array) -> None:
+        """Let a storage and all views of it be in other memory."""
+        views = self._views.get(id(storage), ())
+        starts = [view.start_byte() for view in views]
+        storage.move(raw)
+        for view, start in zip(views, starts, strict=True):
+            old = view.array
+            view.array = np.ndarray(old.shape, old.dtype, raw, start, old.strides)
+
+
+class _Parcel:
+    """What ``sendrecv`` has under way."""
+
+    __slots__ = ("_src", "_values")
+
+    def __init__(self, src: Tensor) -> None:
+        self._src = src
+        self._values: Any = None
+
+    def pack(self) -> None:
+        self._values = self._src.read_raw().copy()
+
+    def unpack(self, dst: Tensor) -> None:
+        dst.write(self._values)
+        self._values = None
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    """The tensors of operands, and those that dynamic addresses of them refer to."""
+    if isinstance(value, Tensor):
+        yield value
+        if isinstance(value.dynamic, Dynamic):
+            yield from _tensors((value.dynamic.tensor, value.dynamic.scalar, value.dynamic.vector))
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _tensors(item)
+
+
+def _plain(result: Any) -> bool:
+    """Whether a result consists of tensors, and of what cannot change."""
+    if isinstance(result, list | tuple):
+        return all(map(_plain, result))
+    return result is None or isinstance(result, Tensor | int | float | str)
+
+
+@functools.cache
+def _signature(function: Callable[..., Any]) -> inspect.Signature:
+    return inspect.signature(function)

@@ -1,0 +1,148 @@
+"""Kernels that are traced once: ``nkisim.replay()``.
+
+    with nkisim.replay():
+        kernel(x)  # runs the kernel's Python, and records the instructions
+        kernel(y)  # y has x's shape and type: runs the instructions again
+
+As for the device, a kernel is traced for each combination of shapes, element types and other arguments, and
+what its Python does besides instructions it does then. Instructions run and check as they always do. A launch
+runs as usual when something watches it (a trace, strict mode …) and when it cannot be recorded
+(:mod:`.recording`) or its arguments cannot be compared: torch and jax arrays, arrays that have to be
+converted, methods. ``NKISIM_REPLAY=1`` does the same for all launches.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import Enum
+from logging import Logger
+from types import FunctionType, ModuleType
+from typing import Any
+
+import numpy as np
+
+from .arguments import NARROWED
+from .context import state, target_generation
+from .dtypes import Array, DType
+from .precision import exact
+from .recording import Plan
+from .tensor import Tensor
+from .watch import MODES, OFF, active
+
+MOST = 16
+"""Launches that are kept."""
+
+_PLANS: OrderedDict[Any, Plan | None] = OrderedDict()
+_ATOMS = (int, str, bytes, DType, Enum, type, np.generic, np.dtype, ModuleType, Logger)
+_HEAP_TYPE = 1 << 9
+_open = 0
+
+
+@contextmanager
+def replay() -> Iterator[None]:
+    """Launches in the ``with`` block are recorded, and replayed; what was recorded goes with its end."""
+    global _open
+    _open += 1
+    try:
+        yield
+    finally:
+        _open -= 1
+        if not _open:
+            _PLANS.clear()
+
+
+def wanted() -> bool:
+    """Whether launches are to be replayed, and nothing watches them."""
+    if not _open and os.environ.get("NKISIM_REPLAY", "") in OFF:
+        return False
+    return not state.listeners and not state.allocations and not any(map(active, MODES))
+
+
+class Unknown(Exception):
+    """An argument that cannot be compared with another launch's."""
+
+
+def key_of(
+    function: Callable[..., Any], grid: tuple[int, ...], args: Any, kwargs: dict[str, Any], platform: str
+) -> tuple[Any, list[Array]]:
+    """What tells launches apart that do different things, and the arrays that they do it with.
+
+    Raises Unknown when that cannot be told.
+    """
+    if not isinstance(function, FunctionType) or not exact():
+        raise Unknown
+    arrays: dict[int, tuple[int, Array]] = {}
+    given = _frozen(tuple(args), arrays, 0), _frozen(kwargs, arrays, 0)
+    key = function, grid, target_generation(platform), given
+    return key, [array for _, array in arrays.values()]
+
+
+def known(key: Any) -> bool:
+    """Whether such a launch was recorded, or could not be."""
+    return key in _PLANS
+
+
+def plan_of(key: Any) -> Plan | None:
+    """The recorded launch, if there is one."""
+    plan = _PLANS.get(key)
+    if plan is not None:
+        _PLANS.move_to_end(key)
+    return plan
+
+
+def keep(key: Any, plan: Plan | None) -> None:
+    """Keep a launch, or that there is nothing to keep; the one that was used least recently goes."""
+    _PLANS[key] = plan
+    if len(_PLANS) > MOST:
+        _PLANS.popitem(last=False)
+
+
+def _frozen(value: Any, arrays: dict[int, tuple[int, Array]], depth: int) -> Any:
+    """Something hashable that is equal for arguments that a kernel cannot tell apart.
+
+    Collects arrays by identity: a launch with one array twice is another one than with two arrays.
+    """
+    if value is None or isinstance(value, _ATOMS):
+        return type(value), value
+    if isinstance(value, float):
+        return float, value.hex()
+    if isinstance(value, np.ndarray):
+        return _layout(value, arrays)
+    if isinstance(value, FunctionType):
+        return value
+    if depth > 20:
+        raise Unknown
+    if type(value) in (list, tuple):
+        return type(value), tuple([_frozen(item, arrays, depth + 1) for item in value])
+    if type(value) is dict:
+        return dict, _frozen_items(value, arrays, depth)
+    if not _is_plain_object(value):
+        raise Unknown
+    return type(value), _frozen_items(vars(value), arrays, depth)
+
+
+def _frozen_items(items: dict[Any, Any], arrays: dict[int, tuple[int, Array]], depth: int) -> Any:
+    return tuple(
+        [(_frozen(key, arrays, depth + 1), _frozen(item, arrays, depth + 1)) for key, item in items.items()]
+    )
+
+
+def _layout(array: Array, arrays: dict[int, tuple[int, Array]]) -> Any:
+    if id(array) not in arrays:
+        shared = array.flags.c_contiguous and array.size and array.ndim and array.dtype not in NARROWED
+        if not shared or not array.dtype.isnative:
+            raise Unknown
+        arrays[id(array)] = len(arrays), array
+    return arrays[id(array)][0], array.shape, array.dtype, array.flags.writeable
+
+
+def _is_plain_object(value: Any) -> bool:
+    """Whether its attributes are all there is to it: its class and that one's bases are written in Python."""
+    if isinstance(value, Tensor) or callable(value) or hasattr(value, "__array__"):
+        return False
+    bases = type(value).__mro__[:-1]
+    slots = any("__slots__" in vars(base) and vars(base)["__slots__"] for base in bases)
+    return hasattr(value, "__dict__") and not slots and all(base.__flags__ & _HEAP_TYPE for base in bases)
