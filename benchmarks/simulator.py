@@ -16,7 +16,7 @@ import platform
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -80,25 +80,27 @@ def kernels(seconds: float, only: str) -> None:
     """Kernels beside NumPy."""
     table(
         "kernel | cores | nkisim | NumPy, same arrays | ratio | NumPy, all float32 | ratio | "
-        "the same, all threads (wall) | largest difference"
+        "replayed | ratio to same arrays | float32, all threads (wall) | largest difference"
     )
-    ratios = []
+    found = []
     for make in simulator_kernels.cases():
         case = make()
         for cores in case.cores if only in case.name else ():
-            ratios.append(_kernel(case, cores, seconds))
-    if ratios:
-        conclude(ratios)
+            found.append(_kernel(case, cores, seconds))
+    if found:
+        conclude(found)
+        conclude([replace(times, ours=times.again) for times in found], "Replayed, beside")
 
 
 @dataclass(frozen=True)
 class Times:
-    """CPU seconds of a kernel, of NumPy from the kernel's arrays, and of NumPy in float32 throughout.
+    """CPU seconds of a kernel, as usual and replayed, of NumPy from its arrays, and of NumPy in float32.
 
-    ``plain`` is the last one; ``difference`` the largest one, relative to the largest value.
+    ``plain`` runs the last one; ``difference`` is the largest one, relative to the largest value.
     """
 
     ours: float
+    again: float
     same: float
     bare: float
     difference: float
@@ -109,15 +111,32 @@ class Times:
         return self.ours / self.same, self.ours / self.bare
 
 
-def measured(case: simulator_kernels.Case, cores: int, seconds: float, rounds: int = 5) -> Times:
+def replayed(run: Callable[[], Any]) -> Callable[[], Any]:
+    """A launch, run again as it was recorded."""
+
+    def again() -> Any:
+        os.environ["NKISIM_REPLAY"] = "1"
+        try:
+            return run()
+        finally:
+            del os.environ["NKISIM_REPLAY"]
+
+    return again
+
+
+def measured(
+    case: simulator_kernels.Case, cores: int, seconds: float, rounds: int = 5, replays: bool = False
+) -> Times:
     """Compare a kernel with NumPy, at least ``rounds`` times; ends the program when results differ."""
     run, same, plain = case.kernel(cores), case.from_same(), case.from_float32()
     with threadpool_limits(1), open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
         difference = _difference(case.result(run()), plain())
-        ours, like, bare = compared((run, same, plain), seconds, rounds)
+        ours, like, bare, *again = compared(
+            (run, same, plain, *([replayed(run)] if replays else [])), seconds, rounds
+        )
     if difference > case.tolerance:
         sys.exit(f"{case.name}: differs by {difference:.1e} of the largest value, at most {case.tolerance:g}")
-    return Times(ours, like, bare, difference, plain)
+    return Times(ours, again[0] if again else ours, like, bare, difference, plain)
 
 
 def cells(times: Times) -> tuple[str, ...]:
@@ -129,21 +148,22 @@ def cells(times: Times) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _kernel(case: simulator_kernels.Case, cores: int, seconds: float) -> tuple[float, float]:
-    times = measured(case, cores, seconds)
+def _kernel(case: simulator_kernels.Case, cores: int, seconds: float) -> Times:
+    times = measured(case, cores, seconds, replays=True)
     row = (
-        case.name, str(cores), *cells(times), f"{wall(times.plain) * 1e3:.1f} ms", f"{times.difference:.0e}",
+        case.name, str(cores), *cells(times), f"{times.again * 1e3:.1f} ms",
+        f"{times.again / times.same:.2f}", f"{wall(times.plain) * 1e3:.1f} ms", f"{times.difference:.0e}",
     )  # fmt: skip
     print(f"| {' | '.join(row)} |", flush=True)
-    return times.ratios
+    return times
 
 
-def conclude(ratios: list[tuple[float, float]]) -> None:
+def conclude(found: list[Times], beside: str = "Beside") -> None:
     """Print how the ratios stand to the targets."""
     for position, what in enumerate(("from and to the kernel's arrays", "from float32 to float32")):
-        each = [ratio[position] for ratio in ratios]
+        each = [times.ratios[position] for times in found]
         mean, worst = geometric_mean(each), max(each)
-        print(f"\nBeside NumPy {what}: geometric mean {mean:.2f} (at most {MEAN_TARGET}: ", end="")
+        print(f"\n{beside} NumPy {what}: geometric mean {mean:.2f} (at most {MEAN_TARGET}: ", end="")
         print(f"{verdict(mean <= MEAN_TARGET)}), largest {worst:.2f} (at most {WORST_TARGET:g}: ", end="")
         print(f"{verdict(worst <= WORST_TARGET)}).")
 
@@ -157,26 +177,26 @@ def _difference(found: simulator_kernels.Array, wanted: simulator_kernels.Array)
 def examples(checkout: Path, seconds: float, only: str) -> None:
     """triton-viz's examples on both."""
     peer = simulator_triton_viz.Peer(checkout)
-    table("example (float32) | nkisim | triton-viz | times faster | largest difference")
-    ratios = []
+    table("example (float32) | nkisim | replayed | triton-viz | times faster | replayed | largest difference")
+    ratios: list[tuple[float, float]] = []
     for name, example in simulator_triton_viz.EXAMPLES.items():
         if only not in name:
             continue
         with threadpool_limits(1):
-            ours, theirs, difference = _example(peer, example, seconds)
-        ratios.append(theirs / ours)
-        cells = (f"{ours * 1e3:.2f} ms", f"{theirs * 1e3:.2f} ms", f"{ratios[-1]:.2f}", f"{difference:.0e}")
-        print(f"| {name} | {' | '.join(cells)} |", flush=True)
-    if not ratios:
-        return
-    mean, least = geometric_mean(ratios), min(ratios)
-    print(f"\nGeometric mean {mean:.2f}, least {least:.2f} (at least {PEER_TARGET:g}: ", end="")
-    print(f"{verdict(least >= PEER_TARGET)}).")
+            *times, difference = _example(peer, example, seconds)
+        ratios.append((times[2] / times[0], times[2] / times[1]))
+        columns = [f"{each * 1e3:.2f} ms" for each in times] + [f"{ratio:.2f}" for ratio in ratios[-1]]
+        print(f"| {name} | {' | '.join(columns)} | {difference:.0e} |", flush=True)
+    for what, each in zip(("As usual", "Replayed"), zip(*ratios, strict=True), strict=False):
+        mean, least = geometric_mean(list(each)), min(each)
+        print(f"\n{what}: geometric mean {mean:.2f} (at least {PEER_TARGET:g}: ", end="")
+        print(f"{verdict(mean >= PEER_TARGET)}), least {least:.2f}.")
 
 
 def _example(
     peer: simulator_triton_viz.Peer, example: simulator_triton_viz.Example, seconds: float
-) -> tuple[float, float, float]:
+) -> tuple[float, float, float, float]:
+    """Seconds of nkisim, of nkisim replayed, and of triton-viz, and the largest difference."""
     file, function, make, results = example
     given = make()
     runs = [side(file, function, given) for side in (peer.ours, peer.theirs)]
@@ -189,8 +209,8 @@ def _example(
     difference = _difference(*found)
     if difference > 1e-5:
         sys.exit(f"{function}: nkisim and triton-viz differ by {difference:.1e} of the largest value")
-    ours, theirs = compared(runs, seconds)
-    return ours, theirs, difference
+    ours, again, theirs = compared((runs[0], replayed(runs[0]), runs[1]), seconds)
+    return ours, again, theirs, difference
 
 
 def floors() -> None:

@@ -334,19 +334,19 @@ def main() -> None:
         "kernel | cores | nkisim | NumPy, same arrays | ratio | NumPy, all float32 | ratio | "
         "memory | largest difference"
     )
-    ratios, memory = [], []
+    found, memory = [], []
     for name, make in CASES.items():
         if options.only not in name:
             continue
         case = make()
         for cores in case.cores:
             times = measured(case, cores, options.seconds, ROUNDS)
-            ratios.append(times.ratios)
+            found.append(times)
             memory.append(_memory(name))
             row = (case.name, str(cores), *cells(times), f"{memory[-1]:.2f}×", f"{times.difference:.0e}")
             print(f"| {' | '.join(row)} |", flush=True)
-    if ratios:
-        conclude(ratios)
+    if found:
+        conclude(found)
         most = max(memory)
         print(
             f"\nMemory: at most {most:.2f}× (at most {MEMORY_TARGET:g}×: {verdict(most <= MEMORY_TARGET)})."
