@@ -21,6 +21,7 @@
 #   make kernel-costs  trace the kernels; UPSTREAM=CHECKOUT@REVISION sets those of a checkout beside them
 #   make audit        look for known vulnerabilities in what an installation brings (pip-audit)
 #   make fuzz         mutated programs through the tool: CODE="CHECKOUT …" mutates kernels of checkouts, SECONDS=600
+#   make test-kernels call every kernel at random, EXAMPLES=500 times, and see that each parameter counts
 #   make clean        remove everything that the other targets made
 # Another interpreter: make test PYTHON=python3.12
 
@@ -38,7 +39,7 @@ TYPES := build/types
 MEASURED := build/measured
 
 .PHONY: demo test test-slow test-browser test-lowest lint docs site measured bench public-code bench-simulator bench-models \
-    bench-compat conformance beta1-examples bench-language bench-language-speed kernel-errors kernel-costs audit fuzz clean
+    bench-compat conformance test-kernels beta1-examples bench-language bench-language-speed kernel-errors kernel-costs audit fuzz clean
 .DEFAULT_GOAL := test
 
 $(STAMP): pyproject.toml constraints-lowest.txt
@@ -125,6 +126,10 @@ bench-language: measured
 
 bench-language-speed: measured
 	@$(MEASURED)/bin/python benchmarks/language_speed.py $(OPTIONS) $(UPSTREAM_SAMPLES) $(SDK)
+
+EXAMPLES ?= 500
+test-kernels: $(STAMP)
+	@NKILIB_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q tests/nkilib/properties $(PYTEST_OPTIONS)
 
 kernel-errors: $(STAMP)
 	@PYTHONPATH=tests/support $(BIN)/python tests/support/kernel_errors.py $(TESTS)

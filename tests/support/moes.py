@@ -13,6 +13,7 @@ from kernels import cast, launch
 from nkilib.core.moe import moe_tkg
 from nkilib.core.moe.moe_cte.moe_cte_utils import SkipMode
 from nkilib.core.utils.common_types import ActFnType, ExpertAffinityScaleMode
+from nkilib.experimental.moe.bwd import moe_bwd_parameters as bwd
 from nkisim.core.dtypes import dtype_of
 
 POST, NO_SCALE = ExpertAffinityScaleMode.POST_SCALE, ExpertAffinityScaleMode.NO_SCALE
@@ -171,3 +172,31 @@ def block_mx_arguments(given: dict[str, Any], kind: str) -> dict[str, Any]:
         if name in given:
             arguments[name] = cast(given[name], BF16)
     return arguments
+
+
+# -- gradients ------------------------------------------------------------------------------------------
+
+
+TENSORS = (
+    "hidden_states",
+    "gate_up_proj_weight",
+    "down_proj_weight",
+    "gate_up_proj_act_checkpoint_T",
+    "down_proj_act_checkpoint",
+    "output_hidden_states_grad",
+)
+MAPS = ("token_position_to_id", "block_to_expert", "block_size")
+
+
+def backward_arguments(given: dict[str, Any], dtype: Any = BF16) -> dict[str, Any]:
+    """A case of the oracle as keyword arguments of ``blockwise_mm_bwd``."""
+    limit = given["clamp"]
+    return {
+        **{name: cast(given[name], dtype) for name in TENSORS},
+        **{name: given[name] for name in MAPS},
+        "expert_affinities_masked": given["expert_affinities_masked"].astype(FP32),
+        "skip_dma": bwd.SkipMode(*SKIPS[given["skip"]]),
+        "clamp_limits": None if limit is None else bwd.ClampLimits(limit, -limit, limit, -limit),
+        "bias": given["bias"],
+        "activation_type": bwd.ActFnType[given["activation_function"]],
+    }

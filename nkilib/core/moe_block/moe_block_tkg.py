@@ -33,6 +33,7 @@ from ..router_topk.selection import Choice
 from ..subkernels.rmsnorm_mx_quantize_tkg import rmsnorm_mx_quantize_tkg
 from ..subkernels.rmsnorm_tkg import rmsnorm_tkg
 from ..utils.common_types import ActFnType, ExpertAffinityScaleMode, RouterActFnType
+from ..utils.kernel_assert import kernel_assert
 from .moe_block_tkg_utils import MoEBlockTKGDims, parse_moe_block_config, validate_moe_block_inputs
 
 
@@ -134,6 +135,10 @@ def moe_block_tkg(
 
     Raises AssertionError for what :mod:`.moe_block_tkg_utils`, the router and the experts refuse.
     """
+    biased = False
+    for bias in (shared_expert_gate_bias, shared_expert_up_bias, shared_expert_down_bias):
+        biased = biased or bias is not None
+    kernel_assert(not biased, "shared_expert biases have not been supported in moe_block_tkg kernel yet")
     dims, quantization, experts = parse_moe_block_config(
         inp, router_weights, expert_gate_up_weights, shared_expert_gate_w, top_k, hidden_actual, is_all_expert
     )

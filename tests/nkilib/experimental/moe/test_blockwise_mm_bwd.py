@@ -11,9 +11,9 @@ import nki.language as nl
 import numpy as np
 import pytest
 from blockcheck import BF16, FP32
-from kernels import cast, check_close, launch, rejected
+from kernels import check_close, launch, rejected
 from moe_numpy_cases import CASES, _bwd
-from moes import SKIPS
+from moes import MAPS, backward_arguments
 
 import nkisim
 from nkilib.experimental.moe.bwd.blockwise_mm_backward import blockwise_mm_bwd
@@ -32,15 +32,6 @@ from nkilib.experimental.moe.bwd.moe_bwd_parameters import (
 )
 
 ATOL = 1e-5
-TENSORS = (
-    "hidden_states",
-    "gate_up_proj_weight",
-    "down_proj_weight",
-    "gate_up_proj_act_checkpoint_T",
-    "down_proj_act_checkpoint",
-    "output_hidden_states_grad",
-)
-MAPS = ("token_position_to_id", "block_to_expert", "block_size")
 
 
 @functools.cache
@@ -48,19 +39,6 @@ def drawn(*sizes: int, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """Inputs of ``_bwd(T, H, I, E, k, B, …)`` and the gradients."""
     given, want, _ = _bwd(*sizes, **options)()
     return given, want
-
-
-def arguments_of(given: dict[str, Any], dtype: Any = BF16) -> dict[str, Any]:
-    limit = given["clamp"]
-    return {
-        **{name: cast(given[name], dtype) for name in TENSORS},
-        **{name: given[name] for name in MAPS},
-        "expert_affinities_masked": given["expert_affinities_masked"].astype(FP32),
-        "skip_dma": SkipMode(*SKIPS[given["skip"]]),
-        "clamp_limits": None if limit is None else ClampLimits(limit, -limit, limit, -limit),
-        "bias": given["bias"],
-        "activation_type": ActFnType[given["activation_function"]],
-    }
 
 
 def run(arguments: dict[str, Any], lnc: int = 2) -> Any:
@@ -77,7 +55,7 @@ def check(got: tuple[Any, ...], want: dict[str, Any], rtol: float = 2e-2) -> Non
 @pytest.mark.parametrize("case", [name for name in CASES if name.startswith("BW-")])
 def test_cases(case: str, lnc: int) -> None:
     given, want, rtol = CASES[case]()
-    got = run(arguments_of(given), lnc)
+    got = run(backward_arguments(given), lnc)
     check(got, want, rtol)
     assert [each.dtype for each in got[:4]] == [BF16, FP32, BF16, BF16]
 
@@ -96,21 +74,21 @@ def test_cases(case: str, lnc: int) -> None:
 def test_sizes(T: int, H: int, inner: int, experts: int, k: int, B: int, skip: int) -> None:
     """Ragged tiles of both dimensions, blocks of mostly padding, odd numbers of experts."""
     given, want = drawn(T, H, inner, experts, k, B, skip=skip, bias=True, act="Swish", c=0.5)
-    check(run(arguments_of(given)), want)
+    check(run(backward_arguments(given)), want)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("T", "H", "inner", "experts", "k", "B"), [(1024, 2880, 576, 2, 2, 1024), (1024, 6144, 128, 4, 4, 512)])  # fmt: skip
 def test_models(T: int, H: int, inner: int, experts: int, k: int, B: int) -> None:
     given, want = drawn(T, H, inner, experts, k, B, bias=True, act="Swish", c=7.0)
-    check(run(arguments_of(given)), want)
+    check(run(backward_arguments(given)), want)
 
 
 @pytest.mark.parametrize("act", ["SiLU", "Swish"])
 @pytest.mark.parametrize("clamp", [None, 0.5])
 def test_float32(act: str, clamp: float | None) -> None:
     given, want = drawn(200, 128, 64, 4, 2, 256, bias=True, act=act, c=clamp)
-    arguments = {**arguments_of(given, FP32), "compute_dtype": nl.float32}
+    arguments = {**backward_arguments(given, FP32), "compute_dtype": nl.float32}
     exact = run(arguments)
     check(exact, want, 1e-4)
     rounded = run({**arguments, "compute_dtype": nl.bfloat16})
@@ -192,7 +170,7 @@ def test_finite_differences(name: str, act: str) -> None:
 
 def test_they_are_linear_in_the_output_gradient() -> None:
     given, _ = drawn(200, 128, 64, 4, 2, 256, bias=True)
-    arguments = arguments_of(given)
+    arguments = backward_arguments(given)
     twice = {
         **arguments,
         "output_hidden_states_grad": arguments["output_hidden_states_grad"] * np.asarray(2, BF16),
@@ -206,7 +184,7 @@ def test_experts_and_tokens_without_blocks_have_none() -> None:
     ids, owners = given["token_position_to_id"].copy(), given["block_to_expert"].copy()
     owners[owners == 2] = 1
     ids[(ids >= 20) & (ids < 40)] = 200
-    got = run({**arguments_of(given), "token_position_to_id": ids, "block_to_expert": owners})
+    got = run({**backward_arguments(given), "token_position_to_id": ids, "block_to_expert": owners})
     assert not got[0][20:40].any()
     assert got[0][:20].any()
     assert not got[1].reshape(-1, 4)[:, 2].any()
@@ -218,7 +196,7 @@ def test_experts_and_tokens_without_blocks_have_none() -> None:
 def test_an_affinity_of_zero() -> None:
     """It has a gradient, and lets nothing else through."""
     given, _ = drawn(200, 128, 64, 2, 1, 256)
-    got = run({**arguments_of(given), "expert_affinities_masked": np.zeros((402, 1), FP32)})
+    got = run({**backward_arguments(given), "expert_affinities_masked": np.zeros((402, 1), FP32)})
     assert got[1].any()
     assert not any(gradient.any() for gradient in (got[0], got[2], got[3]))
 
@@ -254,7 +232,7 @@ def test_a_product_on_its_limit_has_no_gradient(field: str, which: int, sign: in
         256,
         **limits,
     )
-    got = run({**arguments_of(changed), "clamp_limits": ClampLimits(**{field: 7.0 * sign})})
+    got = run({**backward_arguments(changed), "clamp_limits": ClampLimits(**{field: 7.0 * sign})})
     for result, values in zip(got, want, strict=True):
         check_close(result, values, 2e-2, ATOL)
     assert not got[4][:, which, 5].any()
@@ -263,7 +241,7 @@ def test_a_product_on_its_limit_has_no_gradient(field: str, which: int, sign: in
 
 def test_top_1_is_written_as_it_is() -> None:
     given, want = drawn(200, 128, 64, 2, 1, 256)
-    arguments = arguments_of(given)
+    arguments = backward_arguments(given)
     got = run({**arguments, "is_tensor_update_accumulating": False})
     check(got, want)
     ids = given["token_position_to_id"].copy()
@@ -279,7 +257,7 @@ def test_top_1_is_written_as_it_is() -> None:
 
 def test_what_is_not_used() -> None:
     given, _ = drawn(200, 128, 64, 2, 1, 256)
-    arguments = arguments_of(given)
+    arguments = backward_arguments(given)
     unused = {
         "shard_option": ShardOption.SHARD_ON_INTERMEDIATE,
         "affinity_option": AffinityOption.AFFINITY_ON_I,
@@ -294,7 +272,7 @@ def test_what_is_not_used() -> None:
 def test_defaults() -> None:
     given, want = drawn(200, 128, 64, 2, 1, 256)
     optional = ("skip_dma", "clamp_limits", "bias", "activation_type")
-    arguments = {name: value for name, value in arguments_of(given).items() if name not in optional}
+    arguments = {name: value for name, value in backward_arguments(given).items() if name not in optional}
     check(run({**arguments, "block_to_expert": arguments["block_to_expert"].reshape(-1, 1)}), want)
 
 
@@ -440,4 +418,4 @@ def test_refused_activations(act: ActFnType) -> None:
 @pytest.mark.parametrize("case", [name for name in CASES if name.startswith("BW-")])
 def test_cores_wait_for_each_other(case: str) -> None:
     with nkisim.races():
-        run(arguments_of(CASES[case]()[0]))
+        run(backward_arguments(CASES[case]()[0]))

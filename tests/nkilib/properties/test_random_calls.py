@@ -1,0 +1,65 @@
+"""Every public kernel, called at random: the oracle's result, on one core as on two, each time the same bits.
+
+A few calls are always the same ones; ``make test-kernels EXAMPLES=1000`` draws many, which differ each time. What
+fails is shown as small as it gets, and kept in ``.hypothesis`` to be tried first.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from randomcalls import FAMILIES, Call, Choose, Family, by_seed
+
+EVERY = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.id)
+FEW = 3
+MANY = int(os.environ.get("NKILIB_EXAMPLES", "20"))
+
+
+def check(family: Family, call: Call) -> None:
+    results: dict[int, list[Any]] = {}
+    for lnc in call.lnc:
+        results[lnc] = call.run(lnc)
+        call.check(results[lnc], lnc)
+    last = call.lnc[-1]
+    assert bits(call.run(last)) == bits(results[last]), "another run gives other bits"
+    if family.bits and call.lnc == (1, 2) and call.arguments_on is None:
+        both = [results[1], results[2]]
+        shapes = [[part.shape for part in results] for results in both]
+        assert shapes[0] != shapes[1] or bits(both[0]) == bits(both[1]), "one and two cores give other bits"
+
+
+def bits(results: list[Any]) -> list[bytes]:
+    return [np.ascontiguousarray(part).tobytes() for part in results]
+
+
+@EVERY
+def test_a_few_calls(family: Family) -> None:
+    for seed in range(FEW):
+        check(family, family.draw(by_seed(seed)))
+
+
+@pytest.mark.slow
+@EVERY
+def test_many_calls(family: Family) -> None:
+    @settings(
+        max_examples=MANY,
+        deadline=None,
+        suppress_health_check=[
+            HealthCheck.too_slow,
+            HealthCheck.data_too_large,
+            HealthCheck.large_base_example,
+        ],
+    )
+    @given(st.data())
+    def many(data: st.DataObject) -> None:
+        def pick(lowest: int, highest: int) -> int:
+            return data.draw(st.integers(lowest, highest))
+
+        check(family, family.draw(Choose(pick)))
+
+    many()
