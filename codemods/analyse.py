@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from .analysis import values as v
 from .analysis.context import FileContext
 from .analysis.exports import exports, pins
-from .elsewhere import Grid, Kernel
+from .elsewhere import Kernel, Seen
 from .model import LANGUAGE, Finding
 from .release import Release
 from .rule import Check, Rule
@@ -39,13 +39,13 @@ class World:
     Attributes:
         outside: values that other modules export. pinned: names of this module that others use.
         kernels: kernels of other modules, as this one spells them.
-        launches: for each of this module's own kernels that others use, the grids they launch it with.
+        launches: for each of this module's own kernels that others use, how they launch it.
     """
 
     outside: Mapping[str, v.Value] = field(default_factory=dict)
     pinned: frozenset[str] = frozenset()
     kernels: Mapping[str, Kernel] = field(default_factory=dict)
-    launches: Mapping[str, frozenset[Grid]] = field(default_factory=dict)
+    launches: Mapping[str, frozenset[Seen]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Analysis:
         imports: absolute dotted paths this file imports or spells in strings (project modules among them).
         pins: qualified names of other modules that this file refers to by name or string.
         kernels: qualified names of its functions that were written in the old language.
-        launches: kernels of other modules, as this one spells them → the grids that it launches them with.
+        launches: kernels of other modules, as this one spells them → how it launches them.
     """
 
     findings: tuple[Finding, ...]
@@ -67,7 +67,7 @@ class Analysis:
     imports: frozenset[str]
     pins: frozenset[str]
     kernels: Mapping[str, Kernel] = field(default_factory=dict)
-    launches: Mapping[str, frozenset[Grid]] = field(default_factory=dict)
+    launches: Mapping[str, frozenset[Seen]] = field(default_factory=dict)
 
 
 def analyse(

@@ -12,6 +12,26 @@ No extents for a call without a grid; None where they are not known.
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """A launch of a kernel, as the kernel's file needs to know it.
+
+    Attributes:
+        grid: its grid of programs.
+        mixed: only a person can move its grid, which has cores among its programs.
+        own: arguments that are variables which nobody else has the tensor of, with their names: they can take
+            what the kernel returns. None where that is somebody else's matter.
+    """
+
+    grid: Grid
+    mixed: bool = False
+    own: frozenset[tuple[str, str]] | None = frozenset()
+
+
+UNSEEN = Seen(None)
+"""A use of a kernel that may be a launch of any kind."""
+
+
+@dataclass(frozen=True, slots=True)
 class Kernel:
     """What became of a kernel, as far as other files' launches change with it.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from .codemods.analyse import Analysis, Place, World
 from .codemods.analysis.values import Value
-from .codemods.elsewhere import Grid, Kernel
+from .codemods.elsewhere import UNSEEN, Kernel, Seen
 from .modules import module_name, prefixes
 from .report.model import Problem
 from .tasks import Task
@@ -88,7 +88,7 @@ def _outdated(
         for name in names.values():
             module, _, own = name.rpartition(".")
             pinned[module] = pinned.get(module, frozenset()) | {own}
-    grids = _grids(candidates, launched)
+    launches = _launches(candidates, launched)
     spellings = _spellings(candidates)
     below = _below(spellings)
     found = []
@@ -96,25 +96,25 @@ def _outdated(
         outside = {key: exported[real] for key, real in _seen(candidate, spellings, below)}
         seen = {spelled: kernels[name] for spelled, name in launched.get(candidate.path, {}).items()}
         module = candidate.place.module
-        world = World(outside, pinned.get(module, frozenset()), seen, grids.get(module, {}))
+        world = World(outside, pinned.get(module, frozenset()), seen, launches.get(module, {}))
         if candidate.result is None or (isinstance(candidate.result, Analysis) and world != candidate.world):
             candidate.world = world
             found.append(candidate)
     return found
 
 
-def _grids(
+def _launches(
     candidates: Iterable[Candidate], launched: Mapping[str, Mapping[str, str]]
-) -> dict[str, dict[str, frozenset[Grid]]]:
-    """For each module its kernels that other files can see, with the grids these launch them with."""
-    found: dict[str, dict[str, frozenset[Grid]]] = {}
+) -> dict[str, dict[str, frozenset[Seen]]]:
+    """For each module its kernels that other files can see, with how these launch them."""
+    found: dict[str, dict[str, frozenset[Seen]]] = {}
     for candidate in candidates:
         if isinstance(candidate.result, Analysis):
             for spelled, qualified in launched.get(candidate.path, {}).items():
                 module, _, name = qualified.rpartition(".")
                 own = found.setdefault(module, {})
-                grids = candidate.result.launches.get(spelled, frozenset({None}))
-                own[name] = own.get(name, frozenset()) | grids
+                seen = candidate.result.launches.get(spelled, frozenset({UNSEEN}))
+                own[name] = own.get(name, frozenset()) | seen
     return found
 
 

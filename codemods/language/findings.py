@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import takewhile
 
 from ..analysis.context import FileContext
-from ..elsewhere import Grid, Kernel
+from ..elsewhere import Kernel, Seen
 from ..model import LANGUAGE, Finding, InsertBefore, Outcome
 from ..private_kernels import home, is_enumeration, uses_private_kernels
 from ..trees import children, walk
@@ -26,7 +26,7 @@ def language_findings(
     step: LanguageStep,
     wants: Callable[[str], bool],
     elsewhere: Mapping[str, Kernel] | None = None,
-    launches: Mapping[str, frozenset[Grid]] | None = None,
+    launches: Mapping[str, frozenset[Seen]] | None = None,
     partial: bool = False,
 ) -> Iterator[Finding]:
     """The findings of one file.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ...elsewhere import Grid
+from ...elsewhere import Seen
 from ..reasons import Work
 from ..translate.plan import LanguageModule
 from . import others
@@ -39,8 +39,8 @@ def after(module: LanguageModule, work: Work) -> Work:
     return clean(kernels_of(module), work + imports(kernels_of(module), module.step, work))
 
 
-def launched(module: LanguageModule) -> Mapping[str, frozenset[Grid]]:
-    """Every kernel of another file → the grids that this one launches it with."""
+def launched(module: LanguageModule) -> Mapping[str, frozenset[Seen]]:
+    """Every kernel of another file → how this one launches it."""
     return others.launched(kernels_of(module)) if module.elsewhere else {}
 
 

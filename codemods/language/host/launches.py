@@ -75,7 +75,8 @@ def _looped(
     hidden = name in kernels.ctx.pinned and name not in kernels.module.launches
     if loose or hidden or not (mine or theirs) or kernels.is_handed_on(name):
         return set()
-    found = {_extents(kernels, launch, name, grids) for launch in mine} | theirs
+    found = {_extents(kernels, launch, name, grids) for launch in mine}
+    found |= {seen.grid for seen in theirs if not seen.mixed}
     extents_inside = {inside(node, extents_outside) for extents_outside in found}
     if len(extents_inside) != 1 or not (sole := extents_inside.pop()):
         return set()
@@ -123,7 +124,7 @@ def _unseen(kernels: Kernels, name: str, grids: dict[ast.Subscript, Grid]) -> It
         beyond = kind == "program_id" and _axis(call) != 0
         if beyond or (kind == "program_id" and not counted):
             why = "whose launches do not tell in terms of its arguments how many programs it has"
-            if not any(kernels.module.launches.get(name, ())):
+            if not any(seen.grid for seen in kernels.module.launches.get(name, ())):
                 why = "which is not launched in this file"
             yield Reason(call, "M-GRID", {"grid": f"of `{name}`, {why}"})
             return

@@ -3,49 +3,47 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
-from ...elsewhere import Grid, Kernel
+from ...elsewhere import UNSEEN, Kernel, Seen
 from ..reasons import Change, Reason, Work
 from ..translate.plan import LanguageModule
 from .extents import extents
 from .grids import brackets, grid
 from .kernels import Kernels, Launch
+from .parameters import in_place, numbered, own_arguments
 
 CODE = "NKL103"
 
 
-def launched(kernels: Kernels) -> Mapping[str, frozenset[Grid]]:
-    """Every kernel of another file → the grids that this one launches it with.
-
-    A grid that only a person can move, one with cores among its programs, is left out.
-    """
-    found: dict[str, set[Grid]] = {name: set() for name in kernels.module.elsewhere}
+def launched(kernels: Kernels) -> Mapping[str, frozenset[Seen]]:
+    """Every kernel of another file → how this one launches it."""
+    found: dict[str, set[Seen]] = {name: set() for name in kernels.module.elsewhere}
     known: set[ast.Subscript | None] = set()
     for launch in kernels.all_launches:
         known.add(launch.subscript)
         for name in launch.kernels & found.keys():
-            found[name] |= set(_grids(kernels, launch, name))
+            found[name].add(_seen(kernels, launch, name))
     for subscript in kernels.subscripts:
         for name in kernels.denoted(subscript.value) & found.keys() if subscript not in known else ():
-            found[name].add(None)
+            found[name].add(UNSEEN)
     for name in found:
         if kernels.is_handed_on(name) or _handed_over(kernels, name):
-            found[name].add(None)
-    return {name: frozenset(grids) for name, grids in found.items()}
+            found[name].add(UNSEEN)
+    return {name: frozenset(seen) for name, seen in found.items()}
 
 
-def _grids(kernels: Kernels, launch: Launch, name: str) -> Iterator[Grid]:
+def _seen(kernels: Kernels, launch: Launch, name: str) -> Seen:
+    own = own_arguments(kernels, launch) if launch in kernels.launches else None
     if launch.kernels != {name}:
-        yield None
-    elif launch.subscript is None:
-        yield ()
-    else:
-        held = grid(kernels, launch.subscript)
-        if held.cores is not None:
-            yield None
-        elif held.programs:
-            yield extents(kernels, launch, held.programs)
+        return Seen(None, own=own)
+    if launch.subscript is None:
+        return Seen((), own=own)
+    held = grid(kernels, launch.subscript)
+    if held.cores is not None:
+        return Seen(None, own=own)
+    extents_ = extents(kernels, launch, held.programs) if held.programs else None
+    return Seen(extents_, not held.programs, own)
 
 
 def _handed_over(kernels: Kernels, name: str) -> bool:
@@ -56,7 +54,10 @@ def _handed_over(kernels: Kernels, name: str) -> bool:
 
 def told(module: LanguageModule) -> dict[str, Kernel]:
     """What other files have to know of this one's kernels once they are migrated."""
-    return {name: Kernel(True, f.plan.looped) for name, f in module.functions.items()}
+    return {
+        name: Kernel(True, f.plan.looped, numbered(f.node, f.plan.outputs))
+        for name, f in module.functions.items()
+    }
 
 
 # -- launches that change with their kernels ----------------------------------------------------------
@@ -70,8 +71,9 @@ def looped(kernels: Kernels, subscript: ast.Subscript) -> bool:
 
 
 def changes(kernels: Kernels) -> Work:
-    """What becomes of launches of such kernels."""
-    return sum((without_grid(kernels, s) for s in kernels.subscripts if looped(kernels, s)), Work())
+    """What becomes of launches of such kernels, and of those that return what they write now."""
+    loops = sum((without_grid(kernels, s) for s in kernels.subscripts if looped(kernels, s)), Work())
+    return loops + in_place(kernels)
 
 
 def without_grid(kernels: Kernels, subscript: ast.Subscript) -> Work:

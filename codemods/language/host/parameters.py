@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from ...analysis.scopes import reaching
 from ...edit.lines import line_start, next_line
+from ...elsewhere import UNSEEN, argument
 from ...model import ReplaceCode, ReplaceLines, Span
 from ...trees import walk
 from ..reasons import Change, Reason, Work
@@ -39,7 +41,7 @@ def parameters(kernels: Kernels) -> Work:
         work += _markers(kernels, node)
         if kernels.launched(name):
             work += _outputs(kernels, name, node, written[name])
-    return work
+    return work + in_place(kernels)
 
 
 # -- annotations and markers --------------------------------------------------------------------------
@@ -186,9 +188,9 @@ def _through_calls(
             continue
         pairs = [*zip(_parameters(callee), call.args, strict=False)]
         pairs += [(k.arg, k.value) for k in call.keywords if k.arg]
-        for parameter, argument in pairs:
+        for parameter, given in pairs:
             if parameter in written[callee.name]:
-                yield from _viewed(kernels, node, argument)
+                yield from _viewed(kernels, node, given)
 
 
 def _viewed(
@@ -237,20 +239,68 @@ def _outputs(kernels: Kernels, name: str, node: ast.FunctionDef, written: frozen
     missing = tuple(p for p in _parameters(node) if p in written and p not in returned)
     if not missing:
         return Work()
-    fields = {"p": ", ".join(missing), "callers": "none in this file"}
+    calls = [launch for launch in kernels.all_launches if name in launch.kernels]
+    theirs = kernels.module.launches.get(name, frozenset())
+    outputs = numbered(node, missing)
+    waiting = [s for s in theirs if s != UNSEEN and s.own is not None and not _takes(s.own, outputs)]
+    unseen = name in kernels.ctx.pinned and name not in kernels.module.launches
+    hidden = kernels.is_handed_on(name) or unseen or UNSEEN in theirs or bool(waiting)
+    lines = ", ".join(f"line {launch.use.links[0].lineno}" for launch in calls)
+    callers = [lines or "none in this file", *(["outside this file"] if hidden else [])]
+    fields = {"p": ", ".join(missing), "callers": " and ".join(callers)}
     place = next(
         a for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs) if a.arg in missing
     )
-    if any(isinstance(inner, ast.Return) for inner in kernels.nodes[name]):
+    if waiting or any(isinstance(inner, ast.Return) for inner in kernels.nodes[name]):
         return Work(reasons=(Reason(place, "M-INOUT", fields),))
     work = Work((_with_return(kernels, node, place, missing),))
-    calls = [launch for launch in kernels.launches if name in launch.kernels]
-    for launch in calls:
-        work += _caller(kernels, launch, node, missing)
-    if kernels.escapes(name):
-        work += Work(notes=(Reason(place, "M-INOUT", {**fields, "callers": "outside this file"}),))
-    elif not calls:
+    function = kernels.module.functions[name]
+    function.plan = replace(function.plan, outputs=missing)
+    for launch in kernels.launches:
+        if name in launch.kernels:
+            work += _caller(kernels, launch, outputs)
+    if hidden or not (calls or theirs):
         work += Work(notes=(Reason(place, "M-INOUT", fields),))
+    return work
+
+
+def numbered(node: ast.FunctionDef, names: tuple[str, ...]) -> tuple[tuple[int, str], ...]:
+    """Parameters with their positions; those that are only given by name have -1."""
+    positional = [a.arg for a in (*node.args.posonlyargs, *node.args.args)]
+    return tuple((positional.index(name) if name in positional else -1, name) for name in names)
+
+
+def _takes(own: frozenset[tuple[str, str]], outputs: tuple[tuple[int, str], ...]) -> bool:
+    """Whether a caller has a variable for each output."""
+    places = [{argument(at), argument(name)} for at, name in outputs]
+    names = [variable for places_ in places for place, variable in own if place in places_]
+    return len(names) == len(outputs) == len({*names})
+
+
+def own_arguments(kernels: Kernels, launch: Launch) -> frozenset[tuple[str, str]]:
+    """Arguments that are variables which can take what a kernel returns, with their names."""
+    statement, call = launch.use.stmt, launch.call
+    starred = any(isinstance(a, ast.Starred) for a in call.args)
+    if starred or not isinstance(statement, ast.Expr) or statement.value is not call:
+        return frozenset()
+    given = [(argument(i), a) for i, a in enumerate(call.args)]
+    given += [(argument(k.arg), k.value) for k in call.keywords if k.arg]
+    own = ((p, a.id) for p, a in given if isinstance(a, ast.Name) and _is_own(kernels, a, launch))
+    return frozenset(own)
+
+
+def in_place(kernels: Kernels) -> Work:
+    """What becomes of calls of other files' kernels that return what they write to their parameters."""
+    work = Work()
+    for launch in kernels.launches:
+        elsewhere = kernels.module.elsewhere
+        found = {elsewhere[name].outputs for name in launch.kernels if name in elsewhere} - {()}
+        if len(found) == 1 and len(launch.kernels) == 1:
+            work += _caller(kernels, launch, found.pop())
+        elif found:
+            names = ", ".join(dict.fromkeys(name for each in sorted(found) for _, name in each))
+            fields = {"p": names, "callers": f"line {launch.call.lineno}"}
+            work += Work(reasons=(Reason(launch.call, "M-INOUT", fields),))
     return work
 
 
@@ -277,31 +327,19 @@ def _returned(kernels: Kernels, node: ast.FunctionDef) -> frozenset[str]:
     return found
 
 
-def _caller(kernels: Kernels, launch: Launch, node: ast.FunctionDef, missing: tuple[str, ...]) -> Work:
+def _caller(kernels: Kernels, launch: Launch, outputs: tuple[tuple[int, str], ...]) -> Work:
     """``k(a, o)`` becomes ``o = k(a, o)`` where nothing else can know the old ``o``."""
-    statement = launch.use.stmt
-    outputs = _passed(launch.call, node, missing)
-    alone = isinstance(statement, ast.Expr) and statement.value is launch.call
-    names = [o.id for o in outputs if isinstance(o, ast.Name) and _is_own(kernels, o, launch)]
-    if not alone or len(names) < len(missing) or len({*names}) < len(names):
-        fields = {"p": ", ".join(missing), "callers": f"line {launch.call.lineno}"}
+    statement, own = launch.use.stmt, own_arguments(kernels, launch)
+    variables = dict(own)
+    places = [(argument(at), argument(name)) for at, name in outputs]
+    names = [variables[p] for pair in places for p in pair if p in variables]
+    if not _takes(own, outputs):
+        fields = {"p": ", ".join(name for _, name in outputs), "callers": f"line {launch.call.lineno}"}
         return Work(reasons=(Reason(launch.call, "M-INOUT", fields),))
     start = kernels.ctx.source.span(statement)[0]
     assigned = f"{', '.join(names)} = "
     text = f"the kernel returns what it writes: `{assigned.rstrip()} …`"
     return Work((Change(statement, INOUT, text, (ReplaceCode((start, start), "", assigned),)),))
-
-
-def _passed(call: ast.Call, node: ast.FunctionDef, wanted: tuple[str, ...]) -> list[ast.expr]:
-    """The arguments of some parameters; fewer when they are hidden behind stars."""
-    positional = [a.arg for a in (*node.args.posonlyargs, *node.args.args)]
-    if any(isinstance(a, ast.Starred) for a in call.args):
-        return []
-    given = {
-        **dict(zip(positional, call.args, strict=False)),
-        **{k.arg: k.value for k in call.keywords if k.arg},
-    }
-    return [given[p] for p in wanted if p in given]
 
 
 def _is_own(kernels: Kernels, node: ast.Name, launch: Launch) -> bool:

@@ -1,8 +1,9 @@
 """Parameters that a kernel writes to.
 
 What it does
-    The kernel returns what it writes, and callers that pass a tensor of their own use what is returned.
-    Callers that cannot be changed are reported; a kernel without a caller in the file is noted.
+    The kernel returns what it writes, and callers that pass a tensor of their own use what is returned, also
+    those in other files that are migrated with it. A kernel with callers that cannot be changed is reported,
+    one without a caller is noted.
 
 Why
     Only what a kernel returns is its output in the new language; what it writes to a parameter is lost to

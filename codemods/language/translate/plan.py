@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ...analysis.context import FileContext
-from ...elsewhere import Grid, Kernel
+from ...elsewhere import Kernel, Seen
 from ...trees import walk
 from ..step import LanguageStep
 from .names import Names
@@ -38,11 +38,13 @@ class Plan:
         grid: for each axis of the launch grid that becomes a loop in the kernel, code for its extent in terms
             of the kernel's parameters; empty when programs stay programs.
         returned: parameters written in place that the kernel returns from now on.
+        outputs: those of them that callers have to take from what it returns.
         looped: whether its launches have no grid any more, as programs are loops in it or make no difference.
     """
 
     grid: tuple[str, ...] = ()
     returned: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
     looped: bool = False
 
 
@@ -99,7 +101,7 @@ class LanguageModule:
     helpers: dict[str, str] = field(default_factory=dict)
     texts: dict[ast.AST, str] = field(default_factory=dict)
     elsewhere: Mapping[str, Kernel] = field(default_factory=dict)
-    launches: Mapping[str, frozenset[Grid]] = field(default_factory=dict)
+    launches: Mapping[str, frozenset[Seen]] = field(default_factory=dict)
     partial: bool = False
     marked: set[tuple[str, int]] = field(default_factory=set)
     staying: Mapping[tuple[str, str], Staying] = field(default_factory=dict)

@@ -162,6 +162,7 @@ def test_programs_on_several_cores_in_another_file() -> None:
     (found,) = result.at("app/run.py")
     assert (found.code, found.outcome.value, found.line) == ("NKL103", "needs-you", 6)
     assert "in loops" in found.message
+    assert ("NKL103", 6) in [(f.code, f.line) for f in migrate(result.after).at("app/run.py")]
     assert not migrate(project(ROWS, launch)).changed
 
 
@@ -170,3 +171,66 @@ def test_a_call_without_a_grid_has_nothing_to_change() -> None:
     result = migrate(project(KERNELS, caller))
     assert result.changed == {"app/kernels.py"}
     assert not result.at("app/run.py")
+
+
+IN_PLACE = """\
+import neuronxcc.nki as nki
+import neuronxcc.nki.isa as nisa
+import neuronxcc.nki.typing as nt
+
+
+@nki.jit
+def copy_to(x, out: nt.mutable_tensor):
+    nisa.dma_copy(dst=out, src=x)
+"""
+CALLER = """\
+import torch
+from app.kernels import copy_to
+
+
+def run(x):
+    out = torch.empty_like(x)
+    copy_to(x, out)
+    other = torch.empty_like(x)
+    copy_to(x, out=other)
+    return out, other
+"""
+
+
+def test_callers_take_what_a_kernel_of_another_file_writes() -> None:
+    result = migrate(project(IN_PLACE, CALLER))
+    assert "    return out\n" in result.text("app/kernels.py")
+    assert result.text("app/run.py") == CALLER.replace(
+        "    copy_to(x, out)", "    out = copy_to(x, out)"
+    ).replace("    copy_to(x, out=other)", "    other = copy_to(x, out=other)")
+    assert not [f for f in result.findings if f.outcome.value in ("noted", "needs-you")]
+    check_sound(result)
+
+
+@pytest.mark.parametrize(
+    "call",
+    ["copy_to(x, cache.keys)", "copy_to(x, out)", "y = copy_to(x, cache)", "(copy_to if x else max)(x, out)"],
+)
+def test_callers_whose_tensor_others_may_have(call: str) -> None:
+    """``out`` is a parameter: whoever passed it waits for what is written to it."""
+    caller = f"from app.kernels import copy_to\n\n\ndef run(x, out, cache):\n    {call}\n"
+    result = migrate(project(IN_PLACE, caller))
+    assert not result.changed
+    (found,) = result.findings
+    assert (found.code, found.outcome.value, found.path) == ("NKL104", "needs-you", "app/kernels.py")
+    assert "outside this file" in found.step
+    check_sound(result)
+
+
+def test_a_kernel_that_writes_in_place_and_is_called_where_nobody_sees() -> None:
+    files = project(IN_PLACE, "from app.kernels import copy_to\n\nlaunch_all([copy_to])\n")
+    noted = [f for f in migrate(files).findings if f.outcome.value == "noted"]
+    assert [(f.path, f.code) for f in noted] == [("app/kernels.py", "NKL104")]
+
+
+def test_callers_are_named_where_a_kernel_returns_something_else() -> None:
+    kernels = IN_PLACE + "    return x\n\n\ndef run(x, out):\n    copy_to(x, out)\n"
+    (found,) = migrate({"app/kernels.py": kernels}).findings
+    assert (found.code, found.outcome.value) == ("NKL104", "needs-you")
+    assert "line 13" in found.step
+    assert "none in this file" not in found.step
