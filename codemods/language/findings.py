@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from itertools import takewhile
 
 from ..analysis.context import FileContext
 from ..elsewhere import Kernel, Seen
@@ -18,7 +17,11 @@ from .reasons import Change, Reason, Work
 from .step import LanguageStep
 from .translate.module import language_module
 from .translate.plan import LanguageModule
-from .wording import mark, stands, worded
+from .wording import has_marks, mark, worded
+
+_MARKED = (
+    "Write the marked places of this file by hand and take their comments away; nkimigrate then goes on."
+)
 
 
 def language_findings(
@@ -37,10 +40,13 @@ def language_findings(
         wants: which codes were chosen. A file is not rewritten when it takes a change that was not.
         elsewhere: kernels of other files as this one spells them.
         launches: for kernels of this file that others use, the grids they launch them with.
-        partial: rewrite what can be, and mark by a comment each place that needs a person.
+        partial: rewrite what can be, and mark by a comment each place that needs a person. A file that has
+            such marks already stays as it is until they are gone.
     """
     module = language_module(_context(ctx, step), step)
     module.elsewhere, module.launches = elsewhere or {}, launches or {}
+    module.marked_before = has_marks(ctx.source.text)
+    partial = partial and not module.marked_before
     module.partial = partial
     own = [n for n, f in module.functions.items() if f.node in ctx.tree.body]
     ctx.memory["language kernels"] = dict.fromkeys(own, Kernel(False))
@@ -57,6 +63,11 @@ def language_findings(
     if work.reasons and not partial:
         found = [_needs_you(ctx, reason) for reason in work.reasons]
         found += [f for f in _said(ctx, host.with_others(module), wants) if f.edits]
+    elif module.marked_before:
+        found = [
+            ctx.needs_you(c.code, c.node, f"waits for the marked places: {c.text}", _MARKED)
+            for c in work.changes
+        ]
     else:
         chosen = all(wants(change.code) for change in work.changes)
         found = [_changed(ctx, change) for change in work.changes if chosen]
@@ -132,19 +143,9 @@ def _marked(ctx: FileContext, module: LanguageModule, reason: Reason) -> Iterato
     for statement in walk(ctx.tree):
         if isinstance(statement, ast.stmt) and any(inner is reason.node for inner in _own(statement)):
             lines = mark(reason, ctx.segment(reason.node))
-            if stands(lines, _comments_above(ctx, statement)):
-                return
             edit = InsertBefore(ctx.source.span(statement), tuple(lines))
             yield ctx.finding(code, statement, f"marked: {said}", edits=(edit,), group=LANGUAGE)
             return
-
-
-def _comments_above(ctx: FileContext, statement: ast.stmt) -> list[str]:
-    """The lines of comments right above a statement."""
-    first = min([statement.lineno, *(d.lineno for d in getattr(statement, "decorator_list", ()))])
-    lines = ctx.source.lines[: first - 1]
-    found = takewhile(lambda line: line.lstrip().startswith("#"), reversed(lines))
-    return list(found)[::-1]
 
 
 def _own(statement: ast.stmt) -> Iterator[ast.AST]:

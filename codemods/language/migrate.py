@@ -27,7 +27,7 @@ def of_module(module: LanguageModule) -> Work:
         kernels = any(function.kernel for function in module.functions.values())
         return Work(reasons=tuple(both) if kernels else ())
     whole = _whole(module)
-    if not whole.reasons or module.partial:
+    if not whole.reasons or module.partial or module.marked_before:
         return whole
     return split(module, whole, _whole) or whole
 

@@ -31,10 +31,9 @@ def mark(reason: Reason, here: str, indent: str = "") -> list[str]:
     return _comment(f"{code} {said}", indent)
 
 
-def stands(lines: list[str], above: list[str]) -> bool:
-    """Whether a comment is among those above a place already, as after an earlier partial migration."""
-    there, wanted = [line.strip() for line in above], [line.strip() for line in lines]
-    return any(there[i : i + len(wanted)] == wanted for i in range(len(there)))
+def has_marks(text: str) -> bool:
+    """Whether a partial migration left marks in a file that still stand."""
+    return any(line.lstrip().startswith(f"{MARK} NKL") for line in text.splitlines())
 
 
 def waiting(indent: str) -> list[str]:

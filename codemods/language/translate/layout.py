@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import tokenize
 
 WIDTH = 88
 _OPENING, _CLOSING = "([{", ")]}"
@@ -102,13 +106,11 @@ def flat(segment: str) -> str:
     """An expression's text on one line, without the comments inside."""
     if "\n" not in segment and "\r" not in segment:
         return segment
-    import io
     import tokenize
 
     pieces: list[str] = []
     previous: tokenize.TokenInfo | None = None
-    tokens = tokenize.generate_tokens(io.StringIO(f"({segment})").readline)
-    for token in tokens:
+    for token in _tokens(f"({segment}\n)"):  # a comment at the end must not take the bracket along
         if token.type in (tokenize.NL, tokenize.NEWLINE, tokenize.COMMENT, tokenize.ENDMARKER):
             continue
         if previous is not None and _apart(previous, token):
@@ -116,6 +118,34 @@ def flat(segment: str) -> str:
         pieces.append(token.string)
         previous = token
     return "".join(pieces)[1:-1].strip()
+
+
+def _tokens(code: str) -> Iterator[tokenize.TokenInfo]:
+    """The tokens; an f-string is one, as it was before Python 3.12."""
+    import io
+    import tokenize
+
+    lines = io.StringIO(code).readlines()
+    start: tokenize.TokenInfo | None = None
+    depth = 0
+    for token in tokenize.generate_tokens(io.StringIO(code).readline):
+        kind = tokenize.tok_name[token.type]
+        depth += (kind == "FSTRING_START") - (kind == "FSTRING_END")
+        if kind == "FSTRING_START" and depth == 1:
+            start = token
+        elif kind == "FSTRING_END" and depth == 0 and start is not None:
+            text = _between(lines, start.start, token.end)
+            yield tokenize.TokenInfo(tokenize.STRING, text, start.start, token.end, start.line)
+            start = None
+        elif start is None:
+            yield token
+
+
+def _between(lines: Sequence[str], start: tuple[int, int], end: tuple[int, int]) -> str:
+    if start[0] == end[0]:
+        return lines[start[0] - 1][start[1] : end[1]]
+    middle = "".join(lines[start[0] : end[0] - 1])
+    return lines[start[0] - 1][start[1] :] + middle + lines[end[0] - 1][: end[1]]
 
 
 def _apart(previous: object, token: object) -> bool:

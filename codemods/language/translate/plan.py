@@ -85,6 +85,7 @@ class LanguageModule:
         elsewhere: kernels of other files as this one spells them.
         launches: for kernels of this file that other files use, the grids they launch them with.
         partial: places that need a person are left as they are, with a comment.
+        marked_before: an earlier run left such comments, which a person has to take away first.
         marked: the reasons that have one, by message and place.
         staying: what becomes of imports that only code uses which stays, by their local and imported names.
     """
@@ -103,6 +104,7 @@ class LanguageModule:
     elsewhere: Mapping[str, Kernel] = field(default_factory=dict)
     launches: Mapping[str, frozenset[Seen]] = field(default_factory=dict)
     partial: bool = False
+    marked_before: bool = False
     marked: set[tuple[str, int]] = field(default_factory=set)
     staying: Mapping[tuple[str, str], Staying] = field(default_factory=dict)
 

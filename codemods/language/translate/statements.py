@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from ..analysis import values as v
 from ..analysis.refusal import Refused
 from ..reasons import Reason
-from ..wording import mark, stands, waiting
+from ..wording import mark, waiting
 from . import assignments, blocks, compound, expressions, facts, programs
 from .body import Piece, joined, with_comments
 from .layout import laid_out
@@ -32,7 +32,7 @@ def block(
         lead = w.lines.kept(after + 1, first - 1, old, indent)
         count = len(w.reasons)
         new = _group(w, group, indent)
-        lead += _marks(w, group, w.reasons[count:], lead, indent)
+        lead += _marks(w, group, w.reasons[count:], indent)
         if new is None:
             pieces.append(Piece(lead, w.lines.kept(first, last, old, indent)))
         else:
@@ -41,18 +41,14 @@ def block(
     return joined(pieces, indent)
 
 
-def _marks(
-    w: Walker, group: Sequence[ast.stmt], reasons: Sequence[Reason], lead: list[str], indent: str
-) -> list[str]:
-    """The comments of a partial migration at a place that stays, without those that ``lead`` has already."""
+def _marks(w: Walker, group: Sequence[ast.stmt], reasons: Sequence[Reason], indent: str) -> list[str]:
+    """The comments of a partial migration at a place that stays as it is."""
     if not w.module.partial:
         return []
     fresh = [r for r in reasons if (r.message, id(r.node)) not in w.module.marked]
     w.module.marked.update((r.message, id(r.node)) for r in fresh)
-    comments = [mark(r, w.segment(r.node), indent) for r in fresh]
-    if not comments and w.skipped.pop(id(group[0]), False):
-        comments = [waiting(indent)]
-    return [line for lines in comments if not stands(lines, lead) for line in lines]
+    lines = [line for r in fresh for line in mark(r, w.segment(r.node), indent)]
+    return lines or (waiting(indent) if w.skipped.pop(id(group[0]), False) else [])
 
 
 def _by_line(statements: Sequence[ast.stmt]) -> list[list[ast.stmt]]:

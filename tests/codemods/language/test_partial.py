@@ -66,3 +66,15 @@ def test_a_kernel_that_can_be_migrated_whole_is_the_same_either_way(partial: boo
 def test_a_second_run_leaves_the_marks_alone() -> None:
     once = migrate({"a.py": BLOCKED}, partial=True).text("a.py")
     assert migrate({"a.py": once}, partial=True).text("a.py") == once
+
+
+def test_kernels_of_a_marked_file_wait_until_the_marks_are_gone() -> None:
+    """What needs a person in the old language may look migrated once the rest of its file is."""
+    text = "from neuronxcc.nki.language import par_dim\n" + BLOCKED.replace("(tile.shape)", "(par_dim(128))")
+    once = migrate({"a.py": text}, partial=True).text("a.py")
+    assert "import par_dim" in once
+    again = migrate({"a.py": once}, partial=True)
+    assert again.text("a.py") == once
+    assert {f.outcome for f in again.findings} == {"needs-you"}
+    unmarked = "".join(line for line in once.splitlines(keepends=True) if not line.lstrip().startswith("#"))
+    assert "neuronxcc" not in migrate({"a.py": unmarked}, partial=True).text("a.py")
