@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from ...model import ReplaceCode, ReplaceLines, Wrap
 from ..reasons import Change, Reason, Work
 from ..translate.names import BETA1
-from .kernels import BRIDGES, HARNESSES, JIT, TRACE, Kernels, mode, wrapped
+from .kernels import BRIDGES, HARNESSES, JIT, NKI_CALLS, TORCH_JITS, TRACE, Kernels, mode, wrapped
 
 CODE, HARNESS = "NKL107", "NKL101"
 _MEASURED = frozenset({"baremetal", "benchmark", "simulation"})
@@ -42,8 +42,10 @@ def decorators(kernels: Kernels) -> Work:
 def _decorator(kernels: Kernels, node: ast.FunctionDef, decorator: ast.expr, sub: bool) -> Work:
     maker = decorator.func if isinstance(decorator, ast.Call) else decorator
     qualified = kernels.names.qualified(maker)
-    if qualified in BRIDGES:
-        return Work(reasons=(Reason(decorator, "M-BRIDGE", {"name": qualified.rpartition(".")[2]}),))
+    if qualified in TORCH_JITS:
+        plain = _jit(kernels, maker)
+        edit = _replaced(kernels, decorator, plain)
+        return Work((Change(decorator, CODE, f"`{edit.old}` is `{plain}` now", (edit,)),))
     if qualified in _HINTS:
         return Work((_removed(kernels, decorator, CODE, f"`{kernels.ctx.segment(maker)}` is gone"),))
     traced = qualified == TRACE or (qualified == JIT and mode(decorator) == "trace")
@@ -80,7 +82,8 @@ def _platform(place: ast.expr) -> tuple[Reason, ...]:
 
 def _jit(kernels: Kernels, maker: ast.expr) -> str:
     """``nki.jit`` as it is spelled beside ``nki.benchmark``."""
-    if isinstance(maker, ast.Attribute) and isinstance(maker.value, ast.Name):
+    ours = kernels.names.qualified(maker) not in TORCH_JITS
+    if ours and isinstance(maker, ast.Attribute) and isinstance(maker.value, ast.Name):
         return f"{kernels.ctx.segment(maker.value)}.jit"
     kernels.module.import_name("nki")
     return "nki.jit"
@@ -133,7 +136,7 @@ def _wrapper(kernels: Kernels, call: ast.Call) -> Work:
     maker = outer.func
     qualified = kernels.names.qualified(maker)
     kernel = wrapped(call)[0]
-    if qualified in BRIDGES:
+    if qualified in NKI_CALLS:
         return Work(reasons=(Reason(call, "M-BRIDGE", {"name": qualified.rpartition(".")[2]}),))
     if qualified == JIT and not outer.keywords and outer is call:
         return Work()
@@ -157,4 +160,4 @@ def _is_compiled(kernels: Kernels, name: str) -> bool:
     if node is None:
         return True
     makers = (d.func if isinstance(d, ast.Call) else d for d in node.decorator_list)
-    return any(kernels.names.qualified(m) in HARNESSES | {JIT} for m in makers)
+    return any(kernels.names.qualified(m) in HARNESSES | TORCH_JITS | {JIT} for m in makers)

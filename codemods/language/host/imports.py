@@ -18,7 +18,7 @@ from ..reasons import Change, Reason, Work
 from ..step import LanguageStep
 from ..translate.names import BETA1
 from ..translate.plan import LanguageModule, Staying
-from .kernels import SIMULATE, Kernels
+from .kernels import SIMULATE, TORCH_JITS, Kernels
 from .remains import Remains
 
 CODE = "NKL106"
@@ -59,7 +59,7 @@ def imports(kernels: Kernels, step: LanguageStep, before: Work) -> Work:
             continue
         if _is_old(target) or _leads(kernels, binding, target):
             work += _old(kernels, step, binding, target, remains, statement)
-        elif target in _OTHERS and _unused(kernels, binding, remains):
+        elif target in _OTHERS | TORCH_JITS and _unused(kernels, binding, remains):
             statement.names.append((spelled(_alias(binding)), ""))
             statement.said.append(f"`{binding.name}` is not used any more")
     if before.reasons:  # kernels stay as they are, and use what they used

@@ -21,15 +21,12 @@ from ..translate.plan import LanguageModule
 
 HARNESSES = frozenset(f"{BETA1}.{name}" for name in ("benchmark", "baremetal", "profile"))
 SIMULATE = f"{BETA1}.simulate_kernel"
-BRIDGES = frozenset(
-    {
-        "torch_neuronx.nki_jit",
-        "torch_neuronx.nki_call",
-        "torch_neuronx.xla_impl.ops.nki_jit",
-        "torch_neuronx.xla_impl.ops.nki_call",
-        "jax_neuronx.nki_call",
-    }
+TORCH_JITS = frozenset({"torch_neuronx.nki_jit", "torch_neuronx.xla_impl.ops.nki_jit"})
+"""What compiles a kernel that writes to its last parameters."""
+NKI_CALLS = frozenset(
+    {"torch_neuronx.nki_call", "torch_neuronx.xla_impl.ops.nki_call", "jax_neuronx.nki_call"}
 )
+BRIDGES = TORCH_JITS | NKI_CALLS
 JIT = f"{BETA1}.jit"
 TRACE = f"{BETA1}.trace"
 WRAPPERS = HARNESSES | BRIDGES | {JIT, TRACE, "functools.partial"}
@@ -222,6 +219,18 @@ class Kernels:
     def is_handed_on(self, name: str) -> bool:
         """Whether this file passes a kernel on, stores or returns it."""
         return any(self._gets_away(use) for use in self._mentions.get(name, ()))
+
+    def is_renamed(self, name: str) -> bool:
+        """Whether the file has a kernel under another name at its top, which other files may import."""
+        uses = self._mentions.get(name, ())
+        return any(use.stmt in self.ctx.tree.body and self._is_named(use) for use in uses)
+
+    def _is_named(self, use: Use) -> bool:
+        """Whether the use, or what a wrapper makes of it, gets a name."""
+        outer: ast.AST | None = use.inside
+        if isinstance(outer, ast.Call) and self._wraps(outer):
+            outer = self.ctx.module.parents.get(outer)
+        return isinstance(outer, ast.Assign)
 
     def handed_on(self, name: str) -> list[ast.expr]:
         """Where a kernel is passed on, stored or returned."""

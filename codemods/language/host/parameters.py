@@ -243,8 +243,9 @@ def _outputs(kernels: Kernels, name: str, node: ast.FunctionDef, written: frozen
     theirs = kernels.module.launches.get(name, frozenset())
     outputs = numbered(node, missing)
     waiting = [s for s in theirs if s != UNSEEN and s.own is not None and not _takes(s.own, outputs)]
-    unseen = name in kernels.ctx.pinned and name not in kernels.module.launches
-    hidden = kernels.is_handed_on(name) or unseen or UNSEEN in theirs or bool(waiting)
+    unseen = UNSEEN in theirs or (name in kernels.ctx.pinned and name not in kernels.module.launches)
+    away = kernels.is_handed_on(name) or kernels.is_renamed(name)
+    hidden = away or unseen or bool(waiting)
     lines = ", ".join(f"line {launch.use.links[0].lineno}" for launch in calls)
     callers = [lines or "none in this file", *(["outside this file"] if hidden else [])]
     fields = {"p": ", ".join(missing), "callers": " and ".join(callers)}

@@ -1,20 +1,25 @@
 """Bridges of frameworks that hand outputs to a kernel.
 
 What it does
-    Reports kernels that ``torch_neuronx.nki_jit``, ``nki_call`` of PyTorch or JAX launch.
+    Reports kernels that ``nki_call`` of PyTorch or JAX launches. ``torch_neuronx.nki_jit`` is ``nki.jit``:
+    the tensors that a caller passes for the outputs are parameters written in place (NKL104).
 
 Why
-    These bridges allocate a kernel's outputs from a shape and pass them in. In the new language a kernel
+    ``nki_call`` allocates a kernel's outputs from a shape and passes them in. In the new language a kernel
     allocates and returns them, and is called like a function.
 
 Before
+        import jax
         import neuronxcc.nki.language as nl
-        from torch_neuronx import nki_jit
+        from jax_neuronx import nki_call
 
 
-        @nki_jit
         def copied(x, out):
             nl.store(out, nl.load(x))
+
+
+        def run(x):
+            return nki_call(copied, x, out_shape=jax.ShapeDtypeStruct(x.shape, dtype=x.dtype))
 
 After
     Unchanged, with the place reported.

@@ -195,12 +195,39 @@ def test_a_simulator_imported_by_name_is_left() -> None:
 
 def test_bridges_are_in_the_way() -> None:
     body = "def k(x, out):\n    nl.store(out, nl.load(x))\n"
-    torch = f"{HEAD}from torch_neuronx import nki_jit\n\n\n"
-    assert (6, "M-BRIDGE") in hosted(f"{torch}@nki_jit\n{body}").reasons
-    assert (10, "M-BRIDGE") in hosted(f"{torch}{body}\n\nfast = nki_jit()(k)\n").reasons
     jax = f"{HEAD}from jax_neuronx import nki_call\n\n\n{body}\n\ny = nki_call(k, 1, out_shape=2)\n"
     assert (10, "M-BRIDGE") in hosted(jax).reasons
     silent("from mine import nki_call\n\ny = nki_call(k, 1)\n")
+
+
+WRITES = "def k(x, out):\n    nl.store(out, nl.load(x))\n"
+RETURNS = f"{WRITES}    return out\n"
+CALL = "\n\ndef run(x):\n    out = torch.empty_like(x)\n    {}(x, out)\n    return out\n"
+
+
+@pytest.mark.parametrize("written", ["nki_jit", "nki_jit()"])
+def test_the_jit_of_pytorch_is_the_languages(written: str) -> None:
+    head = "import torch\nfrom torch_neuronx import nki_jit\n"
+    check(
+        f"{HEAD}{head}\n\n@{written}\n{WRITES}{CALL.format('k')}",
+        f"{NEW_HEAD}import torch\n\n\n@nki.jit\n{RETURNS}{CALL.format('out = k')}",
+    )
+
+
+@pytest.mark.parametrize("made", ["nki_jit()(k)", "nki_jit(k)", "torch_neuronx.nki_jit(k)"])
+def test_the_jit_of_pytorch_as_a_function(made: str) -> None:
+    head = "import torch\nimport torch_neuronx\n"
+    more = "from torch_neuronx.xla_impl.ops import nki_jit\n" if made.startswith("nki") else ""
+    found = check(
+        f"{HEAD}{head}{more}\n\n{WRITES}\n\nfast = {made}\n{CALL.format('fast')}",
+        f"{NEW_HEAD}{head}\n\n{RETURNS}\n\nfast = nki.jit(k)\n{CALL.format('out = fast')}",
+    )
+    assert [key for _, key in found.notes] == ["M-INOUT"]  # others may import it as `fast`
+
+
+def test_the_jit_of_pytorch_where_others_have_the_output() -> None:
+    text = f"{HEAD}from torch_neuronx import nki_jit\n\n\n@nki_jit\n{WRITES}\n\ndef run(x, y):\n    k(x, y)\n"
+    assert hosted(text).reasons == [(12, "M-INOUT")]
 
 
 def test_an_alias_of_the_simulator_goes_so_that_the_file_can_be_imported() -> None:
