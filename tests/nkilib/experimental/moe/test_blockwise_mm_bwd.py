@@ -303,7 +303,7 @@ def hidden_gradient(tensors: Any, maps: Any, gates: Any, down: Any, blocking: An
 
 def test_the_implementation_fills_what_a_kernel_gives_it() -> None:
     given, want = drawn(200, 128, 64, 2, 1, 256)
-    arguments = arguments_of(given)
+    arguments = backward_arguments(given)
     names = (
         "hidden_states",
         "expert_affinities_masked",
