@@ -43,7 +43,7 @@ def accessed(w: Walker, base: v.Tensor, keys: Sequence[Value], expr: str) -> Acc
         )
         if len(items) == rank > 1 and all(isinstance(item, Sym) for item in items):
             w.writer.note("M-RANK", fn=expr, x=base.text, n=str(rank))
-        base = replace(base, shape=unknown_shape(base.text, rank))
+        base = replace(base, shape=unknown_shape(w, base.text, rank))
     outer = None if base.whole else w.views.get(base.text)
     try:
         if outer is not None and outer.shape == base.shape:
@@ -53,9 +53,9 @@ def accessed(w: Walker, base: v.Tensor, keys: Sequence[Value], expr: str) -> Acc
         raise Refused(refusal.message, **{"expr": expr, **refusal.fields}) from refusal
 
 
-def unknown_shape(name: str, rank: int) -> v.Shape:
+def unknown_shape(w: Walker, name: str, rank: int) -> v.Shape:
     """The dimensions of a tensor as its own attributes."""
-    return tuple(Sym.atom(f"{name}.shape[{axis}]") for axis in range(rank))
+    return tuple(w.env.of_tensor(f"{name}.shape[{axis}]") for axis in range(rank))
 
 
 def item(w: Walker, key: Value, expr: str) -> Item:
@@ -80,7 +80,7 @@ def _indices(w: Walker, tile: v.Tensor) -> Access:
     """A tile's elements as indexes; one of unknown rank has one for each partition, as the language asks."""
     if tile.text in w.views:
         return w.views[tile.text]
-    column = (*unknown_shape(tile.text, 1), ONE)
+    column = (*unknown_shape(w, tile.text, 1), ONE)
     return subscript(replace(tile, shape=tile.shape or column), (Ellipsis,), w.env.facts)
 
 

@@ -13,6 +13,7 @@ from ..analysis.refusal import Refused
 from ..lowering.operators import BINARY
 from ..lowering.tiles import OFF_CHIP
 from . import access, accumulation, blocks, carried, collected, expressions, operations, sinks, subscripts
+from .freed import freed
 from .parameters import arguments
 from .values import VIRTUAL, Axes, Blocks, Grid, Partitions, Value
 from .walker import Walker, known, text
@@ -97,6 +98,7 @@ def _mentions(node: ast.expr, name: str) -> bool:
 
 def bind(w: Walker, name: str, value: Value) -> None:
     """A name stands for a value from now on."""
+    again = name in w.env.often and name in w.env.values
     w.env.bind(name, value)
     if isinstance(value, v.Tensor):
         value = replace(value, text=name, whole=value.whole)
@@ -108,9 +110,9 @@ def bind(w: Walker, name: str, value: Value) -> None:
         value = w.env.number(name, None)
     elif isinstance(value, v.Items):
         value = replace(value, text=name, items=tuple(_item(name, *each) for each in enumerate(value.items)))
-    elif isinstance(value, v.Unknown | v.Dtype | v.Token | Blocks):
+    elif isinstance(value, v.Unknown | v.Dtype | v.Token | Blocks | Axes):
         value = replace(value, text=name)
-    w.env.values[name] = value
+    w.env.values[name] = freed(name, value, w.env.former(name)) if again else value
 
 
 def _item(name: str, index: int, item: v.Value) -> v.Value:
@@ -180,7 +182,7 @@ def _one_by_one(w: Walker, names: list[str], node: ast.Tuple | ast.List) -> str 
 
 def ranked(w: Walker, axes: Axes, rank: int) -> v.Items:
     """The shape of a tensor that is unpacked or asserted: so many dimensions there are."""
-    shape = access.unknown_shape(axes.of, rank)
+    shape = access.unknown_shape(w, axes.of, rank)
     for name, value in w.env.values.items():
         if isinstance(value, v.Tensor) and value.text == axes.of and value.shape is None:
             w.env.values[name] = replace(value, shape=shape)

@@ -12,6 +12,7 @@ from ..analysis import values as v
 from ..analysis.facts import Facts
 from ..analysis.symbols import Sym, Terms
 from ..lowering.instructions import NOT_OPERATIONS
+from .freed import Former, freed
 from .plan import Function
 from .values import VIRTUAL, Absent, Blocks, Choice, Lost, Value
 
@@ -87,9 +88,29 @@ class Environment:
 
     def bind(self, name: str, value: Value) -> None:
         if name in self.often:
-            self.versions[name] += 1
+            self.rebound(name)
         self.values[name] = value
         self.depths[name] = len(self.loops)
+
+    def rebound(self, name: str) -> None:
+        """A name may stand for something else from now on: what others hold is not spelled with it."""
+        self.versions[name] += 1
+        former = self.former(name)
+        for other, value in self.values.items():
+            if other != name:
+                self.values[other] = freed(other, value, former)
+
+    def former(self, name: str) -> Former:
+        """What a name stood for before it was bound last."""
+        return Former(name, f"{name}@{self.versions[name] - 1}")
+
+    def of_tensor(self, code: str) -> Sym:
+        """A dimension of the tensor that a name in the code stands for at present."""
+        return Sym.atom(_NAME.sub(lambda m: self._present(m[0]), code) if self.often else code, code)
+
+    def _present(self, name: str) -> str:
+        version = self.versions[name] if name in self.often else 0
+        return f"{name}@{version}" if version > 1 else name
 
     def carried(self, name: str) -> bool:
         """Whether a name comes from outside of a loop whose body was traced once, or of one of programs."""
@@ -125,6 +146,9 @@ class Environment:
             for name, version in _VERSION.findall(repr(atom)):
                 if self.versions[name] != int(version):
                     return str(name)
+            for name in _NAME.findall(_VERSION.sub("", repr(atom))):
+                if name in self.often and self.versions[name] > 1:
+                    return str(name)
         return None
 
     def changes(self, sym: Sym) -> bool:
@@ -145,10 +169,14 @@ class Environment:
         """
         self.sizes = {terms: name for terms, name in self.sizes.items() if other.sizes.get(terms) == name}
         self.products |= other.products
+        changed = [
+            name for name in {*self.values, *other.values} if self.versions[name] != other.versions[name]
+        ]
+        for name in changed:
+            self.versions[name] = max(self.versions[name], other.versions[name])
+            self.rebound(name)
         for name in {*self.values, *other.values}:
             mine, theirs = self.values.get(name), other.values.get(name)
-            if self.versions[name] != other.versions[name]:
-                self.versions[name] = max(self.versions[name], other.versions[name]) + 1
             if mine is None or theirs is None:
                 self.values[name] = mine if theirs is None else theirs  # type: ignore[assignment]
             elif mine != theirs:

@@ -154,6 +154,8 @@ def _assumed(env: Environment, stored: Iterable[str]) -> Environment:
         if isinstance(value, v.Scalar):
             found.bind(name, value)
             found.values[name] = v.Scalar(name, found.atom(name) if value.sym is not None else None)
+        elif value is not None and name in found.often:
+            found.rebound(name)
     return found
 
 

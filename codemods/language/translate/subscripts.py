@@ -8,7 +8,6 @@ from typing import Literal
 from ..analysis import values as v
 from ..analysis.index import Index, Window, mgrid
 from ..analysis.refusal import Refused
-from ..analysis.symbols import Sym
 from . import access, arguments, blocks, expressions, operations
 from .values import Axes, Blocks, Grid, NewAxis, Value, Whole
 from .walker import Walker, known, text
@@ -100,7 +99,11 @@ def _item(w: Walker, node: ast.Subscript, base: v.Items | Axes | Grid, index: Va
     number = index.sym.value if isinstance(index, v.Scalar) and index.sym is not None else None
     if isinstance(base, Axes):
         spelled = w.respelled(node, [(node.value, base.text)])
-        return None if number is None else v.Scalar(spelled, Sym.atom(f"{base.of}.shape[{number}]", spelled))
+        return (
+            None
+            if number is None
+            else v.Scalar(spelled, w.env.of_tensor(f"{base.of}.shape[{number}]").named(spelled))
+        )
     items = base.components if isinstance(base, Grid) else base.items
     if number is not None and -len(items) <= number < len(items):
         item = items[number]

@@ -1,0 +1,67 @@
+"""Values whose code has a variable that gets another value: they are spelled with their own names then."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from ..analysis import values as v
+from .values import Axes, Blocks, Value
+
+
+@dataclass(frozen=True, slots=True)
+class Former:
+    """A variable that stands for something else from now on.
+
+    Attributes:
+        name: its name. identity: what tells what it stood for from what it will.
+    """
+
+    name: str
+    identity: str
+
+    def is_in(self, code: str) -> bool:
+        """Whether code is spelled with it."""
+        return _word(self.name).search(code) is not None
+
+
+@lru_cache(maxsize=1024)
+def _word(name: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<![\w.]){re.escape(name)}(?![\w@])")
+
+
+def freed(own: str, value: Value, former: Former) -> Value:
+    """The value of a variable, ``own``, that is not spelled with a former one."""
+    if isinstance(value, v.Tensor):
+        return _tensor(value, former, [f"{own}.shape[{axis}]" for axis in range(len(value.shape or ()))], own)
+    if isinstance(value, Blocks):
+        return replace(value, whole=_tensor(value.whole, former, value.sizes(own), value.tile(own)))
+    if isinstance(value, v.Scalar) and value.sym is not None and former.is_in(value.sym.text):
+        return replace(value, sym=value.sym.named(own))
+    if isinstance(value, v.Dtype):
+        return _dtype(value, former, own)
+    if isinstance(value, v.Items):
+        items = tuple(_item(f"{own}[{i}]", item, former) for i, item in enumerate(value.items))
+        return replace(value, items=items)
+    return v.Unknown(own) if isinstance(value, Axes) and former.is_in(value.of) else value
+
+
+def _item(own: str, item: v.Value, former: Former) -> v.Value:
+    if isinstance(item, v.Scalar):
+        changed = former.is_in(item.text) or (item.sym is not None and former.is_in(item.sym.text))
+        return v.Scalar(own, item.sym and item.sym.named(own), item.real) if changed else item
+    return freed(own, item, former)  # type: ignore[return-value]
+
+
+def _tensor(value: v.Tensor, former: Former, sizes: list[str] | tuple[str, ...], owner: str) -> v.Tensor:
+    shape = value.shape and tuple(
+        size.named(code) if former.is_in(size.text) else size
+        for size, code in zip(value.shape, sizes, strict=True)
+    )
+    return replace(value, shape=shape, dtype=value.dtype and _dtype(value.dtype, former, f"{owner}.dtype"))
+
+
+def _dtype(value: v.Dtype, former: Former, text: str) -> v.Dtype:
+    source = value.source and _word(former.name).sub(former.identity, value.source)
+    return v.Dtype(text if former.is_in(value.text) else value.text, value.known, source)
