@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ...trees import walk
@@ -65,6 +65,104 @@ def sums(function: Function, names: Names) -> dict[str, bool]:
         for name in _written(call, names):
             found.setdefault(name, _Tile()).only = False
     return {name: tile.always for name, tile in found.items() if tile.only and tile.written}
+
+
+@dataclass(frozen=True)
+class _Write:
+    """A place where elements of a tile may be written: by a statement, or by a function that gets the tile.
+
+    ``loops``: around it. ``arms``: of branches around it, by the branch's line. ``index``: of the elements;
+    empty when it is not known. ``fresh``: it allocates.
+    """
+
+    node: ast.AST
+    line: int
+    loops: tuple[ast.For, ...]
+    arms: Mapping[int, bool]
+    index: tuple[ast.expr, ...] = ()
+    fresh: bool = False
+
+    def excludes(self, other: _Write) -> bool:
+        """Whether they are in different arms of one branch."""
+        return any(other.arms.get(line, arm) != arm for line, arm in self.arms.items())
+
+
+def preceded(function: Function, names: Names) -> frozenset[int]:
+    """Products that overwrite a part of a tile, by the ids of their targets, which some other statement may
+    have written to since the tile was allocated.
+    """
+    found: dict[str, list[_Write]] = {}
+    for name, write in _writes(function.node.body, (), {}, names):
+        found.setdefault(name, []).append(write)
+    return frozenset(
+        id(write.node)
+        for writes in found.values()
+        for write in writes
+        if not write.fresh and any(_may_precede(other, write, writes) for other in writes)
+    )
+
+
+def _writes(
+    body: list[ast.stmt], loops: tuple[ast.For, ...], arms: Mapping[int, bool], names: Names
+) -> Iterator[tuple[str, _Write]]:
+    for node in body:
+        inner = (*loops, node) if isinstance(node, ast.For) else loops
+        for arm in ("body", "orelse"):
+            mine = {**arms, node.lineno: arm == "body"} if isinstance(node, ast.If) else arms
+            yield from _writes(getattr(node, arm, []), inner, mine, names)
+        if hasattr(node, "body"):
+            continue
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        for target in targets:
+            if isinstance(target, ast.Subscript):
+                yield _base(target), _Write(target, node.lineno, loops, arms, _index(target))
+            elif isinstance(target, ast.Name) and isinstance(node, ast.Assign):
+                yield target.id, _Write(target, node.lineno, loops, arms, fresh=True)
+        for call in (n for n in walk(node) if isinstance(n, ast.Call)):
+            for name in _written(call, names):
+                yield name, _Write(call, node.lineno, loops, arms)
+
+
+def _index(target: ast.Subscript) -> tuple[ast.expr, ...]:
+    """What a tile is indexed with, one after the other."""
+    inner = _index(target.value) if isinstance(target.value, ast.Subscript) else ()
+    own = target.slice.elts if isinstance(target.slice, ast.Tuple) else [target.slice]
+    return (*inner, *own)
+
+
+def _may_precede(other: _Write, write: _Write, writes: list[_Write]) -> bool:
+    """Whether another statement may have written the elements, in this iteration or in one before it."""
+    if other is write or other.fresh or _apart(other.index, write.index):
+        return False
+    made = [w for w in writes if w.fresh and w.line < write.line and w.loops == write.loops[: len(w.loops)]]
+    start = max(made, key=lambda w: w.line, default=None)
+    depth = len(start.loops) if start else 0
+    same = [ast.dump(i) for i in other.index] == [ast.dump(i) for i in write.index] and write.index != ()
+    if other.line < write.line and (start is None or other.line > start.line) and not write.excludes(other):
+        return True
+    around = write.loops[depth:]
+    return not same and bool(around) and bool(other.loops[depth:]) and around[0] is other.loops[depth]
+
+
+def _apart(one: tuple[ast.expr, ...], two: tuple[ast.expr, ...]) -> bool:
+    """Whether two indexes have different numbers at one place, or slices that do not meet."""
+    pairs = [(_range(a), _range(b)) for a, b in zip(one, two, strict=False)]
+    return any(a and b and (a.stop <= b.start or b.stop <= a.start) for a, b in pairs)
+
+
+def _range(index: ast.expr) -> range | None:
+    """The elements that an index of numbers stands for."""
+    if isinstance(index, ast.Slice):
+        first, behind = _number(index.lower, 0), _number(index.upper, -1)
+        return range(first, behind) if 0 <= first < behind else None
+    number = _number(index, -1)
+    return range(number, number + 1) if number >= 0 else None
+
+
+def _number(node: ast.expr | None, default: int) -> int:
+    if node is None:
+        return default
+    return node.value if isinstance(node, ast.Constant) and type(node.value) is int else -1
 
 
 def _statements(body: list[ast.stmt], branches: frozenset[int]) -> Iterator[tuple[ast.stmt, frozenset[int]]]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-import re
 from dataclasses import replace
 
 from ...trees import walk
 from ..analysis import values as v
 from ..analysis.dtypes import is_real
+from ..analysis.iterations import Counter, distinct
 from ..analysis.refusal import Refused
 from ..lowering.operators import BINARY
 from ..lowering.tiles import OFF_CHIP
@@ -234,13 +234,18 @@ def _overwritten(w: Walker, target: ast.Subscript, place: v.Tensor) -> bool:
         base = base.value
     depth = w.env.depths.get(base.id, 0) if isinstance(base, ast.Name) else 0
     parameters_ = {a.arg for a in arguments(w.function.node)}
-    if place.text in w.env.products or (isinstance(base, ast.Name) and base.id in parameters_):
+    if (
+        place.text in w.env.products
+        or id(target) in w.preceded
+        or (isinstance(base, ast.Name) and base.id in parameters_)
+    ):
         return True
-    words = set(_WORD.findall(f"{place.text} {w.segment(target)}"))
-    return any(loop.variable not in words for loop in w.env.loops[depth:])
-
-
-_WORD = re.compile(r"[A-Za-z_]\w*")
+    loops = w.env.loops[depth:]
+    found = w.views.get(place.text)
+    counters = [Counter(x.sym, x.start, x.stop, x.step) for x in loops if x.sym is not None]
+    if found is None or len(counters) < len(loops):
+        return bool(loops)
+    return not distinct(found, counters, w.env.facts)
 
 
 def _overwrites(node: ast.expr) -> bool:

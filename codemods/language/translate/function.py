@@ -49,7 +49,8 @@ def walked(
     unit = indent[len(lines.indentation(node)) :] or "    "
     uses = parameters.Uses(function, module.names, module.functions)
     env = Environment(bound_often(function), uses.integers(), uses.ranks())
-    w = Walker(module, function, shared, env, lines, unit, accumulation.sums(function, module.names))
+    sums, preceded = accumulation.sums(function, module.names), accumulation.preceded(function, module.names)
+    w = Walker(module, function, shared, env, lines, unit, sums, preceded)
     for name, value in _starting(env, parameters.values(node, uses, function.kernel), given).items():
         assignments.bind(w, name, value)
     start = env.copy()

@@ -39,6 +39,7 @@ class Walker:
         module, function: what is walked. env: what names stand for at the present place.
         writer: takes the lines of the present statement.
         sums: names of tiles to which nothing but products is written, and whether one surely is.
+        preceded: targets of products, by their ids, that something else may have written to before.
         blocks, placings: tiles with block dimensions, and where they belong.
         twins: those that a branch allocates → what its other arm allocates under the same name.
         reasons, notes: what came up so far. skipped: statements, by id, that use what was lost.
@@ -52,6 +53,7 @@ class Walker:
     lines: Lines
     unit: str
     sums: Mapping[str, bool] = field(default_factory=dict)
+    preceded: frozenset[int] = frozenset()
     writer: Writer = field(init=False)
     reasons: list[Reason] = field(default_factory=list)
     notes: list[Reason] = field(default_factory=list)

@@ -642,3 +642,51 @@ def test_filled_tiles_lie_where_they_are_placed():
         rows(128, 128),
         rows(128, 64),
     )
+
+
+TURNS = """
+    @nki.jit
+    def k(a, b):
+        out = nl.ndarray((4, 128, 64), dtype=nl.float32, buffer=nl.shared_hbm)
+        y = nl.load(b)
+        p = nl.ndarray(({blocks}, nl.par_dim(128), {columns}), dtype=nl.float32, buffer=nl.psum)
+        {ahead}
+        for i in nl.sequential_range({start}, 4):
+            x = nl.load(a[i])
+            {statement}
+            nl.store(out[i], nl.copy({result}))
+        return out
+    """
+
+
+@pytest.mark.parametrize(
+    ("blocks", "columns", "statement", "result"),
+    [
+        (2, 64, "p[i % 2] = nisa.nc_matmul(x, y)", "p[i % 2]"),
+        (4, 64, "p[i - i % 2] = nisa.nc_matmul(x, y)", "p[i - i % 2]"),
+        (4, 64, "p[i // 2, :, :] = nisa.nc_matmul(x, y)", "p[i // 2]"),
+        (1, 160, "p[0, :, nl.ds(i * 32, 64)] = nisa.nc_matmul(x, y)", "p[0, :, nl.ds(i * 32, 64)]"),
+        (5, 64, "p[i + 1] = nisa.nc_matmul(x, y)\n            p[i] = nisa.nc_matmul(x, y)", "p[i]"),
+        (5, 64, "p[i] = nisa.nc_matmul(x, y)\n            p[4 - i] = nisa.nc_matmul(x, y)", "p[i]"),
+        (4, 64, "p[3 - i] = nisa.nc_matmul(x, y)", "p[3 - i]"),
+        (1, 256, "p[0, :, nl.ds(i * 64, 64)] = nisa.nc_matmul(x, y)", "p[0, :, nl.ds(i * 64, 64)]"),
+    ],
+)
+def test_products_that_overwrite_others_are_not_added_to_them(blocks, columns, statement, result):
+    text = TURNS.format(blocks=blocks, columns=columns, statement=statement, result=result, ahead="", start=0)
+    new = check_same_strictly(HEAD + textwrap.dedent(text), rows(4, 128, 128), rows(128, 64))
+    alone = "3 - i" in statement or "i * 64" in statement
+    assert ("product = " in new) is not alone
+
+
+def test_a_product_ahead_of_a_loop_is_overwritten_in_it():
+    text = TURNS.format(
+        blocks=4,
+        columns=64,
+        ahead="p[2] = nisa.nc_matmul(nl.load(a[0]), y)\n        nl.store(out[0], nl.copy(p[2]))",
+        start=1,
+        statement="p[i] = nisa.nc_matmul(x, y)",
+        result="p[i]",
+    )
+    new = check_same_strictly(HEAD + textwrap.dedent(text), rows(4, 128, 128), rows(128, 64))
+    assert "nisa.tensor_copy(dst=p[i], src=product)" in new
