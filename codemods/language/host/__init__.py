@@ -22,6 +22,7 @@ from .operations import operations
 from .parameters import parameters
 from .placers import placers
 from .revived import clean
+from .strings import strings
 
 __all__ = ["after", "before", "both", "kernels_of", "launched", "with_others"]
 
@@ -30,7 +31,7 @@ def before(module: LanguageModule) -> Work:
     """What becomes of the host's code, other than imports; sets the plans of the file's functions."""
     kernels = kernels_of(module)
     work = decorators(kernels) + launches(kernels) + parameters(kernels) + operations(kernels)
-    work += simulations(kernels) + placers(kernels) + classes(kernels)
+    work += simulations(kernels) + strings(kernels) + placers(kernels) + classes(kernels)
     return work + Work(kernels=others.told(module))
 
 

@@ -70,6 +70,11 @@ MESSAGES: dict[str, Message] = {
         "{name} is not in nki.*, and it is not known what its use here comes to. Write it for NKI 0.2 by "
         "hand.",
     ),
+    "M-STRING": Message(
+        "NKL106",
+        '"{name}" is a path into the old language, which the release has beside the new one. Where it is '
+        "about code that is migrated, write it for nki.",
+    ),
     "M-STAR": Message(
         "NKL106",
         "`from {module} import *` hides which names are used. Import the modules "
