@@ -182,8 +182,8 @@ MESSAGES: dict[str, Message] = {
     "M-ADDRESS": Message(
         "NKL214",
         "Tiles have their addresses themselves, in bytes. The migration guide speaks of elements where its "
-        "examples have bytes, and tiles without an address are the compiler's: check on a device that all lie "
-        "where they should.",
+        "examples have bytes, and tiles without an address are the compiler's: check on a device that all "
+        "lie where they should.",
     ),
     "M-VIEW": Message(
         "NKL212",

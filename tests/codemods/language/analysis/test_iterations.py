@@ -13,7 +13,7 @@ from nkimigrate.codemods.language.analysis.iterations import Counter, distinct
 from nkimigrate.codemods.language.analysis.symbols import ONE, ZERO, Sym
 from nkimigrate.codemods.language.analysis.values import Dtype, Space, Tensor
 
-I, J, N = Sym.atom("i"), Sym.atom("j"), Sym.atom("n")
+OUTER, INNER, N = Sym.atom("i"), Sym.atom("j"), Sym.atom("n")
 TILE = Tensor("p", (Sym.constant(512),) * 2, Dtype("nl.float32", "float32"), Space.PSUM)
 
 
@@ -39,37 +39,37 @@ def loop(variable: Sym, stop: Sym | int, start: int = 0, step: int = 1) -> tuple
 @pytest.mark.parametrize(
     ("bases", "sizes"),
     [
-        ([I, J], [ONE, ONE]),
-        ([I * 4 + J, ZERO], [ONE, Sym.constant(64)]),
-        ([J, I * 64], [ONE, Sym.constant(64)]),
-        ([3 - I, J * N], [ONE, N]),
-        ([I + 2, 7 - J * 2], [ONE, Sym.constant(2)]),
+        ([OUTER, INNER], [ONE, ONE]),
+        ([OUTER * 4 + INNER, ZERO], [ONE, Sym.constant(64)]),
+        ([INNER, OUTER * 64], [ONE, Sym.constant(64)]),
+        ([3 - OUTER, INNER * N], [ONE, N]),
+        ([OUTER + 2, 7 - INNER * 2], [ONE, Sym.constant(2)]),
     ],
 )
 def test_what_is_certainly_different(bases, sizes):
-    assert said(bases, sizes, loop(I, N), loop(J, 4))
+    assert said(bases, sizes, loop(OUTER, N), loop(INNER, 4))
 
 
 @pytest.mark.parametrize(
     ("bases", "sizes"),
     [
-        ([I % 2, J], [ONE, ONE]),
-        ([I // 2, J], [ONE, ONE]),
-        ([I * 3 + J, ZERO], [ONE, ONE]),
-        ([J, I * 64], [ONE, Sym.constant(65)]),
-        ([I, ZERO], [ONE, ONE]),
-        ([I * I, J], [ONE, ONE]),
-        ([I * Sym.atom("m"), J], [ONE, ONE]),  # m may be 0
+        ([OUTER % 2, INNER], [ONE, ONE]),
+        ([OUTER // 2, INNER], [ONE, ONE]),
+        ([OUTER * 3 + INNER, ZERO], [ONE, ONE]),
+        ([INNER, OUTER * 64], [ONE, Sym.constant(65)]),
+        ([OUTER, ZERO], [ONE, ONE]),
+        ([OUTER * OUTER, INNER], [ONE, ONE]),
+        ([OUTER * Sym.atom("m"), INNER], [ONE, ONE]),  # m may be 0
     ],
 )
 def test_what_may_be_the_same(bases, sizes):
-    assert not said(bases, sizes, loop(I, N), loop(J, 4))
+    assert not said(bases, sizes, loop(OUTER, N), loop(INNER, 4))
 
 
 def test_steps_of_loops_count():
-    two = [I, ZERO], [Sym.constant(2), ONE]
-    assert said(*two, loop(I, 8, step=2))
-    assert not said(*two, loop(I, 8))
+    two = [OUTER, ZERO], [Sym.constant(2), ONE]
+    assert said(*two, loop(OUTER, 8, step=2))
+    assert not said(*two, loop(OUTER, 8))
 
 
 def value(sym: Sym, numbers: dict[str, int]) -> int:
@@ -83,7 +83,7 @@ def test_what_is_said_to_be_different_is():
     random.seed(5)
     certain = 0
     for _ in range(1200):
-        parts = [I, J, I % 2, J // 2, I * J, Sym.constant(1)]
+        parts = [OUTER, INNER, OUTER % 2, INNER // 2, OUTER * INNER, Sym.constant(1)]
         bases = [
             sum((random.choice((-2, -1, 0, 1, 2, 3)) * part for part in random.sample(parts, 2)), ZERO)
             for _ in range(2)
@@ -91,7 +91,7 @@ def test_what_is_said_to_be_different_is():
         sizes = [random.choice((1, 1, 2, 3)) for _ in range(2)]
         counts = random.choice((2, 3, 4)), random.choice((1, 2, 3))
         step = random.choice((1, 1, 2))
-        loops = loop(I, counts[0] * step, step=step), loop(J, counts[1])
+        loops = loop(OUTER, counts[0] * step, step=step), loop(INNER, counts[1])
         if not said(bases, [Sym.constant(size) for size in sizes], *loops):
             continue
         certain += 1
