@@ -174,8 +174,11 @@ def together(array: Array) -> Array:
 
 def convert(into: Array, values: Array) -> None:
     """``into[...] = values``, between floats of different types."""
+    if into.size < _SCATTERED or into.dtype == values.dtype:
+        into[...] = values
+        return
     values = together(values)
-    if into.size < _SCATTERED or into.strides[-1] == into.itemsize or into.dtype == values.dtype:
+    if into.strides[-1] == into.itemsize:
         into[...] = values
     else:
         into[...] = values.astype(into.dtype)

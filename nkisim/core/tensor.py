@@ -365,7 +365,9 @@ class Tensor(Unsupported):
         into = self.array if self.partitioned else self.array[None]
         if values.shape != into.shape:
             values = values.reshape(into.shape)
-        if self.dtype.kind is FLOAT:
+        if values.dtype is into.dtype:
+            into[...] = values
+        elif self.dtype.kind is FLOAT:
             convert(into, values)
         else:
             store(into, values, self.dtype)
