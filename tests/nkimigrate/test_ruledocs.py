@@ -96,7 +96,8 @@ def test_every_message_that_is_used_is_documented(repository: Path) -> None:
     texts = [path.read_text(encoding="utf-8") for path in folder.rglob("*.py") if path.name != "messages.py"]
     used = {message.code for key, message in MESSAGES.items() if any(f'"{key}"' in text for text in texts)}
     codes = {item.code for item in ruledocs.everything() if item.code.startswith("NKL")}
-    assert used | {"NKL200"} == {code for code in codes if code < "NKL600"}
+    only_changes = {"NKL111", "NKL200"}
+    assert used | only_changes == {code for code in codes if code < "NKL600"}
 
 
 @pytest.mark.parametrize(
