@@ -35,9 +35,13 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Something else that is true or false when the kernel is traced, as code."""
+    """Something else that is true or false when the kernel is traced, as code.
+
+    ``identity`` tells what the code means where the mask is made.
+    """
 
     text: str
+    identity: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from ..analysis import values as v
 from ..analysis.access import Access, subscript
 from ..analysis.index import broadcast
-from ..analysis.masks import Bound, Condition, Mask, Region, for_operand, is_column, solved
+from ..analysis.masks import Bound, Comparison, Condition, Mask, Region, for_operand, is_column, solved
 from ..analysis.refusal import Refused
 from ..analysis.symbols import ZERO, Sym
 from . import expressions
@@ -30,13 +30,15 @@ _PRODUCTS = frozenset(("nisa.nc_matmul", "nl.matmul"))
 
 def region(w: Walker, node: ast.expr) -> Region:
     """What a ``mask=`` leaves. Raises Refused when it is no range of axes."""
-    mask = as_mask(known(expressions.evaluate(w, node)))
+    mask = as_mask(w, known(expressions.evaluate(w, node)))
     if mask is None:
         raise Refused("M-MASK", expr=w.segment(node))
     return _region(w, mask, w.segment(node))
 
 
 def _region(w: Walker, mask: Mask, expr: str) -> Region:
+    for part in mask.parts:
+        _check(w, part, expr)
     try:
         found = solved(mask, w.env.facts)
     except Refused as refusal:
@@ -56,11 +58,25 @@ def kept(w: Walker, base: v.Tensor, mask: Mask, expr: str) -> v.Tensor:
     return with_extents(cut(w, base, ranges), _smaller(ranges, own))
 
 
-def as_mask(value: Value) -> Mask | None:
+def _check(w: Walker, part: Comparison | Condition, expr: str) -> None:
+    """Masks are written out where they are used: their names must still mean the same."""
+    if isinstance(part, Condition):
+        outdated = w.env.identity(part.text) != part.identity
+    else:
+        sides = (part.left, part.right)
+        syms = (sym for side in sides for sym in (side.base, *side.shape, *side.steps))
+        outdated = any(w.env.outdated(sym) is not None for sym in syms)
+    if outdated:
+        raise Refused("M-MASK", expr=expr, reason="its names have other values since it was made")
+
+
+def as_mask(w: Walker, value: Value) -> Mask | None:
     """A value as a mask: also a condition of trace time."""
     if isinstance(value, Mask):
         return value
-    return Mask((Condition(value.text),)) if isinstance(value, v.Scalar | v.Unknown) else None
+    if not isinstance(value, v.Scalar | v.Unknown):
+        return None
+    return Mask((Condition(value.text, w.env.identity(value.text)),))
 
 
 def _named(w: Walker, bound: Bound) -> Bound:

@@ -26,7 +26,7 @@ def binary(w: Walker, node: ast.BinOp) -> Value:
     if isinstance(left, v.Tensor) or isinstance(right, v.Tensor):
         return operations.operator(w, BINARY.get(type(node.op), ""), left, right)
     if isinstance(node.op, ast.BitAnd) and (isinstance(left, Mask) or isinstance(right, Mask)):
-        one, two = masking.as_mask(left), masking.as_mask(right)
+        one, two = masking.as_mask(w, left), masking.as_mask(w, right)
         if one is not None and two is not None:
             return one.both(two)
     if isinstance(left, Mask) or isinstance(right, Mask):

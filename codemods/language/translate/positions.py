@@ -30,7 +30,7 @@ def _selected(
     w: Walker, arguments: Mapping[str, Value], region: Region | None, expr: str
 ) -> Mapping[str, Value]:
     """The comparison of the predicate, on what a mask leaves of the tile."""
-    mask, data = masking.as_mask(arguments["pred"]), arguments.get("on_true_tile")
+    mask, data = masking.as_mask(w, arguments["pred"]), arguments.get("on_true_tile")
     if mask is None or not isinstance(data, v.Tensor):
         raise Refused("M-PRED", expr=expr)
     shape = masking.former(data)

@@ -4,7 +4,7 @@ import random
 
 import numpy as np
 import pytest
-from migrated import check_same
+from migrated import HEAD, check_same, migrated
 
 
 class Kernel:
@@ -91,3 +91,23 @@ class Kernel:
 def test_a_random_kernel_computes_the_same(seed):
     kernel = Kernel(seed)
     check_same(kernel.text, "k", *kernel.inputs())
+
+
+MASK_OF_NAMES = """
+@nki.jit
+def k(x, n, last):
+    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    ip, iy = nl.mgrid[0:64, 0:32]
+    mask = {mask}
+{change}    nl.store(out[ip, iy], nl.load(x[ip, iy], mask=mask), mask=mask)
+    return out
+"""
+
+
+@pytest.mark.parametrize(
+    ("mask", "change"),
+    [("ip < n", "    n = n // 2\n"), ("(ip < 64) & (last == 1)", "    last = last - 1\n")],
+)
+def test_a_mask_whose_names_have_other_values_by_now(mask, change):
+    assert migrated(HEAD + MASK_OF_NAMES.format(mask=mask, change=change))[1] == ["M-MASK"]
+    assert migrated(HEAD + MASK_OF_NAMES.format(mask=mask, change=""))[1] == []
