@@ -2,9 +2,10 @@
 
 The checkout is a release of a kernel library whose tests know a simulation mode (``--test-mode simulation``).
 A random sample of the cases of each kernel family is run, with the checkout's goldens, inputs and tolerances
-as they are, and with its kernels or with those of our ``nkilib`` (``--kernels ours``). Nothing of the
-checkout is copied or changed. Prints a table by family and the reason of every case that did not pass. A case
-over the limit of time or memory, or skipped by the test itself, is listed and not counted.
+as they are, but for two slow places of theirs (``conformance_speed.py``), and with its kernels or with those
+of our ``nkilib`` (``--kernels ours``). Nothing of the checkout is copied or changed. Prints a table by family
+and the reason of every case that did not pass. A case over the limit of time or memory, or skipped
+by the test itself, is listed and not counted.
 
 Beside nkisim it needs what those tests import: torch, scipy, attrs, pytest-html, pytest-metadata,
 pytest-xdist, allpairspy, filelock.

@@ -88,7 +88,8 @@ def test_sizes(T: int, H: int, inner: int, experts: int, k: int, B: int, skip: i
 @pytest.mark.slow
 @pytest.mark.parametrize(("experts", "k", "inner", "skip", "scale"), [(64, 8, 2048, 0, False), (8, 4, 3072, 1, False), (8, 4, 1536, 1, True)])  # fmt: skip
 def test_models(experts: int, k: int, inner: int, skip: int, scale: bool) -> None:
-    given, want = drawn(1024, 3072, inner, experts, k, 512, skip, True, clamp=True, scale=scale)
+    # Not kept: 64 experts are gigabytes.
+    given, want = drawn.__wrapped__(1024, 3072, inner, experts, k, 512, skip, True, clamp=True, scale=scale)
     check_close(run(block_arguments(given)), want["output"], 5e-2 if scale else 2e-2, ATOL)
 
 
