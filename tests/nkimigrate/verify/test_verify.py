@@ -313,8 +313,8 @@ def test_a_kernel_that_cannot_run_says_why(verifier: Verifier, kind: str) -> Non
 def test_a_kernel_that_takes_too_long(verifier: Verifier) -> None:
     endless = ADD_NEW.replace("    return out", "    while True:\n        pass")
     started = time.monotonic()
-    found = verifier.result(OLD + ADD_OLD, NEW + endless, ADD_SPEC, "--timeout", "3")
-    assert found["reason"] == "new: running it: not done after 3 s (--timeout)"
+    found = verifier.result(OLD + ADD_OLD, NEW + endless, ADD_SPEC, "--timeout", "6")
+    assert found["reason"] == "new: running it: not done after 6 s (--timeout)"
     assert time.monotonic() - started < 60
 
 
