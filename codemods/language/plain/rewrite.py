@@ -8,7 +8,7 @@ from collections.abc import Iterator, Set
 from ...trees import children, walk
 from ..translate.layout import WIDTH, laid_out
 from ..translate.plan import LanguageModule
-from . import comprehensions, functions, imports, inline, loops, scopes
+from . import comprehensions, functions, imports, inline, loops, scopes, stars
 from .file import File, Part, Spellings
 from .lines import Text
 
@@ -17,7 +17,7 @@ _PRODUCTS = ("math.prod", "numpy.prod")
 _FOLDS = ("sum", "any", "all", "prod", "reduce")
 _ROUNDS = 40
 _FOLDED = ("functools.reduce",)
-_ODD = (ast.FunctionDef, *inline.ODD, *scopes.COMPREHENSIONS, ast.Import, ast.ImportFrom)
+_ODD = (ast.FunctionDef, *inline.ODD, *stars.ODD, *scopes.COMPREHENSIONS, ast.Import, ast.ImportFrom)
 
 
 def plainer(module: LanguageModule) -> Text | None:
@@ -75,7 +75,8 @@ def _once(file: File, index: int, chosen: Set[str]) -> bool:
         if imports.moved_up(file, index, outer):
             return True
         new = (
-            inline.spelled_out(file, text, outer)
+            stars.written_out(text, outer)
+            or inline.spelled_out(file, text, outer)
             or comprehensions.unrolled(file, text, outer)
             or loops.one_variable(file, text, outer)
             or functions.moved_out(file, index, outer, top)
@@ -132,6 +133,7 @@ def _odd(node: ast.FunctionDef) -> bool:
     """Whether there may be something to be said more plainly."""
     return any(
         isinstance(n, _ODD)
+        or stars.has_mapping(n)
         or (isinstance(n, ast.Call) and _last_name(n.func) in _FOLDS)
         or (isinstance(n, ast.For) and (not isinstance(n.target, ast.Name) or _several(n.iter)))
         for n in walk(node)

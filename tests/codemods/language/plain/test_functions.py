@@ -354,7 +354,7 @@ REFUSED = {
     "    size = 64\n    put(nl.load(a))",
     "handed on": "use = twice\n    nl.store(out, use(nl.load(a)))",
     "not certain to be bound": "if flag:\n        scale = 2.0\n    nl.store(out, scaled(nl.load(a)))",
-    "arguments by stars": "pair = (nl.load(a),)\n    nl.store(out, twice(*pair))",
+    "arguments by stars": "pair = [nl.load(a)]\n    nl.store(out, twice(*pair))",
 }
 
 
