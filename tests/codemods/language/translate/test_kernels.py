@@ -288,6 +288,53 @@ def k(x, shifted):
     assert new.count("    if shifted:\n        nisa.affine_select(") == 2
 
 
+@pytest.mark.parametrize("flag", [0, 2, 5])
+def test_masks_that_depend_on_branches(flag):
+    check_same(
+        """
+@nki.jit
+def k(x, flag):
+    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    i, j = nl.mgrid[0:64, 0:32]
+    start = 7
+    mask = i < 64
+    if flag > 3:
+        mask = i < 40
+        start = nl.arange(64)[:, None]
+    elif flag > 1:
+        mask = i < 20
+    t = nl.ndarray((64, 32), dtype=x.dtype, buffer=nl.sbuf)
+    t[...] = 1.0
+    t[i, j] = nl.load(x[i, j], mask=mask)
+    u = nl.exp(t)
+    nl.store(out[i, j], u)
+    if flag > 3:
+        nl.store(out[start, j], t)
+    return out
+""",
+        "k",
+        rows(64, 32),
+        flag,
+    )
+
+
+def test_index_tiles_that_a_loop_makes_anew():
+    check_same(
+        """
+@nki.jit
+def k(x):
+    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    i, j = nl.mgrid[0:32, 0:32]
+    for n in nl.affine_range(2):
+        nl.store(out[n * 32 + i, j], nl.load(x[n * 32 + i, j]))
+        i, j = nl.mgrid[0:32, 0:32]
+    return out
+""",
+        "k",
+        rows(64, 32),
+    )
+
+
 def test_a_number_that_is_made_from_what_its_name_stood_for():
     check_same(
         """
