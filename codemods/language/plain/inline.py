@@ -26,6 +26,7 @@ def spelled_out(file: File, text: Text, outer: ast.FunctionDef) -> Text | None:
             _function(text, outer, statement, file.unit)
             or _assigned(text, statement)
             or _folded(file, text, outer, statement)
+            or _at_once(text, outer, statement)
         )
         if new is not None:
             return new
@@ -186,3 +187,38 @@ def _combined(file: File, function: ast.expr, goal: str, item: str) -> str | Non
 def _is_pure(node: ast.expr) -> bool:
     calls = (n for n in walk(node) if isinstance(n, ast.Call))
     return all(isinstance(c.func, ast.Name) and c.func.id in _PURE for c in calls)
+
+
+# -- several at once ------------------------------------------------------------------------------------
+
+
+def is_parallel(node: ast.Assign) -> bool:
+    """Whether it assigns to items or attributes among others."""
+    target = node.targets[0]
+    parts = target.elts if isinstance(target, ast.Tuple | ast.List) else []
+    return any(isinstance(part, ast.Subscript | ast.Attribute) for part in parts)
+
+
+def _at_once(text: Text, outer: ast.FunctionDef, statement: ast.stmt) -> Text | None:
+    """``a[i], a[j] = a[j], a[i]`` → both values first, then one assignment after the other."""
+    target = (
+        statement.targets[0] if isinstance(statement, ast.Assign) and len(statement.targets) == 1 else None
+    )
+    if not isinstance(statement, ast.Assign) or not _stands_alone(text, statement):
+        return None
+    if not isinstance(target, ast.Tuple | ast.List) or not isinstance(statement.value, ast.Tuple | ast.List):
+        return None
+    places, values = target.elts, statement.value.elts
+    if (
+        not is_parallel(statement)
+        or len(places) != len(values)
+        or any(isinstance(n, ast.Starred) for n in (*places, *values))
+    ):
+        return None
+    taken = scopes.all_names(outer)
+    names = [scopes.fresh("value", taken) for _ in values]
+    code = [f"{name} = {flat(text.segment(value))}" for name, value in zip(names, values, strict=True)]
+    code += [f"{flat(text.segment(place))} = {name}" for name, place in zip(names, places, strict=True)]
+    indent, origin = text.indentation(statement), text.origin(statement.lineno)
+    lines: list[Line] = [(indent + line, origin) for line in code]
+    return text.replaced(statement.lineno, statement.end_lineno or 0, lines)

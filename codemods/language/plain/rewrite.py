@@ -134,6 +134,7 @@ def _odd(node: ast.FunctionDef) -> bool:
     return any(
         isinstance(n, _ODD)
         or stars.has_mapping(n)
+        or (isinstance(n, ast.Assign) and inline.is_parallel(n))
         or (isinstance(n, ast.Call) and _last_name(n.func) in _FOLDS)
         or (isinstance(n, ast.For) and (not isinstance(n.target, ast.Name) or _several(n.iter)))
         for n in walk(node)

@@ -116,9 +116,10 @@ def bind(w: Walker, name: str, value: Value) -> None:
 
 
 def _item(name: str, index: int, item: v.Value) -> v.Value:
-    """An item of what a call gave, which is not called again for it."""
-    called = isinstance(item, v.Tensor) and "(" in item.text
-    return replace(item, text=f"{name}[{index}]") if called and isinstance(item, v.Tensor) else item
+    """A tile in a sequence: a call that gave it is not made again, and its name may get another tile."""
+    if not isinstance(item, v.Tensor) or not ("(" in item.text or item.text.isidentifier()):
+        return item
+    return replace(item, text=f"{name}[{index}]")
 
 
 # -- several names ------------------------------------------------------------------------------------

@@ -51,6 +51,8 @@ def _item(own: str, item: v.Value, former: Former) -> v.Value:
     if isinstance(item, v.Scalar):
         changed = former.is_in(item.text) or (item.sym is not None and former.is_in(item.sym.text))
         return v.Scalar(own, item.sym and item.sym.named(own), item.real) if changed else item
+    if isinstance(item, v.Tensor) and former.is_in(item.text):
+        item = replace(item, text=own)
     return freed(own, item, former)  # type: ignore[return-value]
 
 

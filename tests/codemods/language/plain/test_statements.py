@@ -129,6 +129,18 @@ SAME = {
         "    from functools import reduce\n    weight = reduce(lambda x, y: x - y, a.shape[:2]) * 0.5\n",
         "    each_items = a.shape[:2]\n    folded = each_items[0]\n",
     ),
+    "items that change places": (
+        "    sizes = [2.0, 3.0]\n    sizes[0], sizes[1] = sizes[1], sizes[0]  # swapped\n    weight = sizes[0] * 4 + sizes[1]\n",
+        "    value = sizes[1]\n    value_2 = sizes[0]\n    sizes[0] = value\n    sizes[1] = value_2\n",
+    ),
+    "arguments from displays": (
+        "    weight = max(*(2.0, 3.0), *[1.0]) * 0.5\n",
+        "    weight = max(2.0, 3.0, 1.0) * 0.5\n",
+    ),
+    "arguments from a tuple and a mapping": (
+        "    pair = (tile, 2.0)\n    tile = nl.add(*pair, **{'dtype': nl.float32})\n    weight = 1.5\n",
+        "nisa.tensor_scalar(dst=",
+    ),
     "an import that the file has": (
         "    import neuronxcc.nki.isa as nisa\n    weight = 2.0\n    tile = nisa.tensor_copy(tile)\n",
         "nisa.dma_copy(dst=tile, src=a)\n    weight = 2.0\n",
@@ -145,6 +157,7 @@ def test_what_is_said_more_plainly(body, wanted):
 
 
 REFUSED = {
+    "arguments from a list that changes": "    pair = [tile]\n    pair.append(2.0)\n    tile = nl.add(*pair)\n    weight = 1.0\n",
     "a dictionary by numbers": "    weights = {0: 1.0, 1: 2.0}\n    weight = weights[1]\n",
     "a dictionary by pairs": "    weights = {}\n    weights[1, 2] = 2.0\n    weight = weights[1, 2]\n",
     "an assignment that may not happen": "    weight = 1.0\n    if a.shape[0] > 3 and (n := 2) > 1:\n        weight = n\n",

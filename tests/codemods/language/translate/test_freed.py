@@ -55,6 +55,14 @@ KERNELS = {
             nl.store(out[:, i : i + 1], nl.multiply(sums, x.shape[0] * 1.0))
             x = x.reshape((x.shape[1], x.shape[0]))
     """,
+    "a tile in a tuple": """
+        tile = nl.load(x[:, 0:4])
+        pair = (tile, 3.0, x[:, 4:8])
+        tile = nl.multiply(pair[0], 2.0)
+        x = y
+        last = nl.add(pair[0], nl.load(pair[2]))
+        nl.store(out[:, 0:4], nl.add(tile, last))
+    """,
     "a number": """
         n = 4
         tile = nl.load(x[:, 0:n])
