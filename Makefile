@@ -22,11 +22,15 @@
 #   make audit        look for known vulnerabilities in what an installation brings (pip-audit)
 #   make fuzz         mutated programs through the tool: CODE="CHECKOUT …" mutates kernels of checkouts, SECONDS=600
 #   make test-kernels call every kernel at random, EXAMPLES=500 times, and see that each parameter counts
+#   make fuzz-coverage  the same guided by coverage (atheris, which has wheels for Python 3.11 to 3.13): SECONDS=600
+#                     FUZZ_PYTHON=python3.12
+#   make no-harm      download source distributions without NKI from PyPI: nothing may change, nothing be reported
 #   make clean        remove everything that the other targets made
 # Another interpreter: make test PYTHON=python3.12
 
 PYTHON ?= python3
 LOWEST_PYTHON ?= python3.10
+FUZZ_PYTHON ?= python3.12
 VENV ?= .venv
 PIP_OPTIONS ?=
 PYTEST_OPTIONS ?=
@@ -39,7 +43,7 @@ TYPES := build/types
 MEASURED := build/measured
 
 .PHONY: demo test test-slow test-browser test-lowest lint docs site measured bench public-code bench-simulator bench-models \
-    bench-compat conformance test-kernels beta1-examples bench-language bench-language-speed kernel-errors kernel-costs audit fuzz clean
+    bench-compat conformance test-kernels beta1-examples bench-language bench-language-speed kernel-errors kernel-costs audit fuzz fuzz-coverage no-harm clean
 .DEFAULT_GOAL := test
 
 $(STAMP): pyproject.toml constraints-lowest.txt
@@ -143,6 +147,14 @@ audit: $(STAMP)
 
 fuzz: $(STAMP)
 	@$(BIN)/python tests/fuzz/run.py --seconds $(or $(SECONDS),60) $(OPTIONS) $(CODE)
+
+fuzz-coverage:
+	@test -d build/fuzz-coverage || $(FUZZ_PYTHON) -m venv build/fuzz-coverage
+	@build/fuzz-coverage/bin/python -m pip install -qq --disable-pip-version-check $(PIP_OPTIONS) -e '.[dev]' atheris
+	@build/fuzz-coverage/bin/python tests/fuzz/coverage_guided.py -max_total_time=$(or $(SECONDS),60) $(OPTIONS)
+
+no-harm: $(STAMP)
+	@$(BIN)/python tests/fuzz/no_harm.py $(OPTIONS)
 
 clean:
 	@rm -rf .venv .venv-lowest build dist nkimigrate.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
