@@ -65,9 +65,9 @@ def _speaking(kernels: Kernels) -> Iterator[ast.AST]:
     }
     yield from (node for node in kernels.functions.values() if id(node) not in methods)
     for launch in kernels.all_launches:
-        yield from launch.call.args
-        yield from (keyword.value for keyword in launch.call.keywords)
-        yield from _values(kernels, launch.call)
+        given = [*launch.call.args, *(keyword.value for keyword in launch.call.keywords)]
+        for value in (*given, *_values(kernels, launch.call)):
+            yield from _made(value)
 
 
 def _values(kernels: Kernels, call: ast.Call) -> Iterator[ast.AST]:
@@ -76,6 +76,16 @@ def _values(kernels: Kernels, call: ast.Call) -> Iterator[ast.AST]:
         place = kernels.place(argument) if isinstance(argument, ast.Name) else None
         owner = kernels.ctx.module.lookup(place[0].name, place[0].scope) if place else None
         yield from (b.value for b in (owner[1] if owner else ()) if b.value is not None)
+
+
+def _made(node: ast.AST) -> Iterator[ast.AST]:
+    """What an object comes from: ``Config`` in ``Config(…)`` and ``Config.of(…)``, and its arguments."""
+    if isinstance(node, ast.Call):
+        function = node.func.value if isinstance(node.func, ast.Attribute) else node.func
+        if isinstance(function, ast.Name):
+            yield function
+            for value in (*node.args, *(keyword.value for keyword in node.keywords)):
+                yield from _made(value)
 
 
 def _names(node: ast.AST) -> Iterator[str]:

@@ -193,7 +193,9 @@ class Environment:
             if isinstance(value, Absent):
                 return other
         if isinstance(one, VIRTUAL) or isinstance(two, VIRTUAL):
-            return Choice(name, test, two, one) if test else Choice(name, "", v.Unknown(name), v.Unknown(name))
+            return (
+                Choice(name, test, two, one) if test else Choice(name, "", v.Unknown(name), v.Unknown(name))
+            )
         if isinstance(one, v.Tensor) and isinstance(two, v.Tensor):
             return self._tensor(name, one, two)
         if isinstance(one, Blocks) and isinstance(two, Blocks) and _alike(one, two):

@@ -92,6 +92,12 @@ def test_classes_that_stay(code: str) -> None:
     silent("from enum import Enum\n\n\n" + code)
 
 
+def test_classes_whose_objects_stay_with_the_host() -> None:
+    code = "from app import Base\n\n\nclass Net(Base):\n    pass\n\n\n@nki.jit\ndef k(x):\n    return x\n\n\n"
+    found = check(f"{HEAD}{code}k(Net().weight)\n", f"{NEW_HEAD}{code}k(Net().weight)\n")
+    assert found.reasons == []
+
+
 WHOLE_FILE = text("""
     from dataclasses import dataclass
 
