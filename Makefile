@@ -8,6 +8,8 @@
 #   make docs         write docs/rules.md from the rules' own documentation, docs/compat.md from the release table
 #   make site         build the documentation site into build/site
 #   make bench        measure speed; HITS="CHECKOUT@REVISION …" adds files with a hit (see benchmarks/)
+#   make bench-peers   nkimigrate beside ruff, pyupgrade and other tools, on the same trees
+#   make bench-growth  time and memory of a check while the tree grows to 100,000 files
 #   make public-code  migrate public code bases: CODE="NAME=CHECKOUT@REVISION …"
 #   make bench-simulator  the simulator's speed: UPSTREAM=CHECKOUT TRITON_VIZ=CHECKOUT, each if at hand
 #   make bench-models the simulator's speed and memory on layers of models at their real sizes
@@ -42,7 +44,7 @@ STAMP := $(VENV)/.made-with-$(notdir $(PYTHON))
 TYPES := build/types
 MEASURED := build/measured
 
-.PHONY: demo test test-slow test-browser test-lowest lint docs site measured bench public-code bench-simulator bench-models \
+.PHONY: demo test test-slow test-browser test-lowest lint docs site measured bench bench-peers bench-growth public-code bench-simulator bench-models \
     bench-compat conformance test-kernels beta1-examples bench-language bench-language-speed kernel-errors kernel-costs audit fuzz fuzz-coverage no-harm clean
 .DEFAULT_GOAL := test
 
@@ -98,6 +100,12 @@ measured:
 
 bench: measured
 	@$(MEASURED)/bin/python benchmarks/speed.py --hits $(HITS)
+
+bench-peers: measured
+	@$(MEASURED)/bin/python benchmarks/peers.py $(OPTIONS)
+
+bench-growth: measured
+	@$(MEASURED)/bin/python benchmarks/growth.py $(OPTIONS)
 
 public-code: measured
 	@$(MEASURED)/bin/python benchmarks/public_code.py $(CODE)

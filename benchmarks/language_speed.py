@@ -1,15 +1,16 @@
 """Speed of the language step, beside libcst reading the same files.
 
-``language_speed.py [CHECKOUT@REVISION …]`` prints a Markdown table: a generated file with 1, 10 and 100
-kernels, then the files of each checkout that import the legacy language. CPU seconds in one process, the
-least of several runs that take turns with the peer's; nothing is written. ``make bench-language-speed`` runs
-it.
+``language_speed.py [CHECKOUT@REVISION …]`` prints a Markdown table: a generated file with 1 to 1000 kernels,
+a long public file with its functions once to 100 times, then the files of each checkout that import the
+legacy language. CPU seconds in one process, the least of several runs that take turns with the peer's;
+nothing is written. ``make bench-language-speed`` runs it.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import re
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -44,13 +45,32 @@ def scaled_rows_{number}(x, scale):
         nl.store(out[i * 128 + i_p, i_f], value=result)
     return out
 '''
-COPIES = (1, 10, 100)
+COPIES = (1, 10, 100, 1000)
+LONG = "src/nki_samples/tutorials/fused_mamba/mamba_nki_kernels.py"
+"""A file with three kernels of which each has more statements than the one before, of nki-samples."""
+LONG_COPIES = (1, 10, 100)
 _LEGACY = b"neuronxcc.nki"
 
 
 def generated(kernels: int) -> str:
     """A file with so many kernels."""
     return HEAD + "".join(KERNEL.format(number=number) for number in range(kernels))
+
+
+def copied(text: str, count: int) -> str:
+    """A file with its functions so many times, each time under other names."""
+    tree, lines = ast.parse(text), text.splitlines(keepends=True)
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    names = re.compile(rf"\b({'|'.join(node.name for node in functions)})\b")
+    once = "\n\n".join("".join(_lines(lines, node)) for node in functions)
+    rest = "".join("".join(_lines(lines, node)) for node in tree.body if node not in functions)
+    copies = (names.sub(lambda found, n=n: f"{found[0]}_{n}", once) for n in range(count))  # type: ignore[misc]
+    return "\n\n".join([rest, *copies])
+
+
+def _lines(lines: list[str], node: ast.stmt) -> list[str]:
+    decorators: list[ast.expr] = getattr(node, "decorator_list", [])
+    return lines[min([node.lineno, *(d.lineno for d in decorators)]) - 1 : node.end_lineno]
 
 
 def kernels_in(files: Iterable[Path]) -> int:
@@ -82,6 +102,7 @@ def reading(files: list[Path]) -> Callable[[], object]:
 
 def row(what: str, files: list[Path], rounds: int) -> str:
     """One line of the table."""
+    rounds = 1 if sum(file.stat().st_size for file in files) > 500_000 else rounds
     calls = [migrating(files, check=False), migrating(files, check=True), reading(files)]
     whole, check, peer = compared(calls, 0, rounds)
     count = kernels_in(files)
@@ -106,6 +127,10 @@ def main() -> None:
             tree = corpus.checkout(path, at, Path(folder, name))
             files = [f for f in sorted(tree.rglob("*.py")) if _LEGACY in f.read_bytes()]
             print(row(f"{name}, {len(files)} files", files, options.rounds), flush=True)
+            for copies in LONG_COPIES if (tree / LONG).exists() else ():
+                file = Path(folder, f"long_{copies}.py")
+                file.write_text(copied((tree / LONG).read_text(), copies))
+                print(row(f"a long public file, {copies} times", [file], options.rounds), flush=True)
 
 
 if __name__ == "__main__":

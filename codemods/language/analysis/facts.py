@@ -30,6 +30,25 @@ STEPS = 64
 """Expressions that a proof looks at before it gives up."""
 
 
+class _Found:
+    """What was found out from some facts, each thing once.
+
+    Attributes:
+        then: the same for these facts and another one: a loop's body that is walked again finds it there.
+    """
+
+    __slots__ = ("normal", "proved", "same", "then")
+
+    def __init__(self) -> None:
+        self.normal: dict[Terms, Terms] = {}
+        self.proved: dict[Terms, bool] = {}
+        self.same: dict[tuple[Terms, Terms], bool | None] = {}
+        self.then: dict[tuple[str, Atom, Terms], _Found] = {}
+
+    def after(self, relation: str, atom: Atom, terms: Terms) -> _Found:
+        return self.then.setdefault((relation, atom, terms), _Found())
+
+
 @dataclass
 class Facts:
     """Facts that hold at one place of a kernel. ``copy()`` before a branch or a loop adds its own."""
@@ -37,11 +56,11 @@ class Facts:
     _equal: dict[Atom, Terms] = field(default_factory=dict)
     _lower: dict[Atom, tuple[Terms, ...]] = field(default_factory=dict)
     _upper: dict[Atom, tuple[Terms, ...]] = field(default_factory=dict)
-    _proved: dict[Terms, bool] = field(default_factory=dict, compare=False, repr=False)
+    _found: _Found = field(default_factory=_Found, compare=False, repr=False)
 
     def copy(self) -> Facts:
         """Facts that may grow without these."""
-        return Facts(dict(self._equal), dict(self._lower), dict(self._upper), self._proved)
+        return Facts(dict(self._equal), dict(self._lower), dict(self._upper), self._found)
 
     # ---- what is learnt
 
@@ -103,7 +122,7 @@ class Facts:
 
     def _set(self, atom: Atom, terms: Terms) -> None:
         self._equal[atom] = terms
-        self._proved = {}
+        self._found = self._found.after("=", atom, terms)
         for bounds, sign in ((self._lower, 1), (self._upper, -1)):
             for bound in bounds.pop(atom, ()):
                 self._not_negative(scaled(self._normal(added(terms, bound, -1)), sign))
@@ -124,7 +143,7 @@ class Facts:
                 rest = ((((), bound)),) if bound else ()
             elif coefficient > 0:
                 rest = scaled(rest, -1)
-            self._proved = {}
+            self._found = self._found.after(">" if coefficient > 0 else "<", monomial[0], rest)
             where = self._lower if coefficient > 0 else self._upper
             where[monomial[0]] = (*where.get(monomial[0], ()), rest)
 
@@ -137,12 +156,17 @@ class Facts:
     def _normal(self, terms: Terms) -> Terms:
         if all(type(atom) is Name and atom not in self._equal for key, _ in terms for atom in key):
             return terms
+        known = self._found.normal.get(terms)
+        if known is not None:
+            return known
+        result = terms
         for _ in range(STEPS):
-            found = self._replaced(terms)
-            if found == terms:
+            found = self._replaced(result)
+            if found == result:
                 break
-            terms = found
-        return terms
+            result = found
+        self._found.normal[terms] = result
+        return result
 
     def _replaced(self, terms: Terms) -> Terms:
         total: Terms = ()
@@ -164,9 +188,14 @@ class Facts:
 
     def same(self, left: Sym | int, right: Sym | int) -> bool | None:
         """Whether they are equal; None when it cannot be known."""
-        one, other = as_sym(left).terms, as_sym(right).terms
-        if one == other:
+        pair = as_sym(left).terms, as_sym(right).terms
+        if pair[0] == pair[1]:
             return True
+        if pair not in self._found.same:
+            self._found.same[pair] = self._compared(*pair)
+        return self._found.same[pair]
+
+    def _compared(self, one: Terms, other: Terms) -> bool | None:
         difference = added(self._normal(one), self._normal(other), -1)
         constant = constant_of(difference)
         if constant is not None:
@@ -214,10 +243,10 @@ class Facts:
     # ---- proofs
 
     def _proves(self, terms: Terms) -> bool:
-        """Whether ``terms >= 0``, found out once: copies share what follows until they learn more."""
-        found = self._proved.get(terms)
+        """Whether ``terms >= 0``."""
+        found = self._found.proved.get(terms)
         if found is None:
-            found = self._proved[terms] = self._search(terms)
+            found = self._found.proved[terms] = self._search(terms)
         return found
 
     def _search(self, terms: Terms) -> bool:

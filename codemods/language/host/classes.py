@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from ...dialect.checker import Module, check_function
 from ...model import ReplaceCode
+from ...trees import walk
 from ..reasons import Change, Reason, Work
 from .kernels import Kernels
 
@@ -90,7 +91,7 @@ def _made(node: ast.AST) -> Iterator[ast.AST]:
 
 def _names(node: ast.AST) -> Iterator[str]:
     """Names that are read, also in annotations that are strings."""
-    for inner in ast.walk(node):
+    for inner in walk(node):
         if isinstance(inner, ast.Name):
             yield inner.id
         elif isinstance(inner, ast.Constant) and isinstance(inner.value, str) and inner.value.isidentifier():
@@ -131,7 +132,7 @@ def _inside(kernels: Kernels, node: ast.ClassDef, statement: ast.stmt) -> Iterat
             if ast.unparse(decorator) != "staticmethod":
                 yield _reason(decorator, f"`@{ast.unparse(decorator)}` of a method")
         if kernels.functions.get(statement.name) is not statement:
-            raised = {n.lineno for n in ast.walk(statement) if isinstance(n, ast.Raise) and _message(n)}
+            raised = {n.lineno for n in walk(statement) if isinstance(n, ast.Raise) and _message(n)}
             for breach in check_function(statement, Module(kernels.ctx.tree)):
                 if breach.is_error and breach.line not in raised:
                     place = ast.Pass(lineno=breach.line, col_offset=breach.column)
@@ -183,7 +184,7 @@ def _converted(kernels: Kernels, node: ast.ClassDef) -> Iterator[Change]:
     yield Change(node, CODE, said, (derived(kernels, node),))
     methods = (s for s in node.body if isinstance(s, ast.FunctionDef))
     own = (method for method in methods if kernels.functions.get(method.name) is not method)
-    for inner in (n for method in own for n in ast.walk(method)):
+    for inner in (n for method in own for n in walk(method)):
         message = _message(inner) if isinstance(inner, ast.Raise) else None
         if message is not None:
             edit = ReplaceCode(source.span(inner), segment(inner), f"assert False, {segment(message)}")

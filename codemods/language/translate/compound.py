@@ -6,6 +6,7 @@ import ast
 from collections.abc import Callable
 from textwrap import dedent
 
+from ...trees import walk
 from ..analysis import values as v
 from ..analysis.refusal import Refused
 from ..plain.functions import hindrance
@@ -152,7 +153,7 @@ def _is_empty(lines: list[str]) -> bool:
     if "#" in code or "(" in code:
         return False
     (branch,) = ast.parse(dedent(code)).body
-    return all(isinstance(n, ast.If | ast.Pass) for n in ast.walk(branch) if isinstance(n, ast.stmt))
+    return all(isinstance(n, ast.If | ast.Pass) for n in walk(branch) if isinstance(n, ast.stmt))
 
 
 def either(w: Walker, node: ast.stmt, indent: str) -> list[str] | None:
@@ -160,7 +161,7 @@ def either(w: Walker, node: ast.stmt, indent: str) -> list[str] | None:
 
     None when it has none.
     """
-    names = (n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load))
+    names = (n.id for n in walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load))
     test = next((test for name in names if (test := w.env.choice(name)) is not None), None)
     if test is None:
         return None
