@@ -102,6 +102,12 @@ def preceded(function: Function, names: Names) -> frozenset[int]:
     )
 
 
+def writers(function: Function, name: str, names: Names, but: ast.Call | None = None) -> int:
+    """How many statements may write to a tile of a function, other than one call."""
+    found = [w for n, w in _writes(function.node.body, (), {}, names) if n == name and not w.fresh]
+    return len([write for write in found if write.node is not but])
+
+
 def _writes(
     body: list[ast.stmt], loops: tuple[ast.For, ...], arms: Mapping[int, bool], names: Names
 ) -> Iterator[tuple[str, _Write]]:

@@ -12,7 +12,18 @@ from ..analysis.iterations import Counter, distinct
 from ..analysis.refusal import Refused
 from ..lowering.operators import BINARY
 from ..lowering.tiles import OFF_CHIP
-from . import access, accumulation, blocks, carried, collected, expressions, operations, sinks, subscripts
+from . import (
+    access,
+    accumulation,
+    blocks,
+    carried,
+    collected,
+    expressions,
+    handed,
+    operations,
+    sinks,
+    subscripts,
+)
 from .freed import freed
 from .parameters import arguments
 from .values import VIRTUAL, Axes, Blocks, Grid, Partitions, Value
@@ -234,19 +245,16 @@ def _overwritten(w: Walker, target: ast.Subscript, place: v.Tensor) -> bool:
     while isinstance(base, ast.Subscript):
         base = base.value
     depth = w.env.depths.get(base.id, 0) if isinstance(base, ast.Name) else 0
-    parameters_ = {a.arg for a in arguments(w.function.node)}
-    if (
-        place.text in w.env.products
-        or id(target) in w.preceded
-        or (isinstance(base, ast.Name) and base.id in parameters_)
-    ):
+    if place.text in w.env.products or id(target) in w.preceded or not isinstance(base, ast.Name):
         return True
+    is_parameter = base.id in {a.arg for a in arguments(w.function.node)}
+    outside = handed.counters(w, base.id) if is_parameter else []
     loops = w.env.loops[depth:]
     found = w.views.get(place.text)
-    counters = [Counter(x.sym, x.start, x.stop, x.step) for x in loops if x.sym is not None]
-    if found is None or len(counters) < len(loops):
-        return bool(loops)
-    return not distinct(found, counters, w.env.facts)
+    inside = [Counter(x.sym, x.start, x.stop, x.step) for x in loops if x.sym is not None]
+    if outside is None or found is None or len(inside) < len(loops):
+        return outside is None or bool(outside) or bool(loops)
+    return not distinct(found, [*outside, *inside], w.env.facts)
 
 
 def _overwrites(node: ast.expr) -> bool:

@@ -690,3 +690,59 @@ def test_a_product_ahead_of_a_loop_is_overwritten_in_it():
     )
     new = check_same_strictly(HEAD + textwrap.dedent(text), rows(4, 128, 128), rows(128, 64))
     assert "nisa.tensor_copy(dst=p[i], src=product)" in new
+
+
+HANDED = """
+    @nki.jit
+    def k(a, b):
+        out = nl.ndarray((4, 128, 64), dtype=nl.float32, buffer=nl.shared_hbm)
+        y = nl.load(b)
+        p = nl.ndarray((4, 2, nl.par_dim(128), 32), dtype=nl.float32, buffer=nl.psum)
+
+        def multiply(i, tile, x):
+            for j in nl.affine_range(2):
+                tile[i, j] = nisa.nc_matmul(x, y[:, nl.ds(j * 32, 32)])
+                nl.store(out[i, :, nl.ds(j * 32, 32)], nl.copy(tile[i, j]))
+
+        for n in nl.sequential_range(4):
+            x = nl.load(a[n])
+            multiply(n, p, x)
+        return out
+    """
+
+
+def handed(*changes: tuple[str, str]) -> str:
+    """What becomes of the function when parts of the file are others; both kernels give the same."""
+    text = HANDED
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    return check_same_strictly(HEAD + textwrap.dedent(text), rows(4, 128, 128), rows(128, 64))
+
+
+def test_a_function_that_writes_each_element_once_writes_products_where_they_belong():
+    new = handed()
+    assert "nisa.nc_matmul(dst=tile[i][j], stationary=x, " in new.replace("\n        ", "").replace(
+        ",    ", ", "
+    )
+    assert "product = " not in new
+
+
+TWICE = "            multiply(n, p, x)\n            multiply(n, p, x)"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        [("            multiply(n, p, x)", TWICE)],
+        [("multiply(n, p, x)", "multiply(n % 2, p, x)"), ("nl.store(out[i,", "nl.store(out[n,")],
+        [("multiply(n, p, x)", "multiply(0, p, x)"), ("nl.store(out[i,", "nl.store(out[n,")],
+        [("multiply(n, p, x)", "p[n, 0] = nisa.nc_matmul(x, y[:, 0:32])\n            multiply(n, p, x)")],
+        [("multiply(n, p, x)", "q = p\n            multiply(n, p, x)")],
+        [("tile[i, j] = nisa", "tile[i, 0] = nisa"), ("nl.copy(tile[i, j])", "nl.copy(tile[i, 0])")],
+        [("        for n in", "        multiply(0, p, nl.load(a[0]))\n        for n in")],
+        [("            for j in", "            i = i // 2\n            for j in"), ("out[i,", "out[n,")],
+    ],
+)
+def test_functions_that_may_overwrite_products_copy_them(changes):
+    assert "product" in handed(*changes)
