@@ -133,8 +133,8 @@ def check_tile(name: str, position: Any, size: Any, rows: int, columns: int) -> 
     if bool(position) != bool(size):
         raise fail(f"nisa.{name}: tile_position and tile_size must be given together")
     starts, sizes = (position, size) if size else ((0, 0), (128, 128))
-    row, column, height, width = (int(number) for pair in (starts, sizes) for number in pair[:2])
-    problem = _misfit((row, column), (height, width), (rows, columns), state.generation)
+    start, extent = (int(starts[0]), int(starts[1])), (int(sizes[0]), int(sizes[1]))
+    problem = _misfit(start, extent, (rows, columns), state.generation)
     if problem:
         raise fail(f"nisa.{name}: {problem}")
 
