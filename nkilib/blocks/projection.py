@@ -132,12 +132,13 @@ def add_products(sums: Sums, activations: Any, weight: Any, rows: int) -> None:
     operand, block = as_view(activations), as_view(weight)
     paired = is_fp8(operand.dtype) and is_fp8(block.dtype)
     for piece in sums.pieces:
-        left = operand.slice(2, piece.tokens[0], piece.tokens[0] + piece.tokens[1])
-        right = block.slice(2, piece.columns[0], piece.columns[1], piece.columns[2])
+        start, end, step = piece.columns
+        right = block if step == 1 else block.slice(2, start, end, step)
+        chosen = (start, min(end, block.shape[2]) - start) if step == 1 else None
         if sums.planes:
-            contract(piece.product, right, left, rows, double_row=paired)
+            contract(piece.product, right, operand, rows, chosen, piece.tokens, double_row=paired)
         else:
-            contract(piece.product, left, right, rows, double_row=paired)
+            contract(piece.product, operand, right, rows, piece.tokens, chosen, double_row=paired)
 
 
 def bank_planes(sums: Sums, bank: int) -> tuple[int, int]:
