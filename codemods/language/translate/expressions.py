@@ -13,6 +13,7 @@ from ..analysis.index import Index, Window
 from ..analysis.refusal import Refused
 from ..analysis.symbols import Sym
 from ..lowering import views
+from ..lowering.instructions import NOT_OPERATIONS
 from . import blocks, calls, carried, numbers, operators, subscripts, tokens
 from .values import Absent, Axes, Blocks, Choice, Grid, Lost, Named, NewAxis, UserFunction, Value, Whole
 from .walker import Walker, known, text
@@ -206,6 +207,8 @@ def _condition(w: Walker, node: ast.IfExp) -> Value:
         w.writer.note("M-LOOP", v=name)
     if isinstance(one, v.Dtype) and isinstance(two, v.Dtype):
         return v.Dtype(spelled, None, spelled)
+    if isinstance(one, v.Token) and isinstance(two, v.Token) and not NOT_OPERATIONS & {one.name, two.name}:
+        return v.Token("", spelled)
     if isinstance(one, v.Scalar) and isinstance(two, v.Scalar):
         whole = one.sym is not None and two.sym is not None
         return v.Scalar(spelled, Sym.atom(f"({spelled})") if whole else None)

@@ -244,3 +244,25 @@ def k(x, size):
 def test_the_size_of_a_slice_between_multiples_of_an_attribute():
     new = check_same(SIZED, "k", rows(32, 8), 16)
     assert "tile = nl.ndarray((tiling.size, 8), dtype=x.dtype, buffer=nl.sbuf)" in new
+
+
+CHOSEN = """
+@nki.jit
+def k(x, flip=False):
+    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    op = np.add if x.shape[0] > 30 else np.multiply
+    more = nisa.tensor_scalar(nl.load(x), op0=op, operand0=3.0)
+    nl.store(out, nisa.tensor_tensor(more, more, np.subtract if flip else np.add))
+    return out
+"""
+
+
+@pytest.mark.parametrize("count", [16, 32])
+def test_an_operation_that_depends_on_a_size(count):
+    new = check_same(CHOSEN, "k", rows(count, 8))
+    assert "op = nl.add if x.shape[0] > 30 else nl.multiply" in new
+    assert "op=nl.subtract if flip else nl.add" in new
+
+
+def test_a_choice_of_what_is_no_operation():
+    assert migrated(HEAD + CHOSEN.replace("else np.multiply", "else np.divide"))[1] == ["M-OP"]
