@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ..analysis.context import FileContext
-from . import host
+from . import bridges, host
 from .plain import carry
+from .plain.lines import Text
 from .plain.rewrite import plainer
 from .reasons import Work
 from .split import split
@@ -34,13 +37,19 @@ def of_module(module: LanguageModule) -> Work:
 
 def _whole(module: LanguageModule) -> Work:
     """What the step does to a file, or every reason why it cannot do it to all of it."""
+    text = bridges.returning(module)
+    if text is not None:
+        return _said_otherwise(module, text, _whole)
     text = plainer(module)
-    if text is None:
-        return _of_plain(module)
+    return _of_plain(module) if text is None else _said_otherwise(module, text, _of_plain)
+
+
+def _said_otherwise(module: LanguageModule, text: Text, step: Callable[[LanguageModule], Work]) -> Work:
+    """What a step does to a file, by way of other code that means the same."""
     ctx = carry.plainer_context(module.ctx, text)
-    plain = language_module(ctx, module.step)
-    plain.elsewhere, plain.staying, plain.launches = module.elsewhere, module.staying, module.launches
-    return carry.back(module.ctx, ctx, text, _of_plain(plain))
+    other = language_module(ctx, module.step)
+    other.elsewhere, other.staying, other.launches = module.elsewhere, module.staying, module.launches
+    return carry.back(module.ctx, ctx, text, step(other))
 
 
 def _of_plain(module: LanguageModule) -> Work:

@@ -51,6 +51,16 @@ def extents(kernels: Kernels, launch: Launch, programs: tuple[ast.expr, ...]) ->
         return None
 
 
+def passes(kernels: Kernels, launch: Launch, name: ast.Name) -> int | None:
+    """At which position a launch passes what a variable holds."""
+    translation = _Translation(kernels, _arguments(launch.call))
+    wanted = translation.dimension(name, 0)
+    for index, given in enumerate(launch.call.args):
+        if wanted is not None and isinstance(given, ast.Name) and translation.dimension(given, 0) == wanted:
+            return index
+    return None
+
+
 def inside(node: ast.FunctionDef, grid: Grid) -> Grid:
     """The extents in terms of a kernel's parameters; None when an argument is none of them."""
     positional = [a.arg for a in (*node.args.posonlyargs, *node.args.args)]
@@ -117,10 +127,10 @@ class _Translation:
             raise _Unknown
         if not isinstance(index, ast.Constant) or type(index.value) is not int or index.value < 0:
             raise _Unknown
-        wanted = self._dimension(tensor, index.value)
+        wanted = self.dimension(tensor, index.value)
         for name, place in self._passed:
             for axis in range(_RANK):
-                if wanted is not None and self._dimension(name, axis) == wanted:
+                if wanted is not None and self.dimension(name, axis) == wanted:
                     return _shape_of(place, axis)
         raise _Unknown
 
@@ -151,7 +161,7 @@ class _Translation:
         """A size of the argument that was made with it."""
         for name, place in self._passed:
             for axis in range(_RANK):
-                found = self._dimension(name, axis)
+                found = self.dimension(name, axis)
                 made = _shape(self._kernels, _value(found[0])) if found is not None else []
                 item = made[found[1]] if found is not None and found[1] < len(made) else None
                 if isinstance(item, ast.Name) and item.id == size.id:
@@ -160,7 +170,7 @@ class _Translation:
 
     # -- tensors --------------------------------------------------------------------------------------
 
-    def _dimension(self, name: ast.Name, axis: int) -> _Dimension | None:
+    def dimension(self, name: ast.Name, axis: int) -> _Dimension | None:
         """The axis that a variable's axis comes from; None where it is not known."""
         found: _Dimension | None = None
         following: tuple[ast.Name, int] | None = (name, axis)
