@@ -19,6 +19,7 @@
 #   make bench-language  migrate legacy kernels and run them before and after: UPSTREAM_SAMPLES=CHECKOUT@REVISION
 #                     SDK=CHECKOUT@REVISION NXDI=CHECKOUT@REVISION, each if at hand
 #   make bench-language-speed  the language step's speed: UPSTREAM_SAMPLES=CHECKOUT@REVISION SDK=CHECKOUT@REVISION
+#   make bench-scale  what each stage costs a file, and on paper ten million: TREE=FOLDER KERNELS="FOLDER …"
 #   make kernel-errors  write docs/kernels.md: how exact the kernels are, by their tests; TESTS=FOLDER for some
 #   make kernel-costs  trace the kernels; UPSTREAM=CHECKOUT@REVISION sets those of a checkout beside them
 #   make audit        look for known vulnerabilities in what an installation brings (pip-audit)
@@ -45,7 +46,8 @@ TYPES := build/types
 MEASURED := build/measured
 
 .PHONY: demo test test-slow test-browser test-lowest lint docs site measured bench bench-peers bench-growth public-code bench-simulator bench-models \
-    bench-compat conformance test-kernels beta1-examples bench-language bench-language-speed kernel-errors kernel-costs audit fuzz fuzz-coverage no-harm clean
+    bench-compat conformance test-kernels beta1-examples bench-language bench-language-speed bench-scale kernel-errors \
+    kernel-costs audit fuzz fuzz-coverage no-harm clean
 .DEFAULT_GOAL := test
 
 $(STAMP): pyproject.toml constraints-lowest.txt
@@ -142,6 +144,9 @@ bench-language-speed: measured
 EXAMPLES ?= 500
 test-kernels: $(STAMP)
 	@NKILIB_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q tests/nkilib/properties $(PYTEST_OPTIONS)
+
+bench-scale: measured
+	@$(MEASURED)/bin/python benchmarks/scale.py $(TREE) $(KERNELS) $(OPTIONS)
 
 kernel-errors: $(STAMP)
 	@PYTHONPATH=tests/support $(BIN)/python tests/support/kernel_errors.py $(TESTS)
