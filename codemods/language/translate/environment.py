@@ -141,13 +141,17 @@ class Environment:
         return v.Scalar(name, self.atom(name) if sym is None and name in self.integers else sym)
 
     def outdated(self, sym: Sym) -> str | None:
-        """A name in the expression that stands for something else by now."""
+        """A name in the expression that stands for something else by now.
+
+        A size that is spelled with another name, ``n`` for ``x.shape[0]``, is what it was when ``x`` is not.
+        """
+        spelled = set(_NAME.findall(sym.text))
         for atom in sym.atoms:
             for name, version in _VERSION.findall(repr(atom)):
                 if self.versions[name] != int(version):
                     return str(name)
             for name in _NAME.findall(_VERSION.sub("", repr(atom))):
-                if name in self.often and self.versions[name] > 1:
+                if name in spelled and name in self.often and self.versions[name] > 1:
                     return str(name)
         return None
 

@@ -86,3 +86,21 @@ def k(x, y, flip=True):
     return out
 """
     check_same(text, "k", rows(16, 12), rows(12, 16).astype(np.float16))
+
+
+def test_a_size_with_a_name_of_its_own_outlives_the_tensor_it_is_of():
+    text = """
+@nki.jit
+def k(x):
+    n, m = x.shape[0], x.shape[1]
+    x = x.reshape((n * 2, m // 2))
+    out = nl.ndarray((n * 2, m // 2), dtype=x.dtype, buffer=nl.shared_hbm)
+    ip, iy = nl.mgrid[0:128, 0 : m // 2]
+    for p in nl.affine_range((n * 2 + 127) // 128):
+        row = p * 128 + ip
+        t = nl.load(x[row, iy], mask=row < n * 2)
+        nl.store(out[row, iy], t, mask=row < n * 2)
+    return out
+"""
+    new = check_same(text, "k", rows(75, 32))
+    assert "n * 2 - p * 128" in new
