@@ -130,6 +130,8 @@ def attention_cte(
     _check_optional(k_prior, v_prior, prior_used_len, cp_offset, cfg)
     _check_shapes(q, k, v, k_prior, v_prior, cfg)
     _check_limits(q.shape[0], k.shape[0], cfg)
+    if sink is not None:
+        assert_shape(sink, (q.shape[0], 1), "sink")
     _check_modes(cfg)
     shape = (q.shape[0], cfg.d, cfg.seqlen_q) if tp_out else (q.shape[0], cfg.seqlen_q, cfg.d)
     result = nl.ndarray(shape, dtype=q.dtype, buffer=nl.shared_hbm)

@@ -44,9 +44,44 @@ def check_call(
             found == wanted,
             f"k_prior must be [B, {wanted}] when tp_k_prior is {cfg.tp_k_prior}, it has {found}",
         )
+        enough = k_prior.shape[0] >= cfg.bs and v_prior.shape[0] >= cfg.bs
+        found = tuple(v_prior.shape[1:])
+        kernel_assert(
+            found == by_token and enough,
+            f"v_prior must be [B, {by_token}], B at least {cfg.bs}; it is {v_prior.shape}",
+        )
     if debug is not None:
         count = 5 if cfg.block_len > 0 else 4
         kernel_assert(len(debug) == count, f"DBG_TENSORS must be {count} tensors, there are {len(debug)}")
+
+
+def check_tensors(
+    q: Any,
+    k_active: Any,
+    v_active: Any,
+    mask: Any,
+    cfg: AttnTKGConfig,
+    inv_freqs: Any,
+    rope_pos_ids: Any,
+    sink: Any,
+) -> None:
+    """Raise AssertionError for a tensor that has not the shape which the configuration says."""
+    batch, heads, new, depth = cfg.bs, cfg.q_head, cfg.s_active, cfg.d_head
+    if cfg.qk_in_sb:
+        assert_shape(q, (depth, batch * heads * new), "q")
+        assert_shape(k_active, (depth, batch * new), "k_active")
+    else:
+        assert_shape(q, (batch, heads, new, depth), "q")
+        assert_shape(k_active, (batch, 1, new, depth), "k_active")
+    assert_shape(v_active, (batch, 1, new, depth), "v_active")
+    rows = new if cfg.use_pos_id else cfg.curr_sprior
+    assert_shape(mask, (rows, batch, heads, new), "mask")
+    if cfg.fuse_rope:
+        assert_shape(inv_freqs, (depth // 2, 1), "inv_freqs")
+    if cfg.use_pos_id or cfg.fuse_rope:
+        assert_shape(rope_pos_ids, (batch, new), "rope_pos_ids")
+    if sink is not None:
+        assert_shape(sink, (heads, 1), "sink")
 
 
 def _check_sizes(cfg: AttnTKGConfig) -> None:

@@ -22,7 +22,7 @@ from ...blocks.memory import PARTITIONS, Scratch, manager, scratch
 from ...blocks.rope import rotate_rows
 from ...blocks.tiles import as_view, load_rows_by_partition
 from ..utils.allocator import SbufManager
-from ..utils.kernel_assert import kernel_assert
+from ..utils.kernel_assert import assert_shape, kernel_assert
 from ..utils.tensor_view import TensorView
 
 NUM_COALESCE_TILES = 8
@@ -66,7 +66,7 @@ def rope_hf(
     Raises AssertionError when a shape is another, or not exactly one form of tables is given.
     """
     here = cores()
-    _validate(q, k, cos, sin, rope_cache, here)
+    _validate(q, k, q_out, k_out, cos, sin, rope_cache, here)
     tables = _tables(q.shape[3], cos, sin, rope_cache)
     sbm = manager()
     start, size = split(q.shape[2], here)
@@ -150,7 +150,16 @@ def _by_partition(tensor: TensorView, first: int, last: int, rows: tuple[int, in
     return part.reshape_dim(1, (PARTITIONS, (rows[1] - rows[0]) // PARTITIONS)).permute((1, 0, 2, 3))
 
 
-def _validate(q: nl.ndarray, k: nl.ndarray, cos: Any, sin: Any, rope_cache: Any, here: Cores) -> None:
+def _validate(
+    q: nl.ndarray,
+    k: nl.ndarray,
+    q_out: nl.ndarray,
+    k_out: nl.ndarray,
+    cos: Any,
+    sin: Any,
+    rope_cache: Any,
+    here: Cores,
+) -> None:
     kernel_assert(len(q.shape) == 4, f"q must be [b, hq, s, d], its shape is {q.shape}")
     depth, wanted = q.shape[3], k.shape[len(k.shape) - 1]
     kernel_assert(depth == wanted, f"q and k must have one head size, they have {depth} and {wanted}")
@@ -158,6 +167,9 @@ def _validate(q: nl.ndarray, k: nl.ndarray, cos: Any, sin: Any, rope_cache: Any,
     kernel_assert(
         q.shape[2] % unit == 0, f"s must be a multiple of {unit} on {here.count} cores, it is {q.shape[2]}"
     )
+    assert_shape(k, (q.shape[0], k.shape[1], q.shape[2], depth), "k")
+    assert_shape(q_out, tuple(q.shape), "q_out")
+    assert_shape(k_out, tuple(k.shape), "k_out")
     if rope_cache is not None:
         kernel_assert(cos is None and sin is None, "give rope_cache, or cos and sin, not both")
         _validate_table(rope_cache, "rope_cache", q, 2 * depth)

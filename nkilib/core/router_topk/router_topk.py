@@ -23,7 +23,7 @@ from ... import insides
 from ...blocks.lnc import cores
 from ...blocks.memory import PARTITIONS, PSUM_COLUMNS
 from ..utils.common_types import RouterActFnType
-from ..utils.kernel_assert import kernel_assert
+from ..utils.kernel_assert import assert_shape, kernel_assert
 from .logits import PE_COLUMN_TILE_32, PE_COLUMN_TILE_64, PE_COLUMN_TILE_128
 from .operands import (
     XHBMLayout_H_T__0,
@@ -141,7 +141,13 @@ def router_topk(
         shard=shard_on_tokens,
         eager=return_eager_affi,
     )
-    _validate_tokens(token_count(x, x_input_in_sbuf, layout), choice, routing)
+    tokens = token_count(x, x_input_in_sbuf, layout)
+    _validate_tokens(tokens, choice, routing)
+    if not skip_store_router_logits:
+        assert_shape(router_logits, (tokens, w.shape[1]), "router_logits")
+    assert_shape(expert_affinities, (tokens, w.shape[1]), "expert_affinities")
+    if expert_index is not None and not output_in_sbuf:
+        assert_shape(expert_index, (tokens, k), "expert_index")
     eager = route(
         x,
         w,

@@ -195,3 +195,5 @@ def _validate(
         )
     else:
         kernel_assert(given >= rows, f"row_offsets must have at least {rows} entries, it has {given}")
+        one = tuple(start.shape) == (1,)
+        kernel_assert(one, f"row_offsets_start must have shape (1,), it has {start.shape}")

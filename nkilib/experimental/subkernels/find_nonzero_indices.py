@@ -151,5 +151,7 @@ def _validate(
     if row_start_id is None:
         return shape[1]
     kernel_assert(n_rows is not None, "row_start_id needs n_rows")
+    one = tuple(row_start_id.shape) == (1,)
+    kernel_assert(one, f"row_start_id must have shape (1,), it has {row_start_id.shape}")
     kernel_assert(0 < n_rows <= shape[1], f"n_rows must be 1 to E = {shape[1]}, it is {n_rows}")
     return int(n_rows)

@@ -84,7 +84,8 @@ def _tkg(
             m = np.zeros_like(aff)
             np.put_along_axis(m, idx.astype(np.int64), 1, 1)
             aff = aff * m
-        lim = dict(g_hi=7.0, g_lo=None, u_hi=8.0, u_lo=-6.0) if clamp else {}
+        usual = dict(g_hi=7.0, g_lo=None, u_hi=8.0, u_lo=-6.0) if clamp else {}
+        lim = clamp if isinstance(clamp, dict) else usual
         out = R.moe_tkg(x, wgu, wd, aff, idx, all_expert, rank, mask, post, act_name=act, **kw, **lim)
         return (
             dict(
@@ -252,7 +253,8 @@ def _cte(
             if bias:
                 inp["gate_and_up_proj_bias"] = kw["bgu"] = bf(r.uniform(-1, 1, (E, 2, I)))
                 inp["down_proj_bias"] = kw["bd"] = bf(r.uniform(-1.6, 1.4, (E, H)))
-        lim = dict(g_hi=1.0, u_hi=1.0, u_lo=-1.0) if clamp else {}
+        usual = dict(g_hi=1.0, u_hi=1.0, u_lo=-1.0) if clamp else {}
+        lim = clamp if isinstance(clamp, dict) else usual
         inp["clamps"] = lim
         o, gt, dn = R.moe_cte(
             hid,

@@ -268,20 +268,29 @@ def quantise(made: blockcases.Block, what: str) -> blockcases.Block:
 
 
 FAMILIES = [
-    Family("nkilib.core.attention.attention_cte.attention_cte", encoded),
+    Family(
+        "nkilib.core.attention.attention_cte.attention_cte", encoded,
+        free={"q": (1, 2)},
+    ),
     Family(
         "nkilib.core.attention.attention_tkg.attention_tkg", decoded,
         made=frozenset({"out", "cfg", "sbm", "k_out"}),
         classes=("nkilib.core.attention.attention_tkg_utils.AttnTKGConfig",),
         idle={"use_gpsimd_sb2sb": "who exchanges", "strided_mm1": "the order of tokens on chip"},
         shown_by={"DBG_TENSORS": "core/attention/test_attention_tkg.py::test_debug_tensors"},
+        free={"k_prior": (0,), "v_prior": (0,)},
     ),
-    Family("nkilib.core.attention.gen_mask_tkg.gen_mask_tkg", masks, made=frozenset({"mask_out", "sbm"}), bits=True),
+    Family(
+        "nkilib.core.attention.gen_mask_tkg.gen_mask_tkg", masks, made=frozenset({"mask_out", "sbm"}), bits=True,
+        free={"pos_ids": (0, 1)},
+    ),
     Family(
         "nkilib.core.attention.attention_bwd.attention_bwd", gradients,
         idle={"mixed_precision": "precision of sums"},
+        free={"sinks_ref": (2,)},
     ),
     Family(
-        "nkilib.experimental.transformer.attention_block_tkg.attention_block_tkg", block, made=frozenset({"sbm"})
+        "nkilib.experimental.transformer.attention_block_tkg.attention_block_tkg", block, made=frozenset({"sbm"}),
+        free={"X": (0,), "attention_mask": (0,)},
     ),
 ]  # fmt: skip

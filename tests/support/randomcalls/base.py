@@ -108,6 +108,7 @@ class Family:
         idle: parameters without effect on results, by their documentation → what they say instead.
         refused: parameters that have one value → another one, which is an error.
         shown_by: parameters that no drawn call shows → the test that does, as ``file::function``.
+        free: of tensors, dimensions whose size no other tensor or number says; None if nobody has looked.
         bits: whether one and two cores give the same bits; otherwise sums are added in another order, and
             results differ by roundings.
     """
@@ -119,6 +120,7 @@ class Family:
     idle: Mapping[str, str] = field(default_factory=dict)
     refused: Mapping[str, Any] = field(default_factory=dict)
     shown_by: Mapping[str, str] = field(default_factory=dict)
+    free: Mapping[str, tuple[int, ...]] | None = None
     bits: bool = False
 
     @property

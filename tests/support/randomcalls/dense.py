@@ -568,23 +568,40 @@ FAMILIES = [
             "use_tkg_down_proj_column_tiling": "which operand moves, for a result in HBM",
         },
         shown_by={"force_cte_mode": "core/mlp/test_mlp_checks.py::test_context_encoding"},
+        free={"hidden_tensor": (0, 1)},
     ),
-    Family("nkilib.core.qkv.qkv.qkv", lambda c: qkv_call(c, qkv, c.flag()), made=MANAGER, idle=BY_DMA),
+    Family(
+        "nkilib.core.qkv.qkv.qkv", lambda c: qkv_call(c, qkv, c.flag()), made=MANAGER, idle=BY_DMA,
+        free={"input": (0, 1), "fused_qkv_weights": (1,)},
+    ),
     Family(
         "nkilib.core.qkv.qkv_cte.qkv_cte", lambda c: qkv_call(c, qkv_cte, False), made=MANAGER, idle=BY_DMA,
         refused={"store_output_in_sbuf": True},
+        free={"input": (0, 1), "fused_qkv_weights": (1,)},
     ),
-    Family("nkilib.core.qkv.qkv_tkg.qkv_tkg", lambda c: qkv_call(c, qkv_tkg, True), made=MANAGER),
-    Family("nkilib.core.output_projection.output_projection_cte.output_projection_cte.output_projection_cte", encoded_back),
-    Family("nkilib.core.output_projection.output_projection_tkg.output_projection_tkg", decoded_back),
+    Family(
+        "nkilib.core.qkv.qkv_tkg.qkv_tkg", lambda c: qkv_call(c, qkv_tkg, True), made=MANAGER,
+        free={"hidden": (0, 1), "qkv_w": (1,)},
+    ),
+    Family(
+        "nkilib.core.output_projection.output_projection_cte.output_projection_cte.output_projection_cte", encoded_back,
+        free={"attention": (0, 3)},
+    ),
+    Family(
+        "nkilib.core.output_projection.output_projection_tkg.output_projection_tkg", decoded_back,
+        free={"attention": (1, 3)},
+    ),
     Family(
         "nkilib.core.rmsnorm.rmsnorm_quant.rmsnorm_quant_kernel", quantised, made=frozenset({"kargs"}),
         classes=("nkilib.core.rmsnorm.rmsnorm_quant.RmsNormQuantKernelArgs",),
+        free={"hidden": (0, 1)},
     ),
     Family(
-        "nkilib.core.subkernels.rmsnorm_tkg.rmsnorm_tkg", lambda c: norm_call(c, False), made=OUTPUT, idle=HEAP
+        "nkilib.core.subkernels.rmsnorm_tkg.rmsnorm_tkg", lambda c: norm_call(c, False), made=OUTPUT, idle=HEAP,
+        free={"input": (0, 1)},
     ),
     Family(
-        "nkilib.core.subkernels.layernorm_tkg.layernorm_tkg", lambda c: norm_call(c, True), made=OUTPUT, idle=HEAP
+        "nkilib.core.subkernels.layernorm_tkg.layernorm_tkg", lambda c: norm_call(c, True), made=OUTPUT, idle=HEAP,
+        free={"input": (0, 1)},
     ),
 ]  # fmt: skip

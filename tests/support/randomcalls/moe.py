@@ -49,13 +49,15 @@ from .base import Call, Choose, Family
 # -- router -----------------------------------------------------------------------------------------------
 
 
-def route(x: Any, w: Any, w_bias: Any, router_logits: Any, expert_affinities: Any, expert_index: Any, **options: Any) -> Any:  # fmt: skip
+def route(
+    x: Any, w: Any, w_bias: Any, router_logits: Any, expert_affinities: Any, expert_index: Any, tokens: int,
+    **options: Any,
+) -> Any:  # fmt: skip
     """router_topk, with the tokens and results in tiles where the options say so."""
-    tokens, k = w.shape[1] and expert_index.shape
     if options.get("x_input_in_sbuf"):
         x = router_topk_input_x_load(x, 1, options["x_sb_layout"])
     if options.get("output_in_sbuf"):
-        expert_index = nl.ndarray((tokens, k), dtype=nl.uint32, buffer=nl.sbuf)
+        expert_index = nl.ndarray((tokens, options["k"]), dtype=nl.uint32, buffer=nl.sbuf)
         nisa.memset(dst=expert_index, value=7777)
     if options.get("expert_affin_in_sb"):
         expert_affinities = nl.ndarray((tokens, w.shape[1]), dtype=nl.float32, buffer=nl.sbuf)
@@ -109,9 +111,10 @@ def routed(c: Choose) -> Call:
     logits = None if "skip_store_router_logits" in skipped else np.full((tokens, experts), -5, FP32)
     arguments = {
         "x": x, "w": given.w, "w_bias": given.bias, "router_logits": logits,
-        "expert_affinities": np.full((tokens, experts), -5, FP32),
-        "expert_index": np.full((tokens, k), 9999, np.uint32), **options,
+        "expert_affinities": None if "expert_affin_in_sb" in in_tiles else np.full((tokens, experts), -5, FP32),
+        "expert_index": None if "output_in_sbuf" in in_tiles else np.full((tokens, k), 9999, np.uint32), **options,
     }  # fmt: skip
+    run = functools.partial(route, tokens=tokens)
 
     def expected(lnc: int) -> Any:
         shown = [np.stack([index] * lnc) if "output_in_sbuf" in in_tiles else index]
@@ -124,9 +127,13 @@ def routed(c: Choose) -> Call:
     def shown(got: Any) -> Any:
         return [*got[:-1], got[-1][:, :k]] if eager else got
 
-    return Call(
-        route, arguments, expected, [(0, 0), (1e-5, 1e-5)], lnc=(2,) if shared else (1, 2), shown=shown
-    )
+    return Call(run, arguments, expected, [(0, 0), (1e-5, 1e-5)], lnc=(2,) if shared else (1, 2), shown=shown)
+
+
+def limits_of(c: Choose, most: float) -> dict[str, float]:
+    """Some of the four limits, as the oracles call them."""
+    values = {"g_hi": most, "g_lo": -most / 2, "u_hi": most * 0.9, "u_lo": -most * 0.8}
+    return {name: values[name] for name in c.some(*values)}
 
 
 # -- token generation -------------------------------------------------------------------------------------
@@ -143,7 +150,7 @@ def experts(c: Choose) -> Call:
     given, want, _ = _tkg(
         c.int(1, 9), 256 * c.int(1, 2), c.of(32, 64, 7 * 16), local, total, chosen, all_expert=all_expert,
         rank=c.int(0, ranks - 1), mask=all_expert and c.flag(), post=c.of(True, False), bias=c.flag(),
-        clamp=c.flag(), act=c.of(*ActFnType).name, row_scale=c.flag(), seed=c.int(0, 999),
+        clamp=limits_of(c, 2.0), act=c.of(*ActFnType).name, row_scale=c.flag(), seed=c.int(0, 999),
         rnd=ref.bf16 if dtype == BF16 else ref.fp16,
     )()  # fmt: skip
     arguments = moes.tkg_arguments(given, dtype)
@@ -206,11 +213,11 @@ def blocks(c: Choose, block: int, inner: tuple[int, ...], modes: tuple[str, ...]
     mode, experts_ = c.of(*modes), c.int(1, 3)
     given, want, rtol = _cte(
         c.of(100, 30, 257), 512, c.of(*inner), experts_, c.int(1, experts_), block, c.of(0, 1), c.flag() and mode != "PRE_H",
-        c.of("SiLU", "Swish"), mode, c.flag(), scale and c.flag(), seed=c.int(0, 999), ckpt=True, **more,
+        c.of("SiLU", "Swish"), mode, limits_of(c, 1.0), scale and c.flag(), seed=c.int(0, 999), ckpt=True, **more,
     )()  # fmt: skip
     return (
         given,
-        moes.block_arguments(given),
+        moes.block_arguments(given) | {"is_tensor_update_accumulating": True},
         {**want, "output": unpadded(given, want["output"])},
         (rtol, 1e-5),
     )
@@ -254,7 +261,7 @@ def by_inner_hybrid(c: Choose) -> Call:
 def dropped(c: Choose) -> Call:
     """One block for each expert; some places are padding, some tokens are in none."""
     count, experts_, on_product, size = c.of(120, 40), c.int(1, 2), c.flag(), 1024
-    given, arguments, _, tolerance = blocks(c, 256, (32, 96), ("POST",), False)
+    given, arguments, _, tolerance = blocks(c, 256, (32, 96), ("POST",), True)
     tokens = len(given["hidden_states"])
     experts_ = len(given["gate_up_proj_weight"])
     random = c.random()
@@ -272,6 +279,12 @@ def dropped(c: Choose) -> Call:
     biases = {}
     if "down_proj_bias" in given:
         biases = {"bgu": given["gate_and_up_proj_bias"], "bd": given["down_proj_bias"]}
+    if "down_proj_scale" in given:
+        inner, hidden = given["down_proj_weight"].shape[1:]
+        biases |= {
+            "sgu": given["gate_up_proj_scale"].reshape(-1, 2, inner),
+            "sd": given["down_proj_scale"].reshape(-1, hidden),
+        }
     want = ref.moe_cte(
         given["hidden_states"], affinities, given["gate_up_proj_weight"], given["down_proj_weight"],
         ids.reshape(-1), np.arange(experts_), size, multiply_on_I=on_product,
@@ -290,6 +303,7 @@ def by_hidden(c: Choose) -> Call:
     )()  # fmt: skip
     want, absent = _, ("activation_function", *moes.LIMITS.values())
     arguments = {name: value for name, value in moes.block_arguments(given).items() if name not in absent}
+    arguments["is_tensor_update_accumulating"] = True
     return Call(
         blockwise_mm_baseline_shard_hidden, arguments, lambda _: [want["output"]], [(rtol, 1e-5)], [BF16]
     )
@@ -301,10 +315,11 @@ def blocks_mx(c: Choose, inner: bool) -> Any:
         (512, 1024, c.int(1, 2), 1, 256) if inner else (512, c.of(64, 96), c.int(1, 2), 1, 128)
     )
     given, want, rtol = _cte(
-        c.of(100, 30), *sizes, c.of(0, 1), c.flag(), c.of(*ActFnType).name, c.of(*MODES), c.flag(), kind=kind,
+        c.of(100, 30), *sizes, c.of(0, 1), c.flag(), c.of(*ActFnType).name, c.of(*MODES), limits_of(c, 1.0), kind=kind,
         seed=c.int(0, 999),
     )()  # fmt: skip
-    return given, moes.block_mx_arguments(given, kind), unpadded(given, want["output"]), (rtol, 1e-5)
+    arguments = moes.block_mx_arguments(given, kind) | {"is_tensor_update_accumulating": True}
+    return given, arguments, unpadded(given, want["output"]), (rtol, 1e-5)
 
 
 def by_block_mx(c: Choose) -> Call:
@@ -371,7 +386,7 @@ def differentiated(c: Choose) -> Call:
     )()  # fmt: skip
     arguments = moes.backward_arguments(given) | {
         "shard_option": ShardOption.SHARD_ON_HIDDEN, "affinity_option": AffinityOption.AFFINITY_ON_H,
-        "kernel_type_option": KernelTypeOption.DROPLESS, "block_tile_size": 64,
+        "kernel_type_option": KernelTypeOption.DROPLESS, "block_tile_size": 64, "is_tensor_update_accumulating": True,
     }  # fmt: skip
     return Call(blockwise_mm_bwd, arguments, lambda _: list(want.values()), [(rtol, 1e-5)])
 
@@ -389,6 +404,7 @@ FAMILIES = [
         idle={"shard_on_tokens": "who does what", "use_PE_broadcast_w_bias": "who spreads the bias",
               "use_column_tiling": "how products are grouped"},
         shown_by={"x_input_in_sbuf": "core/router_topk/test_router_topk.py::test_checks"},
+        free={},
     ),
     Family(
         "nkilib.core.moe.moe_tkg.moe_tkg.moe_tkg", experts,
@@ -397,6 +413,7 @@ FAMILIES = [
         shown_by={"hidden_input_scale": f"{TKG_MX}::test_a_quantised_hidden_state",
                   "expert_affinities_eager": f"{TKG_MX}::test_eager_weights",
                   "output_in_sbuf": "core/moe/test_moe_tkg.py::test_all_experts_in_sbuf"},
+        free={"expert_affinities": (1,), "expert_index": (0, 1)},
     ),
     Family(
         "nkilib.core.moe_block.moe_block_tkg.moe_block_tkg", around_experts,
@@ -407,16 +424,19 @@ FAMILIES = [
         },
         shown_by={"residual": f"{BLOCK}::test_residual", "expert_gate_up_weights_scale": f"{BLOCK}::test_rows_scales",
                   "expert_down_weights_scale": f"{BLOCK}::test_rows_scales"},
+        free={"inp": (0, 1), "router_weights": (1,), "rank_id": (0, 1)},
     ),
     Family(
         f"{BY}_block.bwmm_shard_on_block", by_block,
         idle=dict.fromkeys(("gate_up_proj_scale", "down_proj_scale", "down_activations", "n_block_per_iter"), "not used"),
         refused={"block_sharding_strategy": BlockShardStrategy.HI_LO},
         shown_by={"compute_dtype": "core/moe/test_bwmm_shard_on_block.py::test_compute_dtype"},
+        free={"down_proj_weight": (1,), "gate_up_proj_weight": (3,), "gate_up_proj_scale": (0, 1, 2), "down_proj_scale": (0, 1, 2), "down_activations": (0, 1, 2)},
     ),
     Family(
         f"{BY}_I.blockwise_mm_baseline_shard_intermediate", by_inner,
         shown_by={"compute_dtype": f"{ON_I}::test_float32", "checkpoint_activation": f"{ON_I}::test_checkpoints"},
+        free={"down_proj_weight": (1,), "gate_up_proj_weight": (3,)},
     ),
     Family(
         f"{BY}_I.blockwise_mm_baseline_shard_intermediate_hybrid", by_inner_hybrid,
@@ -424,11 +444,13 @@ FAMILIES = [
         shown_by={"compute_dtype": "core/moe/test_moe_cte.py::test_hybrid_inner", **HYBRID,
                   "gate_up_activations_T": f"{ON_I}::test_checkpoints_of_the_hybrid",
                   "down_activations": f"{ON_I}::test_checkpoints_of_the_hybrid"},
+        free={"down_proj_weight": (1,), "gate_up_proj_weight": (3,)},
     ),
     Family(
         f"{BY}_I.blockwise_mm_shard_intermediate_dropping", dropped,
-        idle={"block_to_expert": "each expert has its block"},
+        idle={"block_to_expert": "each expert has its block", "expert_affinities_scaling_mode": "always POST_SCALE"},
         shown_by={"compute_dtype": "core/moe/test_moe_cte.py::test_dropping"},
+        free={"down_proj_weight": (1,), "gate_up_proj_weight": (3,), "block_to_expert": (0,)},
     ),
     Family(
         f"{BY}_block_mx.bwmm_shard_on_block_mx", by_block_mx,
@@ -437,6 +459,7 @@ FAMILIES = [
         shown_by={"weight_dtype": f"{ON_MX}::test_carriers",
                   **dict.fromkeys(("n_static_blocks", "n_dynamic_blocks"), f"{ON_MX}::test_how_many_blocks_are_static"),
                   "conditions": f"{ON_MX}::test_blocks_that_are_not_active_are_not_run"},
+        free={},
     ),
     Family(
         f"{BY}_I_mx.blockwise_mm_shard_intermediate_mx", functools.partial(by_inner_mx, hybrid=False),
@@ -457,11 +480,14 @@ FAMILIES = [
     ),
     Family(
         "nkilib.experimental.moe.forward.bwmm_shard_on_H.blockwise_mm_baseline_shard_hidden", by_hidden,
-        shown_by={"compute_dtype": f"{ON_H}::test_float32", **dict.fromkeys(("gate_up_activations_T", "down_activations"), f"{ON_H}::test_cases")},
+        shown_by={"compute_dtype": f"{ON_H}::test_float32",
+                  **dict.fromkeys(("gate_up_activations_T", "down_activations"), f"{ON_H}::test_cases")},
+        free={"down_proj_weight": (1,), "gate_up_proj_weight": (3,)},
     ),
     Family(
         "nkilib.experimental.moe.bwd.blockwise_mm_backward.blockwise_mm_bwd", differentiated,
         idle=dict.fromkeys(("shard_option", "affinity_option", "kernel_type_option", "block_tile_size"), "not used"),
         shown_by={"compute_dtype": f"{BACK}::test_float32"},
+        free={},
     ),
 ]  # fmt: skip

@@ -232,42 +232,65 @@ def rotated_tile(c: Choose) -> Call:
 
 
 FAMILIES = [
-    Family("nkilib.core.cumsum.cumsum.cumsum", running_sums, bits=True, idle={"axis": "only the last axis is allowed"}),
-    Family("nkilib.core.max.cascaded_max.cascaded_max", largest),
+    Family(
+        "nkilib.core.cumsum.cumsum.cumsum", running_sums, bits=True, idle={"axis": "only the last axis is allowed"},
+        free={"x": (0, 1, 2)},
+    ),
+    Family(
+        "nkilib.core.max.cascaded_max.cascaded_max", largest,
+        free={"input_tensor": (0, 1, 2)},
+    ),
     Family(
         "nkilib.core.topk.rotational_topk.topk", top, bits=True,
         made=frozenset({"lnc"}),
         idle={"method": "another way to the same", "sorted_flag": "False allows any order"},
+        free={"inp": (0, 1)},
     ),
     Family(
         "nkilib.experimental.subkernels.find_nonzero_indices.find_nonzero_indices", places, bits=True,
         idle={"chunk_size": "columns at a time"},
+        free={"input_tensor": (0, 1)},
     ),
     Family(
-        "nkilib.experimental.benchmark.find_nonzero_indices_with_count.find_nonzero_indices_with_count", places_of_all, bits=True
+        "nkilib.experimental.benchmark.find_nonzero_indices_with_count.find_nonzero_indices_with_count", places_of_all, bits=True,
+        free={"input_tensor": (1,)},
     ),
-    Family("nkilib.core.subkernels.indexed_flatten.indexed_flatten", flattened),
+    Family(
+        "nkilib.core.subkernels.indexed_flatten.indexed_flatten", flattened,
+        free={"input_tensor": (0,), "row_offsets": (0,)},
+    ),
     Family(
         "nkilib.experimental.conv.depthwise_conv1d.depthwise_conv1d_implicit_gemm", convolved, bits=True,
         idle=dict.fromkeys(("in_perm", "kern_perm", "out_perm"), "not looked at"),
         refused={"rhs_dilation": (2, 1), "lhs_dilation": (1, 2), "batch_group_count": 2},
+        free={"img_ref": (0, 3), "filter_ref": (3,)},
     ),
     Family(
         "nkilib.experimental.loss.cross_entropy.cross_entropy_forward", losses, bits=True,
         idle={"positions_per_batch": "positions at a time", "chunk_size": "columns at a time"},
+        free={"logits_hbm": (1,)},
     ),
     Family(
         "nkilib.core.loss.cross_entropy.cross_entropy_forward", lambda c: losses(c, core_cross_entropy_forward),
         bits=True, idle={"positions_per_batch": "positions at a time", "chunk_size": "columns at a time"},
+        free={"logits_hbm": (1,)},
     ),
     Family(
         "nkilib.experimental.loss.cross_entropy.cross_entropy_backward", gradients, bits=True,
         idle={"positions_per_batch": "positions at a time", "chunk_size": "columns at a time"},
+        free={"logits_hbm": (1,)},
     ),
     Family(
         "nkilib.core.embeddings.rope.RoPE", rotated, bits=True,
         idle={"lnc_shard": "who does what", "relayout_in_sbuf": "where the layout changes"},
+        free={"x_in": (2,)},
     ),
-    Family("nkilib.core.embeddings.rope.RoPE_sbuf", rotated_tile, made=frozenset({"x_out_sb"})),
-    Family("nkilib.core.embeddings.rope_hf.rope_hf", rotated_pairs, bits=True, made=frozenset({"q_out", "k_out"})),
+    Family(
+        "nkilib.core.embeddings.rope.RoPE_sbuf", rotated_tile, made=frozenset({"x_out_sb"}),
+        free={"x_in_sb": (0, 2)},
+    ),
+    Family(
+        "nkilib.core.embeddings.rope_hf.rope_hf", rotated_pairs, bits=True, made=frozenset({"q_out", "k_out"}),
+        free={"rope_cache": (0, 1)},
+    ),
 ]  # fmt: skip

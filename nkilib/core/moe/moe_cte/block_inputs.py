@@ -3,8 +3,9 @@
 from typing import Any
 
 from ....blocks.activation import Gating
+from ...utils.allocator import num_elts
 from ...utils.common_types import ActFnType, QuantizationType
-from ...utils.kernel_assert import kernel_assert
+from ...utils.kernel_assert import assert_shape, kernel_assert
 from ..experts import Experts
 
 
@@ -20,11 +21,20 @@ def float_experts(
     """Experts of 16, 32 or 8 bits. Two biases, and two scales, count only if both are there.
 
     Shapes: ``[E, H, 2, I]``, ``[E, ≥ I, H]``; biases ``[E, 2, I]``, ``[E, H]`` or ``[E, 1, H]``; scales
-    ``[E, 1, 2·I]``, ``[E, 1, H]``.
+    ``[E, 1, 2·I]``, ``[E, 1, H]``. Raises AssertionError for others.
     """
     count, hidden, inner = gate_up.shape[0], gate_up.shape[1], gate_up.shape[3]
+    assert_shape(gate_up, (count, hidden, 2, inner), "gate_up_proj_weight")
+    fits = down.shape[0] == count and down.shape[1] >= inner and down.shape[2] == hidden
+    kernel_assert(fits, f"down_proj_weight must be [{count}, at least {inner}, {hidden}], it is {down.shape}")
     biased = gate_up_bias is not None and down_bias is not None
     scaled = gate_up_scale is not None and down_scale is not None
+    if biased:
+        check_elements(gate_up_bias, count * 2 * inner, "gate_and_up_proj_bias", "E·2·I")
+        check_elements(down_bias, count * hidden, "down_proj_bias", "E·H")
+    if scaled:
+        check_elements(gate_up_scale, count * 2 * inner, "gate_up_proj_scale", "E·2·I")
+        check_elements(down_scale, count * hidden, "down_proj_scale", "E·H")
     return Experts(
         gate_up=gate_up,
         down=down,
@@ -35,6 +45,12 @@ def float_experts(
         kind=QuantizationType.ROW if scaled else QuantizationType.NONE,
         gating=gating,
     )
+
+
+def check_elements(tensor: Any, wanted: int, name: str, formula: str) -> None:
+    """Raise AssertionError unless a tensor, in whatever shape, has so many elements."""
+    found = num_elts(tensor.shape)
+    kernel_assert(found == wanted, f"{name} must have {formula} = {wanted} elements, it has {found}")
 
 
 def check_layouts(gate_up: Any, down: Any) -> None:

@@ -18,7 +18,9 @@ from ....blocks.memory import PARTITIONS, Scratch, scratch
 from ....blocks.softmax import spread_column
 from ....blocks.tiles import as_view, from_runtime_start
 from ...utils.allocator import SbufManager
-from ..experts import Experts, expert_count
+from ...utils.kernel_assert import kernel_assert
+from ..experts import Experts, expert_count, hidden_size
+from .block_inputs import check_elements
 
 
 class Scaling(nl.NKIObject):
@@ -94,6 +96,19 @@ class Tokens(nl.NKIObject):
 
 def block_count(task: Task) -> int:
     return int(task.token_ids.shape[0] // task.block)
+
+
+def check_task(task: Task) -> None:
+    """Raise AssertionError for tensors that do not fit each other."""
+    experts = task.experts
+    (rows, hidden), count, width = task.hidden.shape, expert_count(experts), hidden_size(experts)
+    kernel_assert(
+        hidden == width, f"hidden_states must be [R, {width}] as the weights, it is {task.hidden.shape}"
+    )
+    check_elements(task.token_ids, block_count(task) * task.block, "token_position_to_id", "N·B")
+    check_elements(task.affinities, rows * count, "expert_affinities_masked", "R·E")
+    if task.block_experts is not None:
+        check_elements(task.block_experts, block_count(task), "block_to_expert", "N")
 
 
 def expert_of(task: Task, number: Any, work: Scratch) -> Any:

@@ -18,7 +18,7 @@ from ...utils.kernel_assert import kernel_assert
 from ..experts import Experts
 from .block_inputs import check_activation, check_blocks, check_hidden, check_layouts, float_experts
 from .block_runs import process_while, run_shared
-from .block_task import Scaling, Task, block_count
+from .block_task import Scaling, Task, block_count, check_task
 from .moe_cte_utils import PSUM_SIZE, SB_QUADRANT_SIZE, TILE_SIZE, SkipMode
 
 __all__ = [
@@ -321,7 +321,7 @@ def _task(
     """With an output, still undefined; without checkpoints."""
     if scaling.on_product:
         experts.down_bias = None
-    return Task(
+    task = Task(
         hidden=hidden,
         affinities=affinities,
         experts=experts,
@@ -334,6 +334,8 @@ def _task(
         output=nl.ndarray(tuple(hidden.shape), dtype=hidden.dtype, buffer=nl.shared_hbm),
         accumulating=accumulating,
     )
+    check_task(task)
+    return task
 
 
 def _allocate_checkpoints(task: Task) -> None:

@@ -15,7 +15,7 @@ from ...utils.kernel_assert import kernel_assert
 from ..experts import Experts
 from .block_inputs import check_blocks
 from .block_runs import process_while, run_shared
-from .block_task import Task, block_count
+from .block_task import Task, block_count, check_task
 from .moe_cte_mx_utils import mx_experts, mx_scaling
 from .moe_cte_utils import SkipMode
 
@@ -212,7 +212,7 @@ def _task(
     mode: ExpertAffinityScaleMode,
 ) -> Task:
     """With an output, still undefined."""
-    return Task(
+    task = Task(
         hidden=hidden,
         affinities=affinities,
         experts=experts,
@@ -225,3 +225,5 @@ def _task(
         output=nl.ndarray(tuple(hidden.shape), dtype=hidden.dtype, buffer=nl.shared_hbm),
         accumulating=accumulating,
     )
+    check_task(task)
+    return task

@@ -16,7 +16,7 @@ from ...utils.kernel_assert import kernel_assert
 from .block_inputs import check_activation, check_blocks, check_layouts, float_experts
 from .block_process import process_block
 from .block_runs import add_up, fill_with_zeros
-from .block_task import Scaling, Share, Task, block_count
+from .block_task import Scaling, Share, Task, block_count, check_task
 from .moe_cte_utils import BlockShardStrategy, SkipMode
 
 __getattr__ = insides.named(__name__)
@@ -107,6 +107,7 @@ def bwmm_shard_on_block(
         output=output,
         accumulating=is_tensor_update_accumulating,
     )
+    check_task(task)
     return _run(task, gate_up_proj_weight.shape[3], here, manager())
 
 

@@ -16,7 +16,7 @@ from ..mx_expert import check_mx_sizes
 from .block_inputs import check_blocks, check_hidden
 from .block_process import process_block
 from .block_runs import add_up, fill_with_zeros, process_while
-from .block_task import Share, Task, block_count
+from .block_task import Share, Task, block_count, check_task
 from .moe_cte_mx_utils import mx_experts, mx_scaling
 from .moe_cte_utils import SkipMode
 
@@ -111,6 +111,7 @@ def bwmm_shard_on_block_mx(
         output=slots.reshape((2 * rows, hidden)),
         accumulating=True,
     )
+    check_task(task)
     static = _static_blocks(task, conditions, n_static_blocks, n_dynamic_blocks)
     return _run(task, slots, static, conditions, here)
 

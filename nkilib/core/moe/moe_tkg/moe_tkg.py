@@ -23,6 +23,7 @@ from .moe_tkg_checks import (
     check_selection,
     check_selective_mx,
     check_sizes,
+    check_tensors,
     is_mx,
 )
 from .moe_tkg_parameters import Request, Routing, token_count
@@ -154,6 +155,7 @@ def _run(request: Request, is_all_expert: bool) -> nl.ndarray:
         check_selective_mx(request)
     if not is_all_expert:
         check_selection(request)
+    check_tensors(request, is_all_expert)
     output = None
     if not request.output_in_sbuf:
         shape = (token_count(request), hidden_size(request.experts))

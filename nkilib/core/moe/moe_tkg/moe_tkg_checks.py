@@ -8,9 +8,9 @@ from ....blocks.lnc import cores
 from ....blocks.memory import PARTITIONS, PSUM_COLUMNS
 from ....blocks.mx import TILE
 from ...utils.common_types import ExpertAffinityScaleMode, QuantizationType
-from ...utils.kernel_assert import kernel_assert
+from ...utils.kernel_assert import assert_shape, kernel_assert
 from ...utils.kernel_helpers import NUM_HW_PSUM_BANKS, div_ceil
-from ..experts import expert_count, hidden_size, inner_size
+from ..experts import Experts, expert_count, hidden_size, inner_size
 from ..mx_expert import check_mx_sizes
 from .moe_tkg_parameters import Request, is_scaled, shares_tokens, token_count
 
@@ -106,6 +106,54 @@ def _check_width(request: Request) -> None:
     kernel_assert(
         enough, f"expert_affinities has {width} columns for {expert_count(request.experts)} experts"
     )
+
+
+def check_tensors(request: Request, is_all_expert: bool) -> None:
+    """Raise AssertionError for a tensor that is read and does not fit the others."""
+    experts, routing, tokens = request.experts, request.routing, token_count(request)
+    if experts.kind == QuantizationType.MX:
+        _check_mx_experts(experts)
+    else:
+        _check_experts(experts)
+    if request.hidden.buffer != nl.sbuf:
+        assert_shape(request.hidden, (tokens, hidden_size(experts)), "hidden_input")
+    if is_scaled(routing):
+        assert_shape(routing.affinities, (tokens, routing.affinities.shape[1]), "expert_affinities")
+    if is_scaled(routing) and is_all_expert:
+        assert_shape(routing.rank, (1, 1), "rank_id")
+    if (routing.masked or not is_all_expert) and len(routing.index.shape) == 2:
+        assert_shape(routing.index, (tokens, routing.index.shape[1]), "expert_index")
+
+
+def _check_experts(experts: Experts) -> None:
+    """Weights of 16 or 8 bits."""
+    count, hidden, inner = expert_count(experts), hidden_size(experts), inner_size(experts)
+    assert_shape(experts.gate_up, (count, hidden, 2, inner), "expert_gate_up_weights")
+    assert_shape(experts.down, (count, inner, hidden), "expert_down_weights")
+    if experts.gate_up_bias is not None:
+        assert_shape(experts.gate_up_bias, (count, 2, inner), "expert_gate_up_bias")
+    if experts.down_bias is not None:
+        assert_shape(experts.down_bias, (count, hidden), "expert_down_bias")
+    if experts.kind == QuantizationType.ROW:
+        assert_shape(experts.gate_up_scale, (count, 2, inner), "expert_gate_up_weights_scale")
+        assert_shape(experts.down_scale, (count, hidden), "expert_down_weights_scale")
+
+
+def _check_mx_experts(experts: Experts) -> None:
+    """As :mod:`..mx_expert` says."""
+    count, hidden, inner = expert_count(experts), hidden_size(experts), inner_size(experts)
+    planes, tiles = hidden // TILE, div_ceil(inner, TILE)
+    rows = min(PARTITIONS, inner // 4)
+    assert_shape(experts.gate_up, (count, PARTITIONS, 2, planes, inner), "expert_gate_up_weights")
+    assert_shape(experts.down, (count, rows, tiles, hidden), "expert_down_weights")
+    assert_shape(
+        experts.gate_up_scale, (count, PARTITIONS // 8, 2, planes, inner), "expert_gate_up_weights_scale"
+    )
+    assert_shape(experts.down_scale, (count, rows // 8, tiles, hidden), "expert_down_weights_scale")
+    if experts.gate_up_bias is not None:
+        assert_shape(experts.gate_up_bias, (count, rows, 2, tiles, 4), "expert_gate_up_bias")
+    if experts.down_bias is not None:
+        assert_shape(experts.down_bias, (count, hidden), "expert_down_bias")
 
 
 # -- MX -------------------------------------------------------------------------------------------------

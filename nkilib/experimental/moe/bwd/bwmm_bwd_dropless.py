@@ -8,8 +8,9 @@ from ....blocks.tiles import as_view, tiles_of
 from ....core.moe.experts import expert_count, inner_size
 from ....core.moe.moe_cte.block_inputs import float_experts
 from ....core.moe.moe_cte.block_runs import fill_with_zeros
-from ....core.moe.moe_cte.block_task import Scaling, Share, Task, block_count, expert_of
+from ....core.moe.moe_cte.block_task import Scaling, Share, Task, block_count, check_task, expert_of
 from ....core.utils.allocator import SbufManager, sizeinbytes
+from ....core.utils.kernel_assert import assert_shape
 from .backward_gates import INNER_COLUMNS, process_columns
 from .backward_task import Backward, Gradients, load_part, store_hidden_grad
 from .moe_bwd_parameters import MOEBwdParameters
@@ -56,6 +57,13 @@ def _backward(params: MOEBwdParameters) -> Backward:
         output=params.output_hidden_states_grad,
         accumulating=params.is_tensor_update_accumulating,
     )
+    check_task(task)
+    count, inner, hidden = block_count(task), inner_size(task.experts), task.hidden.shape[1]
+    assert_shape(params.output_hidden_states_grad, tuple(task.hidden.shape), "output_hidden_states_grad")
+    assert_shape(task.experts.down, (expert_count(task.experts), inner, hidden), "down_proj_weight")
+    gates = (count, 2, inner, task.block)
+    assert_shape(params.gate_up_proj_act_checkpoint_T, gates, "gate_up_proj_act_checkpoint_T")
+    assert_shape(params.down_proj_act_checkpoint, (count, task.block, hidden), "down_proj_act_checkpoint")
     return Backward(
         task=task,
         gates=params.gate_up_proj_act_checkpoint_T,

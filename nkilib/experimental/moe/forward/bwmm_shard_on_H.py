@@ -13,7 +13,7 @@ from ....blocks.tiles import as_view
 from ....core.moe.moe_cte.block_inputs import check_blocks, check_layouts, float_experts
 from ....core.moe.moe_cte.block_process import process_block
 from ....core.moe.moe_cte.block_runs import fill_with_zeros
-from ....core.moe.moe_cte.block_task import Scaling, Share, Task, block_count
+from ....core.moe.moe_cte.block_task import Scaling, Share, Task, block_count, check_task
 from ....core.moe.moe_cte.moe_cte_utils import SkipMode
 from ....core.utils.common_types import ActFnType, ExpertAffinityScaleMode
 from ....core.utils.kernel_assert import kernel_assert
@@ -80,6 +80,7 @@ def blockwise_mm_baseline_shard_hidden(
         gates_out=gate_up_activations_T,
         down_out=down_activations,
     )
+    check_task(task)
     start, size = split(hidden, here)
     share = Share(here=here, hidden=(start, size), inner=(0, gate_up_proj_weight.shape[3]), sums_gates=True)
     sbm = manager()
