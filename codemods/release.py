@@ -295,12 +295,18 @@ class Release:
 
     def behaviours_of(self, *kinds: str) -> Mapping[str, tuple[Behaviour, ...]]:
         """Qualified name → what changed about it, of the given kinds; names in this release's spelling."""
-        table: dict[str, tuple[Behaviour, ...]] = {}
-        for behaviour in self.behaviours:
-            names = {self.defining(name) for name in behaviour.symbols} if behaviour.kind in kinds else ()
-            for name in names:
-                table[name] = (*table.get(name, ()), behaviour)
-        return table
+        if kinds not in self._behaviours:
+            table = self._behaviours[kinds] = dict[str, tuple[Behaviour, ...]]()
+            for behaviour in self.behaviours:
+                names = {self.defining(name) for name in behaviour.symbols} if behaviour.kind in kinds else ()
+                for name in names:
+                    table[name] = (*table.get(name, ()), behaviour)
+        return self._behaviours[kinds]
+
+    @cached_property
+    def _behaviours(self) -> dict[tuple[str, ...], dict[str, tuple[Behaviour, ...]]]:
+        """What :meth:`behaviours_of` found, by the kinds it was asked for."""
+        return {}
 
     @cached_property
     def private_by_name(self) -> Mapping[str, PrivateKernel]:
