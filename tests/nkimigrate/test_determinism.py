@@ -60,14 +60,15 @@ def outcome(folder: Path, python: str, *words: str, **variables: str) -> dict[st
 
 
 CIRCUMSTANCES: dict[str, tuple[list[str], dict[str, str], bool]] = {
-    "two processes": (["--jobs", "2"], {}, False),
+    "two processes, warnings that are errors": (
+        ["--jobs", "2"], {"PYTHONWARNINGS": "error", "PYTHONOPTIMIZE": "2"}, False,
+    ),
     "another order, hash seed and locale": (
         ["--jobs", "1"], {"PYTHONHASHSEED": "77", "LC_ALL": "tr_TR.UTF-8", "TZ": "Asia/Kolkata"}, True,
     ),
     "the C locale, without UTF-8 mode": (
         ["--jobs", "2"], {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "COLUMNS": "20"}, True,
     ),
-    "warnings are errors": (["--jobs", "1"], {"PYTHONWARNINGS": "error", "PYTHONOPTIMIZE": "2"}, False),
 }  # fmt: skip
 
 
