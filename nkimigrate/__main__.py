@@ -12,9 +12,12 @@ def main() -> int:
 
         print(f"nkimigrate {__version__}")
         return 0
-    from nkimigrate.cli import main as run
+    try:
+        from nkimigrate.cli import main as run
 
-    return run()
+        return run()
+    except KeyboardInterrupt:  # while modules are loaded, before anything has begun
+        return 130
 
 
 def leave_current_folder() -> None:

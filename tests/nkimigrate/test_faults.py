@@ -57,8 +57,9 @@ def assert_old_or_new(files: list[Path]) -> set[str]:
 
 def ended_by(number: int, folder: Path, seconds: float, jobs: str) -> int:
     """The exit code of a run that gets a signal after some time, measured from when it has started to write."""
+    before = sum(changed(folder))
     process = started(*QUIET, "--jobs", jobs, str(folder))
-    while process.poll() is None and not any(changed(folder)):
+    while process.poll() is None and sum(changed(folder)) == before:
         time.sleep(0.002)
     time.sleep(seconds)
     process.send_signal(number)
@@ -95,7 +96,8 @@ def test_a_killed_command_leaves_files_old_or_new(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_many_killed_commands(tmp_path: Path, number: int) -> None:
     codes = rounds_of_kills(tmp_path, 40, 400, number)
-    assert codes <= {130 if number == signal.SIGINT else -number, 0}
+    # After an interrupt inside of exec() Python ends by the signal, whatever is returned: to a shell that is 130, too.
+    assert codes <= {-number, 0} | ({130} if number == signal.SIGINT else set())
     assert codes != {0}
 
 
