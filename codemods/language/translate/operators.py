@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
 
 from ..analysis import values as v
 from ..analysis.dtypes import is_real
@@ -13,6 +12,7 @@ from ..analysis.refusal import Refused
 from ..analysis.symbols import Sym
 from ..lowering.operators import BINARY, COMPARISON, UNARY
 from . import access, expressions, masking, operations
+from .arithmetic import ARITHMETIC, combined
 from .values import Value
 from .walker import Walker, integer, known, text
 
@@ -52,28 +52,14 @@ def operands(w: Walker, *nodes: ast.expr) -> list[Value]:
 
 
 def _integer(op: ast.operator, left: Sym | None, right: Sym | None) -> Sym | None:
-    if left is None or right is None:
-        return None
-    function = _ARITHMETIC.get(type(op))
-    if function is None or (isinstance(op, ast.FloorDiv | ast.Mod) and right.value == 0):
-        return None
-    return function(left, right)
-
-
-_ARITHMETIC: dict[type, Callable[[Sym, Sym], Sym]] = {
-    ast.Add: lambda a, b: a + b,
-    ast.Sub: lambda a, b: a - b,
-    ast.Mult: lambda a, b: a * b,
-    ast.FloorDiv: lambda a, b: a // b,
-    ast.Mod: lambda a, b: a % b,
-}
+    return None if left is None or right is None else combined(op, left, right)
 
 
 def counted(w: Walker, node: ast.expr, value: Value) -> Sym | None:
     """The value of an expression where an integer is needed: then its operands are integers, too."""
     if isinstance(value, v.Scalar) and value.sym is not None:
         return value.sym
-    operation = _ARITHMETIC.get(type(node.op)) if isinstance(node, ast.BinOp) else None
+    operation = ARITHMETIC.get(type(node.op)) if isinstance(node, ast.BinOp) else None
     if isinstance(node, ast.BinOp) and operation is not None and isinstance(value, v.Scalar | v.Unknown):
         sides = (node.left, node.right)
         one, two = (counted(w, side, known(expressions.evaluate(w, side))) for side in sides)

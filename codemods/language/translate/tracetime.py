@@ -16,6 +16,7 @@ from typing import Any
 from ...analysis.context import FileContext
 from ...trees import walk
 from ..analysis.symbols import Sym, as_sym
+from .arithmetic import combined
 from .names import Names
 
 _STEPS = 20_000
@@ -347,21 +348,10 @@ def _operate(op: ast.operator, left: Known, right: Known) -> Known:
         return left * _number(right)
     if not isinstance(left, Sym) or not isinstance(right, Sym):
         raise Unclear
-    if isinstance(op, ast.FloorDiv | ast.Mod) and right.value == 0:
+    found = combined(op, left, right)
+    if found is None:
         raise Unclear
-    operation = _OPERATORS.get(type(op))
-    if operation is None:
-        raise Unclear
-    return operation(left, right)
-
-
-_OPERATORS: Mapping[type, Callable[[Sym, Sym], Sym]] = {
-    ast.Add: lambda a, b: a + b,
-    ast.Sub: lambda a, b: a - b,
-    ast.Mult: lambda a, b: a * b,
-    ast.FloorDiv: lambda a, b: a // b,
-    ast.Mod: lambda a, b: a % b,
-}
+    return found
 
 
 def _compare(op: ast.cmpop, left: Known, right: Known) -> bool:
