@@ -10,8 +10,10 @@ from typing import Any
 from .codemods.model import Finding
 from .errors import UsageError
 from .fingerprints import marked
+from .reading import Unreadable, read
 
 _VERSION = 1
+_LIMIT = 256 << 20
 
 
 def without_known(findings: list[Finding], path: str) -> tuple[list[Finding], int, int]:
@@ -57,14 +59,10 @@ def _folder(path: str) -> str:
 
 def _read(path: str) -> set[str]:
     try:
-        with open(path, encoding="utf-8") as file:
-            content: Any = json.load(file)
-    except FileNotFoundError:
-        raise UsageError(
-            f"--baseline {path}: no such file; --write-baseline makes it from today's findings"
-        ) from None
-    except OSError as error:
-        raise UsageError(f"--baseline {path}: {(error.strerror or str(error)).lower()}") from None
+        content: Any = json.loads(read(path, _LIMIT))
+    except Unreadable as error:
+        made = "" if os.path.lexists(path) else "; --write-baseline makes it from today's findings"
+        raise UsageError(f"--baseline {path}: {error.message}{made}") from None
     except (ValueError, RecursionError):
         raise UsageError(f"--baseline {path}: not JSON; --write-baseline writes it anew") from None
     try:

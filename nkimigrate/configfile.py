@@ -6,6 +6,7 @@ import os
 
 from .arguments import ARGUMENTS
 from .errors import UsageError
+from .reading import Unreadable, read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,10 +47,9 @@ def named(path: str) -> ConfigFile:
     Raises UsageError for whatever is wrong with the file.
     """
     try:
-        with open(path, "rb") as file:
-            data = file.read()
-    except OSError as error:
-        raise UsageError(f"--config {path}: {(error.strerror or str(error)).lower()}") from None
+        data = read(path)
+    except Unreadable as error:
+        raise UsageError(f"--config {path}: {error.message}") from None
     content = _parse(path, data)
     table = _table(content)
     if table is not None:
@@ -80,9 +80,10 @@ def nearest(start: str) -> ConfigFile:
 
 def _table_in(path: str) -> Any:
     try:
-        with open(path, "rb") as file:
-            data = file.read()
-    except OSError:
+        data = read(path)
+    except Unreadable as error:
+        if os.path.isfile(path):  # what it says would be missed
+            raise UsageError(f"{shown(path)}: {error.message}; --isolated does without") from None
         return None
     return _table(_parse(path, data)) if b"nkimigrate" in data else None
 
@@ -95,7 +96,7 @@ def _parse(path: str, data: bytes) -> dict[str, Any]:
     else:
         import tomli as tomllib
     try:
-        content: dict[str, Any] = tomllib.loads(data.decode("utf-8"))
+        content: dict[str, Any] = tomllib.loads(data.decode("utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{shown(path)}: not a valid TOML file: {error}") from None
     return content

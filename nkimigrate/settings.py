@@ -31,9 +31,7 @@ class Settings:
         _check_combination(given)
         self.file = _file(given)
         self.values: dict[str, Any] = {**self.file.values, **given}
-        self.values["paths"] = given["paths"] or tuple(
-            map(self._from_file, self.file.values.get("paths", ()))
-        )
+        self.values["paths"] = given["paths"] or tuple(map(self._inside, self.file.values.get("paths", ())))
         if "tables" in self.file.values and "tables" not in given:
             self.values["tables"] = tuple(map(self._from_file, self.file.values["tables"]))
         if "baseline" in self.file.values and "baseline" not in given:
@@ -44,6 +42,21 @@ class Settings:
     def _from_file(self, path: str) -> str:
         """A path that the configuration gives, relative to its folder, as it is from here."""
         return os.path.normpath(os.path.join(_relative(self.file.folder), path))
+
+    def _inside(self, path: str) -> str:
+        """One of the file's ``paths`` as it is from here. Code that somebody checked out must not choose what
+        else is rewritten: UsageError for a path that leads out of its repository, also through links.
+        """
+        found = self._from_file(path)
+        if "\0" in found:  # no path at all, as whoever looks for it will say
+            return found
+        top, target = _repository(self.file.folder), os.path.realpath(found)
+        if os.path.commonpath((top, target)) != top:
+            raise UsageError(
+                f"{configfile.shown(self.file.path)}: `paths`: {path} leads out of {top}, to {target}; "
+                "name it on the command line if it is meant"
+            )
+        return found
 
     def flag(self, key: str) -> bool:
         return bool(self.values.get(key))
@@ -152,6 +165,16 @@ def _relative(folder: str) -> str:
     """The folder as a user would type it here."""
     relative = os.path.relpath(folder)
     return folder if relative.startswith(os.pardir) else relative
+
+
+def _repository(folder: str) -> str:
+    """The root of the git repository that holds a folder, or else the folder itself; a real path."""
+    start = top = os.path.realpath(folder)
+    while not os.path.lexists(os.path.join(top, ".git")):
+        top, below = os.path.dirname(top), top
+        if top == below:
+            return start
+    return top
 
 
 def _releases(settings: Settings, given: dict[str, Any]) -> dict[str, str]:

@@ -78,11 +78,12 @@ class BadTable(Exception):
 
 def own_step(path: str) -> tuple[str, str]:
     """A team's own table as a step: its text goes wherever the step goes. Raises :class:`BadTable`."""
+    from ..reading import Unreadable, read
+
     try:
-        with open(path, encoding="utf-8", newline="") as file:
-            return _OWN, file.read()
-    except OSError as error:
-        raise BadTable((error.strerror or str(error)).lower()) from None
+        return _OWN, read(path).decode("utf-8")
+    except Unreadable as error:
+        raise BadTable(error.message) from None
     except UnicodeError as error:
         raise BadTable(f"not TOML: {error}") from None
 
@@ -99,7 +100,7 @@ def load(old: str, new: str) -> Release:
         return Release.from_dict(_table(_files()[old, new]))
     try:
         return Release.from_dict(_parsed(new))
-    except ValueError as error:  # TOML's errors are such
+    except (ValueError, RecursionError) as error:  # TOML's errors are such
         raise BadTable(f"not TOML: {error}") from None
     except KeyError as error:
         raise BadTable(f"lacks the entry {error}; docs/releases.md describes them") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,12 @@ def test_a_file_that_is_no_baseline(tree: Path, content: str | None, says: str, 
         (tree / "known.json").write_text(content)
     assert check("--baseline", "known.json") == 2
     assert says in capsys.readouterr().err
+
+
+def test_a_pipe_is_not_waited_for(tree: Path, capsys: Any) -> None:
+    os.mkfifo(tree / "known.json")
+    assert check("--baseline", "known.json") == 2
+    assert capsys.readouterr().err == "nkimigrate: --baseline known.json: not a regular file\n"
 
 
 @pytest.mark.parametrize(

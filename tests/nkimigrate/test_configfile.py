@@ -158,3 +158,23 @@ def test_the_example_in_the_documentation_is_a_configuration(repository: Path, f
 def test_a_folder_called_pyproject_is_none(folder: Path) -> None:
     os.mkdir(folder / "pyproject.toml")
     assert nearest(".").path == ""
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text(folder: Path) -> None:
+    write(folder / "pyproject.toml", b"\xef\xbb\xbf" + (TABLE + "jobs = 3").encode())
+    assert nearest(".").values == {"jobs": 3}
+
+
+def test_a_pipe_or_a_device_is_not_waited_for(folder: Path) -> None:
+    os.mkfifo(folder / "pyproject.toml")
+    os.symlink("/dev/zero", folder / "package/pyproject.toml")
+    assert nearest("package").path == ""
+    for name in ("pyproject.toml", "package/pyproject.toml"):
+        with pytest.raises(UsageError, match="not a regular file"):
+            named(name)
+
+
+def test_what_an_unreadable_file_says_is_not_missed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(folder / "pyproject.toml", TABLE + "exclude = ['golden/']\n" + "#" * (5 << 20))
+    with pytest.raises(UsageError, match=r"^pyproject\.toml: larger than 5 MiB.*--isolated does without$"):
+        nearest("package")

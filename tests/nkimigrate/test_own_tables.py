@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +75,6 @@ def test_both_tables_apply_and_a_second_run_changes_nothing(
 
 
 def test_a_cache_made_without_the_table_hides_nothing(tree: Path, capsys: Any) -> None:
-    import os
-
     for path in tree.rglob("*.py"):
         os.utime(path, (1, 1))
     assert cli.main(["--check", "only.py", ".", "--isolated"]) == 1
@@ -88,6 +87,7 @@ def test_a_cache_made_without_the_table_hides_nothing(tree: Path, capsys: Any) -
     [
         (None, "no such file"),
         ("[release", "not TOML"),
+        ("x = " + "[" * 100_000, "not TOML"),
         ("[release]\nproduct = 'a'\n", "lacks the entry 'from'"),
         (TABLE.replace("[[calls]]", "[calls]").replace("[[calls.old]]", "[calls.old]"), "docs/releases.md"),
     ],
@@ -98,3 +98,9 @@ def test_a_table_that_cannot_be_used(tree: Path, content: str | None, says: str,
         path.write_text(content)
     assert cli.main(["--check", ".", "--isolated", "--tables", "bad.toml"]) == 2
     assert says in capsys.readouterr().err
+
+
+def test_a_pipe_is_not_waited_for(tree: Path, capsys: Any) -> None:
+    os.mkfifo(tree / "pipe.toml")
+    assert cli.main(["--check", ".", "--isolated", "--tables", "pipe.toml"]) == 2
+    assert capsys.readouterr().err == "nkimigrate: release table pipe.toml: not a regular file\n"

@@ -238,6 +238,21 @@ def test_a_configuration_cannot_name_a_file_to_write_or_an_executor(tree: Path) 
     assert not (tree.parent / "made").exists()
 
 
+@pytest.mark.parametrize("path", ["..", "../beside", "link", "app/../../beside/a.py"])
+def test_a_configuration_does_not_lead_out_of_its_tree(tree: Path, path: str) -> None:
+    beside = tree.parent / "beside"
+    beside.mkdir()
+    (beside / "a.py").write_text(CALL)
+    (tree / "link").symlink_to(beside)
+    (tree / "pyproject.toml").write_text(f"[tool.nkimigrate]\npaths = ['app', '{path}']\nno-cache = true\n")
+    for words in (["--no-docs"], ["--check"], ["--diff"], ["--config", "pyproject.toml"]):
+        heard = watched(tree, *words)
+        assert heard["code"] == 2
+        assert {p for p in heard["written"] if not allowed(p)} == set()
+    assert watched(tree, "../beside")["code"] == 0
+    assert (beside / "a.py").read_text() != CALL
+
+
 def test_git_of_the_tree_runs_nothing(tree: Path) -> None:
     """``--since`` asks git, which a repository's own configuration could make run programs."""
     marks = tree.parent / "marks"

@@ -87,6 +87,48 @@ def test_paths_of_the_file_are_relative_to_it(project: Path, monkeypatch: pytest
     assert {Path(path).resolve() for path in settle()[1].paths} == {project / "src", project / "gen"}
 
 
+OUTSIDE = {
+    "above": "..",
+    "beside": "../other",
+    "absolute": "/",
+    "through a link": "src/out",
+    "to a file through a link": "src/a_link.py",
+    "there and back to its name": "../project2",
+}
+
+
+@pytest.mark.parametrize("path", OUTSIDE.values(), ids=OUTSIDE.keys())
+@pytest.mark.parametrize("words", [(), ("--check",), ("--config", "pyproject.toml")])
+def test_paths_of_the_file_do_not_lead_out_of_its_repository(
+    project: Path, path: str, words: tuple[str, ...]
+) -> None:
+    other, beginning_alike = project.parent / "other", project.parent / "project2"
+    other.mkdir()
+    beginning_alike.mkdir()
+    (other / "a.py").touch()
+    (project / "src/out").symlink_to(other)
+    (project / "src/a_link.py").symlink_to(other / "a.py")
+    configure(project, f'paths = ["src", "{path}"]')
+    with pytest.raises(UsageError) as error:
+        settle(*words)
+    target = (project / path).resolve()
+    assert str(error.value) == (
+        f"pyproject.toml: `paths`: {path} leads out of {project}, to {target}; "
+        "name it on the command line if it is meant"
+    )
+    assert settle(*words, path)[1].paths == (path,)
+
+
+def test_paths_of_the_file_may_be_anywhere_in_its_repository(project: Path) -> None:
+    (project.parent / ".git").mkdir()
+    (project.parent / "other").mkdir()
+    configure(project, 'paths = ["../other"]')
+    assert settle()[1].paths == ("../other",)
+    (project / ".git").write_text("gitdir: ../.git/worktrees/project")  # a worktree, or a submodule
+    with pytest.raises(UsageError, match=r"\.\./other leads out of"):
+        settle()
+
+
 ALL = {"src/gen/a.py", "src/b.py", "gen/c.py", "keep/gen/d.py", "w[x]/gen/f.py"}
 
 
