@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from ..language.step import LanguageStep
@@ -33,22 +33,67 @@ class Found:
 
 
 def unknown_names(module: Module, step: LanguageStep) -> Iterator[Found]:
-    """Attributes of ``nki``'s modules that the release does not have."""
+    """Attributes and imports of ``nki``'s modules, and modules, that the release does not have."""
     scope = Scope(module.imports, module.bound)
     guarded = {
         id(inner) for node in ast.walk(module.tree) if isinstance(node, ast.Try) for inner in ast.walk(node)
     }
+    ours = any(_in_modules(name, step) for name in module.imports.values())
     for node in ast.walk(module.tree):
-        if not isinstance(node, ast.Attribute) or id(node) in guarded:
+        if id(node) in guarded:
             continue
-        name = scope.qualified(node)
-        if name.startswith(_ROOTS) and name.count(".") == 2 and not _known(name, step):
-            former = step.names.get(f"{step.old_root}{name.removeprefix(step.root)}")
-            yield Found(node, f"`{name}` is not in NKI of {step.new}", _instead(former.by if former else ()))
+        if isinstance(node, ast.Attribute):
+            yield from _unknown_name(node, scope.qualified(node), step)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            yield from _unknown_imports(node, step, ours)
+
+
+def _unknown_name(node: ast.AST, name: str, step: LanguageStep) -> Iterator[Found]:
+    """The finding for a name of the language that the release does not have."""
+    former = step.names.get(f"{step.old_root}{name.removeprefix(step.root)}")
+    owner = name.rpartition(".")[0]
+    inside = name.startswith(_ROOTS) and name.count(".") == 2
+    gone = owner == step.root and former is not None  # the root has names that no document lists
+    if (inside or gone) and not _known(name, step):
+        yield Found(node, f"`{name}` is not in NKI of {step.new}", _instead(former.by if former else ()))
+
+
+def _unknown_imports(node: ast.Import | ast.ImportFrom, step: LanguageStep, ours: bool) -> Iterator[Found]:
+    """Imports of modules and names that are not there. ``ours``: the file imports the language, and not
+    another package of that name.
+    """
+    if isinstance(node, ast.Import):
+        for alias in node.names:
+            yield from _unknown_module(alias, alias.name, step, ours)
+    elif node.level == 0 and node.module is not None:
+        missing = [*_unknown_module(node, node.module, step, ours, [alias.name for alias in node.names])]
+        yield from missing
+        for alias in () if missing else node.names:
+            yield from _unknown_name(alias, f"{node.module}.{alias.name}", step)
+
+
+def _unknown_module(
+    node: ast.AST, name: str, step: LanguageStep, ours: bool, wanted: Iterable[str] = ()
+) -> Iterator[Found]:
+    """The finding for a module that the release does not have; ``wanted`` are the names that come from it."""
+    if not name.startswith(f"{step.root}.") or name in step.modules:
+        return
+    above = name
+    while above not in step.modules and above:
+        above = above.rpartition(".")[0]
+    if not above and not ours:
+        return
+    known = [f"{above}.{last}" for last in wanted if f"{above}.{last}" in step.new_names]
+    yield Found(node, f"NKI of {step.new} has no module `{name}`", _instead(tuple(known)))
+
+
+def _in_modules(name: str, step: LanguageStep) -> bool:
+    """Whether an imported name is a module of the language or comes from one."""
+    return name in step.modules or name.rpartition(".")[0] in step.modules
 
 
 def _known(name: str, step: LanguageStep) -> bool:
-    return name in step.new_names
+    return name in step.new_names or name in step.modules or name.endswith(".*")
 
 
 def _instead(by: tuple[str, ...]) -> str:

@@ -79,6 +79,7 @@ class LanguageStep:
     Attributes:
         root: import root of the new language. old_root: that of the old one.
         names: qualified old name → what became of it. new_names: qualified new names.
+        modules: those of the new language below its root.
     """
 
     old: str
@@ -87,6 +88,7 @@ class LanguageStep:
     old_root: str
     names: Mapping[str, OldName]
     new_names: Mapping[str, NewName]
+    modules: frozenset[str] = frozenset()
     notes_url: str = ""
 
     @classmethod
@@ -101,6 +103,7 @@ class LanguageStep:
             old_root=old_root,
             names={name: OldName.from_dict(table) for name, table in data["names"].items()},
             new_names={name: NewName.from_dict(table) for name, table in data["new_names"].items()},
+            modules=frozenset(head.get("modules", ())),
             notes_url=head.get("notes_url", ""),
         )
 

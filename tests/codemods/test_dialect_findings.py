@@ -72,6 +72,64 @@ def test_what_is_right_or_cannot_be_seen(line: str) -> None:
     assert [f for f in in_kernel(line) if f.code != "NKL601"] == []
 
 
+@pytest.mark.parametrize(
+    ("line", "message", "step"),
+    [
+        ("import nki.language.constants", "no module `nki.language.constants`", "API reference"),
+        ("import nki.isa, nki.isa.nothing as n", "no module `nki.isa.nothing`", "API reference"),
+        ("import nki.collectives.deep.er", "no module `nki.collectives.deep.er`", "API reference"),
+        ("import nki.benchmarks", "no module `nki.benchmarks`", "API reference"),
+        (
+            "from nki.language.constants import uint8, int4",
+            "no module `nki.language.constants`",
+            "Use `nki.language.uint8`.",
+        ),
+        ("from nki.language.constants import *", "no module `nki.language.constants`", "API reference"),
+        (
+            "from nki.language import load as read",
+            "`nki.language.load` is not in NKI of 2.28",
+            "nki.isa.dma_copy",
+        ),
+        (
+            "from nki.language import ndarray, mgrid",
+            "`nki.language.mgrid` is not in NKI of 2.28",
+            "nki.tensor.ap",
+        ),
+        (
+            "from nki.isa import constants, nothing",
+            "`nki.isa.nothing` is not in NKI of 2.28",
+            "API reference",
+        ),
+        ("from nki import benchmark", "`nki.benchmark` is not in NKI of 2.28", "API reference"),
+        ("timed = nki.baremetal(print)", "`nki.baremetal` is not in NKI of 2.28", "API reference"),
+        ("def f():\n    import nki.isa.nothing", "no module `nki.isa.nothing`", "API reference"),
+    ],
+)
+def test_modules_and_imported_names_that_are_not_there(line: str, message: str, step: str) -> None:
+    (finding,) = findings(HEAD + line + "\n")
+    assert (finding.code, finding.outcome) == ("NKL602", Outcome.NEEDS_YOU)
+    assert message in finding.message
+    assert step in finding.step
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import nki, nki.isa.constants, nki.tensor as t, nki.dtype as nt, nki.meta.tensor, nki.typing, nki.compiler\n",
+        "from nki.isa.constants import dge_mode\nfrom nki import isa, language as nl, tensor, collectives, jit\n",
+        "import nki.isa.constants\n\nmode = nki.isa.constants.oob_mode.skip\n",
+        "from nki.language import *\nfrom nki.isa import *\n",
+        "from nki import anything_else\nimport nki\n\nnki.anything_else()\n",
+        "import nki.core.mesh\nfrom nki.app import build\nfrom nki import core\n\nnki.core.mesh.build()\n",
+        "from .nki.language import load\nfrom . import nki\nimport nki.language as nl\n",
+        "try:\n    import nki.language.constants\nexcept ImportError:\n    pass\n",
+        "import nkix.language.constants\nimport my.nki.language.constants\nimport nki.isa\n",
+    ],
+)
+def test_modules_that_are_there_or_are_somebody_elses(text: str) -> None:
+    assert findings(text) == []
+
+
 def test_helpers_count_and_host_code_does_not() -> None:
     text = HEAD + (
         "def helper(n):\n    return [i for i in range(n)]\n\n\n"

@@ -123,3 +123,10 @@ def test_the_successor_of_a_name(old: str, new: str) -> None:
 
 def test_there_is_no_step_of_the_language_without_a_table() -> None:
     assert load_language("2.28", "2.29") is None
+
+
+def test_every_module_that_holds_a_name_is_there() -> None:
+    modules = set(TABLE["release"]["modules"])
+    owners = {name.rpartition(".")[0] for name in documented()} - {"nki"}
+    assert {"nki.language", "nki.isa", "nki.collectives"} <= owners <= modules
+    assert not modules & set(NEW_NAMES)
