@@ -220,7 +220,10 @@ def spread_columns(row: Any, rows: int, start: int, end: int, work: Scratch, sbm
 
 def spread_row(dst: Any, src: Any, sbm: SbufManager) -> None:
     """``dst[p, n] = src[0, n]``: a row ``[1, N]`` of HBM, read once, on all partitions of SBUF ``[P, N]``."""
-    row = as_view(src)
+    row, into = as_view(src), as_view(dst)
+    if into.shape[0] == 1:
+        nisa.dma_copy(dst=into.get_view(), src=row.get_view())
+        return
     work = scratch(sbm, name="spread_row")
     held = work.tile((1, row.shape[1]), row.dtype)
     nisa.dma_copy(dst=held, src=row.get_view())

@@ -62,13 +62,19 @@ def add_projection(
     adding: bool,
     sbm: SbufManager,
 ) -> None:
-    """``total = y·weight``, or with ``adding`` ``total += y·weight``, SBUF fp32 ``[128, H/128/lnc, T]``.
+    """``total = y·weight``, or with ``adding`` ``total += y·weight``, in fp32.
 
-    weight: of each token, SBUF fp32 ``[128, T]``, the same on all partitions, or None for 1.
+    Args:
+        total: SBUF fp32, in one of the forms of :func:`project_down`.
+        weight: of each token, SBUF fp32, or None for 1; for the first form a column ``[T, 1]``, for the
+            second ``[128, T]``, the same on all partitions.
     """
     work = scratch(sbm, name="down")
     down = _down(params, here, work)
-    _moving_tokens(as_view(total), middle, down, False, sbm, weight, adding)
+    if params.use_tkg_down_proj_column_tiling:
+        _moving_weights(as_view(total), middle, down, sbm, weight, adding)
+    else:
+        _moving_tokens(as_view(total), middle, down, False, sbm, weight, adding)
     work.close()
 
 
@@ -97,7 +103,14 @@ def _own(tensor: Any, here: Cores) -> Any:
     return as_view(tensor).slice(1, here.index * size, (here.index + 1) * size)
 
 
-def _moving_weights(result: TensorView, middle: nl.ndarray, down: Down, sbm: SbufManager) -> None:
+def _moving_weights(
+    result: TensorView,
+    middle: nl.ndarray,
+    down: Down,
+    sbm: SbufManager,
+    weight: Any = None,
+    adding: bool = False,
+) -> None:
     tokens, width = result.shape
     step = columns_at_once(tokens)
     for start in range(0, width, step):
@@ -111,7 +124,8 @@ def _moving_weights(result: TensorView, middle: nl.ndarray, down: Down, sbm: Sbu
         for piece in sums.pieces:
             first, last = piece.columns[0], piece.columns[1]
             into = result.slice(1, start + first, start + last)
-            affine(into, piece.product, sbm, scale, _cut(factors, first, last), _cut(shift, first, last))
+            multiplied, added = _cut(factors, first, last), _cut(shift, first, last)
+            _add_bank(into, piece.product, scale, multiplied, added, weight, adding, sbm)
         work.close()
 
 
@@ -143,10 +157,10 @@ def _moving_tokens(
         first, count = bank_planes(sums, bank)
         into, product = result.slice(1, first, first + count), sums.banks[bank]
         multiplied, added = _slice(factors, first, count), _slice(shift, first, count)
-        if weight is None and not adding:
-            affine(into, product, sbm, down.scale, multiplied, added)
-        else:
-            _add_bank(into, product, down.scale, multiplied, added, weight, adding, sbm)
+        each = weight
+        if weight is not None and tokens > 1:
+            each = as_view(weight).expand_dim(1).broadcast(1, count)
+        _add_bank(into, product, down.scale, multiplied, added, each, adding, sbm)
     work.close()
 
 
@@ -160,16 +174,16 @@ def _add_bank(
     adding: bool,
     sbm: SbufManager,
 ) -> None:
-    """``into (+)= (product·scale·factors + shift)·weight``, one bank of planes ``[128, n, T]``."""
+    """``into (+)= (product·scale·factors + shift)·weight``, one bank of rows or of planes."""
+    if weight is None and not adding:
+        affine(into, product, sbm, scale, factors, shift)
+        return
     work = scratch(sbm, name="add_bank")
     source = product
     if scale is not None or factors is not None or shift is not None:
         source = work.tile(tuple(product.shape), nl.float32)
         affine(source, product, sbm, scale, factors, shift)
-    each = weight
-    if weight is not None and into.shape[2] > 1:
-        each = as_view(weight).expand_dim(1).broadcast(1, into.shape[1])
-    weigh(into, source, each, adding, sbm)
+    weigh(into, source, weight, adding, sbm)
     work.close()
 
 

@@ -13,12 +13,13 @@ from ...mlp.mlp_tkg.gate_up_projection import project_gate_up
 from ...utils.allocator import SbufManager
 from ..experts import expert_count, inner_size
 from .moe_tkg_affinity_masking import local_affinities
-from .moe_tkg_io import deliver, load_input
+from .moe_tkg_io import deliver, load_input, result_of, sums_of
 from .moe_tkg_parameters import (
     Request,
     Share,
     expert_mlp,
     is_scaled,
+    moves_weights,
     share_of,
     token_count,
 )
@@ -31,13 +32,14 @@ def all_experts(request: Request, output: Any) -> Any:
     work = scratch(sbm, name="all_experts")
     tokens, count = token_count(request), expert_count(request.experts)
     own = load_input(request, share, work)
-    total = work.tile((PARTITIONS, own.shape[1], tokens), nl.float32)
+    total = sums_of(request, share, tokens, work)
     local = None
     if is_scaled(request.routing):
         local = local_affinities(request.routing, count, tokens, work, sbm)
     for expert in range(count):
         _add_expert(total, own, request, share, expert, local, sbm)
-    result = deliver(request, output, total, share, work)
+    result = result_of(request, output)
+    deliver(request, result, total, share, 0, work)
     work.close()
     return result
 
@@ -45,13 +47,15 @@ def all_experts(request: Request, output: Any) -> Any:
 def _add_expert(
     total: nl.ndarray, own: Any, request: Request, share: Share, expert: int, local: Any, sbm: SbufManager
 ) -> None:
-    """Add one expert to ``total``, SBUF fp32 ``[128, H/128/lnc, T]``; the first one fills it."""
-    params, tokens = expert_mlp(request, expert), total.shape[2]
+    """Add one expert to ``total`` (:func:`.moe_tkg_io.sums_of`); the first one fills it."""
+    params, tokens = expert_mlp(request, expert), own.shape[2]
     work = scratch(sbm, name="expert")
     middle = work.tile((PARTITIONS, tiles_of(inner_size(request.experts)), tokens), request.hidden.dtype)
     project_gate_up(middle, own, params, share.here, sbm)
     weight = None
-    if local is not None:
+    if local is not None and moves_weights(request.experts):
+        weight = local[:, 0, expert : expert + 1]
+    elif local is not None:
         weight = _on_all_partitions(local, expert, work)
     add_projection(total, middle, params, share.here, weight, expert > 0, sbm)
     work.close()

@@ -1,4 +1,4 @@
-"""Hidden states in, sums out: both with the hidden dimension over the partitions."""
+"""Hidden states in, with the hidden dimension over the partitions; sums out."""
 
 from typing import Any
 
@@ -9,7 +9,8 @@ from ....blocks.matmul import rows_of_spread
 from ....blocks.memory import PARTITIONS, Scratch
 from ....blocks.tiles import as_tile, as_view, load_hidden
 from ...utils.tensor_view import TensorView
-from .moe_tkg_parameters import Request, Share, own_columns
+from ..experts import hidden_size
+from .moe_tkg_parameters import Request, Share, moves_weights, own_columns
 
 
 def load_input(request: Request, share: Share, work: Scratch) -> TensorView:
@@ -23,22 +24,39 @@ def load_input(request: Request, share: Share, work: Scratch) -> TensorView:
     return as_view(own).permute((0, 2, 1))
 
 
-def deliver(request: Request, output: Any, total: nl.ndarray, share: Share, work: Scratch) -> Any:
-    """Put ``total``, fp32 ``[128, H/128/lnc, t]``, where it belongs; returns that tensor.
+def sums_of(request: Request, share: Share, tokens: int, work: Scratch) -> nl.ndarray:
+    """A tile for sums of this core's columns: fp32 ``[t, H/lnc]``, or ``[128, H/128/lnc, t]``."""
+    width = hidden_size(request.experts) // share.here.count
+    shape = (tokens, width) if moves_weights(request.experts) else (PARTITIONS, width // PARTITIONS, tokens)
+    return work.tile(shape, nl.float32)
 
-    output: HBM ``[T, H]``, or None for a tile of the shape of the hidden state.
-    """
-    first, last = share.first, share.first + share.count
-    if output is None:
-        result = nl.ndarray(tuple(request.hidden.shape), dtype=request.output_dtype, buffer=nl.sbuf)
-        into = as_view(result).slice(1, first, last).permute((0, 2, 1))
-        nisa.tensor_copy(dst=into.get_view(), src=total)
-        return result
+
+def result_of(request: Request, output: Any) -> Any:
+    """The output, HBM ``[T, H]``, or for None a new tile of the shape of the hidden state."""
+    if output is not None:
+        return output
+    return nl.ndarray(tuple(request.hidden.shape), dtype=request.output_dtype, buffer=nl.sbuf)
+
+
+def deliver(
+    request: Request, result: Any, total: nl.ndarray, share: Share, first: int, work: Scratch
+) -> None:
+    """Put the sums ``total`` (:func:`sums_of`) of the tokens from ``first`` on into the result."""
+    in_rows = moves_weights(request.experts)
+    count = total.shape[0] if in_rows else total.shape[2]
+    last = first + count
     small = total
-    if request.output_dtype != nl.float32:
+    in_sbuf = result.buffer == nl.sbuf
+    if request.output_dtype != nl.float32 and (in_rows or not in_sbuf):
         small = work.tile(tuple(total.shape), request.output_dtype)
         nisa.tensor_copy(dst=small, src=total)
-    rows = rows_of_spread(small, work)
-    into = own_columns(as_view(output).slice(0, first, last), share.here)
-    nisa.dma_copy(dst=into.get_view(), src=as_tile(rows))
-    return output
+    if not in_sbuf:
+        rows = small if in_rows else rows_of_spread(small, work)
+        into = own_columns(as_view(result).slice(0, first, last), share.here)
+        nisa.dma_copy(dst=into.get_view(), src=as_tile(rows))
+    elif in_rows:
+        for token in range(first, last):
+            nisa.dma_copy(dst=result[:, token, :], src=small[token - first : token - first + 1, :])
+    else:
+        into = as_view(result).slice(1, first, last).permute((0, 2, 1))
+        nisa.tensor_copy(dst=into.get_view(), src=total)

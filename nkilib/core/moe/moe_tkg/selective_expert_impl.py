@@ -16,13 +16,14 @@ from ...mlp.mlp_tkg.gate_up_projection import project_gate_up
 from ...utils.allocator import SbufManager
 from ..experts import inner_size
 from .moe_tkg_affinity_masking import in_float32, one_row
-from .moe_tkg_io import deliver, load_input
+from .moe_tkg_io import deliver, load_input, result_of, sums_of
 from .moe_tkg_parameters import (
     Request,
     Routing,
     Share,
     expert_mlp,
     is_scaled,
+    moves_weights,
     share_of,
     shares_tokens,
 )
@@ -37,20 +38,30 @@ def selected_experts(request: Request, output: Any) -> Any:
     sbm = manager()
     work = scratch(sbm, name="selected_experts")
     own = load_input(request, share, work)
-    total = work.tile((PARTITIONS, own.shape[1], share.count), nl.float32)
     weights = None
     if is_scaled(request.routing):
         weights = on_all_partitions(selected_affinities(request.routing, work), work)
     index = one_row(request.routing.index, share.first, share.count, work)
-    for token in range(share.count):
-        _add_token(total, own, request, share, token, index, weights, sbm)
-    result = deliver(request, output, total, share, work)
+    result = result_of(request, output)
+    if moves_weights(request.experts):
+        for token in range(share.count):
+            alone = scratch(sbm, name="token")
+            total = sums_of(request, share, 1, alone)
+            _add_token(total, own, request, share, token, index, weights, sbm)
+            deliver(request, result, total, share, share.first + token, alone)
+            alone.close()
+    else:
+        total = sums_of(request, share, share.count, work)
+        for token in range(share.count):
+            into = as_view(total).slice(2, token, token + 1)
+            _add_token(into, own, request, share, token, index, weights, sbm)
+        deliver(request, result, total, share, share.first, work)
     work.close()
     return result
 
 
 def _add_token(
-    total: nl.ndarray,
+    total: Any,
     own: Any,
     request: Request,
     share: Share,
@@ -59,9 +70,9 @@ def _add_token(
     weights: Any,
     sbm: SbufManager,
 ) -> None:
-    """Sum up a token's experts in ``total``, SBUF fp32 ``[128, H/128/lnc, t]``."""
+    """Sum up a token's experts in ``total`` (:func:`.moe_tkg_io.sums_of`)."""
     x = own.slice(2, token, token + 1)
-    into = as_view(total).slice(2, token, token + 1)
+    rows = 1 if moves_weights(request.experts) else PARTITIONS
     for choice in range(index.shape[2]):
         params = expert_mlp(request, index[0:1, token, choice : choice + 1])
         work = scratch(sbm, name="expert")
@@ -70,8 +81,8 @@ def _add_token(
         weight = None
         if weights is not None:
             place = share.first + token
-            weight = weights[:, choice, place : place + 1]
-        add_projection(into, middle, params, share.here, weight, choice > 0, sbm)
+            weight = weights[0:rows, choice, place : place + 1]
+        add_projection(total, middle, params, share.here, weight, choice > 0, sbm)
         work.close()
 
 
