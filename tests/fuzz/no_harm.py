@@ -6,18 +6,25 @@ nothing and report nothing:
 1. as its users run it, on everything, documents included;
 2. with every rule, the language step and the language check run on every Python file, although no file names the
    library: what usually keeps them out is not asked;
-3. on files to which one call of the library is added: that call changes and nothing else (every tenth file).
+3. on files to which one call of the library is added: that call changes and nothing else;
+4. on files whose own functions, classes, attributes and keywords are called like the library's, beside an import from it.
+
+Steps 2 to 4 can take every Nth file only, and run in this process or in several.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import io
 import json
+import keyword
 import subprocess
 import sys
 import tarfile
 import time
+import tokenize
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -41,6 +48,23 @@ PACKAGES = (
 )  # fmt: skip
 STEP = ("2.27", "2.28")
 OLD = b"\n\nfrom nkilib.core.mlp.mlp import mlp_kernel as nkimigrate_test\nnkimigrate_test(1, 2, 3, 4)\n"
+
+IMPORTED = b"\n\nfrom nkilib.core.utils.common_types import NormType as nkimigrate_test\n"
+VIEWED = b"\n\nfrom nkilib.core.utils.tensor_view import TensorView as nkimigrate_test\n"
+LOOK_ALIKES = {
+    "def": (
+        "mlp_kernel",
+        "qkv",
+        "rmsnorm_quant_kernel",
+        "output_projection_tkg",
+        "attention_cte",
+        "gen_mask_tkg",
+    ),
+    "class": ("TensorView", "TiledRangeIterator", "SbufManager", "Logger", "MLPParameters"),
+    "attribute": ("sizes", "strides", "alloc_stack", "create_child"),
+    "keyword": ("inp", "fused_residual_add", "hidden_tensor", "ln_w"),
+}
+"""What a name is in a file → names of the library that the most frequent ones get."""
 
 
 def downloaded(folder: Path) -> Path:
@@ -129,28 +153,99 @@ def with_a_call(_setting: None, path: str) -> str:
     return "".join(f"{path}:{f.line}: {f.code} {f.message}\n" for f in extra)
 
 
-def spread(name: str, function: object, paths: Sequence[str]) -> Iterator[str]:
-    """The function over the files, on all cores; what is wrong."""
-    started = time.perf_counter()
-    count = Machine().wanted([1 << 20] * len(paths), 0)
+def disguised(text: str) -> str:
+    """A file whose own names are those of the library, wherever they stand outside of strings."""
+    tokens = list(tokenize.generate_tokens(io.StringIO(text, newline="").readline))
+    new = _disguises(tokens)
+    lines = io.StringIO(text, newline="").readlines()
+    for token in reversed(tokens):
+        if token.type == tokenize.NAME and token.string in new:
+            row, at = token.start
+            lines[row - 1] = (
+                lines[row - 1][:at] + new[token.string] + lines[row - 1][at + len(token.string) :]
+            )
+    return "".join(lines)
+
+
+def _disguises(tokens: Sequence[tokenize.TokenInfo]) -> dict[str, str]:
+    """Name of the file → name of the library."""
+    counts = {kind: Counter[str]() for kind in LOOK_ALIKES}
+    words = [t for t in tokens if t.type in (tokenize.NAME, tokenize.OP)]
+    for before, token, after in zip(words, words[1:], words[2:], strict=False):
+        if token.type == tokenize.NAME and not token.string.startswith("__"):
+            kind = before.string if before.string in ("def", "class") else ""
+            kind = kind or ("attribute" if before.string == "." else "")
+            kind = kind or ("keyword" if before.string in "(," and after.string == "=" else "")
+            counts.get(kind, Counter())[token.string] += 1
+    new: dict[str, str] = {}
+    for kind, names in LOOK_ALIKES.items():
+        frequent = (name for name, _ in counts[kind].most_common() if not keyword.iskeyword(name))
+        new = {**dict(zip(frequent, names, strict=False)), **new}
+    return new
+
+
+def with_look_alikes(_setting: None, path: str) -> str:
+    """What is wrong when a file's names are those of the library, and it does import something else from it."""
+    try:
+        text = disguised(Path(path).read_bytes().decode()).encode()
+    except (SyntaxError, ValueError, tokenize.TokenError):
+        return ""
+    return _unharmed(path, text + IMPORTED, False) + _unharmed(path, text + VIEWED, True)
+
+
+def _unharmed(path: str, data: bytes, may_say: bool) -> str:
+    """What is wrong when a look-alike changes, or is spoken of unless that is right: of ``.sizes`` in a file that
+    imports TensorView, whose receiver nobody knows.
+    """
+    if not soundness.parses(data):
+        return ""
+    try:
+        report = soundness.check(data)
+    except Exception as error:
+        return f"{path}: {type(error).__name__}: {str(error)[:500]}"
+    said = () if may_say else report.findings
+    return "".join(f"{path}:{f.line}: {f.code} {f.message}\n" for f in said) + (
+        f"{path} changed\n" if report.changes else ""
+    )
+
+
+def spread(name: str, function: object, paths: Sequence[str], jobs: int) -> Iterator[str]:
+    """The function over the files; what is wrong."""
+    started, used = time.perf_counter(), time.process_time()
+    count = Machine().wanted([1 << 20] * len(paths), jobs)
     results = pool.spread(function, None, paths, count, lambda path, why: f"{path}: {why}")  # type: ignore[arg-type, misc]
-    wrong = [result for result in results if result]
-    print(f"{name}: {len(paths)} files in {time.perf_counter() - started:.1f} s, {len(wrong)} wrong")
+    wrong = []
+    for number, result in enumerate(results, 1):
+        if result:
+            wrong.append(result)
+            print(result, flush=True)
+        if number % 1000 == 0:
+            print(f"  {number} of {len(paths)}", flush=True)
+    spent = f"{time.perf_counter() - started:.0f} s"
+    spent += f" ({time.process_time() - used:.0f} CPU s)" if count == 1 else ""
+    print(f"{name}: {len(paths)} files in {spent}, {len(wrong)} wrong", flush=True)
     yield from wrong
+
+
+STEPS = {
+    "every rule on every file": with_everything_on,
+    "with a call": with_a_call,
+    "with look-alikes": with_look_alikes,
+}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=ROOT / "build/no-harm")
-    parser.add_argument("--every", type=int, default=10, help="of which one gets a call (3.)")
+    parser.add_argument("--every", type=int, default=1, help="take every Nth Python file in steps 2 to 4")
+    parser.add_argument("--jobs", type=int, default=0, help="processes, 0: as many as there are cores")
     asked = parser.parse_args()
     tree = downloaded(asked.folder)
     python = sorted(str(path) for path in tree.rglob("*.py") if path.is_file())
     wrong = as_users_run_it(tree)
-    wrong += spread("every rule on every file", with_everything_on, python)
-    wrong += spread("with a call", with_a_call, python[:: asked.every])
-    for line in wrong[:50]:
-        print(line)
+    print("\n".join(wrong[:50]), flush=True)
+    for name, function in STEPS.items():
+        wrong += spread(name, function, python[:: asked.every], asked.jobs)
     print(f"{len(python)} Python files, {len(wrong)} wrong")
     return 1 if wrong or len(python) < 10_000 else 0
 

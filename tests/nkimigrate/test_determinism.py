@@ -101,16 +101,26 @@ def test_circumstances_make_no_difference(
     )
 
 
+def interpreter(name: str) -> str | None:
+    """From NKIMIGRATE_PYTHONS (folders, separated as in PATH), from the PATH, or from pyenv's versions, whose
+    entry on the PATH only works for those that are switched on.
+    """
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    folders = [*os.environ.get("NKIMIGRATE_PYTHONS", "").split(os.pathsep), *os.environ["PATH"].split(os.pathsep)]
+    for folder in [*filter(None, folders), *sorted(map(str, pyenv.glob("versions/*/bin")))]:
+        found = shutil.which(name, path=folder)
+        if found and subprocess.run([found, "--version"], capture_output=True, check=False).returncode == 0:
+            return found
+    return None
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PYTHONS)
 def test_the_python_makes_no_difference(
     name: str, tmp_path: Path, repository: Path, usual: tuple[dict[str, str], dict[str, str]]
 ) -> None:
-    """Interpreters are looked for on the PATH, and in NKIMIGRATE_PYTHONS (their folders, separated as in PATH)."""
-    found = shutil.which(
-        name, path=os.pathsep.join((os.environ.get("NKIMIGRATE_PYTHONS", ""), os.environ["PATH"]))
-    )
-    if found is None or subprocess.run([found, "--version"], capture_output=True, check=False).returncode:
+    found = interpreter(name)
+    if found is None:
         pytest.skip(f"there is no {name}")
     subprocess.run([found, "-m", "venv", str(tmp_path / "venv")], check=True)
     python = str(tmp_path / "venv/bin/python")
