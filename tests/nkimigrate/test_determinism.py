@@ -106,7 +106,10 @@ def interpreter(name: str) -> str | None:
     entry on the PATH only works for those that are switched on.
     """
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
-    folders = [*os.environ.get("NKIMIGRATE_PYTHONS", "").split(os.pathsep), *os.environ["PATH"].split(os.pathsep)]
+    folders = [
+        *os.environ.get("NKIMIGRATE_PYTHONS", "").split(os.pathsep),
+        *os.environ["PATH"].split(os.pathsep),
+    ]
     for folder in [*filter(None, folders), *sorted(map(str, pyenv.glob("versions/*/bin")))]:
         found = shutil.which(name, path=folder)
         if found and subprocess.run([found, "--version"], capture_output=True, check=False).returncode == 0:
