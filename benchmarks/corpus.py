@@ -60,13 +60,18 @@ def _unpack(wheel: Path, tree: Path) -> None:
 
 
 def parse_spec(given: str) -> tuple[str, Path, str]:
-    """The parts of ``NAME=CHECKOUT@REVISION``; the name defaults to the checkout's. Raises ValueError."""
+    """The parts of ``NAME=CHECKOUT@REVISION``; raises ValueError.
+
+    The name defaults to that of the checkout's folder, or of the folder around one that is called ``repo``.
+    """
     place, at, revision = given.rpartition("@")
     name, equals, path = place.partition("=")
     if not at or not place or not revision:
         raise ValueError(f"{given}: write NAME=CHECKOUT@REVISION")
     repository = Path(path if equals else place)
-    return (name if equals else repository.name), repository, revision
+    folder = repository.absolute()
+    own = folder.parent.name if folder.name == "repo" else folder.name
+    return (name if equals else own), repository, revision
 
 
 def checkout(repository: Path, revision: str, folder: Path) -> Path:

@@ -1,8 +1,8 @@
 """Speed of the language step, beside libcst reading the same files.
 
-``language_speed.py [CHECKOUT@REVISION …]`` prints a Markdown table: a generated file with 1 to 1000 kernels,
-a long public file with its functions once to 100 times, then the files of each checkout that import the
-legacy language. CPU seconds in one process, the least of several runs that take turns with the peer's;
+``language_speed.py [NAME=CHECKOUT@REVISION …]`` prints a Markdown table: a generated file with 1 to 1000
+kernels, a long public file with its functions once to 100 times, then the files of each checkout that import
+the legacy language. CPU seconds in one process, the least of several runs that take turns with the peer's;
 nothing is written. ``make bench-language-speed`` runs it.
 """
 
@@ -112,7 +112,7 @@ def row(what: str, files: list[Path], rounds: int) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("checkouts", nargs="*", metavar="CHECKOUT@REVISION")
+    parser.add_argument("checkouts", nargs="*", metavar="NAME=CHECKOUT@REVISION")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     print("| what | kernels | rewriting | a kernel | `--check` | libcst parses and visits | ratio |")
@@ -126,7 +126,7 @@ def main() -> None:
             name, path, at = corpus.parse_spec(given)
             tree = corpus.checkout(path, at, Path(folder, name))
             files = [f for f in sorted(tree.rglob("*.py")) if _LEGACY in f.read_bytes()]
-            print(row(f"{name}, {len(files)} files", files, options.rounds), flush=True)
+            print(row(f"{name} {at}, {len(files)} files", files, options.rounds), flush=True)
             for copies in LONG_COPIES if (tree / LONG).exists() else ():
                 file = Path(folder, f"long_{copies}.py")
                 file.write_text(copied((tree / LONG).read_text(), copies))

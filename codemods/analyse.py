@@ -59,6 +59,7 @@ class Analysis:
         pins: qualified names of other modules that this file refers to by name or string.
         kernels: qualified names of its functions that were written in the old language.
         launches: kernels of other modules, as this one spells them → how it launches them.
+        surveyed: what becomes of the kernels is not known yet; all are taken to be migrated.
     """
 
     findings: tuple[Finding, ...]
@@ -68,6 +69,7 @@ class Analysis:
     pins: frozenset[str]
     kernels: Mapping[str, Kernel] = field(default_factory=dict)
     launches: Mapping[str, frozenset[Seen]] = field(default_factory=dict)
+    surveyed: bool = False
 
 
 def analyse(

@@ -217,6 +217,7 @@ def _migrate(
             roots,
             lambda tasks, setting=setting: _analyse(setting, tasks, crew),  # type: ignore[misc]
             lambda exported: _reexporting(_rest(others, candidates), exported, options.overlay or {}),
+            alone=len(before) == 1 and not others,
         )
         before.update({c.path: c.data for c in candidates if c.path not in before})
         _leave_out(candidates, options.only)

@@ -1,9 +1,9 @@
-"""Analysis of many files that use each other: rounds until no module exports anything new."""
+"""Analysis of many files that use each other: again, until no module exports anything new."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .codemods.analyse import Analysis, Place, World
 from .codemods.analysis.values import Value
@@ -13,12 +13,17 @@ from .report.model import Problem
 from .tasks import Task
 
 Analyse = Callable[[Sequence[Task]], Iterable[Analysis | Problem]]
-_MAX_ROUNDS = 12
+_MAX_TIMES = 12
+"""How often a file is analysed at most, should two of them never agree on what they export."""
 
 
 @dataclass(slots=True)
 class Candidate:
-    """A file that may have something to change, with what is known about it so far."""
+    """A file that may have something to change, with what is known about it so far.
+
+    Attributes:
+        times: how often it has been analysed.
+    """
 
     path: str
     kind: str
@@ -26,9 +31,15 @@ class Candidate:
     place: Place = field(default_factory=lambda: Place(""))
     world: World = field(default_factory=World)
     result: Analysis | Problem | None = None
+    times: int = 0
 
-    def task(self) -> Task:
-        return Task(self.data, self.place, self.kind, self.world)
+    def task(self, survey: bool = False) -> Task:
+        return Task(self.data, self.place, self.kind, self.world, survey)
+
+    @property
+    def surveyed(self) -> bool:
+        """Whether it is known what others see of it, and not yet what becomes of it."""
+        return isinstance(self.result, Analysis) and self.result.surveyed
 
 
 def analyse_all(
@@ -36,31 +47,40 @@ def analyse_all(
     roots: tuple[str, ...],
     analyse: Analyse,
     more: Callable[[Mapping[str, Value]], list[Candidate]],
+    alone: bool = False,
 ) -> None:
     """Fill in every candidate's result; ``more`` finds files that only other modules' exports make relevant.
 
-    ``candidates`` grows by those files.
+    ``candidates`` grows by those files, unless the one that is given is ``alone``.
+
+    Walking through kernels takes long, and what becomes of a file depends on the kernels of other files that
+    it launches. So files with kernels are only surveyed until nobody exports or launches anything new, and
+    then analysed once each, behind those that they use.
     """
     pending = [_placed(c, roots) for c in candidates]
     known: set[str] = set()
-    for _ in range(_MAX_ROUNDS):
-        for candidate, result in zip(pending, analyse([c.task() for c in pending]), strict=True):
-            candidate.result = result
-        exported = _exports(candidates)
-        known_kernels = _kernels(candidates)
-        new = {name: value for name, value in exported.items() if name not in known}
-        new.update((name, None) for name in known_kernels if name not in known)
-        if new:
-            known.update(new)
-            candidates.extend(_placed(c, roots) for c in more(new))
-        pending = _outdated(candidates, exported, known_kernels)
-        if not pending:
-            return
+    for survey in (False,) if alone else (True, False):
+        if not survey and not pending:
+            pending = _ready(candidates)
+        while pending:
+            for candidate, result in zip(pending, analyse([c.task(survey) for c in pending]), strict=True):
+                candidate.result = result
+                candidate.times += 1
+            exported = _exports(candidates)
+            known_kernels = _kernels(candidates)
+            new = {name: value for name, value in exported.items() if name not in known}
+            new.update((name, None) for name in known_kernels if name not in known)
+            if new:
+                known.update(new)
+                candidates.extend(_placed(c, roots) for c in more(new))
+            pending = _outdated(candidates, exported, known_kernels)
+            if not survey:
+                pending = [c for c in pending if not c.surveyed] + _ready(candidates)
 
 
 def _placed(candidate: Candidate, roots: tuple[str, ...]) -> Candidate:
     name, package = module_name(candidate.path, roots) if candidate.kind == "python" else ("", False)
-    candidate.place = Place(candidate.path, name, package)
+    candidate.place, candidate.times = Place(candidate.path, name, package), 0
     return candidate
 
 
@@ -97,10 +117,27 @@ def _outdated(
         seen = {spelled: kernels[name] for spelled, name in launched.get(candidate.path, {}).items()}
         module = candidate.place.module
         world = World(outside, pinned.get(module, frozenset()), seen, launches.get(module, {}))
-        if candidate.result is None or (isinstance(candidate.result, Analysis) and world != candidate.world):
-            candidate.world = world
+        if candidate.result is None or (
+            isinstance(candidate.result, Analysis) and _differs(candidate, world)
+        ):
             found.append(candidate)
-    return found
+        candidate.world = world
+    return [candidate for candidate in found if candidate.times < _MAX_TIMES]
+
+
+def _differs(candidate: Candidate, world: World) -> bool:
+    """Whether a world is another one than a file was analysed in; nothing surveyed depends on launches."""
+    before = replace(candidate.world, launches=world.launches) if candidate.surveyed else candidate.world
+    return world != before
+
+
+def _ready(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """The surveyed files that use no kernel of another one; all of them when they use each other's."""
+    waiting = [c for c in candidates if c.surveyed]
+    owners = {name: c.path for c in waiting if isinstance(c.result, Analysis) for name in c.result.kernels}
+    launched = _launched(waiting, owners)
+    ready = [c for c in waiting if {owners[n] for n in launched.get(c.path, {}).values()} <= {c.path}]
+    return ready or waiting
 
 
 def _launches(
@@ -118,7 +155,7 @@ def _launches(
     return found
 
 
-def _launched(candidates: Iterable[Candidate], kernels: Mapping[str, Kernel]) -> dict[str, dict[str, str]]:
+def _launched(candidates: Iterable[Candidate], kernels: Iterable[str]) -> dict[str, dict[str, str]]:
     """For each file the kernels of others that it imports, by the names that its imports give: spelled name
     → qualified name.
     """

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
+from typing import TYPE_CHECKING
 
 from .codemods.analyse import Analysis, Place, World, analyse, parse
 from .codemods.edit import EditRefused
+from .codemods.elsewhere import Kernel
 from .codemods.embedded import EMBEDDED, Torn, opened
 from .codemods.model import LANGUAGE, Edit, Finding, Outcome
 from .codemods.release import Release
@@ -22,6 +24,9 @@ from .codemods.texts import analyse_text, edit_text, named_paths
 from .garbage import paused
 from .releases import load, load_language
 from .report.model import Problem
+
+if TYPE_CHECKING:
+    from .codemods.language.step import LanguageStep
 
 DIALECT = ("NKL601", "NKL602", "NKL603")
 """The codes of the dialect check."""
@@ -46,12 +51,16 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One file to analyse. ``kind`` is python, text, notebook or document."""
+    """One file to analyse. ``kind`` is python, text, notebook or document.
+
+    ``survey``: of a file with kernels only what others see of it is wanted.
+    """
 
     data: bytes
     place: Place
     kind: str = "python"
     world: World = field(default_factory=World)
+    survey: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +137,8 @@ def _analysed(setting: Setting, task: Task) -> Analysis | Problem:
 
 
 def _python(setting: Setting, task: Task, release: Release) -> Analysis:
+    if task.survey and (step := _old_step(setting, task)):
+        return _surveyed(task, release, step)
     library, language = _in_sight(setting, task), tuple(_language(setting, task))
     named_here = library or _signs(setting.step).within(task.data)
     if not named_here and not language:
@@ -136,28 +147,39 @@ def _python(setting: Setting, task: Task, release: Release) -> Analysis:
     return analyse(task.data, task.place, release, rules, task.world, setting.all_keywords, language)
 
 
+def _surveyed(task: Task, release: Release, step: LanguageStep) -> Analysis:
+    """What others see of a file with kernels, without a word on what becomes of it."""
+    from .codemods.language.findings import language_survey
+
+    look = partial(language_survey, step=step, elsewhere=task.world.kernels)
+    found = analyse(task.data, task.place, release, (), task.world, language=[look])
+    return replace(found, kernels=dict.fromkeys(found.kernels, Kernel(True)), surveyed=True)
+
+
 def _language(setting: Setting, task: Task) -> Iterator[Check]:
     """For a file that seems to import the old language its step, for the new one the dialect check."""
-    old = b"neuronxcc.nki" in task.data or _FROM_TOP.search(task.data) is not None or bool(task.world.kernels)
-    new = _IMPORTS_NEW.search(task.data) is not None and any(map(setting.wants, DIALECT))
-    step = load_language(*setting.step) if old or new else None
-    if step is None:
-        return
-    if old:
+    if old := _old_step(setting, task):
         from .codemods.language.findings import language_findings
 
         yield partial(
             language_findings,
-            step=step,
+            step=old,
             wants=setting.wants,
             elsewhere=task.world.kernels,
             launches=task.world.launches,
             partial=setting.partial,
         )
-    if new:
+    new = _IMPORTS_NEW.search(task.data) is not None and any(map(setting.wants, DIALECT))
+    if new and (step := load_language(*setting.step)):
         from .codemods.dialect.findings import dialect_findings
 
         yield partial(dialect_findings, step=step, wants=setting.wants)
+
+
+def _old_step(setting: Setting, task: Task) -> LanguageStep | None:
+    """The language's step, for a file that seems to import the old language."""
+    old = b"neuronxcc.nki" in task.data or _FROM_TOP.search(task.data) is not None or bool(task.world.kernels)
+    return load_language(*setting.step) if old else None
 
 
 def _embedded(setting: Setting, task: Task, release: Release) -> Analysis:

@@ -43,14 +43,13 @@ def language_findings(
         partial: rewrite what can be, and mark by a comment each place that needs a person. A file that has
             such marks already stays as it is until they are gone.
     """
-    module = language_module(_context(ctx, step), step)
-    module.elsewhere, module.launches = elsewhere or {}, launches or {}
+    module = _surveyed(ctx, step, elsewhere or {})
+    module.launches = launches or {}
     module.marked_before = has_marks(ctx.source.text)
     partial = partial and not module.marked_before
     module.partial = partial
-    own = [n for n, f in module.functions.items() if f.node in ctx.tree.body]
-    ctx.memory["language kernels"] = dict.fromkeys(own, Kernel(False))
-    ctx.memory["language launches"] = host.launched(module)
+    own = ctx.memory["language kernels"]
+    assert isinstance(own, dict)
     private = (home(ctx.release, i.target) for i in ctx.imports)
     if not module.functions and any(entry and not is_enumeration(entry) for entry in private):
         # The compiler's own kernels are launched in the old way; NKM401 says what becomes of them.
@@ -76,6 +75,27 @@ def language_findings(
         found += [_needs_you(ctx, reason) for reason in work.reasons]
         found += [f for reason in work.reasons if chosen for f in _marked(ctx, module, reason)]
     yield from (f for f in dict.fromkeys(found) if wants(f.code))
+
+
+def language_survey(
+    ctx: FileContext, step: LanguageStep, elsewhere: Mapping[str, Kernel]
+) -> Iterator[Finding]:
+    """Nothing to be said, but what other files need to know: the kernels of a file, and how it launches those
+    of others.
+    """
+    _surveyed(ctx, step, elsewhere)
+    yield from ()
+
+
+def _surveyed(ctx: FileContext, step: LanguageStep, elsewhere: Mapping[str, Kernel]) -> LanguageModule:
+    """A file's kernels, noted down for other files as ones that stay, with how it launches theirs."""
+    module = language_module(_context(ctx, step), step)
+    module.elsewhere = elsewhere
+    top = set(ctx.tree.body)
+    own = [name for name, function in module.functions.items() if function.node in top]
+    ctx.memory["language kernels"] = dict.fromkeys(own, Kernel(False))
+    ctx.memory["language launches"] = host.launched(module)
+    return module
 
 
 def _context(ctx: FileContext, step: LanguageStep) -> FileContext:

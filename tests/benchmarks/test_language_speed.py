@@ -18,3 +18,16 @@ def test_every_generated_kernel_is_migrated(tmp_path: Path) -> None:
         f"`scaled_rows_{number}` is in the new language" for number in range(3)
     ]
     assert b"neuronxcc" not in report.changes[0].new
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ("samples=clones/x@v1", "samples"),
+        ("clones/samples@v1", "samples"),
+        ("mirror/owner+samples/repo@v1", "owner+samples"),
+        ("repo@v1", Path.cwd().name),
+    ],
+)
+def test_a_row_has_the_name_that_its_checkout_is_given(given: str, name: str) -> None:
+    assert bench.corpus.parse_spec(given)[0] == name
