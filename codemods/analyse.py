@@ -7,13 +7,13 @@ from __future__ import annotations
 import ast
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 
 from .analysis import values as v
 from .analysis.context import FileContext
 from .analysis.exports import exports, pins
 from .elsewhere import Kernel, Seen
 from .model import LANGUAGE, Finding
+from .record import fresh, record
 from .release import Release
 from .rule import Check, Rule
 from .rules.vendored_copy import CODE as VENDORED
@@ -21,7 +21,7 @@ from .source import Source
 from .suppress import Suppressions
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Place:
     """Where a file stands in its project: its path as named, its dotted module name, whether it is a
     package.
@@ -32,7 +32,7 @@ class Place:
     package: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class World:
     """What the rest of the project contributes.
 
@@ -42,13 +42,13 @@ class World:
         launches: for each of this module's own kernels that others use, how they launch it.
     """
 
-    outside: Mapping[str, v.Value] = field(default_factory=dict)
+    outside: Mapping[str, v.Value] = fresh(factory=dict)
     pinned: frozenset[str] = frozenset()
-    kernels: Mapping[str, Kernel] = field(default_factory=dict)
-    launches: Mapping[str, frozenset[Seen]] = field(default_factory=dict)
+    kernels: Mapping[str, Kernel] = fresh(factory=dict)
+    launches: Mapping[str, frozenset[Seen]] = fresh(factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Analysis:
     """What analysis found in one file.
 
@@ -67,8 +67,8 @@ class Analysis:
     exports: Mapping[str, v.Value]
     imports: frozenset[str]
     pins: frozenset[str]
-    kernels: Mapping[str, Kernel] = field(default_factory=dict)
-    launches: Mapping[str, frozenset[Seen]] = field(default_factory=dict)
+    kernels: Mapping[str, Kernel] = fresh(factory=dict)
+    launches: Mapping[str, frozenset[Seen]] = fresh(factory=dict)
     surveyed: bool = False
 
 

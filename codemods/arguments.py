@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from .analysis import values as v
 from .analysis.context import Call, FileContext
 from .calls import PARTIAL, chosen_signature
+from .record import record
 from .signature import Signature
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reached:
     """A callable that a call may reach, and the arguments it gets there.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 
 from . import dotted
 from .analysis import values as v
@@ -12,12 +11,13 @@ from .analysis.context import FileContext
 from .analysis.scopes import Use
 from .model import Edit, EditCall, ReplaceString
 from .path_strings import called
+from .record import record, replace
 
 _TESTS = {"hasattr"}
 _LOOKUPS = {"getattr", "setattr", "delattr", "object", "attrgetter"} | _TESTS
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NamedAttribute:
     """One such place.
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 
 from .analysis import values as v
 from .analysis.context import Call, FileContext
@@ -14,13 +13,14 @@ from .analysis.values import Callee
 from .dialects import already_new, binds, fitting, likely, same_as_new, unclear_from
 from .evidence import fit
 from .model import EditCall
+from .record import record, replace
 from .release import CallChange, OldForm
 from .signature import CallForm, Signature, Unbindable, bind, first_break, positional_from, prove
 
 PARTIAL = "functools.partial"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Plan:
     """What a call needs.
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from .analysis import values as v
 from .analysis.context import FileContext
+from .record import record
 from .release import CallChange, OldForm
 from .signature import first_break
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Changed:
     """A callable whose parameters changed.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import replace
 
 from .analysis.context import FileContext
+from .record import replace
 from .release import CallChange, OldForm
 from .signature import CallForm, Signature, Unbindable, bind, first_break
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from .record import record
 from .release import Release
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Path:
     """What becomes of a path that is affected.
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 
 from .analysis import values as v
 from .analysis.context import FileContext
+from .record import record
 
 _ASKING = ("hasattr", "getattr", "setattr", "delattr")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ask:
     """A call that looks an attribute up by its name.
 
@@ -25,7 +25,7 @@ class Ask:
     decides: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Simplified:
     """A switch between an old and a new attribute, and the expression that does for both."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from .record import record
 
 Grid = tuple[str, ...] | None
 """The extents of a launch's grid of programs, as code in terms of the arguments (see :func:`argument`).
@@ -11,7 +11,7 @@ No extents for a call without a grid; None where they are not known.
 """
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Seen:
     """A launch of a kernel, as the kernel's file needs to know it.
 
@@ -31,7 +31,7 @@ UNSEEN = Seen(None)
 """A use of a kernel that may be a launch of any kind."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Kernel:
     """What became of a kernel, as far as other files' launches change with it.
 

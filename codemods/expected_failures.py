@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from .analysis.context import FileContext
 from .analysis.scopes import Use
 from .path_strings import called
+from .record import record
 
 _ERROR = "AssertionError"
 _EXPECTING = {"raises", "assertRaises", "assertRaisesRegex"}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Expectation:
     """``with raises(AssertionError, match=…):`` and its pattern, if it has one."""
 

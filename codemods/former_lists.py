@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from .analysis import values as v
 from .analysis.context import FileContext
 from .analysis.scopes import Binding, Use
 from .list_needs import MADE, Former, Need, evident, former, needed, sole_binding
 from .receivers import Receiver, receiver, uses_type
+from .record import record
 from .view_copies import view_copies
 
 _IN_PLACE = {"append", "extend", "insert", "pop", "remove", "clear", "sort", "reverse", "__setitem__"}
 _ROUNDS = 4
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ListUse:
     """An expression whose value was a list, at a place where a tuple will not do.
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from .analysis import values as v
 from .analysis.context import FileContext
 from .analysis.scopes import Use, reaching
 from .changed_parameters import Changed, changed_value, shape
+from .record import record
 
 _LISTED = {"args", "arguments"}
 _SHOWN = {"print", "repr", "str", "isinstance", "hasattr", "getattr", "setattr", "type", "id", "callable"}
@@ -17,7 +17,7 @@ _SHOWN = {"print", "repr", "str", "isinstance", "hasattr", "getattr", "setattr",
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Handed:
     """A changed kernel as an argument of another call, whose link is the one at ``index`` of ``use``."""
 
@@ -28,7 +28,7 @@ class Handed:
     index: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Hidden:
     """A place where arguments that are affected reach the kernel, as far as can be told."""
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from . import dotted
 from .analysis import values as v
 from .analysis.context import FileContext
 from .analysis.scopes import Text
 from .model import ReplaceString, Span
+from .record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Piece:
     """One part of a joined string.
 
@@ -28,7 +28,7 @@ class Piece:
     span: Span | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Joined:
     """A joined string that names something of the library; ``known`` when all its pieces are."""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 
 from .analysis.context import Call, FileContext
 from .analysis.scopes import Binding, Use
@@ -17,13 +16,14 @@ from .analysis.values import callees
 from .calls import call_form, changed_callees, plans, target_of
 from .dialects import fitting
 from .model import Edit, EditCall, ReplaceString
+from .record import record, replace
 from .release import CallChange, OldForm
 from .signature import CallForm, Unbindable, bind, first_break, positional_from, prove
 
 _LITERAL = re.compile(r"[rRuU]?(['\"]{3}|['\"])[A-Za-z_]\w*\1")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Key:
     """A key and the node that spells it: a string, or a call of ``dict``."""
 
@@ -31,7 +31,7 @@ class Key:
     node: ast.expr
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Splat:
     """A call with ``**`` arguments of a callable whose parameters were renamed or dropped.
 
@@ -62,7 +62,7 @@ class Splat:
         return any(key.name in self.lost for key in self.keys)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class KeyRename:
     """The renamed keys at one node, and the mapping they belong to."""
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
 
 from .analysis import values as v
 from .analysis.containers import era, is_former
 from .analysis.context import FileContext
 from .analysis.scopes import Binding, Use, reaching
+from .record import record
 
 MADE = "made lists"
 _WRITERS = {"dump", "dumps", "safe_dump"}
@@ -38,7 +38,7 @@ class Need(Enum):
     DOUBT = "a list, if the code is the old release's"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Former:
     """A value that was a list (``certain``: in all cases), see :class:`~.analysis.values.FormerList`."""
 

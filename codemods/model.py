@@ -7,8 +7,9 @@ byte-order mark (see :class:`~nkimigrate.codemods.source.Source`): the coordinat
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from .record import record
 
 Span = tuple[int, int]
 
@@ -21,7 +22,7 @@ class Outcome(str, Enum):
     NEEDS_YOU = "needs-you"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Rename:
     """Replace one identifier: a name, the last part of an attribute, or a keyword's or import alias's name.
 
@@ -33,7 +34,7 @@ class Rename:
     new: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ReplaceString:
     """Give a string literal another value, keeping its prefix and quotes. ``span`` covers the literal."""
 
@@ -42,7 +43,7 @@ class ReplaceString:
     new: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Wrap:
     """Replace the expression at ``span`` by ``template``, in which ``{}`` stands for the (edited) expression.
 
@@ -55,7 +56,7 @@ class Wrap:
     parts: tuple[Span, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Move:
     """Bind the (edited) expression at ``span`` to ``name`` in a line of its own before the statement at
     ``before``, and put the name in its place.
@@ -66,7 +67,7 @@ class Move:
     before: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class EditCall:
     """Change the argument list of the call at ``span``; values and their order stay.
 
@@ -86,7 +87,7 @@ class EditCall:
     added: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class EditImport:
     """Change the import statement at ``span``.
 
@@ -104,7 +105,7 @@ class EditImport:
     also: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class InsertBefore:
     """Put whole lines of code before the statement at ``span``, at its indentation."""
 
@@ -112,7 +113,7 @@ class InsertBefore:
     lines: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ReplaceStatement:
     """Replace the whole statement at ``span`` by ``code`` (lines at column 0, indented on insertion)."""
 
@@ -120,7 +121,7 @@ class ReplaceStatement:
     code: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ReplaceLines:
     """Replace whole physical lines by ``code``, which is indented as it is to stand there.
 
@@ -133,7 +134,7 @@ class ReplaceLines:
     code: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ReplaceCode:
     """Put ``new`` in the place of the code ``old`` at ``span``, whatever that is a part of.
 
@@ -145,14 +146,14 @@ class ReplaceCode:
     new: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RemoveStatement:
     """Take the simple statement at ``span`` away, with its lines and the comment behind it."""
 
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class KeepBody:
     """Replace the ``try`` statement at ``span`` by its body, in which other edits may apply.
 
@@ -162,7 +163,7 @@ class KeepBody:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ReplaceText:
     """Replace bytes in a file that is not Python (configuration, packaging)."""
 
@@ -171,7 +172,7 @@ class ReplaceText:
     new: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AddImport:
     """Make sure the module imports a name: ``from module import name`` (``import module as name`` if
     ``whole``).
@@ -204,7 +205,7 @@ LANGUAGE = "NKL"
 """The group of a file's findings that the language step carries out together."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Finding:
     """One affected place, and what became of it.
 

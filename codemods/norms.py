@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
 
 from .analysis import values as v
 from .analysis.context import FileContext
@@ -11,6 +10,7 @@ from .analysis.scopes import Use
 from .calls import PARTIAL
 from .edit.lines import owns_lines
 from .evidence import fit, may_be_none
+from .record import record
 from .signature import first_break
 from .templates import TemplateCall
 
@@ -19,7 +19,7 @@ MANAGER = "sbm"
 _PURE = (ast.Name, ast.Constant, ast.Attribute, ast.UnaryOp, ast.expr_context, ast.unaryop)
 
 
-@dataclass(frozen=True)
+@record
 class Norm:
     """A call of a norm kernel in the old form.
 

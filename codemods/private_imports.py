@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from .analysis.context import FileContext, Import
 from .analysis.scopes import Use
@@ -22,10 +21,11 @@ from .private_kernels import (
     summary,
     uses_private_kernels,
 )
+from .record import record
 from .release import PrivateKernel
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Found:
     """An import of a private kernel, or of a module of them (``names`` is what is listed in it)."""
 

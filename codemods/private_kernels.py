@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from .analysis import values as v
 from .analysis.context import Call, FileContext
 from .calls import PARTIAL
 from .dotted import prefixes
+from .record import record
 from .release import PrivateKernel, Release
 
 _TELLING = 12
@@ -46,7 +46,7 @@ def inside(release: Release, module: str) -> Mapping[str, PrivateKernel]:
     return {name: entry for name, entry in below.items() if "." not in name}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PrivateCall:
     """A call of private kernels that are called differently now, or are gone: whichever it may reach."""
 

@@ -6,14 +6,14 @@ The tables are TOML files in ``nkimigrate/releases/``; ``docs/releases.md`` says
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from .record import fresh, record
 from .signature import Signature
 
 
-@dataclass(frozen=True)
+@record
 class Flag:
     """A boolean parameter that is ``parameter`` now, with a qualified enum member for either value."""
 
@@ -22,7 +22,7 @@ class Flag:
     false: str
 
 
-@dataclass(frozen=True)
+@record
 class OldForm:
     """How a callable was declared in one dialect of the old release.
 
@@ -63,7 +63,7 @@ class OldForm:
         )
 
 
-@dataclass(frozen=True)
+@record
 class CallChange:
     """A callable whose name or signature changed; ``old`` holds one form for each dialect, the release's
     own first; ``enums`` the enumerations that parameters now insist on.
@@ -72,7 +72,7 @@ class CallChange:
     name: str
     signature: Signature
     old: tuple[OldForm, ...]
-    enums: Mapping[str, str] = field(default_factory=dict)
+    enums: Mapping[str, str] = fresh(factory=dict)
 
     @classmethod
     def from_dict(cls, table: Mapping[str, Any]) -> CallChange:
@@ -81,7 +81,7 @@ class CallChange:
         return cls(name, Signature(table["signature"]), forms, table.get("enums", {}))
 
 
-@dataclass(frozen=True)
+@record
 class TypeChange:
     """A class whose instances changed.
 
@@ -95,11 +95,11 @@ class TypeChange:
     """
 
     name: str
-    attributes: Mapping[str, str] = field(default_factory=dict)
+    attributes: Mapping[str, str] = fresh(factory=dict)
     tuples: tuple[str, ...] = ()
     chain: tuple[str, ...] = ()
     static: tuple[str, ...] = ()
-    integers: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    integers: Mapping[str, tuple[str, int]] = fresh(factory=dict)
     needs: tuple[str, ...] = ()
 
     @classmethod
@@ -115,7 +115,7 @@ class TypeChange:
         )
 
 
-@dataclass(frozen=True)
+@record
 class Behaviour:
     """Something that changed without a textual change; see the schema for ``kind`` and ``when``.
 
@@ -139,7 +139,7 @@ class Behaviour:
         return cls(**{**table, "symbols": tuple(table["symbols"]), "signature": signature})
 
 
-@dataclass(frozen=True)
+@record
 class PrivateKernel:
     """A legacy private kernel and where it lives now (``new`` is empty when it has no home).
 
@@ -167,7 +167,7 @@ class PrivateKernel:
         )
 
 
-@dataclass(frozen=True)
+@record
 class Release:
     """Everything that changed between two releases of one product.
 
@@ -199,10 +199,10 @@ class Release:
     private: tuple[PrivateKernel, ...]
     notes_url: str = ""
     known: frozenset[str] = frozenset()
-    folders: Mapping[str, str] = field(default_factory=dict)
-    enums: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
-    insides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    root_dialects: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    folders: Mapping[str, str] = fresh(factory=dict)
+    enums: Mapping[str, Mapping[str, object]] = fresh(factory=dict)
+    insides: Mapping[str, Mapping[str, Any]] = fresh(factory=dict)
+    root_dialects: Mapping[str, tuple[str, ...]] = fresh(factory=dict)
     repository: str = ""
     private_packages: tuple[str, ...] = ()
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from .analysis.context import FileContext
 from .model import Finding
+from .record import record
 
 
 class BadRule(Exception):
@@ -16,7 +16,7 @@ class BadRule(Exception):
 Check = Callable[[FileContext], Iterable[Finding]]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Rule:
     """One kind of change.
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from .analysis.context import FileContext
 from .norms import Norm
+from .record import record
 
 _OPEN, _CLOSE = "open_scope", "close_scope"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Close:
     """The surplus statement, if there surely is one, and what to know about scopes."""
 

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 from .model import EditCall
+from .record import record
 
 
 class Unbindable(Exception):
     """A call form that does not bind to a signature, or cannot be decided; the text says why."""
 
 
-@dataclass(frozen=True)
+@record
 class Signature:
     """A parameter list as written in source, e.g. ``(a, b=None, *, c=1)``; parsed when first asked for."""
 
@@ -67,7 +67,7 @@ class Signature:
         return self._arguments.kwarg is not None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CallForm:
     """The shape of a call's argument list.
 

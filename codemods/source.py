@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
+
+from .record import record
 
 if TYPE_CHECKING:
     import ast
@@ -28,7 +29,7 @@ def split_lines(text: str, keepends: bool = False) -> list[str]:
     return lines if keepends else [line.rstrip("\r\n") for line in lines]
 
 
-@dataclass(frozen=True)
+@record
 class Source:
     """A decoded file; made by :meth:`decode`.
 

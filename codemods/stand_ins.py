@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from .analysis import values as v
 from .analysis.context import FileContext
@@ -12,6 +11,7 @@ from .analysis.scopes import Scope, Use
 from .changed_parameters import Changed, changed
 from .evidence import bindings_of
 from .path_strings import called
+from .record import record
 
 _BY_NAME = {"setattr", "object"}
 _BY_PATH = {"setattr", "patch"}
@@ -20,7 +20,7 @@ _NAMESPACES = {"types.SimpleNamespace", "argparse.Namespace"}
 _OPEN = {"__getattr__", "__getattribute__"}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Fake:
     """A function that is put in a changed callable's place, and what it cannot take."""
 
@@ -30,7 +30,7 @@ class Fake:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Bare:
     """An object that is given to a constructor and lacks an attribute."""
 

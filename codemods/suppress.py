@@ -11,19 +11,19 @@ import io
 import re
 import tokenize
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from .model import Finding
+from .record import fresh, record
 from .source import Source
 
 _COMMENT = re.compile(r"#\s*nkimigrate:\s*(skip-file|skip)\s*(?:\[([^\]]*)\])?")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Suppressions:
     """Line → code prefixes silenced there (an empty prefix silences all); ``whole`` silences the file."""
 
-    lines: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    lines: Mapping[int, tuple[str, ...]] = fresh(factory=dict)
     whole: tuple[str, ...] = ()
 
     @classmethod

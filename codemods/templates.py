@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from .analysis import values as v
 from .analysis.context import Call, FileContext
 from .calls import PARTIAL, call_form, changed_callees, target_of, template_form
+from .record import record
 from .release import CallChange, OldForm
 from .signature import CallForm, Unbindable, bind
 
 
-@dataclass(frozen=True)
+@record
 class TemplateCall:
     """A call that was written for a form with a template.
 

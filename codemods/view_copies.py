@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from .analysis import values as v
 from .analysis.containers import is_former
 from .analysis.context import FileContext
 from .calls import PARTIAL
 from .evidence import is_none, may_be_none
+from .record import record
 from .templates import TemplateCall, template_calls
 
 _PURE = (
@@ -21,7 +21,7 @@ _COPY = "_copy"
 _STRIDES = "get_trivial_strides"
 
 
-@dataclass(frozen=True)
+@record
 class ViewCopy:
     """A constructor call with more than the base tensor.
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from .analysis.context import FileContext
 from .analysis.scopes import Binding, Use
 from .analysis.values import Symbol
 from .model import AddImport
+from .record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Visible:
     """How to spell something where a use stands, and the imports that takes."""
 

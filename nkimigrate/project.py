@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 
 from .codemods.analyse import Analysis, Place, World
 from .codemods.analysis.values import Value
 from .codemods.elsewhere import UNSEEN, Kernel, Seen
+from .codemods.record import fresh, record, replace
 from .modules import module_name, prefixes
 from .report.model import Problem
 from .tasks import Task
@@ -17,7 +17,7 @@ _MAX_TIMES = 12
 """How often a file is analysed at most, should two of them never agree on what they export."""
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Candidate:
     """A file that may have something to change, with what is known about it so far.
 
@@ -28,8 +28,8 @@ class Candidate:
     path: str
     kind: str
     data: bytes
-    place: Place = field(default_factory=lambda: Place(""))
-    world: World = field(default_factory=World)
+    place: Place = fresh(factory=lambda: Place(""))
+    world: World = fresh(factory=World)
     result: Analysis | Problem | None = None
     times: int = 0
 

@@ -6,7 +6,6 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
@@ -15,9 +14,10 @@ from .codemods.edit import EditRefused
 from .codemods.elsewhere import Kernel
 from .codemods.embedded import EMBEDDED, Torn, opened
 from .codemods.model import LANGUAGE, Edit, Finding, Outcome
+from .codemods.record import fresh, record, replace
 from .codemods.release import Release
 from .codemods.rule import Check, Rule
-from .codemods.rules import all_rules
+from .codemods.rules import checks
 from .codemods.skim import Signs, named
 from .codemods.source import Source
 from .codemods.texts import analyse_text, edit_text, named_paths
@@ -34,7 +34,7 @@ _FROM_TOP = re.compile(rb"\bfrom\s+neuronxcc\s+import\b")
 _IMPORTS_NEW = re.compile(rb"^[ \t]*(?:import|from)[ \t]+nki\b", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Setting:
     """What is the same for every file of a run."""
 
@@ -48,8 +48,13 @@ class Setting:
         chosen = not self.select or any(code.startswith(p) for p in self.select)
         return chosen and not any(code.startswith(p) for p in self.ignore)
 
+    def may_want(self, group: str) -> bool:
+        """Whether a code that begins with ``group`` can be among the chosen ones."""
+        chosen = not self.select or any(p.startswith(group) or group.startswith(p) for p in self.select)
+        return chosen and not any(group.startswith(p) for p in self.ignore)
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class Task:
     """One file to analyse. ``kind`` is python, text, notebook or document.
 
@@ -59,11 +64,11 @@ class Task:
     data: bytes
     place: Place
     kind: str = "python"
-    world: World = field(default_factory=World)
+    world: World = fresh(factory=World)
     survey: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Job:
     """One file to edit."""
 
@@ -71,7 +76,7 @@ class Job:
     findings: tuple[Finding, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Edited:
     """A file after its edits: ``data`` is None when nothing changed; findings whose edits were refused need
     you.
@@ -89,7 +94,7 @@ def _signs(step: tuple[str, str]) -> Signs:
 @cache
 def _rules(setting: Setting, library: bool = True) -> tuple[Rule, ...]:
     """The chosen rules; without those about the library where it is out of sight."""
-    return tuple(r for r in all_rules() if setting.wants(r.code) and (library or not r.library))
+    return tuple(r for r in checks() if setting.wants(r.code) and (library or not r.library))
 
 
 def prepare(setting: Setting) -> None:
@@ -177,8 +182,11 @@ def _language(setting: Setting, task: Task) -> Iterator[Check]:
 
 
 def _old_step(setting: Setting, task: Task) -> LanguageStep | None:
-    """The language's step, for a file that seems to import the old language."""
-    old = b"neuronxcc.nki" in task.data or _FROM_TOP.search(task.data) is not None or bool(task.world.kernels)
+    """The language's step, where a file seems to import the old one and somebody would hear of it."""
+    if not setting.may_want(LANGUAGE):
+        return None
+    data = task.data
+    old = b"neuronxcc.nki" in data or _FROM_TOP.search(data) is not None or bool(task.world.kernels)
     return load_language(*setting.step) if old else None
 
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..model import Edit, Finding, Outcome
+from ..record import fresh, record
 from ..release import Release
 from . import values as v
 from .evaluate import Evaluator
@@ -28,7 +28,7 @@ _LOADERS = frozenset({"importlib", "pkgutil", "typing", "operator"})
 _WORD = re.compile(r"[A-Za-z_]\w*")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Import:
     """One imported name: ``target`` is its absolute dotted path as spelled (legacy roots kept)."""
 
@@ -42,7 +42,7 @@ class Import:
         return self.binding.name
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reference:
     """A name or attribute that denotes a known symbol.
 
@@ -57,7 +57,7 @@ class Reference:
     index: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Call:
     """A call whose callee's value is (partly) known."""
 
@@ -67,7 +67,7 @@ class Call:
     index: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Attribute:
     """An attribute read or written on a value that is (partly) known."""
 
@@ -77,7 +77,7 @@ class Attribute:
     index: int
 
 
-@dataclass
+@record
 class FileContext:
     """One file under analysis; see the module docstring.
 
@@ -95,10 +95,10 @@ class FileContext:
     release: Release
     name: str = ""
     package: bool = False
-    outside: Mapping[str, v.Value] = field(default_factory=dict)
+    outside: Mapping[str, v.Value] = fresh(factory=dict)
     pinned: frozenset[str] = frozenset()
     all_keywords: bool = False
-    memory: dict[str, object] = field(default_factory=dict)
+    memory: dict[str, object] = fresh(factory=dict)
 
     @cached_property
     def module(self) -> Module:

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from ..record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Symbol:
     """A module, class, function or constant, by its qualified name under the release's own root."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Launched:
     """``kernel[grid]`` or ``kernel.__wrapped__``: calls like the kernel."""
 
     kernel: Value
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Jitted:
     """``nki.jit(kernel)``: calls like the kernel."""
 
     kernel: Value
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Partial:
     """``functools.partial(function, …)``: the first parameters and some keywords are taken.
 
@@ -38,28 +38,28 @@ class Partial:
     frozen: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Instance:
     """An object made by a class (``of`` is its qualified name)."""
 
     of: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Sequence:
     """A list, tuple or other iterable whose elements all denote the same."""
 
     element: Value
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Row:
     """A short tuple, item by item."""
 
     items: tuple[Value, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FormerList:
     """What was a list in the old release and is a tuple in the new one.
 
@@ -71,7 +71,7 @@ class FormerList:
     era: str = "either"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Mapping:
     """A dict: its items by constant key; the key ``...`` stands for any other."""
 
@@ -84,21 +84,21 @@ class Mapping:
         return one_of([value for _, value in self.items])
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Constant:
     """A literal: a string, number, bool or None."""
 
     value: object
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OneOf:
     """Any of several values, depending on the control flow. A None among them is "something unknown"."""
 
     options: frozenset[Value]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Function:
     """A function or lambda of the user's code; ``returns`` is what a call of it gives."""
 
@@ -106,7 +106,7 @@ class Function:
     returns: Value
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Method:
     """A method looked up on an instance of a known class: ``owner`` is the class's qualified name."""
 
@@ -156,7 +156,7 @@ def options(value: Value) -> frozenset[Value]:
     return value.options if isinstance(value, OneOf) else frozenset({value})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Callee:
     """A callable symbol with what wrappers have already put in front of its arguments."""
 

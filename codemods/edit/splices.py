@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 from ..model import Edit, Span
+from ..record import record
 from .refusal import EditRefused
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Splice:
     """New bytes for a range of the file, and the edit that wants them."""
 

@@ -9,13 +9,12 @@ files that do not name the library. Other packages bring rules, too (:mod:`.own`
 from __future__ import annotations
 
 import importlib
-import pkgutil
+import os
 from collections.abc import Iterator
 from functools import cache
 from types import ModuleType
 
 from ..analysis.context import FileContext
-from ..language import rules as language
 from ..model import Finding
 from ..rule import Rule
 from .own import own_modules
@@ -24,15 +23,23 @@ from .own import own_modules
 @cache
 def all_rules() -> tuple[Rule, ...]:
     """Every rule, sorted by code."""
-    modules = [module for package in (__name__, language.__name__) for module in _inside(package)]
-    rules = [_rule(module) for module in modules if hasattr(module, "CODE")]
+    described = [_rule(module) for module in _inside("..language.rules")]
+    return tuple(sorted((*checks(), *described), key=lambda rule: rule.code))
+
+
+@cache
+def checks() -> tuple[Rule, ...]:
+    """The rules that look at files, sorted by code: those of the language step only describe."""
+    rules = [_rule(module) for module in _inside(".") if hasattr(module, "CODE")]
     rules += [_rule(module) for module in own_modules(rule.code for rule in rules)]
     return tuple(sorted(rules, key=lambda rule: rule.code))
 
 
-def _inside(package: str) -> Iterator[ModuleType]:
-    path = importlib.import_module(package).__path__
-    return (importlib.import_module(f"{package}.{info.name}") for info in pkgutil.iter_modules(path))
+def _inside(name: str) -> Iterator[ModuleType]:
+    """The modules in a package that is named from here."""
+    package = importlib.import_module(name, __name__)
+    names = sorted(e.removesuffix(".py") for e in os.listdir(package.__path__[0]) if e.endswith(".py"))
+    return (importlib.import_module(f"{package.__name__}.{n}") for n in names if n != "__init__")
 
 
 def _rule(module: ModuleType) -> Rule:

@@ -33,13 +33,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from ..analysis.context import FileContext
 from ..evidence import in_buffer
 from ..fresh_names import fresh_name
 from ..model import AddImport, EditCall, Finding, InsertBefore, Move, Outcome, RemoveStatement
 from ..norms import Norm, is_plain, problem, targets
+from ..record import record
 from ..scope_balance import surplus_close
 from ..signature import first_break, positional_from, prove
 from ..templates import template_calls
@@ -49,7 +49,7 @@ CODE = "NKM205"
 _LANGUAGE = ("nki.language", "neuronxcc.nki.language")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Line:
     """The statement that allocates the output, and what it takes."""
 

@@ -28,11 +28,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from ..analysis import values as v
 from ..analysis.context import FileContext
 from ..model import AddImport, Edit, EditCall, Finding, Wrap
+from ..record import fresh, record
 from ..release import Flag
 from ..signature import Unbindable, first_break, positional_from, prove
 from ..templates import TemplateCall, is_partial, template_calls
@@ -41,14 +41,14 @@ from ..visible import visible_symbol
 CODE = "NKM206"
 
 
-@dataclass
+@record(frozen=False)
 class _Rewrite:
     """What becomes of one call's flags, and how to say it."""
 
-    values: list[Edit] = field(default_factory=list)
-    dropped: list[str | int] = field(default_factory=list)
-    renamed: dict[str, str] = field(default_factory=dict)
-    said: list[str] = field(default_factory=list)
+    values: list[Edit] = fresh(factory=list)
+    dropped: list[str | int] = fresh(factory=list)
+    renamed: dict[str, str] = fresh(factory=dict)
+    said: list[str] = fresh(factory=list)
 
 
 def check(ctx: FileContext) -> Iterator[Finding]:

@@ -120,8 +120,22 @@ def load_language(old: str, new: str) -> LanguageStep | None:
 
 
 def _table(path: str) -> dict[str, Any]:
-    with open(path, encoding="utf-8") as file:
-        return _parsed(file.read())
+    with open(path, "rb") as file:
+        text = file.read()
+    return _built(path, text) or _parsed(text.decode("utf-8"))
+
+
+def _built(path: str, text: bytes) -> dict[str, Any] | None:
+    """What the build of the package wrote down of this very text (see :mod:`.build`), if it did."""
+    import json
+    import zlib
+
+    try:
+        with open(f"{path.removesuffix('.toml')}.json", "rb") as file:
+            mark, table = json.loads(file.read())
+    except (OSError, ValueError):
+        return None
+    return dict(table) if mark == zlib.crc32(text) else None
 
 
 def _parsed(text: str) -> dict[str, Any]:

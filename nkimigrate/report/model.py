@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from ..codemods.record import record
 from .result import Report
 
 __all__ = ["Change", "Problem", "Report"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Problem:
     """A file that could not be handled: an ``NKM9xx`` code, where, and why. Lines and columns are 1-based."""
 
@@ -20,7 +19,7 @@ class Problem:
     column: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Change:
     """A file's bytes before and after."""
 

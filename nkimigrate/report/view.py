@@ -116,9 +116,8 @@ def _settled(findings: Sequence[Finding], problems: Sequence[Problem]) -> Sequen
     unwritten = {problem.path for problem in problems if problem.code == _NOT_WRITTEN}
     if not unwritten:
         return findings
-    from dataclasses import replace
-
     from ..codemods.model import Outcome
+    from ..codemods.record import replace
 
     step = "Remove what keeps the file from being written, and run nkimigrate again."
     return [

@@ -1,0 +1,128 @@
+"""Classes of values that cost little to define.
+
+A frozen :mod:`dataclasses` class with slots takes half a millisecond to define, because its methods are
+compiled one by one, and importing that module takes another ten. A check of one file defines a hundred such
+classes and uses a third of them: here only the constructor is compiled, and when it is first called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from operator import attrgetter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
+    from typing_extensions import dataclass_transform
+
+    Value = TypeVar("Value")
+else:
+
+    def dataclass_transform(**_):
+        """What type checkers read has no meaning at run time."""
+        return lambda decorator: decorator
+
+
+class _Fresh:
+    """A default that is made anew for each object."""
+
+    __slots__ = ("factory",)
+
+    def __init__(self, factory: Callable[[], object]) -> None:
+        self.factory = factory
+
+
+def fresh(*, factory: Callable[[], Any]) -> Any:
+    """The default of a field that ``factory`` makes for each object without a value of its own."""
+    return _Fresh(factory)
+
+
+class _DataclassFields:
+    """Lets :func:`dataclasses.replace` and its like take records, for those who have imported them."""
+
+    def __get__(self, _: object, cls: Any) -> object:
+        from dataclasses import fields, make_dataclass
+
+        made = make_dataclass(cls.__name__, cls.__match_args__)
+        cls.__dataclass_fields__ = {field.name: field for field in fields(made)}
+        return cls.__dataclass_fields__
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(fresh,))
+def record(cls: Any = None, *, frozen: bool = True) -> Any:
+    """A class whose annotated names are its fields, in the order of its constructor's parameters.
+
+    Its objects are equal, and hash alike, when they are of the class and their fields are equal. They have
+    slots, and a ``__dict__`` only for what :class:`~functools.cached_property` keeps. That the fields of a
+    ``frozen`` one are not set again is left to type checkers.
+    """
+    return record if cls is None else _made(cls)
+
+
+def _made(cls: type) -> type:
+    names = tuple(cls.__annotations__)
+    body = {name: value for name, value in vars(cls).items() if name not in ("__dict__", "__weakref__")}
+    defaults = {name: body.pop(name) for name in names if name in body}
+    caching = any(isinstance(value, cached_property) for value in body.values())
+    fields = _values(names)
+
+    def __eq__(self: object, other: object) -> bool:
+        return fields(self) == fields(other) if other.__class__ is self.__class__ else NotImplemented
+
+    def __hash__(self: object) -> int:
+        return hash(fields(self))
+
+    def __reduce__(self: object) -> tuple[type, tuple[object, ...]]:
+        return self.__class__, fields(self)
+
+    body.update(
+        __slots__=(*names, "__dict__") if caching else names,
+        __match_args__=names,
+        __defaults__=defaults,
+        __dataclass_fields__=_DataclassFields(),
+        __init__=_first,
+        __repr__=_repr,
+        __eq__=__eq__,
+        __hash__=__hash__,
+        __reduce__=__reduce__,
+    )
+    return type(cls)(cls.__name__, cls.__bases__, body)
+
+
+def replace(value: Value, /, **changes: Any) -> Value:
+    """A copy of a record in which some fields have other values."""
+    kept = {name: getattr(value, name) for name in value.__match_args__}  # type: ignore[attr-defined]
+    return value.__class__(**{**kept, **changes})
+
+
+def _values(names: tuple[str, ...]) -> Callable[[object], tuple[object, ...]]:
+    if len(names) > 1:
+        return attrgetter(*names)
+    return lambda value: tuple(getattr(value, name) for name in names)
+
+
+def _repr(self: object) -> str:
+    names: tuple[str, ...] = self.__match_args__  # type: ignore[attr-defined]
+    return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
+
+
+def _first(self: object, /, *args: object, **kwargs: object) -> None:
+    """The constructor of a class until it is called: compiles the one that is called from then on."""
+    cls: Any = next(base for base in type(self).__mro__ if vars(base).get("__init__") is _first)
+    cls.__init__ = _constructor(cls.__match_args__, cls.__defaults__)
+    cls.__init__(self, *args, **kwargs)
+
+
+def _constructor(names: tuple[str, ...], defaults: dict[str, object]) -> Callable[..., None]:
+    parameters = "".join(
+        f", {name}=defaults[{name!r}]" if name in defaults else f", {name}" for name in names
+    )
+    made = [name for name in names if isinstance(defaults.get(name), _Fresh)]
+    lines = [f"if {name} is defaults[{name!r}]: {name} = {name}.factory()" for name in made]
+    lines += [f"self.{name} = {name}" for name in names] or ["pass"]
+    space: dict[str, Any] = {"defaults": defaults}
+    exec(f"def __init__(self{parameters}):\n " + "\n ".join(lines), space)
+    constructor: Callable[..., None] = space["__init__"]
+    return constructor
