@@ -298,9 +298,12 @@ def _new(task: Task, edits: list[Edit]) -> bytes:
     container = opened(task.data, task.place.path, task.kind, ())
     text = _apply(Source.decode(container.joined.text.encode()), edits)
     try:
-        return container.restored(container.joined.split(text))
+        new = container.restored(container.joined.split(text))
     except Torn:
         raise EditRefused(edits[-1], "it would reach across cells or lose a magic") from None
+    if opened(new, task.place.path, task.kind, ()).joined.text != text:
+        raise EditRefused(edits[-1], "it would not come back out of the file as it was put in")
+    return new
 
 
 def _apply(source: Source, edits: list[Edit]) -> str:

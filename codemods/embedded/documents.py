@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import ast
+import io
 import re
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
 from functools import cached_property
 
 from ..model import Finding, Outcome
-from .joined import Joined, spelling
+from .joined import Joined, parted, spelling
 
 CODE = "NKM905"
 _FENCE = re.compile(
@@ -37,7 +39,8 @@ class Document:
     """A document as a container of Python; see :class:`~nkimigrate.codemods.embedded.Container`."""
 
     def __init__(self, data: bytes, path: str, names: tuple[str, ...]) -> None:
-        self._lines = data.decode("utf-8").splitlines(keepends=True)
+        self._mark, text = parted(data)
+        self._lines = io.StringIO(text, newline="").readlines()  # not at form feeds and the like
         self._path = path
         self._names = spelling(names)
         found = list(_rst(self._lines) if path.endswith(".rst") else _markdown(self._lines))
@@ -78,13 +81,34 @@ class Document:
         lines = list(self._lines)
         for block, piece in reversed(list(zip(self._blocks, pieces, strict=True))):
             if piece != block.code:
-                end = "\r\n" if lines[block.first].endswith("\r\n") else "\n"
-                new = [
-                    f"{block.indent}{line}".rstrip() if not line else f"{block.indent}{line}"
-                    for line in piece.split("\n")
-                ]
-                lines[block.first : block.last] = [f"{line}{end}" for line in new]
-        return "".join(lines).encode("utf-8")
+                newline = _end(lines[block.first - 1])
+                lines[block.first : block.last] = _rewritten(
+                    lines[block.first : block.last], block, piece, newline
+                )
+        return f"{self._mark}{''.join(lines)}".encode()
+
+
+def _end(line: str) -> str:
+    return line[len(line.rstrip("\r\n")) :]
+
+
+def _rewritten(lines: list[str], block: Block, code: str, newline: str) -> list[str]:
+    """The lines of a block with other code; those whose code stays are the very same.
+
+    ``newline``: that of the line before.
+    """
+    ends = [_end(line) or newline for line in lines]
+    open_end = not _end(lines[-1])  # of the document; the line may come to stand elsewhere
+    lines = [*lines[:-1], lines[-1].rstrip("\r\n") + ends[-1]]
+    old, new, found = block.code.split("\n"), code.split("\n"), list[str]()
+    for kind, start, end, first, last in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if kind == "equal":
+            found += lines[start:end]
+            continue
+        for number, line in enumerate(new[first:last], start):
+            text = f"{block.indent}{line}" if line else block.indent.rstrip()
+            found.append(text + ends[min(number, len(ends) - 1)])
+    return [*found[:-1], found[-1].rstrip("\r\n")] if open_end and found else found
 
 
 def _markdown(lines: list[str]) -> Iterator[Block]:

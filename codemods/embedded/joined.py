@@ -14,6 +14,13 @@ def spelling(names: Sequence[str]) -> re.Pattern[str]:
     return re.compile(rf"(?<![\w.])(?:{'|'.join(map(re.escape, names))})(?![\w-])")
 
 
+def parted(data: bytes) -> tuple[str, str]:
+    """The byte order mark that a text may begin with, and the text without it. Raises UnicodeDecodeError."""
+    text = data.decode("utf-8")
+    bare = text.removeprefix("\ufeff")
+    return text[: len(text) - len(bare)], bare
+
+
 class Torn(Exception):
     """A module that cannot be taken apart again: an edit went across a border."""
 

@@ -12,7 +12,7 @@ from json import scanner
 from typing import Any
 
 from ..model import Finding, Outcome
-from .joined import Joined, Torn, spelling
+from .joined import Joined, Torn, parted, spelling
 from .magics import Hidden, hide
 
 CODE = "NKM905"
@@ -48,7 +48,7 @@ class Notebook:
     """A notebook as a container of Python; see :class:`~nkimigrate.codemods.embedded.Container`."""
 
     def __init__(self, data: bytes, path: str, names: tuple[str, ...]) -> None:
-        self._text = data.decode("utf-8")
+        self._mark, self._text = parted(data)
         self._path = path
         self._names = spelling(names)
         self.cells = [_cell(n, source) for n, source in enumerate(_sources(_parsed(self._text)), 1)]
@@ -91,7 +91,7 @@ class Notebook:
                 if source is None:
                     raise Torn
                 text = _with_source(text, cell.literals, source)
-        return text.encode("utf-8")
+        return f"{self._mark}{text}".encode()
 
 
 def _cell(number: int, literals: tuple[_Placed, ...]) -> Cell:
@@ -118,7 +118,7 @@ def _parsed(text: str) -> Any:
 
     decoder.parse_string = parse_string
     decoder.scan_once = scanner.py_make_scanner(decoder)  # type: ignore[attr-defined]
-    return decoder.decode(text.removeprefix("\ufeff"))
+    return decoder.decode(text)
 
 
 def _sources(notebook: Any) -> list[tuple[_Placed, ...]]:

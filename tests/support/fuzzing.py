@@ -18,6 +18,8 @@ FORMS: tuple[tuple[str, Callable[[str], str], dict[str, object]], ...] = (
     ("app.pyi", str, {}),
     ("app.ipynb", soundness.as_notebook, {}),
     ("app.md", soundness.as_document, {"docs": True}),
+    ("app.ipynb", soundness.as_marked_notebook, {}),
+    ("app.md", soundness.as_list_item, {"docs": True}),
 )
 """File name, what makes the file of a program, options."""
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from nkimigrate import engine
+from nkimigrate.codemods.embedded import opened
 from nkimigrate.codemods.model import Finding
 from nkimigrate.config import Options
 from nkimigrate.report.result import Report
@@ -36,6 +38,8 @@ def check(text: str | bytes, name: str = "app.py", **options: object) -> Report:
         return report
     if name.endswith(".py"):
         _check_code(data, new, report.findings)
+    elif name.endswith((".ipynb", ".md", ".rst")):
+        _check_container(data, new, name)
     again = _run(new, name, options)
     if again.changes:
         raise Unsound(
@@ -81,6 +85,34 @@ def _check_code(old: bytes, new: bytes, findings: Iterable[Finding]) -> None:
         )
 
 
+def _check_container(old: bytes, new: bytes, name: str) -> None:
+    """Outside of its code a notebook or document stays as it was; its code still parses."""
+    if not parses(_inside(new, name)):
+        raise Unsound(f"the code inside does not parse:\n{_shown(old)}\n--- becomes\n{_shown(new)}")
+    if _around(old, name) != _around(new, name):
+        raise Unsound(f"what is around the code changes:\n{_shown(old)}\n--- becomes\n{_shown(new)}")
+
+
+def _inside(data: bytes, name: str) -> bytes:
+    return opened(data, name, "notebook" if name.endswith(".ipynb") else "document", ()).joined.text.encode()
+
+
+def _around(data: bytes, name: str) -> object:
+    """A notebook without the sources of its code cells, a document's lines before its first code and behind its
+    last.
+    """
+    if not name.endswith(".ipynb"):
+        text = data.decode()
+        first, last = text.find("```python"), text.rfind("```")
+        return text[:first], text[last:] if last > first else ""
+    content = json.loads(data.decode("utf-8-sig"))
+    for sheet in content.get("worksheets") or [content]:
+        for cell in sheet["cells"]:
+            if cell.get("cell_type") == "code":
+                cell.pop("source", None) or cell.pop("input", None)
+    return content
+
+
 def _untouched(data: bytes, findings: Iterable[Finding]) -> Iterator[str]:
     """The trees of all statements on whose lines nothing is edited."""
     edited = {line for f in findings if f.edits for line in range(f.line, f.end_line + 1)}
@@ -110,6 +142,16 @@ def as_notebook(text: str) -> str:
 def as_document(text: str) -> str:
     """A program as a code block of a Markdown document."""
     return f"# Title\n\n```python\n{text}\n```\n\nEnd.\n"
+
+
+def as_marked_notebook(text: str) -> str:
+    """The same behind a byte order mark."""
+    return "\ufeff" + as_notebook(text)
+
+
+def as_list_item(text: str) -> str:
+    """A program as an indented code block that the document's end closes."""
+    return "\ufeff* Item\r\n\r\n  ```python\r\n  " + re.sub(r"(\r\n?|\n)", r"\1  ", text)
 
 
 def _shown(data: bytes) -> str:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import pytest
 from helpers import migrate
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from nkimigrate.codemods.embedded.documents import Document
 
 OLD = "from nkilib_standalone.nkilib.core.mlp.mlp import mlp_kernel"
 NEW = "from nkilib.core.mlp.mlp import mlp"
@@ -90,3 +94,61 @@ def test_odd_fences(text: str) -> None:
     result = migrate({"a.md": text}, docs=True)
     assert not result.changed
     assert not result.problems
+
+
+ODD = {
+    "a line separator in a comment": f"```python\n{OLD}\n# a\u2028b\nx = 1\n```\n",
+    "a form feed between lines": f"```python\n{OLD}\nx = 1\n\x0c\ny = 2\n```\n",
+    "a vertical tab in a string": f"```python\n{OLD}\nx = '\x0b'\n```\n",
+    "white space at ends and on empty lines": f"  ```python\n  {OLD}\n   \n  x = 1  \n \t\n```\n",
+    "no newline at the end": f"```python\n{OLD}\nx = 1",
+    "no newline at the end of what changes": f"```python\nx = 1\n{OLD}",
+    "several kinds of newlines": f"```python\r\n{OLD}\nx = 1\r\ny = 2\n```\n",
+    "old newlines": f"```python\r{OLD}\rx = 1\r```\r",
+    "a byte order mark": f"\ufeff```python\n{OLD}\n```\n",
+    "no Markdown newline": f"a\x85b\n```python\n{OLD}\n```\n",
+}
+
+
+@pytest.mark.parametrize("text", ODD.values(), ids=ODD.keys())
+def test_other_lines_keep_every_byte(text: str) -> None:
+    """Form feeds and separators became newlines, newlines those of the first line, white space was lost."""
+    result = migrate({"a.md": text.encode()}, docs=True)
+    assert result.after["a.md"].decode() == text.replace(OLD, NEW)
+
+
+LINES = st.lists(
+    st.sampled_from(["a = 1", "", "   ", "# \u2028é\x0c", "if a:", "    b = 2  ", "\tc", '"""']),
+    min_size=1,
+    max_size=6,
+)
+
+
+@given(
+    LINES,
+    LINES,
+    st.sampled_from(["", "  ", "> ", "\t"]),
+    st.sampled_from(["\n", "\r\n", "\r"]),
+    st.booleans(),
+)
+def test_any_code_can_be_put_in_place(
+    old: list[str], new: list[str], indent: str, end: str, closed: bool
+) -> None:
+    before = f"Text.\u2029{end}{indent}```py{end}"
+    behind = f"{end}{indent}```{end}more" if closed else ""
+    text = before + end.join(indent + line for line in old) + behind
+    container = Document(text.encode(), "a.md", ())
+    pieces = container.joined.split(container.joined.text)
+    assert container.restored(pieces).decode() == text
+    assume(pieces == ["\n".join(old)])  # it parses, and is not indented as a whole
+    restored = container.restored(["\n".join(new)]).decode()
+    assert restored.startswith(before)
+    assert restored.endswith(behind)
+    inside = restored[len(before) : len(restored) - len(behind)].split(end)
+    assert [bare(line, indent) for line in inside] == [bare(line, "") for line in new]
+
+
+def bare(line: str, indent: str) -> str:
+    """What counts of a line: empty ones may have lost their indentation."""
+    code = line.removeprefix(indent.rstrip() if line == indent.rstrip() else indent)
+    return code if code.strip() else ""

@@ -75,6 +75,13 @@ def test_what_is_no_notebook_is_a_problem(content: str) -> None:
     assert "not a notebook" in problem.message
 
 
+def test_a_byte_order_mark_moves_nothing() -> None:
+    """The document was written one character too far to the left."""
+    text = "\ufeff" + json.dumps(document(f"{OLD}\n"))
+    after = migrate({"a.ipynb": text.encode()}).after["a.ipynb"].decode()
+    assert after == text.replace(OLD, NEW)
+
+
 SOURCES = st.lists(st.sampled_from(["a = 1\n", "\n", "# é\n", 'b = "x"\n', "\t\n"]), min_size=1, max_size=5)
 
 
