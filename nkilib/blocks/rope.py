@@ -84,26 +84,35 @@ def rotate_spread(
 
     Args:
         dst, src: SBUF ``[d, …]``, d a multiple of 64, since both halves must begin at a multiple of 32.
-        sine, cosine: SBUF, views of the same shape as ``src``.
+        sine, cosine: SBUF, views of the same shape as ``src``; the second half of ``sine`` is negative, since
+            it is what that half of ``src`` adds to the other (:func:`negate_half`).
         products: the dtype that each product is rounded to before the sum.
     """
-    source, into = as_view(src), as_view(dst)
+    source, into, sines = as_view(src), as_view(dst), as_view(sine)
     depth, half = source.shape[0], source.shape[0] // 2
-    swapped = work.tile(tuple(source.shape), source.dtype)
-    nisa.tensor_scalar(
-        dst=as_view(swapped).slice(0, 0, half).get_view(),
-        data=source.slice(0, half, depth).get_view(),
-        op0=nl.multiply,
-        operand0=-1.0,
-    )
-    nisa.tensor_copy(
-        dst=as_view(swapped).slice(0, half, depth).get_view(), src=source.slice(0, 0, half).get_view()
-    )
     along = work.tile(tuple(source.shape), products)
-    across = work.tile(tuple(source.shape), products)
+    across = as_view(work.tile(tuple(source.shape), products))
     nisa.tensor_tensor(dst=along, data1=source.get_view(), data2=as_view(cosine).get_view(), op=nl.multiply)
-    nisa.tensor_tensor(dst=across, data1=swapped, data2=as_view(sine).get_view(), op=nl.multiply)
-    nisa.tensor_tensor(dst=into.get_view(), data1=along, data2=across, op=nl.add)
+    for first in range(0, depth, half):
+        other = half - first
+        nisa.tensor_tensor(
+            dst=across.slice(0, other, other + half).get_view(),
+            data1=source.slice(0, first, first + half).get_view(),
+            data2=sines.slice(0, first, first + half).get_view(),
+            op=nl.multiply,
+        )
+    nisa.tensor_tensor(dst=into.get_view(), data1=along, data2=across.get_view(), op=nl.add)
+
+
+def negate_half(dst: Any, sine: Any) -> None:
+    """The second half of ``dst`` ``[d, …]``, as :func:`rotate_spread` takes it, from the sines ``[d/2, …]``.
+
+    Both in SBUF; ``sine`` may be either half of ``dst``.
+    """
+    source = as_view(sine)
+    half = source.shape[0]
+    into = as_view(dst).slice(0, half, 2 * half)
+    nisa.tensor_scalar(dst=into.get_view(), data=source.get_view(), op0=nl.multiply, operand0=-1.0)
 
 
 def rotate_rows(

@@ -9,7 +9,7 @@ from ...blocks.cache import TokenOrder, blocks_of, piece_numbers
 from ...blocks.lnc import Cores
 from ...blocks.matmul import transpose
 from ...blocks.memory import PARTITIONS, Scratch, scratch
-from ...blocks.rope import load_angles, rotate_spread, sine_and_cosine
+from ...blocks.rope import load_angles, negate_half, rotate_spread, sine_and_cosine
 from ...blocks.tiles import as_view, load_broadcast
 from ..utils.allocator import SbufManager
 from ..utils.tensor_view import TensorView
@@ -175,6 +175,7 @@ def _rotated(
     both = inner.tile((depth, 2, tokens), nl.float32)
     sine_and_cosine(both, angles, call.sbm)
     sine, cosine = as_view(both).select(1, 0), as_view(both).select(1, 1)
+    negate_half(sine, sine.slice(0, depth // 2, depth))
     rotate_spread(new, _columns(k_active, cfg, tokens, inner), sine, cosine, inner)
     source = _columns(q, cfg, queries, inner).reshape_dim(1, (cfg.bs, cfg.q_head, cfg.s_active))
     into = as_view(turned).reshape_dim(1, (cfg.bs, cfg.q_head, cfg.s_active))

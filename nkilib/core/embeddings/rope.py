@@ -17,14 +17,16 @@ import nki.language as nl
 
 from ...blocks.lnc import Cores, cores, split
 from ...blocks.memory import PSUM_COLUMNS, Scratch, manager, psum_tile, scratch
-from ...blocks.rope import rotate_spread
+from ...blocks.rope import negate_half, rotate_spread
 from ...blocks.tiles import as_tile, as_view
-from ..utils.allocator import SbufManager
+from ..utils.allocator import SbufManager, sizeinbytes
 from ..utils.kernel_assert import assert_shape, kernel_assert
 from ..utils.tensor_view import TensorView
 
-COLUMNS = 4096
-"""Elements of a partition that are turned at a time."""
+WHOLE_BYTES = 160 * 1024
+"""Bytes of a partition up to which everything is turned at once: four tiles for the heads, and two tables."""
+TILE_BYTES = 16 * 1024
+"""Otherwise, bytes of one of these tiles: there is room for the next piece to be loaded meanwhile."""
 
 
 @nki.jit
@@ -63,16 +65,18 @@ def RoPE(
     source, target = _share(x_in, here, 3), _share(out, here, 3)
     cosines, sines = _share(cos, here, 2), _share(sin, here, 2)
     _, batch, heads, positions = source.shape
-    span = min(positions, COLUMNS)
-    group = min(heads, max(1, COLUMNS // span))
-    rows = min(batch, max(1, COLUMNS // (span * group)))
+    size = max(sizeinbytes(x_in.dtype), sizeinbytes(cos.dtype))
+    at_once = _columns_at_once(batch, heads, positions, size)
+    span = min(positions, at_once)
+    group = min(heads, max(1, at_once // span))
+    rows = min(batch, max(1, at_once // (span * group)))
     for first in range(0, batch, rows):
         for start in range(0, positions, span):
             work = scratch(sbm, name="rope")
             piece = (first, min(batch, first + rows))
             columns = (start, min(positions, start + span))
-            cosine = _load_table(_cut(cosines, piece, columns), work)
-            sine = _load_table(_cut(sines, piece, columns), work)
+            cosine = _load_table(_cut(cosines, piece, columns), False, work)
+            sine = _load_table(_cut(sines, piece, columns), True, work)
             for head in range(0, heads, group):
                 last = min(heads, head + group)
                 part = _cut(source, piece, columns).slice(2, head, last)
@@ -112,10 +116,17 @@ def RoPE_sbuf(
     )
     sbm = manager()
     work = scratch(sbm, name="rope_sbuf")
-    cosine, sine = _doubled(cos_sb, work), _doubled(sin_sb, work)
+    cosine, sine = _doubled(cos_sb, False, work), _doubled(sin_sb, True, work)
     _turn_tile(x_out_sb, x_in_sb, sine, cosine, convert_from_interleaved, work)
     work.close()
     return x_out_sb
+
+
+def _columns_at_once(batch: int, heads: int, positions: int, size: int) -> int:
+    """Elements of a partition that are turned together, each of ``size`` bytes."""
+    if batch * positions * (4 * heads + 2) * size <= WHOLE_BYTES:
+        return batch * heads * positions
+    return TILE_BYTES // size
 
 
 def _share(tensor: nl.ndarray, here: Cores, dim: int) -> TensorView:
@@ -129,22 +140,30 @@ def _cut(view: TensorView, batch: tuple[int, int], positions: tuple[int, int]) -
     return view.slice(1, batch[0], batch[1]).slice(view.get_dim() - 1, positions[0], positions[1])
 
 
-def _load_table(table: TensorView, work: Scratch) -> nl.ndarray:
-    """HBM ``[d/2, b, s]`` on both halves of the partitions, ``[d, b, s]``."""
+def _load_table(table: TensorView, negated: bool, work: Scratch) -> nl.ndarray:
+    """HBM ``[d/2, b, s]`` on both halves of the partitions, ``[d, b, s]``; the second perhaps negative."""
     half, batch, positions = table.shape
     both = work.tile((2 * half, batch, positions), table.dtype)
     nisa.dma_copy(dst=both[0:half], src=table.get_view())
-    nisa.tensor_copy(dst=both[half : 2 * half], src=both[0:half])
+    _repeat(both, both[0:half], negated)
     return both
 
 
-def _doubled(table: nl.ndarray, work: Scratch) -> nl.ndarray:
-    """SBUF ``[d/2, B, S]`` on both halves of the partitions, ``[d, B, S]``."""
+def _doubled(table: nl.ndarray, negated: bool, work: Scratch) -> nl.ndarray:
+    """SBUF ``[d/2, B, S]`` as :func:`_load_table` has it."""
     half, batch, positions = table.shape
     both = work.tile((2 * half, batch, positions), table.dtype)
-    for part in range(2):
-        nisa.tensor_copy(dst=both[part * half : (part + 1) * half], src=table)
+    nisa.tensor_copy(dst=both[0:half], src=table)
+    _repeat(both, table, negated)
     return both
+
+
+def _repeat(both: nl.ndarray, table: nl.ndarray, negated: bool) -> None:
+    half = table.shape[0]
+    if negated:
+        negate_half(both, table)
+    else:
+        nisa.tensor_copy(dst=both[half : 2 * half], src=table)
 
 
 def _turn(

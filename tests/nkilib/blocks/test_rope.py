@@ -9,7 +9,7 @@ from blockcheck import drawn, in_hbm, in_sbuf, sbuf
 from kernels import cast, check_close, launch, on_chip
 
 from nkilib.blocks.memory import manager, scratch
-from nkilib.blocks.rope import load_angles, rotate_rows, rotate_spread, sine_and_cosine
+from nkilib.blocks.rope import load_angles, negate_half, rotate_rows, rotate_spread, sine_and_cosine
 from nkilib.blocks.tiles import as_view
 
 EDGES = np.pi * np.array([0.0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2, 2.5, 3, 7, 1001.5, 40000.25])
@@ -51,7 +51,9 @@ def test_rotation(depth: int, dtype: str) -> None:
     def kernel(x, sine, cosine):
         sbm = manager()
         work = scratch(sbm)
-        heads = [as_view(in_sbuf(each)).expand_dim(2).broadcast(2, 3) for each in (sine, cosine)]
+        tables = [in_sbuf(each) for each in (sine, cosine)]
+        negate_half(tables[0], as_view(tables[0]).slice(0, 0, depth // 2))
+        heads = [as_view(each).expand_dim(2).broadcast(2, 3) for each in tables]
         dst = sbuf(x.shape, x.dtype)
         rotate_spread(dst, in_sbuf(x), *heads, work)
         work.close()
@@ -75,6 +77,7 @@ def test_rotation_of_several_kinds_keeps_its_input() -> None:
         zero, one = sbuf((64, 4)), sbuf((64, 4))
         nisa.memset(dst=zero, value=0.0)
         nisa.memset(dst=one, value=1.0)
+        negate_half(one, one[32:64])
         rotate_spread(dst, source, one, zero, work)
         work.close()
         return in_hbm(source), in_hbm(dst)
