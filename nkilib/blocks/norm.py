@@ -21,7 +21,7 @@ from ..core.utils.allocator import SbufManager
 from ..core.utils.kernel_helpers import div_ceil
 from ..core.utils.tensor_view import TensorView
 from .matmul import sum_over_partitions
-from .memory import PARTITIONS, scratch
+from .memory import PARTITIONS, PSUM_COLUMNS, psum_tile, scratch
 from .tiles import as_tile, as_view
 
 ROW_CHUNK = 4096
@@ -270,59 +270,77 @@ def layer_norm_spread(
     Args:
         gamma, beta: SBUF ``[128, H1]`` in the layout of x; beta or both may be None.
     """
-    values = as_view(x)
+    values, into = as_view(x), as_view(dst)
     tokens, width = values.shape[1], values.shape[2]
-    hidden = PARTITIONS * width
+    size = min(_token_chunk(values), PSUM_COLUMNS // 2)
     work = scratch(sbm, on_heap, "layer_norm_spread")
-    parts = work.tile((PARTITIONS, tokens), nl.float32)
-    mean = work.tile((PARTITIONS, tokens), nl.float32)
-    factor = work.tile((PARTITIONS, tokens), nl.float32)
-    nisa.tensor_reduce(dst=parts, op=nl.add, data=values.get_view(), axis=2)
-    sum_over_partitions(mean, parts, sbm, scale=1.0 / hidden, on_heap=on_heap)
-    _sum_squares_of_parts(parts, values, sbm, on_heap)
-    sum_over_partitions(factor, parts, sbm, scale=1.0 / hidden, on_heap=on_heap)
-    _deviation_factor(factor, mean, parts, eps, sbm, on_heap)
-    _normalize_spread(as_view(dst), values, gamma, beta, as_view(mean), as_view(factor), sbm, on_heap)
+    shares = work.tile((PARTITIONS, PARTITIONS), nl.float32)
+    nisa.memset(dst=shares, value=1.0 / (PARTITIONS * width))
+    spare = work.tile((PARTITIONS, size, width), nl.float32)
+    for start in range(0, tokens, size):
+        end = min(start + size, tokens)
+        held, part = spare[:, 0 : end - start, :], values.slice(1, start, end)
+        moments = _moments(part, held, shares, sbm, on_heap)
+        factor = _deviation_factor(moments, eps, sbm, on_heap)
+        _normalize_spread(into.slice(1, start, end), part, held, gamma, beta, moments, factor)
     work.close()
 
 
-def _deviation_factor(
-    factor: nl.ndarray, mean: nl.ndarray, spare: nl.ndarray, eps: float, sbm: SbufManager, on_heap: bool
-) -> None:
-    """``factor = 1 / √(max(factor - mean², 0) + eps)`` from the second moment in ``factor``."""
-    nisa.tensor_tensor(dst=spare, data1=mean, data2=mean, op=nl.multiply)
-    nisa.tensor_tensor(dst=factor, data1=factor, data2=spare, op=nl.subtract)
-    nisa.tensor_scalar(dst=factor, data=factor, op0=nl.maximum, operand0=0.0, op1=nl.add, operand1=eps)
-    nisa.activation(dst=factor, op=nl.rsqrt, data=factor)
+def _moments(
+    part: TensorView, spare: nl.ndarray, shares: nl.ndarray, sbm: SbufManager, on_heap: bool
+) -> nl.ndarray:
+    """Means of ``[128, n, H1]`` over all of it but n, and of its squares: PSUM ``[128, 2, n]``, n ≤ 256.
+
+    ``shares``: fp32 ``[128, 128]`` of 1/H. ``spare``: fp32 of the shape of ``part``.
+    """
+    tokens = part.shape[1]
+    work = scratch(sbm, on_heap, "moments")
+    sums = work.tile((PARTITIONS, 2, tokens), nl.float32)
+    nisa.tensor_reduce(dst=sums[:, 0, :], op=nl.add, data=part.get_view(), axis=2)
+    nisa.activation(dst=spare, op=nl.square, data=part.get_view())
+    nisa.tensor_reduce(dst=sums[:, 1, :], op=nl.add, data=spare, axis=2)
+    moments = psum_tile((PARTITIONS, 2, tokens))
+    nisa.nc_matmul(dst=moments, stationary=shares, moving=sums)
+    work.close()
+    return moments
+
+
+def _deviation_factor(moments: nl.ndarray, eps: float, sbm: SbufManager, on_heap: bool) -> nl.ndarray:
+    """``1 / √(max(E[x²] - μ², 0) + eps)`` of each token: PSUM ``[128, n]``."""
+    tokens = moments.shape[2]
+    work = scratch(sbm, on_heap, "deviation_factor")
+    variance = work.tile((PARTITIONS, tokens), nl.float32)
+    nisa.activation(dst=variance, op=nl.square, data=moments[:, 0, :])
+    nisa.tensor_tensor(dst=variance, data1=moments[:, 1, :], data2=variance, op=nl.subtract)
+    nisa.tensor_scalar(dst=variance, data=variance, op0=nl.maximum, operand0=0.0, op1=nl.add, operand1=eps)
+    factor = psum_tile((PARTITIONS, tokens))
+    nisa.activation(dst=factor, op=nl.rsqrt, data=variance)
+    work.close()
+    return factor
 
 
 def _normalize_spread(
-    dst: TensorView,
-    values: TensorView,
+    into: TensorView,
+    part: TensorView,
+    held: nl.ndarray,
     gamma: Any,
     beta: Any,
-    mean: TensorView,
-    factor: TensorView,
-    sbm: SbufManager,
-    on_heap: bool,
+    moments: nl.ndarray,
+    factor: nl.ndarray,
 ) -> None:
-    """``dst = (values - mean)·factor·gamma + beta`` through fp32, one rounding."""
-    size, width = _token_chunk(values), values.shape[2]
-    work = scratch(sbm, on_heap, "normalize_spread")
-    normed = work.tile((PARTITIONS, size, width), nl.float32)
-    for start in range(0, values.shape[1], size):
-        part = values.slice(1, start, start + size)
-        count = part.shape[1]
-        held = normed[:, 0:count, :]
-        into = dst.slice(1, start, start + count).get_view()
-        means = _along_hidden(mean, start, count, width)
-        factors = _along_hidden(factor, start, count, width)
-        nisa.tensor_tensor(dst=held, data1=part.get_view(), data2=means, op=nl.subtract)
-        last = into if gamma is None and beta is None else held
-        nisa.tensor_tensor(dst=last, data1=held, data2=factors, op=nl.multiply)
-        if gamma is not None:
-            last = into if beta is None else held
-            nisa.tensor_tensor(dst=last, data1=held, data2=_along_tokens(gamma, start, count), op=nl.multiply)
-        if beta is not None:
-            nisa.tensor_tensor(dst=into, data1=held, data2=_along_tokens(beta, start, count), op=nl.add)
-    work.close()
+    """``into = (part - mean)·factor·gamma + beta`` through fp32, one rounding.
+
+    Means and factors are read out of PSUM, where Vector Engine takes fp32 at twice the rate of SBUF's.
+    """
+    count, width = part.shape[1], part.shape[2]
+    means = _along_hidden(as_view(moments).select(1, 0), 0, count, width)
+    factors = _along_hidden(as_view(factor), 0, count, width)
+    last = into.get_view()
+    nisa.tensor_tensor(dst=held, data1=part.get_view(), data2=means, op=nl.subtract)
+    target = last if gamma is None and beta is None else held
+    nisa.tensor_tensor(dst=target, data1=held, data2=factors, op=nl.multiply)
+    if gamma is not None:
+        target = last if beta is None else held
+        nisa.tensor_tensor(dst=target, data1=held, data2=_along_tokens(gamma, 0, count), op=nl.multiply)
+    if beta is not None:
+        nisa.tensor_tensor(dst=last, data1=held, data2=_along_tokens(beta, 0, count), op=nl.add)
