@@ -37,15 +37,18 @@ def unrolled(file: File, text: Text, outer: ast.FunctionDef) -> Text | None:
     """A part of the file with one comprehension of a function written as a loop, or one call that adds up,
     multiplies or asks about the items of something; None when none can be.
     """
+    nodes, products = scopes.within(outer), file.spellings.products
+    if scopes.kinds(outer).isdisjoint(_KINDS) and not any(_folds(node, products) for node in nodes):
+        return None
     for statement in statements(outer):
-        place = _place(statement, file.spellings.products)
+        place = _place(statement, products)
         if place is not None and _fits(file, text, place):
             return _written(text, outer, place, scopes.all_names(outer), file.unit)
     return None
 
 
 def statements(outer: ast.FunctionDef) -> Iterator[ast.stmt]:
-    for node in walk(outer):
+    for node in scopes.within(outer):
         if isinstance(node, ast.Assign | ast.Return | ast.Assert | ast.Expr | ast.If | ast.For):
             yield node
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+from collections import Counter
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
@@ -77,7 +78,7 @@ def _movable(file: File, index: int, path: Sequence[ast.FunctionDef]) -> Inner |
     plain = not node.decorator_list and not arguments.vararg and not arguments.kwarg
     if (
         not plain
-        or any(isinstance(n, tuple(_ODD)) for n in walk(node))
+        or not scopes.kinds(node).isdisjoint(_ODD)
         or any(isinstance(n, ast.FunctionDef) for n in scopes.own(node))
     ):
         return None
@@ -139,7 +140,7 @@ def _calls(outer: ast.FunctionDef, node: ast.FunctionDef) -> list[ast.Call] | No
     """Calls of an inner function; None when something else happens to it as well."""
     called: dict[int, ast.Call] = {}
     mentions: list[ast.Name] = []
-    for each in walk(outer):
+    for each in scopes.within(outer):
         if isinstance(each, ast.Name):
             mentions += [each] if each.id == node.name else []
         elif isinstance(each, ast.Call):
@@ -234,11 +235,10 @@ def _free_to_hand(
         return False
     if _evaluated_first(node) & set().union(*map(scopes.bound, around)):
         return False
-    stores = [
-        n.id for f in around for n in walk(f) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
-    ]
-    stores += [name for f in around for name in scopes.parameters(f)]
-    if any(stores.count(name) > 1 for name in gone | read) or (gone & scopes.bound(node)):
+    nodes = (n for f in around for n in scopes.within(f) if isinstance(n, ast.Name))
+    stores = Counter(n.id for n in nodes if isinstance(n.ctx, ast.Store))
+    stores.update(name for f in around for name in scopes.parameters(f))
+    if any(stores[name] > 1 for name in gone | read) or (gone & scopes.bound(node)):
         return False
     mine = set(handed) & scopes.bound(outer)
     direct = {id(n) for n in scopes.own(outer)}

@@ -21,11 +21,12 @@ SIGNS: Mapping[str, str] = {"mul": "*", "add": "+", "sub": "-"}
 
 def spelled_out(file: File, text: Text, outer: ast.FunctionDef) -> Text | None:
     """A part of the file with one such thing of a function as a statement; None when none can be."""
+    kinds = scopes.kinds(outer)
     for statement in statements(outer):
         new = (
-            _function(text, outer, statement, file.unit)
-            or _assigned(text, statement)
-            or _folded(file, text, outer, statement)
+            (_function(text, outer, statement, file.unit) if ast.Lambda in kinds else None)
+            or (_assigned(text, statement) if ast.NamedExpr in kinds else None)
+            or (_folded(file, text, outer, statement) if file.spellings.folds else None)
             or _at_once(text, outer, statement)
         )
         if new is not None:
@@ -204,9 +205,9 @@ def _at_once(text: Text, outer: ast.FunctionDef, statement: ast.stmt) -> Text | 
     target = (
         statement.targets[0] if isinstance(statement, ast.Assign) and len(statement.targets) == 1 else None
     )
-    if not isinstance(statement, ast.Assign) or not _stands_alone(text, statement):
+    if not isinstance(statement, ast.Assign) or not isinstance(target, ast.Tuple | ast.List):
         return None
-    if not isinstance(target, ast.Tuple | ast.List) or not isinstance(statement.value, ast.Tuple | ast.List):
+    if not isinstance(statement.value, ast.Tuple | ast.List) or not _stands_alone(text, statement):
         return None
     places, values = target.elts, statement.value.elts
     if (

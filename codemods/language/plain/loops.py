@@ -17,7 +17,7 @@ def one_variable(file: File, text: Text, outer: ast.FunctionDef) -> Text | None:
     """A part of the file with one loop of a function that has more than one variable, or runs over ``zip``,
     ``enumerate`` or ``reversed``, as a loop over one; None when there is none that can be.
     """
-    for node in walk(outer):
+    for node in scopes.within(outer):
         if not isinstance(node, ast.For) or node.orelse:
             continue
         plain = text.line(node.lineno)[: node.col_offset].strip() == ""

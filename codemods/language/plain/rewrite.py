@@ -17,6 +17,7 @@ _PRODUCTS = ("math.prod", "numpy.prod")
 _FOLDS = ("sum", "any", "all", "prod", "reduce")
 _ROUNDS = 40
 _FOLDED = ("functools.reduce",)
+_OPERATORS = {f"operator.{name}": sign for name, sign in inline.SIGNS.items()}
 _ODD = (ast.FunctionDef, *inline.ODD, *stars.ODD, *scopes.COMPREHENSIONS, ast.Import, ast.ImportFrom)
 
 
@@ -28,17 +29,7 @@ def plainer(module: LanguageModule) -> Text | None:
     start = Text.of(module.ctx.source.text)
     if len(start.lines) != len(ast_lines(module)):
         return None  # the interpreter counts lines in another way than text does
-    spellings = Spellings(
-        _spellings(module, _GRIDS),
-        _spellings(module, _PRODUCTS),
-        _spellings(module, _FOLDED),
-        {
-            code: sign
-            for name, sign in inline.SIGNS.items()
-            for code in _spellings(module, (f"operator.{name}",))
-        },
-    )
-    file = File.of(start, _unit(start), spellings)
+    file = File.of(start, _unit(start), _spellings(module))
     known = frozenset(file.parts)
     _rewrite(file, chosen)
     if known.issuperset(file.parts):
@@ -117,7 +108,7 @@ def _statements(tree: ast.Module) -> Iterator[ast.stmt]:
 
 def _unit(text: Text) -> str:
     """What the file indents by."""
-    for node in walk(text.tree):
+    for node in ast.walk(text.tree):  # which stops where it is left
         if isinstance(node, ast.FunctionDef) and node.body[0].lineno > node.lineno:
             return " " * (node.body[0].col_offset - node.col_offset) or "    "
     return "    "
@@ -137,7 +128,7 @@ def _odd(node: ast.FunctionDef) -> bool:
         or (isinstance(n, ast.Assign) and inline.is_parallel(n))
         or (isinstance(n, ast.Call) and _last_name(n.func) in _FOLDS)
         or (isinstance(n, ast.For) and (not isinstance(n.target, ast.Name) or _several(n.iter)))
-        for n in walk(node)
+        for n in scopes.within(node)
         if n is not node
     )
 
@@ -164,8 +155,15 @@ def _definitions(tree: ast.Module, chosen: Set[str]) -> Iterator[tuple[ast.Funct
                 pending += [n for n in children(node) if isinstance(n, ast.stmt)]
 
 
-def _spellings(module: LanguageModule, wanted: tuple[str, ...]) -> frozenset[str]:
+def _spellings(module: LanguageModule) -> Spellings:
     """How the file spells functions of libraries."""
+    found: dict[str, set[str]] = {name: set() for name in (*_GRIDS, *_PRODUCTS, *_FOLDED, *_OPERATORS)}
     links = (link for use in module.ctx.module.uses for link in use.links)
-    plain = (link for link in links if isinstance(link, ast.Attribute | ast.Name))
-    return frozenset(ast.unparse(link) for link in plain if module.names.short(link) in wanted)
+    for link in links:
+        if isinstance(link, ast.Attribute | ast.Name) and (name := module.names.short(link)) in found:
+            found[name].add(ast.unparse(link))
+    grids, products, folds = (
+        frozenset().union(*(found[name] for name in names)) for names in (_GRIDS, _PRODUCTS, _FOLDED)
+    )
+    operators = {code: sign for name, sign in _OPERATORS.items() for code in found[name]}
+    return Spellings(grids, products, folds, operators)

@@ -13,14 +13,29 @@ _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
-def own(node: ast.AST) -> Iterator[ast.AST]:
+@lru_cache(maxsize=64)
+def within(node: ast.AST) -> tuple[ast.AST, ...]:
+    """A node and all below it. Each rule asks it of the same functions until one changes them."""
+    return tuple(walk(node))
+
+
+@lru_cache(maxsize=64)
+def kinds(node: ast.AST) -> frozenset[type[ast.AST]]:
+    """What kinds of nodes there are at and below one: a rule without any of its own need not look."""
+    return frozenset(map(type, within(node)))
+
+
+@lru_cache(maxsize=64)
+def own(node: ast.AST) -> tuple[ast.AST, ...]:
     """What lies in a node, scopes inside of it left out; those themselves are given."""
+    found: list[ast.AST] = []
     pending = list(children(node))
     while pending:
         inner = pending.pop()
-        yield inner
+        found.append(inner)
         if not isinstance(inner, _SCOPES):
             pending += children(inner)
+    return tuple(found)
 
 
 def parameters(node: ast.FunctionDef | ast.Lambda) -> set[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from ...trees import children, walk
 from ..translate.layout import flat
+from . import scopes
 from .comprehensions import statements
 from .lines import Text
 
@@ -21,6 +22,8 @@ def has_mapping(node: ast.AST) -> bool:
 
 def written_out(text: Text, outer: ast.FunctionDef) -> Text | None:
     """A part of the file with one such argument of a function written out; None when none can be."""
+    if ast.Starred not in scopes.kinds(outer) and not any(map(has_mapping, scopes.within(outer))):
+        return None
     for statement in statements(outer):
         for call in _calls(statement):
             given: list[ast.expr | ast.keyword] = [*call.args, *call.keywords]

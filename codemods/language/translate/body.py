@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import io
 import re
+import sys
 import tokenize
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,6 +17,44 @@ _MARK = re.compile(r"#.*\b(BEGIN|END|region|endregion|noqa|type:|pylint|fmt:|TOD
 
 
 _WANTED = frozenset(("COMMENT", "STRING", "FSTRING_START", "FSTRING_END"))
+_LITERAL = re.compile(
+    r"""
+    \#[^\n]*
+    | \"{3} (?: [^\\] | \\. )*? \"{3} | \'{3} (?: [^\\] | \\. )*? \'{3}
+    | \" (?: [^\\"\n] | \\. )* \" | \' (?: [^\\'\n] | \\. )* \'
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+"""A comment or a string, where strings do not nest: before Python 3.12."""
+
+Literal = tuple[str, int, int]
+"""A comment, or "" for a string, and the numbers of its first and its last line."""
+
+
+def literals(text: str) -> Iterator[Literal]:
+    """Comments and strings of Python's code."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return _tokenized(text) if sys.version_info >= (3, 12) else _searched(text)
+
+
+def _searched(text: str) -> Iterator[Literal]:
+    """Found ten times as fast as by the tokenizer of those versions, which is written in Python."""
+    line, before = 1, 0
+    for found in _LITERAL.finditer(text):
+        first = line + text.count("\n", before, found.start())
+        line, before = first + found[0].count("\n"), found.end()
+        yield found[0] if found[0].startswith("#") else "", first, line
+
+
+def _tokenized(text: str) -> Iterator[Literal]:
+    begun: list[int] = []  # f-strings are tokens of their own
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        kind = tokenize.tok_name[token.type]
+        if kind == "FSTRING_START":
+            begun.append(token.start[0])
+        elif kind in _WANTED:
+            first = begun.pop() if kind == "FSTRING_END" else token.start[0]
+            yield token.string if kind == "COMMENT" else "", first, token.end[0]
 
 
 class Lines:
@@ -32,27 +71,17 @@ class Lines:
     @cached_property
     def comments(self) -> dict[int, str]:
         """Comments by the number of their line."""
-        return {token.start[0]: token.string for token in self._tokens if token.type == tokenize.COMMENT}
+        return {first: comment for comment, first, _ in self._literals if comment}
 
     @cached_property
     def in_strings(self) -> frozenset[int]:
         """Numbers of the lines that start inside a string."""
-        found: set[int] = set()
-        begun: list[int] = []  # f-strings are tokens of their own from Python 3.12 on
-        for token in self._tokens:
-            kind = tokenize.tok_name[token.type]
-            if kind == "FSTRING_START":
-                begun.append(token.start[0])
-            elif kind in ("STRING", "FSTRING_END"):
-                start = token.start[0] if kind == "STRING" else begun.pop()
-                found.update(range(start + 1, token.end[0] + 1))
-        return frozenset(found)
+        strings = ((first, last) for comment, first, last in self._literals if not comment)
+        return frozenset(number for first, last in strings for number in range(first + 1, last + 1))
 
     @cached_property
-    def _tokens(self) -> list[tokenize.TokenInfo]:
-        """Comments, strings, and where f-strings begin and end."""
-        tokens = tokenize.generate_tokens(io.StringIO(self._text, newline=None).readline)
-        return [t for t in tokens if tokenize.tok_name[t.type] in _WANTED]
+    def _literals(self) -> list[Literal]:
+        return list(literals(self._text))
 
     def indentation(self, node: ast.stmt) -> str:
         line = self.lines[node.lineno - 1]

@@ -65,8 +65,7 @@ def counters(w: Walker, body: Sequence[ast.stmt], places: bool) -> list[str]:
 
     ``places``: only those that nothing but ``buffer=`` reads, which cannot change what a kernel computes.
     """
-    changes = [n.target for s in body for n in walk(s) if isinstance(n, ast.AugAssign)]
-    added = {target.id for target in changes if isinstance(target, ast.Name)}
+    added = w.function.nodes.added_to_in(body)
     known = [name for name in sorted(added) if isinstance(w.env.values.get(name), v.Scalar)]
     return [name for name in known if not places or _counts_places(w, name)]
 
@@ -130,9 +129,11 @@ def _statement(
     return before | stored
 
 
-def _loaded(node: ast.AST) -> set[str]:
-    return {n.id for n in walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+@lru_cache(maxsize=4096)
+def _loaded(node: ast.AST) -> frozenset[str]:
+    return frozenset(n.id for n in walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load))
 
 
+@lru_cache(maxsize=4096)
 def _stored(node: ast.AST) -> frozenset[str]:
     return frozenset(n.id for n in walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))

@@ -161,8 +161,11 @@ def either(w: Walker, node: ast.stmt, indent: str) -> list[str] | None:
 
     None when it has none.
     """
+    open_ = {name: test for name in w.env.values if (test := w.env.choice(name)) is not None}
+    if not open_:
+        return None
     names = (n.id for n in walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load))
-    test = next((test for name in names if (test := w.env.choice(name)) is not None), None)
+    test = next((open_[name] for name in names if name in open_), None)
     if test is None:
         return None
     env, inner = w.env, indent + w.unit

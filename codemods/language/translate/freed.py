@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -23,7 +24,7 @@ class Former:
 
     def is_in(self, code: str) -> bool:
         """Whether code is spelled with it."""
-        return _word(self.name).search(code) is not None
+        return self.name in code and _word(self.name).search(code) is not None
 
 
 @lru_cache(maxsize=1024)
@@ -34,9 +35,11 @@ def _word(name: str) -> re.Pattern[str]:
 def freed(own: str, value: Value, former: Former) -> Value:
     """The value of a variable, ``own``, that is not spelled with a former one."""
     if isinstance(value, v.Tensor):
-        return _tensor(value, former, [f"{own}.shape[{axis}]" for axis in range(len(value.shape or ()))], own)
+        rank = len(value.shape or ())
+        return _tensor(value, former, lambda: [f"{own}.shape[{axis}]" for axis in range(rank)], own)
     if isinstance(value, Blocks):
-        return replace(value, whole=_tensor(value.whole, former, value.sizes(own), value.tile(own)))
+        whole = _tensor(value.whole, former, lambda: value.sizes(own), value.tile(own))
+        return value if whole is value.whole else replace(value, whole=whole)
     if isinstance(value, v.Scalar) and value.sym is not None and former.is_in(value.sym.text):
         return replace(value, sym=value.sym.named(own))
     if isinstance(value, v.Dtype):
@@ -56,14 +59,20 @@ def _item(own: str, item: v.Value, former: Former) -> v.Value:
     return freed(own, item, former)  # type: ignore[return-value]
 
 
-def _tensor(value: v.Tensor, former: Former, sizes: list[str] | tuple[str, ...], owner: str) -> v.Tensor:
-    shape = value.shape and tuple(
-        size.named(code) if former.is_in(size.text) else size
-        for size, code in zip(value.shape, sizes, strict=True)
-    )
-    return replace(value, shape=shape, dtype=value.dtype and _dtype(value.dtype, former, f"{owner}.dtype"))
+def _tensor(value: v.Tensor, former: Former, sizes: Callable[[], Sequence[str]], owner: str) -> v.Tensor:
+    """``sizes`` spells the dimensions of the tensor."""
+    shape, dtype = value.shape, value.dtype and _dtype(value.dtype, former, f"{owner}.dtype")
+    if shape and any(former.is_in(size.text) for size in shape):
+        shape = tuple(
+            size.named(code) if former.is_in(size.text) else size
+            for size, code in zip(shape, sizes(), strict=True)
+        )
+    same = shape is value.shape and dtype is value.dtype
+    return value if same else replace(value, shape=shape, dtype=dtype)
 
 
 def _dtype(value: v.Dtype, former: Former, text: str) -> v.Dtype:
+    if former.name not in value.text and former.name not in (value.source or ""):
+        return value
     source = value.source and _word(former.name).sub(former.identity, value.source)
     return v.Dtype(text if former.is_in(value.text) else value.text, value.known, source)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,6 +26,11 @@ def nested(code: str, indent: str, unit: str) -> list[str]:
 
 def laid_out(code: str, indent: str, unit: str) -> list[str]:
     """The lines of a logical line at ``indent``: broken at its last brackets where it is too long."""
+    return list(_laid_out(code, indent, unit))
+
+
+@lru_cache(maxsize=4096)
+def _laid_out(code: str, indent: str, unit: str) -> Sequence[str]:
     if "\n" in code or len(indent) + len(code) <= WIDTH:
         return [indent + line if line else line for line in code.split("\n")]
     split = _last_brackets(code)
@@ -106,6 +112,11 @@ def flat(segment: str) -> str:
     """An expression's text on one line, without the comments inside."""
     if "\n" not in segment and "\r" not in segment:
         return segment
+    return _flattened(segment)
+
+
+@lru_cache(maxsize=4096)
+def _flattened(segment: str) -> str:
     import tokenize
 
     pieces: list[str] = []

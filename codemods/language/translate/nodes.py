@@ -48,22 +48,41 @@ class Nodes:
     def stored_in(self, statements: Iterable[ast.stmt]) -> list[str]:
         """Names that statements bind, in them or below."""
         places, names = self._stores
-        found: dict[str, None] = {}
-        for node in statements:
-            first = bisect_left(places, (node.lineno, node.col_offset))
-            behind = bisect_left(places, (node.end_lineno or 0, node.end_col_offset or 0))
-            found.update(dict.fromkeys(names[first:behind]))
-        return list(found)
+        return _within(statements, places, names)
+
+    def added_to_in(self, statements: Iterable[ast.stmt]) -> list[str]:
+        """Names that statements like ``i += 1`` change, which are among others or below."""
+        places, names = self._additions
+        return _within(statements, places, names)
 
     @cached_property
     def _stores(self) -> tuple[list[tuple[int, int]], list[str]]:
         """Where names are bound, in the order of the text, and which."""
-        stores = [n for n in self.every if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
-        stores.sort(key=lambda n: (n.lineno, n.col_offset))
-        return [(n.lineno, n.col_offset) for n in stores], [n.id for n in stores]
+        return _placed(n for n in self.every if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
+
+    @cached_property
+    def _additions(self) -> tuple[list[tuple[int, int]], list[str]]:
+        """Where names are changed like ``i += 1``, in the order of the text, and which."""
+        targets = (n.target for n in self.every if isinstance(n, ast.AugAssign))
+        return _placed(target for target in targets if isinstance(target, ast.Name))
 
     @cached_property
     def names(self) -> frozenset[str]:
         """Names that mean something in it."""
         names = {node.id for node in self.every if isinstance(node, ast.Name)}
         return frozenset(names | {node.arg for node in self.every if isinstance(node, ast.arg)})
+
+
+def _placed(names: Iterable[ast.Name]) -> tuple[list[tuple[int, int]], list[str]]:
+    found = sorted(names, key=lambda n: (n.lineno, n.col_offset))
+    return [(n.lineno, n.col_offset) for n in found], [n.id for n in found]
+
+
+def _within(statements: Iterable[ast.stmt], places: list[tuple[int, int]], names: list[str]) -> list[str]:
+    """The names whose places lie in some statements, each once."""
+    found: dict[str, None] = {}
+    for node in statements:
+        first = bisect_left(places, (node.lineno, node.col_offset))
+        behind = bisect_left(places, (node.end_lineno or 0, node.end_col_offset or 0))
+        found.update(dict.fromkeys(names[first:behind]))
+    return list(found)
