@@ -201,7 +201,12 @@ def _run(settings: Settings, asked: Options, named_by: str) -> Report:
 
 
 def _mistaken(path: str) -> str:
-    return f"; did you mean --{path}?" if f"--{path}" in _flags() else ""
+    meant = f"--{path}" if f"--{path}" in _flags() else path.replace("\\", "/")
+    return (
+        f"; did you mean {meant}?"
+        if meant.startswith("--") or (meant != path and os.path.exists(meant))
+        else ""
+    )
 
 
 def _flags() -> list[str]:

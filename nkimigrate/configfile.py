@@ -115,12 +115,21 @@ def _checked(path: str, table: Any, name: str) -> dict[str, Any]:
     values = {}
     for key, value in table.items():
         if key == "paths":
-            values["paths"] = _strings(where, key, value)
+            values["paths"] = _paths(where, value)
         elif key not in known or not known[key].in_file:
             raise UsageError(f"{where} {_unknown(key, known)}")
         else:
             values[known[key].key] = _value(where, known[key], value)
     return values
+
+
+def _paths(where: str, value: Any) -> tuple[str, ...]:
+    paths = _strings(where, "paths", value)
+    if "-" in paths:
+        raise UsageError(
+            f"{where} `paths`: - (standard input) belongs on the command line, not into the file"
+        )
+    return paths
 
 
 def _unknown(key: str, known: dict[str, Argument]) -> str:
@@ -148,8 +157,10 @@ def _value(where: str, argument: Argument, value: Any) -> Any:
 
 
 def _strings(where: str, key: str, value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise _wrong(where, key, _EXPECTED["list"], value)
+    if "" in value:
+        raise UsageError(f"{where} `{key}`: one of the strings is empty")
     return tuple(value)
 
 

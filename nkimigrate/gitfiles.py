@@ -20,14 +20,22 @@ def changed_since(revision: str, folder: str = ".") -> frozenset[str]:
     Raises UsageError: no git, no repository, no such revision.
     """
     top = os.fsdecode(_git(folder, "rev-parse", "--show-toplevel").rstrip(b"\n"))
-    commit = _git(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
-    base = _merge_base(folder, commit.decode().strip())
+    base = _merge_base(folder, _commit(folder, revision))
     without = ("--no-renames", "--diff-filter=d", "--no-ext-diff", "--no-textconv", "--ignore-submodules")
     names = _git(top, *_without_filters(top), "diff", "--name-only", "-z", *without, base)
     names += _git(top, "ls-files", "-z", "--others", "--exclude-standard")
     return frozenset(
         os.path.realpath(os.path.join(top, os.fsdecode(name))) for name in names.split(b"\0") if name
     )
+
+
+def _commit(folder: str, revision: str) -> str:
+    done = _run(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    if done.returncode == 0:
+        return done.stdout.decode().strip()
+    shallow = _run(folder, "rev-parse", "--is-shallow-repository").stdout.strip() == b"true"
+    hint = "; the clone is shallow, `git fetch --unshallow` completes it" if shallow else ""
+    raise UsageError(f"--since {revision or repr(revision)}: git does not know this revision{hint}")
 
 
 def _merge_base(folder: str, commit: str) -> str:
@@ -50,9 +58,9 @@ def _without_filters(folder: str) -> list[str]:
 def _git(folder: str, *words: str) -> bytes:
     done = _run(folder, *words)
     if done.returncode:
-        said = os.fsdecode(done.stderr).strip().splitlines()
-        why = said[-1].removeprefix("fatal: ") if said else "git does not know this revision"
-        raise UsageError(f"--since: {why}")
+        said = os.fsdecode(done.stderr).partition("fatal: ")  # warnings come before, advice comes after
+        why = " ".join((said[2] or said[0]).split())
+        raise UsageError(f"--since: {why or f'git {words[0]} failed'}")
     return done.stdout
 
 
@@ -63,7 +71,10 @@ def _run(folder: str, *words: str) -> subprocess.CompletedProcess[bytes]:
     command = ["git", *_SAFE, "-C", folder, *words]
     try:
         return subprocess.run(
-            command, capture_output=True, check=False, env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
+            command,
+            capture_output=True,
+            check=False,
+            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"},
         )
     except FileNotFoundError:
         raise UsageError("--since: git is not installed") from None

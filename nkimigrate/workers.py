@@ -155,7 +155,7 @@ def _connected(address: str) -> Any:
 
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what is lost is done again, or reported
     try:
-        client = Client(address, timeout=_PATIENCE, set_as_default=False)
+        client = _quiet(Client)(address, timeout=_PATIENCE, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:
         raise UsageError(
             f"--executor: no Dask scheduler answers at {address} ({type(error).__name__})"
@@ -166,6 +166,11 @@ def _connected(address: str) -> Any:
         client.close()
         raise UsageError(f"--executor: the Dask cluster at {address} has no worker") from None
     return client
+
+
+def _quiet(client: type) -> Any:
+    """The class without its farewell: a client that could not connect would leave a traceback behind."""
+    return type("Client", (client,), {"__del__": lambda self: None})
 
 
 def version() -> str:

@@ -446,6 +446,14 @@ def test_paths_of_the_file_that_do_not_exist_name_the_file(run: Run, folder: Pat
     assert run("--check", "lib") == (2, "", "nkimigrate: lib: no such file or directory\n")
 
 
+def test_a_path_with_backslashes_is_understood_where_it_is_meant(run: Run, folder: Path) -> None:
+    (folder / "src/app").mkdir(parents=True)
+    (folder / "pyproject.toml").write_text("[tool.nkimigrate]\npaths = ['src\\app']\n")
+    said = r"`paths`: src\app: no such file or directory; did you mean src/app?"
+    assert run("--check") == (2, "", f"nkimigrate: pyproject.toml: {said}\n")
+    assert run("--check", r"src\other") == (2, "", "nkimigrate: src\\other: no such file or directory\n")
+
+
 def test_an_interrupt_ends_with_130(folder: Path) -> None:
     code = (
         "import sys, time, nkimigrate.engine as engine\n"

@@ -73,3 +73,29 @@ def test_no_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert cli.main(["--check", ".", "--since", "HEAD", "--isolated"]) == 2
     assert "not a git repository" in capsys.readouterr().err
+
+
+def test_the_revision_is_named_and_a_shallow_clone_too(
+    repository: Path, tmp_path_factory: Any, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cli.main(["--check", ".", "--since", "HEAD~7", "--isolated"]) == 2
+    assert capsys.readouterr().err == "nkimigrate: --since HEAD~7: git does not know this revision\n"
+    clone = tmp_path_factory.mktemp("shallow") / "clone"
+    git(repository, "clone", "-q", "--depth", "1", f"file://{repository}", str(clone))
+    monkeypatch.chdir(clone)
+    assert cli.main(["--check", ".", "--since", "HEAD~1", "--isolated"]) == 2
+    assert capsys.readouterr().err == (
+        "nkimigrate: --since HEAD~1: git does not know this revision; "
+        "the clone is shallow, `git fetch --unshallow` completes it\n"
+    )
+    assert cli.main(["--check", ".", "--since", "HEAD", "--isolated", "--no-cache"]) == 0
+
+
+def test_what_git_says_is_said_whole(repository: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A repository of another user: only the last line of git's advice was shown."""
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    assert cli.main(["--check", ".", "--since", "HEAD", "--isolated"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("nkimigrate: --since: detected dubious ownership in repository at ")
+    assert "git config --global --add safe.directory" in said

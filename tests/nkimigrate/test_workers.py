@@ -211,6 +211,16 @@ def test_nothing_that_answers_is_explained(monkeypatch: pytest.MonkeyPatch) -> N
         migrate({"a.py": OLD}, executor="dask:tcp://127.0.0.1:9")
 
 
+def test_an_address_without_a_port_leaves_no_traceback(tmp_path: Path) -> None:
+    """The client that failed was heard of once more when Python ended."""
+    pytest.importorskip("distributed")
+    (tmp_path / "a.py").write_text(OLD)
+    command = [sys.executable, "-m", "nkimigrate", "--check", "--isolated", "--executor", "dask:nope", "."]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    said = "nkimigrate: --executor: no Dask scheduler answers at nope (ValueError)\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", said)
+
+
 @QUIET
 @pytest.mark.slow
 @pytest.mark.parametrize("everyone", [False, True], ids=["some workers", "the whole cluster"])
