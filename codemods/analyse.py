@@ -101,12 +101,20 @@ def analyse(
         world.pinned,
         all_keywords,
     )
+    module = context.module
+    try:
+        return _analysed(context, rules, language)
+    finally:
+        module.forget()
+
+
+def _analysed(context: FileContext, rules: Iterable[Rule], language: Iterable[Check]) -> Analysis:
     found = dict.fromkeys(
         f for rule in rules if not context.vendored or rule.code == VENDORED for f in rule.check(context)
     )
     if not context.vendored:
         found |= dict.fromkeys(finding for check in language for finding in check(context))
-    silenced = Suppressions.read(source)
+    silenced = Suppressions.read(context.source)
     groups = {f.group for f in found if f.group and silenced.covers(f)}
     heard = (f for f in found if f.group not in groups and not silenced.covers(f))
     kept = sorted(heard, key=lambda f: (f.line, f.column, f.code))

@@ -94,7 +94,7 @@ def _agree(ctx: FileContext, plan: Plan, certain: tuple[Callee, ...], form: Call
         name = _present(ctx, callee)
         pairs = ctx.release.forms.get(name, ())
         new = {n for change, _ in pairs for n in change.signature.names}
-        by_new_name = {n for c in ctx.release.calls if c.name == name for n in c.signature.names}
+        by_new_name = {n for c in ctx.release.changes.get(name, ()) for n in c.signature.names}
         if not set(names) <= new | by_new_name:
             return False
     return True
@@ -122,7 +122,8 @@ def changed_callees(
 ) -> list[tuple[Callee, tuple[tuple[CallChange, OldForm], ...]]]:
     """The callees among a value's alternatives that changed, with their changes."""
     found = []
-    for option in sorted(v.options(target), key=repr):
+    options = v.options(target)
+    for option in sorted(options, key=repr) if len(options) > 1 else options:
         for callee in v.callees(option) or ():
             name = _present(ctx, callee)
             pairs = ctx.release.forms.get(name)
@@ -210,7 +211,7 @@ def chosen_signature(
     form = call_form(ctx, call, callee, arguments)
     for change, old in fitting(ctx, pairs, form):
         return change.signature if already_new(change, old, form, arguments) else old.signature
-    return next((change.signature for change in ctx.release.calls if change.name == callee.name), None)
+    return next((change.signature for change in ctx.release.changes.get(callee.name, ())), None)
 
 
 def _by_form(

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from .analysis import values as v
 from .analysis.context import FileContext
 from .record import record
-from .release import CallChange, OldForm
+from .release import CallChange, OldForm, Release
 from .signature import first_break
 
 
@@ -50,17 +50,18 @@ class Changed:
 
 def changed(ctx: FileContext, name: str) -> Changed | None:
     """What changed about a callable, under its old or its new name; None when no call can be affected."""
-    table: dict[str, Changed] | None = ctx.memory.get("changed")  # type: ignore[assignment]
-    if table is None:
-        table = {}
-        for key, entry in _entries(ctx):
-            table.setdefault(key, entry)
-        ctx.memory["changed"] = table
-    return table.get(name)
+    return ctx.release.once(_table).get(name)
 
 
-def _entries(ctx: FileContext) -> Iterator[tuple[str, Changed]]:
-    for change in ctx.release.calls:
+def _table(release: Release) -> dict[str, Changed]:
+    table: dict[str, Changed] = {}
+    for key, entry in _entries(release):
+        table.setdefault(key, entry)
+    return table
+
+
+def _entries(release: Release) -> Iterator[tuple[str, Changed]]:
+    for change in release.calls:
         for old in change.old:
             start = first_break(old.signature, change.signature, old.renamed)
             lost = frozenset({*old.renamed, *old.dropped, *old.signature.names} - {*change.signature.names})

@@ -17,9 +17,21 @@ _TELLING = 12
 
 def home(release: Release, name: str) -> PrivateKernel | None:
     """The entry for a path; an entry without a home for an unlisted one of a private package; else None."""
-    known = release.private_by_name
     if name.partition(".")[0] not in release.roots:
         return None
+    known = release.once(_homes)
+    if name not in known:
+        known[name] = _home(release, name)
+    return known[name]
+
+
+def _homes(_: Release) -> dict[str, PrivateKernel | None]:
+    """What :func:`home` has found, by path."""
+    return {}
+
+
+def _home(release: Release, name: str) -> PrivateKernel | None:
+    known = release.private_by_name
     found = next((known[prefix] for prefix in prefixes(name) if prefix in known), None)
     if found is not None:
         return found
@@ -39,11 +51,15 @@ def is_enumeration(entry: PrivateKernel) -> bool:
 
 def inside(release: Release, module: str) -> Mapping[str, PrivateKernel]:
     """Name → entry, of what is listed directly below a module."""
-    start = module + "."
-    if module.partition(".")[0] not in release.roots:
-        return {}
-    below = {name[len(start) :]: e for name, e in release.private_by_name.items() if name.startswith(start)}
-    return {name: entry for name, entry in below.items() if "." not in name}
+    return release.once(_by_module).get(module, {})
+
+
+def _by_module(release: Release) -> Mapping[str, Mapping[str, PrivateKernel]]:
+    table: dict[str, dict[str, PrivateKernel]] = {}
+    for qualified, entry in release.private_by_name.items():
+        module, _, name = qualified.rpartition(".")
+        table.setdefault(module, {})[name] = entry
+    return table
 
 
 @record
@@ -138,7 +154,7 @@ def _parameters(entry: PrivateKernel) -> Iterator[str]:
         yield f"No longer parameters: {', '.join(gone)}."
 
 
-def kernel_names(release: Release) -> Mapping[str, tuple[str, PrivateKernel]]:
+def telling_names(release: Release) -> Mapping[str, tuple[str, PrivateKernel]]:
     """Last part → path and entry, of kernels whose name alone tells what they are."""
     changed = [(n, e) for n, e in release.private_by_name.items() if not (e.exact or e.helper)]
     found = {name.rpartition(".")[2]: (name, entry) for name, entry in changed}

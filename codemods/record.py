@@ -66,7 +66,7 @@ def _made(cls: type) -> type:
     body = {name: value for name, value in vars(cls).items() if name not in ("__dict__", "__weakref__")}
     defaults = {name: body.pop(name) for name in names if name in body}
     caching = any(isinstance(value, cached_property) for value in body.values())
-    fields = _values(names)
+    fields: Callable[[object], object] = attrgetter(*names) if names else lambda _: ()
 
     def __eq__(self: object, other: object) -> bool:
         return fields(self) == fields(other) if other.__class__ is self.__class__ else NotImplemented
@@ -75,7 +75,7 @@ def _made(cls: type) -> type:
         return hash(fields(self))
 
     def __reduce__(self: object) -> tuple[type, tuple[object, ...]]:
-        return self.__class__, fields(self)
+        return self.__class__, tuple(getattr(self, name) for name in names)
 
     body.update(
         __slots__=(*names, "__dict__") if caching else names,
@@ -95,12 +95,6 @@ def replace(value: Value, /, **changes: Any) -> Value:
     """A copy of a record in which some fields have other values."""
     kept = {name: getattr(value, name) for name in value.__match_args__}  # type: ignore[attr-defined]
     return value.__class__(**{**kept, **changes})
-
-
-def _values(names: tuple[str, ...]) -> Callable[[object], tuple[object, ...]]:
-    if len(names) > 1:
-        return attrgetter(*names)
-    return lambda value: tuple(getattr(value, name) for name in names)
 
 
 def _repr(self: object) -> str:

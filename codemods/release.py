@@ -5,12 +5,14 @@ The tables are TOML files in ``nkimigrate/releases/``; ``docs/releases.md`` says
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from .record import fresh, record
 from .signature import Signature
+
+Made = TypeVar("Made")
 
 
 @record
@@ -238,18 +240,27 @@ class Release:
             private_packages=tuple(head.get("private_packages", ())),
         )
 
+    def once(self, make: Callable[[Release], Made]) -> Made:
+        """What a function makes of the release, which is made when it is first asked for and kept."""
+        if make not in self._made:
+            self._made[make] = make(self)
+        return self._made[make]  # type: ignore[no-any-return]
+
+    @cached_property
+    def _made(self) -> dict[Callable[[Release], Any], Any]:
+        return {}
+
     def canonical(self, qualified: str) -> str:
         """The qualified name under the release's own import root, whichever root the user's code spells."""
-        for root in self.legacy_roots:
-            if qualified == root or qualified.startswith(root + "."):
-                return self.root + qualified[len(root) :]
-        return qualified
+        root = self.legacy_root(qualified)
+        return self.root + qualified[len(root) :] if root else qualified
 
     def legacy_root(self, qualified: str) -> str:
         """The legacy root that a qualified name starts with, or an empty string."""
-        for root in self.legacy_roots:
-            if qualified == root or qualified.startswith(root + "."):
-                return root
+        if qualified.partition(".")[0] in self.legacy_tops:
+            for root in self.legacy_roots:
+                if qualified == root or qualified.startswith(root + "."):
+                    return root
         return ""
 
     def dialect_possible(self, dialect: str, roots: frozenset[str]) -> bool:
@@ -309,6 +320,14 @@ class Release:
         return {}
 
     @cached_property
+    def changes(self) -> Mapping[str, tuple[CallChange, ...]]:
+        """New qualified name → the changes that led to it."""
+        table: dict[str, tuple[CallChange, ...]] = {}
+        for change in self.calls:
+            table[change.name] = (*table.get(change.name, ()), change)
+        return table
+
+    @cached_property
     def private_by_name(self) -> Mapping[str, PrivateKernel]:
         return {name: kernel for kernel in self.private for name in kernel.old}
 
@@ -341,7 +360,11 @@ class Release:
 
     def affects(self, name: str) -> bool:
         """Whether a qualified name is one of those packages or something in them."""
-        return any(name == home or name.startswith(f"{home}.") for home in self._homes)
+        if name.partition(".")[0] not in self.roots:
+            return False
+        while name and name not in self._homes:
+            name = name.rpartition(".")[0]
+        return bool(name)
 
     @cached_property
     def _homes(self) -> frozenset[str]:

@@ -192,36 +192,37 @@ class FileContext:
 
     def _spread(self, names: set[str]) -> None:
         """Add every name whose binding mentions one that is in, until nothing is new."""
-        uses = self.module.uses
-        pending = [b for b in self.module.bindings if b.mentions[0] < b.mentions[1] or _text_annotation(b)]
         stored = (*self.module.attributes.values(), *self.module.items.values())
-        attributes = [b for group in stored for b in group]
-        pending += [b for b in attributes if b.mentions[0] < b.mentions[1] or _text_annotation(b)]
+        bindings = (*self.module.bindings, *(b for group in stored for b in group))
+        pending = [(b, words) for b in bindings if (words := self._mentioned(b))]
         grown = True
         while grown:
             grown = False
             rest = []
-            for b in pending:
-                key = f".{b.name}" if isinstance(b.target, ast.Attribute) else b.name
-                if key in names:
+            for pair in pending:
+                b, words = pair
+                if names.isdisjoint(words):
+                    rest.append(pair)
                     continue
-                start, end = b.mentions
-                hit = any(
-                    uses[i].name in names or self._by_attribute(uses[i], names) for i in range(start, end)
-                )
-                if not hit and not names.intersection(_WORD.findall(_text_annotation(b))):
-                    rest.append(b)
-                elif self.evaluator.binding(b) is not None:
+                key = f".{b.name}" if isinstance(b.target, ast.Attribute) else b.name
+                if key not in names and self.evaluator.binding(b) is not None:
                     names.update(_spellings(b, key))
                     grown = True
             pending = rest
             grown |= self._spread_returns(names)
 
+    def _mentioned(self, binding: Binding) -> list[str]:
+        """The words that a binding's value and its annotation spell."""
+        start, end = binding.mentions
+        words = [word for use in self.module.uses[start:end] for word in use.words] if start < end else []
+        text = _text_annotation(binding) if binding.annotation is not None else ""
+        return [*words, *_WORD.findall(text)] if text else words
+
     def _spread_returns(self, names: set[str]) -> bool:
         """What functions that return an affected name are called, and names that are tested for being one."""
         before = len(names)
         for use in self._returned:
-            if use.name in names or self._by_attribute(use, names):
+            if not names.isdisjoint(use.words):
                 names.add(use.scope.name)
                 if use.scope.parent is not None and use.scope.parent.kind == "class":
                     names.add(f".{use.scope.name}")
@@ -245,36 +246,24 @@ class FileContext:
         return [
             use
             for use in self.module.uses
-            if use.scope.kind == "function"
-            and (isinstance(use.stmt, ast.Return) or isinstance(use.scope.node, ast.Lambda))
+            if (type(use.stmt) is ast.Return or type(use.scope.node) is ast.Lambda)
+            and use.scope.kind == "function"
         ]
-
-    @staticmethod
-    def _by_attribute(use: Use, names: set[str] | frozenset[str]) -> bool:
-        return any(isinstance(link, ast.Attribute) and f".{link.attr}" in names for link in use.links)
 
     @cached_property
     def uses(self) -> list[Use]:
         """The uses worth evaluating: of an affected name or attribute, or with such a use in their
         arguments.
         """
-        names = self.affected_names
-        attributes = any(n.startswith(".") for n in names)
-        uses = self.module.uses
-        wanted: list[Use] = []
-        open_: list[tuple[int, Use]] = []
-        taken: set[int] = set()
-        for index, use in enumerate(uses):
-            while open_ and open_[-1][0] <= index:
-                open_.pop()
-            if use.name in names or (attributes and self._by_attribute(use, names)):
-                for _, outer in (*open_, (0, use)):
-                    if id(outer) not in taken:
-                        taken.add(id(outer))
-                        wanted.append(outer)
-            if use.end > index + 1:
-                open_.append((use.end, use))
-        return wanted
+        apart = self.affected_names.isdisjoint
+        hits = [use for use in self.module.uses if not apart(use.words)]
+        wanted: dict[Use, None] = {}
+        for use in hits:
+            around = [use]
+            while (outer := around[-1].outer) is not None:
+                around.append(outer)
+            wanted.update(dict.fromkeys(reversed(around)))
+        return list(wanted)
 
     @cached_property
     def _resolved(self) -> tuple[list[Reference], list[Call], list[Attribute]]:

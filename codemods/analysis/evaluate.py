@@ -35,6 +35,7 @@ _CONTAINERS = {
 _MAPPINGS = {"dict", "Dict", "Mapping", "MutableMapping", "OrderedDict", "defaultdict"}
 _LENIENT = {"Optional", "Final", "ClassVar", "Annotated"}
 _MAX_DEPTH = 40
+_NOWHERE = ast.Pass()
 # Longer displays are tables of data, not collections of kernels.
 _LONG = 64
 _SHORT = 8
@@ -137,7 +138,7 @@ class Evaluator:
         value = v.one_of([self.binding(b) for b in seen] + self._around_class(use, *owner))
         if isinstance(value, v.Mapping) and use.name in self.module.items:
             return self._filled(value, use.name, owner[0])
-        return (self._checked(use, owner[1]) or value) if None in v.options(value) else value
+        return (self._checked(use, owner[1]) or value) if v.may_be_unknown(value) else value
 
     def _around_class(self, use: Use, owner: Scope, bindings: list[Binding]) -> list[v.Value]:
         """What a name in a class body means until the body binds it: what it means outside."""
@@ -353,7 +354,7 @@ class Evaluator:
             return v.Constant(node.value)
         links = _links(node)
         if len(links) > 1 or isinstance(node, ast.Name):
-            return self.use(Use(links, scope, block, order, ast.Pass(), node))
+            return self.use(Use(links, scope, block, order, _NOWHERE, node))
         handler = _COMPOUND.get(type(node))
         return (
             handler(self, node, lambda part: self._expression(part, scope, block, order)) if handler else None

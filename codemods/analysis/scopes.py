@@ -11,10 +11,11 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
-from itertools import pairwise
 from typing import Any
 
-_TRAILERS = (ast.Attribute, ast.Call, ast.Subscript)
+from ..trees import children
+
+_TRAILERS = frozenset((ast.Attribute, ast.Call, ast.Subscript))
 
 
 class Block:
@@ -99,12 +100,13 @@ class Binding:
 class Use:
     """A trailer chain: ``links`` runs from its base, nearly always a Name, outwards to the outermost trailer.
 
-    ``end``: index behind the last use in the module's list that stands inside this chain's arguments.
+    ``outer``: the use in whose arguments, or in whose base, this one stands; None for most.
+    ``words``: the names that it spells, those of attributes with a dot in front.
     ``name`` is "" when the base is another expression. ``block`` is None for a use whose place in the
     control flow is not known: it sees every binding.
     """
 
-    __slots__ = ("block", "end", "inside", "links", "name", "order", "scope", "stmt")
+    __slots__ = ("block", "inside", "links", "name", "order", "outer", "scope", "stmt", "words")
 
     def __init__(
         self,
@@ -114,15 +116,18 @@ class Use:
         order: int,
         stmt: ast.stmt,
         inside: ast.AST,
+        outer: Use | None = None,
     ) -> None:
+        base = links[0]
         self.links = links
-        self.name: str = getattr(links[0], "id", "")
+        self.name: str = base.id if type(base) is ast.Name else ""
+        self.words: list[str] = [self.name]
+        self.outer = outer
         self.scope = scope
         self.block = block
         self.order = order
         self.stmt = stmt
         self.inside = inside
-        self.end = 0
 
     @property
     def top(self) -> ast.expr:
@@ -161,6 +166,13 @@ class Module:
         self.scope_of: dict[ast.AST, Scope] = {}
         self.names: set[str] = set()
         _Walker(self).run()
+
+    def forget(self) -> None:
+        """Undo what makes scopes and bindings refer to each other, so that they are freed with the last
+        reference to them, and not by the garbage collector. Nothing can be looked up any more.
+        """
+        for scope in self.scope_of.values():
+            scope.bindings.clear()
 
     @cached_property
     def asserts(self) -> list[ast.Assert]:
@@ -240,6 +252,7 @@ class _Walker:
         self.scope = module.top
         self.block = Block(None, module.tree, "body")
         self.order = 0
+        self.outer: Use | None = None
         self.stmt: ast.stmt = ast.Pass()
 
     def run(self) -> None:
@@ -252,11 +265,7 @@ class _Walker:
         for stmt in statements:
             self.stmt = stmt
             self.m.bodies[stmt] = self.block
-            handler = _STATEMENTS.get(type(stmt))
-            if handler is None:
-                self.children(stmt)
-            else:
-                handler(self, stmt)
+            _STATEMENTS.get(type(stmt), _Walker.children)(self, stmt)
 
     def arm(self, owner: ast.AST, arm: str, statements: list[ast.stmt]) -> None:
         if not statements:
@@ -399,6 +408,10 @@ class _Walker:
                 self.expr(case.guard, case)
             self.arm(node, f"case{index}", case.body)
 
+    def valued(self, node: ast.Expr | ast.Return) -> None:
+        if node.value is not None:
+            self.expr(node.value, node)
+
     def scoping(self, node: ast.Global | ast.Nonlocal) -> None:
         kind = "global" if isinstance(node, ast.Global) else "nonlocal"
         for name in node.names:
@@ -477,18 +490,11 @@ class _Walker:
     # -- expressions --------------------------------------------------------------------------------
 
     def children(self, node: ast.AST) -> None:
-        for name in node._fields:
-            value = getattr(node, name, None)
-            if isinstance(value, ast.expr):
-                self.expr(value, node)
-            elif isinstance(value, list):
-                for item in value:
-                    if isinstance(item, ast.expr):
-                        self.expr(item, node)
-                    elif isinstance(item, ast.AST):
-                        self.children(item)
-            elif isinstance(value, ast.AST) and not isinstance(value, ast.expr_context | ast.operator):
-                self.children(value)
+        for child in children(node):
+            if isinstance(child, ast.expr):
+                self.expr(child, node)
+            else:
+                self.children(child)
 
     def expr(self, node: ast.expr, parent: ast.AST) -> None:
         kind = type(node)
@@ -496,51 +502,57 @@ class _Walker:
             if type(node.value) is str:  # type: ignore[attr-defined]
                 self.m.texts.append(Text(node, self.scope, self.stmt, parent))  # type: ignore[arg-type]
             return
-        if kind is ast.Name:
-            self.m.parents[node] = parent
-            self.use([node], parent).end = len(self.m.uses)
-            return
-        if kind in _TRAILERS:
-            self.chain(node, parent)
-            return
         self.m.parents[node] = parent
-        handler = _EXPRESSIONS.get(kind)
-        if handler is None:
-            self.children(node)
+        if kind is ast.Name:
+            self.use([node], parent)
+        elif kind in _TRAILERS:
+            self.chain(node, parent)
         else:
-            handler(self, node)
+            _EXPRESSIONS.get(kind, _Walker.children)(self, node)
 
     def chain(self, top: ast.expr, parent: ast.AST) -> None:
         links = [top]
         node = top
         while type(node) in _TRAILERS:
-            node = node.func if type(node) is ast.Call else node.value  # type: ignore[attr-defined]
-            links.append(node)
-        links.reverse()
-        self.m.parents[top] = parent
-        for inner, outer in pairwise(links):
+            inner = node.func if type(node) is ast.Call else node.value  # type: ignore[attr-defined]
             if type(inner) is not ast.Attribute:
-                self.m.parents[inner] = outer
+                self.m.parents[inner] = node
+            links.append(inner)
+            node = inner
+        links.reverse()
         use = self.use(links, parent)
+        around, self.outer = self.outer, use
         if type(node) is not ast.Name:
             self.expr(node, links[1])
         for link in links:
-            if type(link) is ast.Call:
-                for arg in link.args:
+            kind = type(link)
+            if kind is ast.Attribute:
+                use.words.append(f".{link.attr}")  # type: ignore[attr-defined]
+            elif kind is ast.Call:
+                for arg in link.args:  # type: ignore[attr-defined]
                     self.expr(arg, link)
-                for keyword in link.keywords:
+                for keyword in link.keywords:  # type: ignore[attr-defined]
                     self.expr(keyword.value, link)
-            elif type(link) is ast.Subscript:
-                self.expr(link.slice, link)
-        use.end = len(self.m.uses)
+            elif kind is ast.Subscript:
+                self.expr(link.slice, link)  # type: ignore[attr-defined]
+        self.outer = around
 
     def use(self, links: list[ast.expr], parent: ast.AST) -> Use:
         self.order += 1
-        use = Use(links, self.scope, self.block, self.order, self.stmt, parent)
+        use = Use(links, self.scope, self.block, self.order, self.stmt, parent, self.outer)
         self.m.uses.append(use)
         if use.name:
             self.m.by_name.setdefault(use.name, []).append(use)
         return use
+
+    def operands(self, node: ast.BinOp) -> None:
+        self.expr(node.left, node)
+        self.expr(node.right, node)
+
+    def comparison(self, node: ast.Compare) -> None:
+        self.expr(node.left, node)
+        for other in node.comparators:
+            self.expr(other, node)
 
     def display(self, node: ast.Tuple | ast.List | ast.Set) -> None:
         """Tables of plain data are long and hold nothing to look at."""
@@ -588,6 +600,8 @@ _STATEMENTS: dict[type, Callable[[_Walker, Any], None]] = {
     ast.FunctionDef: _Walker.function,
     ast.AsyncFunctionDef: _Walker.function,
     ast.ClassDef: _Walker.klass,
+    ast.Expr: _Walker.valued,
+    ast.Return: _Walker.valued,
     ast.Import: _Walker.imports,
     ast.ImportFrom: _Walker.imports,
     ast.Assign: _Walker.assign,
@@ -608,7 +622,10 @@ _STATEMENTS: dict[type, Callable[[_Walker, Any], None]] = {
 if hasattr(ast, "TryStar"):
     _STATEMENTS[ast.TryStar] = _Walker.try_
 
+# For what is not listed, ``children`` does the same more slowly.
 _EXPRESSIONS: dict[type, Callable[[_Walker, Any], None]] = {
+    ast.BinOp: _Walker.operands,
+    ast.Compare: _Walker.comparison,
     ast.Lambda: _Walker.lambda_,
     ast.ListComp: _Walker.comprehension,
     ast.SetComp: _Walker.comprehension,

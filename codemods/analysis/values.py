@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from ..record import record
 
 
@@ -151,9 +153,14 @@ def one_of(values: list[Value]) -> Value:
     )
 
 
-def options(value: Value) -> frozenset[Value]:
-    """All alternatives of a value."""
-    return value.options if isinstance(value, OneOf) else frozenset({value})
+def options(value: Value) -> Collection[Value]:
+    """All alternatives of a value, each once."""
+    return value.options if isinstance(value, OneOf) else (value,)
+
+
+def may_be_unknown(value: Value) -> bool:
+    """Whether something unknown is among the alternatives of a value."""
+    return value is None or (isinstance(value, OneOf) and None in value.options)
 
 
 @record

@@ -33,7 +33,7 @@ from ..analysis.scopes import Use
 from ..arguments import Reached, reached
 from ..expected_failures import expectations, expected_to_fail, is_expecting
 from ..model import Finding, Outcome
-from ..release import Behaviour
+from ..release import Behaviour, Release
 from ..signature import Signature
 
 CODE = "NKM501"
@@ -43,7 +43,7 @@ Table = Mapping[str, tuple[Behaviour, ...]]
 def check(ctx: FileContext) -> Iterator[Finding]:
     """One finding for each place and change."""
     calls = ctx.release.behaviours_of("call", "method", "raises")
-    known = {name: _signature(behaviours) for name, behaviours in calls.items()}
+    known = ctx.release.once(_signatures)
     for call in ctx.calls:
         for target in reached(ctx, call, known):
             yield from _called(ctx, call, target, calls[target.name])
@@ -53,8 +53,10 @@ def check(ctx: FileContext) -> Iterator[Finding]:
     yield from _matched(ctx, ctx.release.behaviours_of("match"))
 
 
-def _signature(behaviours: tuple[Behaviour, ...]) -> Signature | None:
-    return next((b.signature for b in behaviours if b.signature), None)
+def _signatures(release: Release) -> Mapping[str, Signature | None]:
+    """Of all callables whose calls changed, where it is not the table's own one for changed calls."""
+    calls = release.behaviours_of("call", "method", "raises")
+    return {name: next((b.signature for b in found if b.signature), None) for name, found in calls.items()}
 
 
 def _finding(ctx: FileContext, node: ast.AST, behaviour: Behaviour) -> Finding:

@@ -38,12 +38,12 @@ from ..private_kernels import (
     home,
     inside,
     is_free,
-    kernel_names,
     module_step,
     module_summary,
     private_calls,
     step,
     summary,
+    telling_names,
 )
 
 CODE = "NKM401"
@@ -67,7 +67,7 @@ def check(ctx: FileContext) -> Iterator[Finding]:
 
 
 def _strings(ctx: FileContext) -> Iterator[Finding]:
-    known = kernel_names(ctx.release)
+    known = ctx.release.once(telling_names)
     for text in ctx.texts:
         if text.value in known and _registers(text):
             name, entry = known[text.value]

@@ -34,6 +34,7 @@ from ..analysis.scopes import Use
 from ..arguments import Reached, reached
 from ..calls import target_of
 from ..model import Edit, Finding, Wrap
+from ..release import Release
 from ..visible import Visible, visible_symbol
 
 CODE = "NKM209"
@@ -41,7 +42,7 @@ CODE = "NKM209"
 
 def check(ctx: FileContext) -> Iterator[Finding]:
     """One finding for each literal."""
-    enums = _insisting(ctx)
+    enums = ctx.release.once(_insisting)
     seen: set[ast.expr] = set()
     for call in ctx.calls if enums else ():
         for target in reached(ctx, call, dict.fromkeys(enums)):
@@ -52,9 +53,9 @@ def check(ctx: FileContext) -> Iterator[Finding]:
                         yield from _literal(ctx, call, node, parameter, enum)
 
 
-def _insisting(ctx: FileContext) -> dict[str, Mapping[str, str]]:
+def _insisting(release: Release) -> dict[str, Mapping[str, str]]:
     """Old and new names of the callables concerned → parameter → enumeration."""
-    changes = [change for change in ctx.release.calls if change.enums]
+    changes = [change for change in release.calls if change.enums]
     return {name: c.enums for c in changes for name in (c.name, *(form.name for form in c.old))}
 
 
@@ -107,7 +108,7 @@ def _visible(ctx: FileContext, use: Use, enum: str) -> Visible | None:
 def _only_insisting(ctx: FileContext, call: Call, parameter: str, enum: str) -> bool:
     """Whether everything that the call may reach wants the member."""
     names = v.callees(target_of(ctx, call)[0])
-    enums = _insisting(ctx)
+    enums = ctx.release.once(_insisting)
     wanted = [enums.get(ctx.evaluator.constructor(c.name), {}).get(parameter) for c in names or ()]
     return bool(wanted) and all(other == enum for other in wanted)
 

@@ -32,24 +32,28 @@ from ..analysis.scopes import Use
 from ..duck_typing import asks_for
 from ..model import Finding
 from ..receivers import uses_type
+from ..release import Release
 
 CODE = "NKM305"
 
 
 def check(ctx: FileContext) -> Iterator[Finding]:
     """One finding for each use of a method that is gone."""
-    for name, step in _gone(ctx).items():
+    for name, (step, spelled) in ctx.release.once(_gone).items():
         kind, _, method = name.rpartition(".")
-        if method.encode() in ctx.source.utf8:
+        if spelled in ctx.source.utf8:
             unsure = uses_type(ctx, kind)
             yield from _looked_up(ctx, kind, method, step, unsure)
             yield from _asked_for(ctx, kind, method, step, unsure)
 
 
-def _gone(ctx: FileContext) -> dict[str, str]:
-    """The removed names that are methods: their owner is called like a class."""
-    owned = {name: name.split(".")[-2] for name in ctx.release.removed}
-    return {name: ctx.release.removed[name] for name, owner in owned.items() if owner[:1].isupper()}
+def _gone(release: Release) -> dict[str, tuple[str, bytes]]:
+    """The removed names that are methods, their owner being called like a class: the next step, and the
+    method's own name.
+    """
+    owned = {name: name.split(".")[-2:] for name in release.removed}
+    methods = ((name, last) for name, (owner, last) in owned.items() if owner[:1].isupper())
+    return {name: (release.removed[name], last.encode()) for name, last in methods}
 
 
 def _looked_up(ctx: FileContext, kind: str, method: str, step: str, unsure: bool) -> Iterator[Finding]:
@@ -70,7 +74,7 @@ def _is_it(ctx: FileContext, use: Use, index: int, kind: str) -> bool:
 
 
 def _unknown(ctx: FileContext, use: Use, index: int) -> bool:
-    return None in v.options(ctx.evaluator.use(use, index))
+    return v.may_be_unknown(ctx.evaluator.use(use, index))
 
 
 def _asked_for(ctx: FileContext, kind: str, method: str, step: str, unsure: bool) -> Iterator[Finding]:
@@ -79,7 +83,7 @@ def _asked_for(ctx: FileContext, kind: str, method: str, step: str, unsure: bool
         found = ctx.evaluator.attribute(ask.owner, method)
         if any(isinstance(o, v.Method) and o.owner == kind for o in v.options(found)):
             yield ctx.needs_you(CODE, ask.call, f"`{_short(kind)}` has no `{method}` any more", step)
-        elif unsure and None in v.options(ask.owner):
+        elif unsure and v.may_be_unknown(ask.owner):
             yield _doubtful(ctx, kind, method, step, ask.call, ctx.segment(ask.call.args[0]))
 
 
