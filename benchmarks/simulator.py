@@ -30,6 +30,8 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from timing import compared, wall
 
 MEAN_TARGET, WORST_TARGET, PEER_TARGET = 1.5, 3.0, 2.0
+WARM, WARM_SECONDS = 8, 20
+"""Launches before those that are measured, at most: the seventh of the same kind is the first to be replayed."""
 
 
 def arguments() -> argparse.Namespace:
@@ -80,7 +82,7 @@ def kernels(seconds: float, only: str) -> None:
     """Kernels beside NumPy."""
     table(
         "kernel | cores | nkisim | NumPy, same arrays | ratio | NumPy, all float32 | ratio | "
-        "replayed | ratio to same arrays | float32, all threads (wall) | largest difference"
+        "nkisim, traced each time | ratio to same arrays | float32, all threads (wall) | largest difference"
     )
     found = []
     for make in simulator_kernels.cases():
@@ -89,18 +91,18 @@ def kernels(seconds: float, only: str) -> None:
             found.append(_kernel(case, cores, seconds))
     if found:
         conclude(found)
-        conclude([replace(times, ours=times.again) for times in found], "Replayed, beside")
+        conclude([replace(times, ours=times.traced) for times in found], "Traced each time, beside")
 
 
 @dataclass(frozen=True)
 class Times:
-    """CPU seconds of a kernel, as usual and replayed, of NumPy from its arrays, and of NumPy in float32.
+    """CPU seconds of a kernel, then traced each time, of NumPy from its arrays, and of NumPy in float32.
 
     ``plain`` runs the last one; ``difference`` is the largest one, relative to the largest value.
     """
 
     ours: float
-    again: float
+    traced: float
     same: float
     bare: float
     difference: float
@@ -111,32 +113,42 @@ class Times:
         return self.ours / self.same, self.ours / self.bare
 
 
-def replayed(run: Callable[[], Any]) -> Callable[[], Any]:
-    """A launch, run again as it was recorded."""
+def traced(run: Callable[[], Any]) -> Callable[[], Any]:
+    """A launch whose Python runs, however often it has run before."""
 
-    def again() -> Any:
-        os.environ["NKISIM_REPLAY"] = "1"
+    def anew() -> Any:
+        os.environ["NKISIM_REPLAY"] = "0"
         try:
             return run()
         finally:
             del os.environ["NKISIM_REPLAY"]
 
-    return again
+    return anew
+
+
+def warmed(run: Callable[[], Any]) -> Callable[[], Any]:
+    """A launch that has come so often that it is replayed, if it ever is; it may take some seconds."""
+    start = time.process_time()
+    for _ in range(WARM):
+        run()
+        if time.process_time() - start > WARM_SECONDS:
+            break
+    return run
 
 
 def measured(
-    case: simulator_kernels.Case, cores: int, seconds: float, rounds: int = 5, replays: bool = False
+    case: simulator_kernels.Case, cores: int, seconds: float, rounds: int = 5, both: bool = False
 ) -> Times:
     """Compare a kernel with NumPy, at least ``rounds`` times; ends the program when results differ."""
     run, same, plain = case.kernel(cores), case.from_same(), case.from_float32()
     with threadpool_limits(1), open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
         difference = _difference(case.result(run()), plain())
-        ours, like, bare, *again = compared(
-            (run, same, plain, *([replayed(run)] if replays else [])), seconds, rounds
+        ours, like, bare, *anew = compared(
+            (warmed(run), same, plain, *([traced(run)] if both else [])), seconds, rounds
         )
     if difference > case.tolerance:
         sys.exit(f"{case.name}: differs by {difference:.1e} of the largest value, at most {case.tolerance:g}")
-    return Times(ours, again[0] if again else ours, like, bare, difference, plain)
+    return Times(ours, anew[0] if anew else ours, like, bare, difference, plain)
 
 
 def cells(times: Times) -> tuple[str, ...]:
@@ -149,10 +161,10 @@ def cells(times: Times) -> tuple[str, ...]:
 
 
 def _kernel(case: simulator_kernels.Case, cores: int, seconds: float) -> Times:
-    times = measured(case, cores, seconds, replays=True)
+    times = measured(case, cores, seconds, both=True)
     row = (
-        case.name, str(cores), *cells(times), f"{times.again * 1e3:.1f} ms",
-        f"{times.again / times.same:.2f}", f"{wall(times.plain) * 1e3:.1f} ms", f"{times.difference:.0e}",
+        case.name, str(cores), *cells(times), f"{times.traced * 1e3:.1f} ms",
+        f"{times.traced / times.same:.2f}", f"{wall(times.plain) * 1e3:.1f} ms", f"{times.difference:.0e}",
     )  # fmt: skip
     print(f"| {' | '.join(row)} |", flush=True)
     return times
@@ -160,7 +172,7 @@ def _kernel(case: simulator_kernels.Case, cores: int, seconds: float) -> Times:
 
 def conclude(found: list[Times], beside: str = "Beside") -> None:
     """Print how the ratios stand to the targets."""
-    for position, what in enumerate(("from and to the kernel's arrays", "from float32 to float32")):
+    for position, what in enumerate(("from the kernel's arrays", "from float32 to float32")):
         each = [times.ratios[position] for times in found]
         mean, worst = geometric_mean(each), max(each)
         print(f"\n{beside} NumPy {what}: geometric mean {mean:.2f} (at most {MEAN_TARGET}: ", end="")
@@ -177,7 +189,10 @@ def _difference(found: simulator_kernels.Array, wanted: simulator_kernels.Array)
 def examples(checkout: Path, seconds: float, only: str) -> None:
     """triton-viz's examples on both."""
     peer = simulator_triton_viz.Peer(checkout)
-    table("example (float32) | nkisim | replayed | triton-viz | times faster | replayed | largest difference")
+    table(
+        "example (float32) | nkisim | nkisim, traced each time | triton-viz | times faster | traced each time | "
+        "largest difference"
+    )
     ratios: list[tuple[float, float]] = []
     for name, example in simulator_triton_viz.EXAMPLES.items():
         if only not in name:
@@ -187,7 +202,7 @@ def examples(checkout: Path, seconds: float, only: str) -> None:
         ratios.append((times[2] / times[0], times[2] / times[1]))
         columns = [f"{each * 1e3:.2f} ms" for each in times] + [f"{ratio:.2f}" for ratio in ratios[-1]]
         print(f"| {name} | {' | '.join(columns)} | {difference:.0e} |", flush=True)
-    for what, each in zip(("As usual", "Replayed"), zip(*ratios, strict=True), strict=False):
+    for what, each in zip(("nkisim", "Traced each time"), zip(*ratios, strict=True), strict=False):
         mean, least = geometric_mean(list(each)), min(each)
         print(f"\n{what}: geometric mean {mean:.2f} (at least {PEER_TARGET:g}: ", end="")
         print(f"{verdict(mean >= PEER_TARGET)}), least {least:.2f}.")
@@ -196,7 +211,7 @@ def examples(checkout: Path, seconds: float, only: str) -> None:
 def _example(
     peer: simulator_triton_viz.Peer, example: simulator_triton_viz.Example, seconds: float
 ) -> tuple[float, float, float, float]:
-    """Seconds of nkisim, of nkisim replayed, and of triton-viz, and the largest difference."""
+    """Seconds of nkisim, of nkisim traced each time, and of triton-viz, and the largest difference."""
     file, function, make, results = example
     given = make()
     runs = [side(file, function, given) for side in (peer.ours, peer.theirs)]
@@ -209,8 +224,8 @@ def _example(
     difference = _difference(*found)
     if difference > 1e-5:
         sys.exit(f"{function}: nkisim and triton-viz differ by {difference:.1e} of the largest value")
-    ours, again, theirs = compared((runs[0], replayed(runs[0]), runs[1]), seconds)
-    return ours, again, theirs, difference
+    ours, anew, theirs = compared((warmed(runs[0]), traced(runs[0]), runs[1]), seconds)
+    return ours, anew, theirs, difference
 
 
 def floors() -> None:

@@ -24,7 +24,7 @@ class Case:
 
     Attributes:
         cores: to run it on. kernel: runs it on a number of cores, given as float32 by ``result``.
-        given: the kernel's arrays, which ``mathematics`` takes in float32. out: the type of its result.
+        given: the kernel's arrays, which ``mathematics`` takes in float32.
         converts: ``mathematics`` also takes them as they are, and converts only what it needs.
         tolerance: the largest difference relative to the largest value.
     """
@@ -34,7 +34,6 @@ class Case:
     kernel: Callable[[int], Callable[[], Any]]
     given: tuple[Array, ...]
     mathematics: Callable[..., Array]
-    out: Any = BF16
     tolerance: float = 2e-2
     result: Callable[[Any], Array] = lambda found: np.asarray(found).astype(np.float32)
     converts: bool = False
@@ -45,10 +44,10 @@ class Case:
         return lambda: self.mathematics(*arrays)
 
     def from_same(self) -> Callable[[], Array]:
-        """NumPy in float32 from the kernel's own arrays to a result of the kernel's type."""
+        """NumPy from the kernel's own arrays to a float32 result."""
         if self.converts:
-            return lambda: self.mathematics(*self.given).astype(self.out)
-        return lambda: self.mathematics(*[array.astype(np.float32) for array in self.given]).astype(self.out)
+            return lambda: self.mathematics(*self.given)
+        return lambda: self.mathematics(*[array.astype(np.float32) for array in self.given])
 
 
 def random(*shape: int, dtype: Any = BF16, scale: float = 1.0) -> Array:

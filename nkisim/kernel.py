@@ -7,7 +7,7 @@ from collections.abc import Callable
 from types import MethodType
 from typing import Any
 
-from .core.launch import run
+from .core.running import run
 
 MOST_CORES = 2
 """NeuronCores in a logical one."""

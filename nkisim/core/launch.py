@@ -11,18 +11,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from math import prod
 from typing import Any
 
 import numpy as np
 
-from . import replay
 from .arguments import Arguments
 from .blas import OneThread
 from .context import Core, state, target_generation
 from .errors import SimulationError, location
 from .precision import precision
-from .recording import Recorder
 from .scratch import scratch
 from .tensor import Tensor
 from .watch import watched
@@ -115,62 +112,6 @@ class Launch:
             self._baton.notify_all()
 
 
-def run(
-    function: Callable[..., Any], grid: tuple[int, ...], args: Any, kwargs: Any, platform: str = ""
-) -> Any:
-    """Run a kernel and return its results as the caller's kind of arrays.
-
-    A call from inside a running kernel runs inline, on the same core.
-    """
-    if state.core is not None:
-        return function(*args, **kwargs)
-    if replay.wanted():
-        return _replayed(function, grid, args, kwargs, platform)
-    return run_on(_cores(grid), function, args, kwargs, platform)
-
-
-def _cores(grid: tuple[int, ...]) -> list[Core]:
-    count = prod(grid)
-    return [Core(index, count, grid) for index in range(count)]
-
-
-def _replayed(
-    function: Callable[..., Any], grid: tuple[int, ...], args: Any, kwargs: Any, platform: str
-) -> Any:
-    """Replay the launch if it was recorded, record it if it can be."""
-    try:
-        key, arrays = replay.key_of(function, grid, args, kwargs, platform)
-    except replay.Unknown:
-        return run_on(_cores(grid), function, args, kwargs, platform)
-    plan = replay.plan_of(key)
-    if plan is not None:
-        try:
-            with _surroundings(platform):
-                return Arguments().finish(merged(plan.run(arrays)))
-        except Exception:
-            replay.keep(key, None)  # the kernel itself tells what is wrong, and where
-    if replay.known(key):
-        return run_on(_cores(grid), function, args, kwargs, platform)
-    return _recorded(key, arrays, _cores(grid), function, args, kwargs, platform)
-
-
-def _recorded(key: Any, arrays: list[Any], cores: list[Core], function: Any, *launch: Any) -> Any:
-    recorder = state.recorder = Recorder()
-    state.listeners.append(recorder.heard)
-    state.allocations.append(recorder.allocated)
-
-    def ended(arguments: Arguments, results: list[Any]) -> None:
-        inputs = [arguments.storage_of(array) for array in arrays]
-        replay.keep(key, recorder.plan(cores, inputs, results))
-
-    try:
-        return run_on(cores, function, *launch, ended=ended)
-    finally:
-        state.listeners.remove(recorder.heard)
-        state.allocations.remove(recorder.allocated)
-        state.recorder = None
-
-
 def run_on(
     cores: list[Core],
     function: Callable[..., Any],
@@ -181,13 +122,13 @@ def run_on(
     modes: bool = True,
     ended: Callable[[Arguments, list[Any]], None] | None = None,
 ) -> Any:
-    """:func:`run` on cores that the caller made; no other launch may be running.
+    """Run a kernel on cores that the caller made, and return its results as the caller's kind of arrays.
 
-    ``modes``: whether modes that are on (see :mod:`.watch`) watch the launch. ``ended`` hears of the cores'
+    No other launch may be running. ``modes``: whether modes that are on (see :mod:`.watch`) watch the launch. ``ended`` hears of the cores'
     results.
     """
     arguments = Arguments()
-    with _surroundings(platform), watched(function, cores) if modes else nullcontext():
+    with surroundings(platform), watched(function, cores) if modes else nullcontext():
         results = _run_cores(function, cores, arguments, args, kwargs)
         if ended is not None:
             ended(arguments, results)
@@ -195,7 +136,7 @@ def run_on(
 
 
 @contextmanager
-def _surroundings(platform: str) -> Iterator[None]:
+def surroundings(platform: str) -> Iterator[None]:
     """What a launch needs around it."""
     before, state.generation = state.generation, target_generation(platform)
     state.shared = {}

@@ -27,6 +27,7 @@ MOST_BYTES = 96 << 20
 """On-chip memory of a launch that is kept; all its tiles are, at the same time."""
 
 Step = Callable[[], Any]
+_NO_MEMORY = np.empty(0, np.uint8)
 
 
 class Recorder:
@@ -111,12 +112,35 @@ class Recorder:
         self._see(tuple(results))
         given = {id(storage) for storage in inputs}
         made = [storage for storage in self._memory if id(storage) not in given]
-        views = {key: list(each.values()) for key, each in self._views.items()}
-        return Plan(cores, inputs, made, self._chip, views, self._steps, results)
+        views = {key: [_View(view) for view in each.values()] for key, each in self._views.items()}
+        return Plan(cores, inputs, made, self._chip, views, self._steps, results, self._bytes)
+
+
+class _View:
+    """A view of HBM, and where it is there."""
+
+    __slots__ = ("_dtype", "_shape", "_start", "_strides", "_tensor")
+
+    def __init__(self, tensor: Tensor) -> None:
+        array = tensor.array
+        self._tensor, self._start = tensor, tensor.start_byte()
+        self._shape, self._dtype, self._strides = array.shape, array.dtype, array.strides
+
+    def move(self, raw: Array) -> None:
+        """Show other memory."""
+        self._tensor.array = np.ndarray(self._shape, self._dtype, raw, self._start, self._strides)
+
+    def rest(self) -> None:
+        """Show none."""
+        self._tensor.array = _NO_MEMORY
 
 
 class Plan:
-    """A launch that can be done again."""
+    """A launch that can be done again.
+
+    Attributes:
+        nbytes: what it keeps for its tiles. Between launches it keeps neither arguments nor results.
+    """
 
     def __init__(
         self,
@@ -124,10 +148,12 @@ class Plan:
         inputs: Sequence[Storage],
         made: list[Storage],
         chip: list[tuple[Storage, bool]],
-        views: dict[int, list[Tensor]],
+        views: dict[int, list[_View]],
         steps: list[tuple[Core, Step]],
         results: list[Any],
+        nbytes: int,
     ) -> None:
+        self.nbytes = nbytes
         self._cores, self._inputs, self._made, self._chip = cores, inputs, made, chip
         self._views, self._results = views, results
         self._turns: list[tuple[Core, list[Step]]] = []
@@ -150,10 +176,9 @@ class Plan:
     def _begin(self, arrays: Sequence[Array]) -> None:
         """Everything as it is at the start of a launch."""
         for storage, array in zip(self._inputs, arrays, strict=True):
-            if array.__array_interface__["data"][0] != storage.pointer:
-                self._move(storage, array.reshape(-1).view(np.uint8))
+            self._move(storage, array.reshape(-1).view(np.uint8))
         for storage in self._made:
-            self._move(storage, np.zeros(storage.raw.size, np.uint8))
+            self._move(storage, np.zeros(storage.size, np.uint8))
         for storage, fresh in self._chip:
             storage.fresh, storage.regions, storage.written = fresh, None, None
         for core in self._cores:
@@ -161,12 +186,16 @@ class Plan:
 
     def _move(self, storage: Storage, raw: Array) -> None:
         """Let a storage and all views of it be in other memory."""
-        views = self._views.get(id(storage), ())
-        starts = [view.start_byte() for view in views]
         storage.move(raw)
-        for view, start in zip(views, starts, strict=True):
-            old = view.array
-            view.array = np.ndarray(old.shape, old.dtype, raw, start, old.strides)
+        for view in self._views.get(id(storage), ()):
+            view.move(raw)
+
+    def rest(self) -> None:
+        """Let go of the arguments and results of a launch that has ended."""
+        for storage in (*self._inputs, *self._made):
+            storage.move(_NO_MEMORY)
+            for view in self._views.get(id(storage), ()):
+                view.rest()
 
 
 class _Parcel:

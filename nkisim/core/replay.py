@@ -14,6 +14,7 @@ converted, methods. ``NKISIM_REPLAY=1`` does the same for all launches.
 from __future__ import annotations
 
 import os
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,16 +29,18 @@ from .arguments import NARROWED
 from .context import state, target_generation
 from .dtypes import Array, DType
 from .precision import exact
+from .reads import is_plain, watched_by_others
 from .recording import Plan
 from .tensor import Tensor
 from .watch import MODES, OFF, active
 
+VARIABLE = "NKISIM_REPLAY"
+"""The environment variable: 1 asks for replaying, 0 forbids it."""
 MOST = 16
 """Launches that are kept."""
 
 _PLANS: OrderedDict[Any, Plan | None] = OrderedDict()
 _ATOMS = (int, str, bytes, DType, Enum, type, np.generic, np.dtype, ModuleType, Logger)
-_HEAP_TYPE = 1 << 9
 _open = 0
 
 
@@ -54,11 +57,16 @@ def replay() -> Iterator[None]:
             _PLANS.clear()
 
 
-def wanted() -> bool:
-    """Whether launches are to be replayed, and nothing watches them."""
-    if not _open and os.environ.get("NKISIM_REPLAY", "") in OFF:
-        return False
-    return not state.listeners and not state.allocations and not any(map(active, MODES))
+def way() -> str:
+    """How to run a launch: ``recorded`` when replaying is asked for, ``repeated`` when nothing is said about it,
+    and ``as usual`` when it is not wanted, or something watches what runs."""
+    said = os.environ.get(VARIABLE, "")
+    asked = bool(_open) or said not in OFF
+    if state.listeners or state.allocations or any(map(active, MODES)):
+        return "as usual"
+    if asked:
+        return "recorded"
+    return "as usual" if said or watched_by_others() else "repeated"
 
 
 class Unknown(Exception):
@@ -76,7 +84,7 @@ def key_of(
         raise Unknown
     arrays: dict[int, tuple[int, Array]] = {}
     given = _frozen(tuple(args), arrays, 0), _frozen(kwargs, arrays, 0)
-    key = function, grid, target_generation(platform), given
+    key = weakref.ref(function), grid, target_generation(platform), given
     return key, [array for _, array in arrays.values()]
 
 
@@ -143,6 +151,4 @@ def _is_plain_object(value: Any) -> bool:
     """Whether its attributes are all there is to it: its class and that one's bases are written in Python."""
     if isinstance(value, Tensor) or callable(value) or hasattr(value, "__array__"):
         return False
-    bases = type(value).__mro__[:-1]
-    slots = any("__slots__" in vars(base) and vars(base)["__slots__"] for base in bases)
-    return hasattr(value, "__dict__") and not slots and all(base.__flags__ & _HEAP_TYPE for base in bases)
+    return is_plain(type(value))

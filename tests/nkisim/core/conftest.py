@@ -15,6 +15,7 @@ def core(request):
         "test_arguments",
         "test_trace",
         "test_precision",
+        "test_repeated",
         "test_replay",
     }:
         yield None

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from nkisim.core.context import state
-from nkisim.core.launch import run
+from nkisim.core.running import run
 from nkisim.core.tensor import Tensor
 
 Pair = namedtuple("Pair", "left right")

@@ -8,7 +8,8 @@ import pytest
 import nkisim.isa as nisa
 from nkisim.core.context import Core, state, target_generation
 from nkisim.core.errors import SimulationError
-from nkisim.core.launch import COPIES, run
+from nkisim.core.launch import COPIES
+from nkisim.core.running import run
 from nkisim.core.tensor import Tensor
 
 

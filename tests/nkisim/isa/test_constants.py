@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nkisim import isa as nisa
-from nkisim.core.launch import run
+from nkisim.core.running import run
 
 MEMBERS = {
     "dge_mode": "unknown swdge hwdge none",

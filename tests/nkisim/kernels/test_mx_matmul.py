@@ -10,7 +10,7 @@ import pytest
 
 from nkisim import isa as nisa
 from nkisim.core.errors import SimulationError
-from nkisim.core.launch import run
+from nkisim.core.running import run
 from nkisim.core.tensor import Tensor as ndarray
 
 RNG = np.random.default_rng(53)

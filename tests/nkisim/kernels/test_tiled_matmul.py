@@ -11,7 +11,7 @@ import pytest
 
 from nkisim import isa as nisa
 from nkisim.core import operators as nl
-from nkisim.core.launch import run
+from nkisim.core.running import run
 from nkisim.core.tensor import Tensor as ndarray
 
 ROWS, DEEP, WIDE = 128, 128, 512

@@ -17,7 +17,7 @@ import pytest
 import nkisim.beta1 as nki
 import nkisim.beta1.isa as nisa
 import nkisim.beta1.language as nl
-from nkisim.core.launch import run
+from nkisim.core.running import run
 
 RNG = np.random.default_rng(97)
 NEWER = Path(__file__).parents[2] / "kernels"
