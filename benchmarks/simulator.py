@@ -15,6 +15,7 @@ import os
 import platform
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -69,8 +70,8 @@ def verdict(met: bool) -> str:
 
 
 def provide(checkout: Path) -> None:
-    """Let ``nkilib`` be the checkout's, with the one name of the compiler that it imports."""
-    sys.path.insert(0, str(checkout / "src" / "nkilib_src"))
+    """Let ``nkilib`` and ``nkilib_src`` be the checkout's, with the one name of the compiler that it imports."""
+    sys.path[:0] = [str(checkout / "src" / "nkilib_src"), str(checkout / "src")]
     os.environ["NKILIB_LOG_LEVEL"] = "OFF"
     for name in ("neuronxcc", "neuronxcc.nki"):
         sys.modules[name] = ModuleType(name)
@@ -182,6 +183,7 @@ def conclude(found: list[Times], beside: str = "Beside") -> None:
 
 def _difference(found: simulator_kernels.Array, wanted: simulator_kernels.Array) -> float:
     """The largest one, relative to the largest value; infinite when something is not finite."""
+    wanted = wanted.astype(np.float32)
     difference = float(np.abs(found - wanted).max() / np.abs(wanted).max())
     return difference if np.isfinite(difference) else np.inf
 

@@ -85,12 +85,12 @@ class Watcher:
     """A trace function that notes each function that is called, apart from the simulator's own.
 
     Attributes:
-        ran: the code of these functions, and the globals that each had. printed: whether any printed.
+        ran: the code of these functions, and the globals that each had. printed: what they printed.
     """
 
     def __init__(self) -> None:
         self.ran: dict[tuple[int, int], tuple[types.CodeType, Names]] = {}
-        self.printed = False
+        self.printed: list[str] = []
         self._kinds: dict[int, tuple[types.CodeType, str]] = {}
 
     def __call__(self, frame: types.FrameType, event: str, arg: Any) -> None:
@@ -123,7 +123,7 @@ class Watcher:
 
 
 class _Heard:
-    """Standard output that notes whether it was used."""
+    """Standard output that notes what it is told."""
 
     def __init__(self, watcher: Watcher) -> None:
         self._watcher, self._stream = watcher, sys.stdout
@@ -132,7 +132,7 @@ class _Heard:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        self._watcher.printed = True
+        self._watcher.printed.append(text)
         return self._stream.write(text)
 
 
@@ -237,8 +237,6 @@ def reads_of(watcher: Watcher, given: Any) -> Reads:
     Raises Refused.
     """
     ran = watcher.ran
-    if watcher.printed:
-        raise Refused("it prints")
     search = _Search({id(code) for code, _ in ran.values()})
     search.given(given)
     for code, place in ran.values():
@@ -297,9 +295,12 @@ class _Search:
             self.admit(value, name)
 
     def _builtin(self, builtins: Names, name: str) -> None:
-        value = builtins.get(name)
+        if name not in builtins:
+            self.reads.absent(builtins, {name})  # whoever reads it fails
+            return
+        value = builtins[name]
         error = isinstance(value, type) and issubclass(value, BaseException)
-        if name not in builtins or not (error or name in _PURE_BUILTINS):
+        if not (error or name in _PURE_BUILTINS):
             raise Refused(f"it reads {name}")
         self.reads.name(builtins, name, value)
 

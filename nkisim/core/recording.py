@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -23,8 +24,8 @@ from .scratch import scratch
 from .tensor import Tensor
 
 MOST_STEPS = 20_000
-MOST_BYTES = 96 << 20
-"""On-chip memory of a launch that is kept; all its tiles are, at the same time."""
+MOST_BYTES = 256 << 20
+"""Of all tiles that a launch makes, which stay alive while it is recorded. Afterwards they share memory."""
 
 Step = Callable[[], Any]
 _NO_MEMORY = np.empty(0, np.uint8)
@@ -41,6 +42,7 @@ class Recorder:
         self.spoilt = ""
         self._steps: list[tuple[Core, Step]] = []
         self._chip: list[tuple[Storage, bool]] = []
+        self._tiles: dict[int, _Tile] = {}
         self._memory: list[Storage] = []
         self._views: dict[int, dict[int, Tensor]] = {}
         self._bytes = 0
@@ -49,7 +51,7 @@ class Recorder:
     def spoil(self, why: str) -> None:
         """Forget the launch."""
         self.spoilt = self.spoilt or why
-        for kept in (self._steps, self._chip, self._memory, self._views, self._parcels):
+        for kept in (self._steps, self._chip, self._tiles, self._memory, self._views, self._parcels):
             kept.clear()
 
     def allocated(self, storage: Storage, address: tuple[int, int] | None) -> None:
@@ -63,6 +65,8 @@ class Recorder:
             self.spoil(f"its tiles take more than {MOST_BYTES >> 20} MB")
         elif not self.spoilt:
             self._chip.append((storage, storage.fresh))
+            if address is None:
+                self._tiles[id(storage)] = _Tile(storage)
 
     def heard(self, function: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> None:
         """An instruction is about to run. What ``sendrecv`` sends leaves now."""
@@ -104,20 +108,68 @@ class Recorder:
         for tensor in _tensors(operands):
             if tensor.storage.pitch is None:
                 self._views.setdefault(id(tensor.storage), {})[id(tensor)] = tensor
+            elif id(tensor.storage) in self._tiles:
+                self._tiles[id(tensor.storage)].used(tensor, len(self._steps))
 
     def plan(self, cores: list[Core], inputs: Sequence[Storage], results: list[Any]) -> Plan | None:
         """The launch, to be done again; None when it cannot be."""
         if self.spoilt or not all(map(_plain, results)):
             return None
+        self._steps.append((cores[0], _nothing))
         self._see(tuple(results))
+        nbytes = _packed([tile for tile in self._tiles.values() if tile.views])
+        nbytes += sum(memory.raw.nbytes for core in cores for memory in core.physical.values())
         given = {id(storage) for storage in inputs}
         made = [storage for storage in self._memory if id(storage) not in given]
         views = {key: [_View(view) for view in each.values()] for key, each in self._views.items()}
-        return Plan(cores, inputs, made, self._chip, views, self._steps, results, self._bytes)
+        return Plan(cores, inputs, made, self._chip, views, self._steps, results, nbytes)
+
+
+class _Tile:
+    """A tile that was recorded: the views of it that instructions use, and from which step to which they do."""
+
+    __slots__ = ("first", "last", "storage", "views")
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+        self.first = self.last = 0
+        self.views: dict[int, Tensor] = {}
+
+    def used(self, view: Tensor, step: int) -> None:
+        if not self.views:
+            self.first = step
+        self.views[id(view)] = view
+        self.last = step
+
+
+def _packed(tiles: list[_Tile]) -> int:
+    """Let tiles that are not used at the same time share memory; the bytes that they need together.
+
+    As memory is handed out while a kernel runs: what was given back last is taken first.
+    """
+    free: dict[int, list[Array]] = {}
+    ending = sorted(tiles, key=lambda tile: tile.last)
+    ended = total = 0
+    for tile in sorted(tiles, key=lambda tile: tile.first):
+        while ending[ended].last < tile.first:
+            free.setdefault(ending[ended].storage.raw.nbytes, []).append(ending[ended].storage.raw)
+            ended += 1
+        size = tile.storage.raw.nbytes
+        blocks = free.get(size)
+        total += 0 if blocks else size
+        views = [_View(view) for view in tile.views.values()]
+        tile.storage.move(blocks.pop() if blocks else np.empty(size, np.uint8))
+        for view in views:
+            view.move(tile.storage.raw)
+    return total
+
+
+def _nothing() -> None:
+    """The step after the last one, in which results are read."""
 
 
 class _View:
-    """A view of HBM, and where it is there."""
+    """A view of a storage, and where it is there."""
 
     __slots__ = ("_dtype", "_shape", "_start", "_strides", "_tensor")
 
@@ -140,7 +192,10 @@ class Plan:
 
     Attributes:
         nbytes: what it keeps for its tiles. Between launches it keeps neither arguments nor results.
+        text: what the kernel's Python prints.
     """
+
+    text = ""
 
     def __init__(
         self,
@@ -171,6 +226,8 @@ class Plan:
                 scratch.top = 0
                 step()
         scratch.top = -1
+        if self.text:
+            sys.stdout.write(self.text)
         return self._results
 
     def _begin(self, arrays: Sequence[Array]) -> None:

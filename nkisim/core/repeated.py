@@ -41,6 +41,7 @@ class Habit:
         self._changes = 0
         self._recordable = False
         self._ran: dict[Any, Any] = {}
+        self._printed: list[str] = []
         self._reads: Reads | None = None
 
     def plan_that_holds(self) -> Plan | None:
@@ -72,7 +73,7 @@ class Habit:
 
     def watched(self, watcher: Watcher, given: Any) -> None:
         """A launch was watched; ``given``: the function and its arguments."""
-        self._ran = watcher.ran
+        self._ran, self._printed = watcher.ran, watcher.printed
         try:
             self._reads = reads_of(watcher, given)
         except Refused as refused:
@@ -80,9 +81,10 @@ class Habit:
 
     def confirmed(self, watcher: Watcher, plan: Plan | None) -> None:
         """A launch was watched and recorded, after which nothing may have changed."""
-        same = not watcher.printed and watcher.ran.keys() == self._ran.keys()
+        same = watcher.printed == self._printed and watcher.ran.keys() == self._ran.keys()
         if plan is not None and same and self.known():
             self.plan = plan
+            plan.text = "".join(watcher.printed)
             _make_room(self)
         elif self._reads is not None:
             self._change()
