@@ -32,7 +32,7 @@ from timing import compared, wall
 
 MEAN_TARGET, WORST_TARGET, PEER_TARGET = 1.5, 3.0, 2.0
 WARM, WARM_SECONDS = 8, 20
-"""Launches before those that are measured, at most: the seventh of the same kind is the first to be replayed."""
+"""Launches before those that are measured, at most: the seventh of a kind is the first to be replayed."""
 
 
 def arguments() -> argparse.Namespace:
@@ -70,7 +70,7 @@ def verdict(met: bool) -> str:
 
 
 def provide(checkout: Path) -> None:
-    """Let ``nkilib`` and ``nkilib_src`` be the checkout's, with the one name of the compiler that it imports."""
+    """Let ``nkilib`` and ``nkilib_src`` be the checkout's, with the name of the compiler that it imports."""
     sys.path[:0] = [str(checkout / "src" / "nkilib_src"), str(checkout / "src")]
     os.environ["NKILIB_LOG_LEVEL"] = "OFF"
     for name in ("neuronxcc", "neuronxcc.nki"):
@@ -192,8 +192,8 @@ def examples(checkout: Path, seconds: float, only: str) -> None:
     """triton-viz's examples on both."""
     peer = simulator_triton_viz.Peer(checkout)
     table(
-        "example (float32) | nkisim | nkisim, traced each time | triton-viz | times faster | traced each time | "
-        "largest difference"
+        "example (float32) | nkisim | nkisim, traced each time | triton-viz | times faster | "
+        "traced each time | largest difference"
     )
     ratios: list[tuple[float, float]] = []
     for name, example in simulator_triton_viz.EXAMPLES.items():

@@ -124,8 +124,8 @@ def run_on(
 ) -> Any:
     """Run a kernel on cores that the caller made, and return its results as the caller's kind of arrays.
 
-    No other launch may be running. ``modes``: whether modes that are on (see :mod:`.watch`) watch the launch. ``ended`` hears of the cores'
-    results.
+    No other launch may be running. ``modes``: whether modes that are on (see :mod:`.watch`) watch the launch.
+    ``ended`` hears of the cores' results.
     """
     arguments = Arguments()
     with surroundings(platform), watched(function, cores) if modes else nullcontext():

@@ -126,7 +126,7 @@ class Recorder:
 
 
 class _Tile:
-    """A tile that was recorded: the views of it that instructions use, and from which step to which they do."""
+    """A tile that was recorded: its views that instructions use, and from which step to which they do."""
 
     __slots__ = ("first", "last", "storage", "views")
 

@@ -1,11 +1,11 @@
 """Launches that come again are replayed without being asked, where nobody can see a difference.
 
 After some launches with the same arguments, one is recorded to see whether that is possible. The next is
-watched: which code ran, and what that code read besides its arguments (:mod:`.reads`). If all of that is still
-the same, the one after it is watched and recorded. If the same code ran, and it changed nothing of what it
-reads, then later launches would run the same instructions as long as everything is what it was. So these are
-run again, and the kernel's Python is not. Whenever something differs, the launch runs as usual, and finding
-out begins anew, a few times.
+watched: which code ran (:mod:`.watcher`), and what that code reads besides its arguments (:mod:`.following`).
+If all of that is still the same, the one after it is watched and recorded. If the same code ran, and it
+changed nothing of what it reads, then later launches would run the same instructions as long as everything is
+what it was. So these are run again, and the kernel's Python is not. Whenever something differs, the launch
+runs as usual, and finding out begins anew, a few times.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any
 
-from .reads import Reads, Refused, Watcher, reads_of
+from .following import Refused, reads_of
+from .reads import Reads
 from .recording import Plan
+from .watcher import Watcher
 
 MOST_LAUNCHES = 128
 """Combinations of kernel and arguments that are remembered."""

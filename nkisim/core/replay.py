@@ -28,11 +28,12 @@ import numpy as np
 from .arguments import NARROWED
 from .context import state, target_generation
 from .dtypes import Array, DType
+from .following import is_plain
 from .precision import exact
-from .reads import is_plain, watched_by_others
 from .recording import Plan
 from .tensor import Tensor
 from .watch import MODES, OFF, active
+from .watcher import watched_by_others
 
 VARIABLE = "NKISIM_REPLAY"
 """The environment variable: 1 asks for replaying, 0 forbids it."""
@@ -58,8 +59,9 @@ def replay() -> Iterator[None]:
 
 
 def way() -> str:
-    """How to run a launch: ``recorded`` when replaying is asked for, ``repeated`` when nothing is said about it,
-    and ``as usual`` when it is not wanted, or something watches what runs."""
+    """How to run a launch: ``recorded`` when replaying is asked for, ``repeated`` when nothing is said of it,
+    and ``as usual`` when it is not wanted, or something watches what runs.
+    """
     said = os.environ.get(VARIABLE, "")
     asked = bool(_open) or said not in OFF
     if state.listeners or state.allocations or any(map(active, MODES)):

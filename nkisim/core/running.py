@@ -10,8 +10,8 @@ from . import repeated, replay
 from .arguments import Arguments
 from .context import Core, state
 from .launch import merged, run_on, surroundings
-from .reads import Watcher
 from .recording import Plan, Recorder
+from .watcher import Watcher
 
 
 def run(

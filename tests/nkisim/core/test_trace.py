@@ -15,8 +15,8 @@ import pytest
 import nkisim
 import nkisim.isa as nisa
 from nkisim.core.context import state
-from nkisim.core.running import run
 from nkisim.core.operators import Operator
+from nkisim.core.running import run
 from nkisim.core.tensor import Tensor
 from nkisim.isa.common import instruction
 
