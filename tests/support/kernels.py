@@ -68,18 +68,21 @@ def rejected(text: str = "") -> AbstractContextManager[Any]:
     return pytest.raises(AssertionError, match=f"{re.escape(PREFIX)}.*{re.escape(text)}")
 
 
-def close_max(got: Any, want: Any, rtol: float = 1e-5, atol: float = 1e-8) -> bool:
-    """Whether shapes and non-finite values agree and ``|got - want| ≤ atol + rtol · max |finite want|``."""
+def close_max(got: Any, want: Any, rtol: float = 1e-5, atol: Any = 1e-8) -> bool:
+    """Whether shapes and non-finite values agree and ``|got - want| ≤ atol + rtol · max |finite want|``.
+
+    ``atol`` is a number, or one for each element.
+    """
     return difference(got, want, rtol, atol) == ""
 
 
-def check_close(got: Any, want: Any, rtol: float = 1e-5, atol: float = 1e-8, what: str = "result") -> None:
+def check_close(got: Any, want: Any, rtol: float = 1e-5, atol: Any = 1e-8, what: str = "result") -> None:
     """Fail with the worst element unless :func:`close_max` holds."""
     found = difference(got, want, rtol, atol)
     assert not found, f"{what}: {found}"
 
 
-def difference(got: Any, want: Any, rtol: float, atol: float) -> str:
+def difference(got: Any, want: Any, rtol: float, atol: Any) -> str:
     """What is wrong by the rule of :func:`close_max`; "" when nothing is."""
     got, want = np.asarray(got).astype(np.float64), np.asarray(want).astype(np.float64)
     if got.shape != want.shape:
@@ -93,10 +96,12 @@ def difference(got: Any, want: Any, rtol: float, atol: float) -> str:
     error = np.where(
         finite, np.abs(np.where(finite, got, 0.0).astype(np.float64) - np.where(finite, want, 0.0)), 0.0
     )
-    bound = atol + rtol * float(np.abs(want[finite]).max(initial=0.0))
+    bound = np.broadcast_to(atol + rtol * float(np.abs(want[finite]).max(initial=0.0)), error.shape)
     if (error <= bound).all():
         return ""
-    return _worst(got, want, error == error.max(), f"off by {error.max():.4g}, allowed are {bound:.4g}")
+    worst = error - bound == (error - bound).max()
+    text = f"off by {error[worst][0]:.4g}, allowed are {bound[worst][0]:.4g}"
+    return _worst(got, want, worst, text)
 
 
 def _worst(got: Any, want: Any, where: Any, text: str) -> str:

@@ -186,8 +186,28 @@ def gradients(c: Choose) -> Call:
         "use_causal_mask": causal, "mixed_precision": mixed, "softmax_scale": scale, "sliding_window": window,
     }  # fmt: skip
     want = ref.attention_bwd_ref(q, k, v, o, dy, lse, sinks, causal, scale, window or 0)
-    exact = dtype == FP32
-    return Call(attention_bwd, arguments, lambda _: want, [(1e-4 if exact else 3e-2, 1e-5)], [dtype] * 3)
+    tolerances: list[tuple[float, Any]] = [(1e-4 if dtype == FP32 else 3e-2, 1e-5)] * 3
+    if sinks is not None:
+        tolerances.append((0.0, sink_rounding(o, dy, lse, sinks, mixed)))
+    return Call(attention_bwd, arguments, lambda _: want, tolerances, [dtype] * 3)
+
+
+def sink_rounding(o: Any, dy: Any, lse: Any, sinks: Any, mixed: bool) -> Any:
+    """How far sinks' gradients ``-Σ_i w_i·D_i``, with ``w_i = exp(sink - lse_i)``, may be off by roundings.
+
+    Terms of both signs cancel, so the error is not relative to the sum but to the sizes of what is added up. Each
+    product dy·o in D, then D, w and w·D are rounded to a type with unit roundoff u, that of the inputs or with
+    ``mixed`` float32's; a rounded lse makes w off by ``u·|lse|``. Sums are those of float32 in any case.
+    """
+    single = 2.0**-24
+    unit = 2.0**-9 if o.dtype == BF16 and not mixed else single
+    products = dy.astype(np.float64) * o.astype(np.float64)
+    rows = lse.astype(np.float64).swapaxes(2, 3).reshape(*o.shape[:2], 1, -1)
+    weights = np.exp(sinks.astype(np.float64).reshape(*o.shape[:2], -1, 1) - rows)
+    sizes, sums = (each[:, :, None] for each in (np.abs(products).sum(2), np.abs(products.sum(2))))
+    rounded = unit * (sizes + (3 + np.abs(rows)) * sums)
+    added = single * (o.shape[2] + o.shape[3]) * sizes
+    return (weights * (rounded + added)).sum(3).reshape(sinks.shape)
 
 
 # -- the block around token generation --------------------------------------------------------------------

@@ -50,7 +50,8 @@ class Call:
 
     Attributes:
         kernel: the kernel, or a function that calls it. arguments: by the kernel's names.
-        want: number of cores → expected results. tolerances: (rtol, atol) of each.
+        want: number of cores → expected results. tolerances: (rtol, atol) of each; atol may be one for each
+            element.
         dtypes: of the results, where given. lnc: numbers of cores. shown: result of a launch → its parts.
         arguments_on: the arguments where they depend on the number of cores.
         subscripted: whether it is a function that launches a kernel, ``f[lnc](…)``.
@@ -59,7 +60,7 @@ class Call:
     kernel: Any
     arguments: dict[str, Any]
     want: Callable[[int], Sequence[Any]]
-    tolerances: Sequence[tuple[float, float]] = (BF16_STEPS,)
+    tolerances: Sequence[tuple[float, Any]] = (BF16_STEPS,)
     dtypes: Sequence[Any] = ()
     lnc: tuple[int, ...] = (1, 2)
     target: str = "trn2"
@@ -108,7 +109,7 @@ class Family:
         idle: parameters without effect on results, by their documentation → what they say instead.
         refused: parameters that have one value → another one, which is an error.
         shown_by: parameters that no drawn call shows → the test that does, as ``file::function``.
-        free: of tensors, dimensions whose size no other tensor or number says; None if nobody has looked.
+        free: of tensors, dimensions whose size no other tensor or number says.
         bits: whether one and two cores give the same bits; otherwise sums are added in another order, and
             results differ by roundings.
     """
@@ -120,7 +121,7 @@ class Family:
     idle: Mapping[str, str] = field(default_factory=dict)
     refused: Mapping[str, Any] = field(default_factory=dict)
     shown_by: Mapping[str, str] = field(default_factory=dict)
-    free: Mapping[str, tuple[int, ...]] | None = None
+    free: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     bits: bool = False
 
     @property
