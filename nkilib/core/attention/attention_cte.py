@@ -123,6 +123,7 @@ def attention_cte(
     Returns result, or (result, neg_max, recip), in shared HBM. Raises AssertionError for what is not allowed.
     A query that sees no key gets unspecified values.
     """
+    _check_ranks(q, k, k_prior)
     cfg = _config(
         q, k, k_prior, scale, causal_mask, sliding_window, tp_q, tp_k, tp_out, cache_softmax, softmax_dtype,
         global_cp_deg, cp_strided_q_slicing,
@@ -199,6 +200,15 @@ def _config(
         dtype=q.dtype,
         softmax_dtype=softmax_dtype,
     )
+
+
+def _check_ranks(q: Any, k: Any, k_prior: Any) -> None:
+    for pair in ((q, "q"), (k, "k"), (k_prior, "k_prior")):
+        tensor, name = pair
+        if tensor is not None:
+            kernel_assert(
+                len(tensor.shape) == 3, f"{name} must have 3 dimensions, its shape is {tensor.shape}"
+            )
 
 
 def _check_optional(k_prior: Any, v_prior: Any, prior_used_len: Any, cp_offset: Any, cfg: AttnConfig) -> None:

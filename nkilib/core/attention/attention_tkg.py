@@ -48,7 +48,7 @@ from ...blocks.memory import scratch
 from ..utils.allocator import SbufManager
 from .attention_tkg_call import Call, prepare, share_of
 from .attention_tkg_checks import _MAX_S_ACTIVE as _MAX_S_ACTIVE
-from .attention_tkg_checks import check_call, check_tensors
+from .attention_tkg_checks import check_call, check_results, check_tensors
 from .attention_tkg_debug import keep_pieces
 from .attention_tkg_groups import attend
 from .attention_tkg_utils import AttnTKGConfig as AttnTKGConfig
@@ -119,6 +119,7 @@ def attention_tkg(
         q, k_active, v_active, k_prior, v_prior, cfg, here, rope_pos_ids, active_blocks_table, DBG_TENSORS
     )
     check_tensors(q, k_active, v_active, mask, cfg, inv_freqs, rope_pos_ids, sink)
+    check_results(out, k_out, cfg)
     share = share_of(cfg, here, active_blocks_table)
     call = Call(
         cfg=cfg, share=share, sbm=sbm, v_active=v_active, k_prior=k_prior, v_prior=v_prior, mask=mask,

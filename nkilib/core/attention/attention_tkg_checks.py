@@ -84,6 +84,16 @@ def check_tensors(
         assert_shape(sink, (heads, 1), "sink")
 
 
+def check_results(out: Any, k_out: Any, cfg: AttnTKGConfig) -> None:
+    """Raise AssertionError for a tensor of results that has not the shape which the configuration says."""
+    batch, heads, new, depth = cfg.bs, cfg.q_head, cfg.s_active, cfg.d_head
+    on_chip, stored = (depth, batch * heads * new), (batch, heads, depth, new)
+    assert_shape(out, on_chip if cfg.out_in_sb else stored, "out")
+    if cfg.fuse_rope and k_out is not None:
+        on_chip, stored = (depth, batch * new), (batch, 1, depth, new)
+        assert_shape(k_out, on_chip if cfg.k_out_in_sb else stored, "k_out")
+
+
 def _check_sizes(cfg: AttnTKGConfig) -> None:
     _check_range("bs", cfg.bs, _MAX_BATCH)
     _check_range("q_head", cfg.q_head, _MAX_HEADS)

@@ -13,7 +13,7 @@ from ...blocks.lnc import cores
 from ...blocks.memory import PARTITIONS, scratch
 from ...blocks.tiles import as_view
 from ..utils.allocator import SbufManager
-from ..utils.kernel_assert import kernel_assert
+from ..utils.kernel_assert import assert_shape, kernel_assert
 from ..utils.logging import LogLevel, get_logger
 from ..utils.tensor_view import TensorView
 
@@ -52,9 +52,9 @@ def gen_mask_tkg(
         sbm: SBUF manager; None leaves addresses to the compiler.
         is_batch_sharded: ``active_mask`` has the sequences of all cores, ``bs`` of each.
 
-    Raises AssertionError for a ``mask_out`` of another shape.
+    Raises AssertionError for masks of other shapes, and for blocks that do not fill the tile.
     """
-    _check(mask_out, bs, q_head, s_active)
+    _check(mask_out, bs, q_head, s_active, block_len)
     here = cores()
     tiles = mask_out.shape[1]
     order = TokenOrder(tiles=tiles, piece=block_len, strided=strided_mm1)
@@ -65,6 +65,8 @@ def gen_mask_tkg(
     limits = as_view(pos_ids).slice(1, 0, bs * s_active, s_active)
     mask_prior(mask, limits, order, shard * s_prior_per_shard + s_prior_offset, sbm)
     if active_mask is not None:
+        count = bs * here.count if is_batch_sharded else bs
+        assert_shape(active_mask, (s_active, count, q_head, s_active), "active_mask")
         first = here.index * bs if is_batch_sharded else 0
         mine = as_view(active_mask).slice(1, first, first + bs)
         start = PARTITIONS * tiles - s_active
@@ -74,7 +76,7 @@ def gen_mask_tkg(
     return mask_out
 
 
-def _check(mask_out: nl.ndarray, bs: int, q_head: int, s_active: int) -> None:
+def _check(mask_out: nl.ndarray, bs: int, q_head: int, s_active: int, block_len: int) -> None:
     shape = tuple(mask_out.shape)
     kernel_assert(
         len(shape) == 5, f"mask_out must be [128, n, bs, q_head, s_active], it has {len(shape)} dimensions"
@@ -82,6 +84,10 @@ def _check(mask_out: nl.ndarray, bs: int, q_head: int, s_active: int) -> None:
     kernel_assert(
         shape[2] == bs and shape[3] == q_head and shape[4] == s_active,
         f"mask_out is {shape}; bs, q_head, s_active are {bs}, {q_head}, {s_active}",
+    )
+    kernel_assert(
+        block_len == 0 or shape[1] % block_len == 0,
+        f"blocks of {block_len} must fill the {shape[1]} columns of mask_out",
     )
 
 

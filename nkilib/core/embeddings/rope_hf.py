@@ -163,6 +163,7 @@ def _validate(
     kernel_assert(len(q.shape) == 4, f"q must be [b, hq, s, d], its shape is {q.shape}")
     depth, wanted = q.shape[3], k.shape[len(k.shape) - 1]
     kernel_assert(depth == wanted, f"q and k must have one head size, they have {depth} and {wanted}")
+    kernel_assert(depth % 2 == 0, f"heads have two halves: d must be even, it is {depth}")
     unit = PARTITIONS * here.count
     kernel_assert(
         q.shape[2] % unit == 0, f"s must be a multiple of {unit} on {here.count} cores, it is {q.shape[2]}"

@@ -16,7 +16,7 @@ from ...blocks.lnc import cores, split
 from ...blocks.memory import Scratch, manager, scratch
 from ...blocks.softmax import SOFTMAX_COLUMNS, RunningSoftmax, row_max, settle, weigh
 from ..utils.allocator import SbufManager, sizeinbytes
-from .validation import P_MAX, validate_cross_entropy_forward_inputs
+from .validation import P_MAX, validate_cross_entropy_forward_inputs, validate_float
 
 _CHUNK_BYTES = 16384
 """Of a chunk in a partition, at most."""
@@ -45,6 +45,7 @@ def cross_entropy_forward(
     Raises AssertionError when a limit is not met.
     """
     validate_cross_entropy_forward_inputs(logits_hbm, targets_hbm, positions_per_batch, chunk_size)
+    validate_float(dtype, "results", "cross_entropy_forward")
     positions = logits_hbm.shape[0]
     loss = nl.ndarray((positions,), dtype=dtype, buffer=nl.shared_hbm)
     lse = nl.ndarray((positions,), dtype=dtype, buffer=nl.shared_hbm)

@@ -30,7 +30,7 @@ def validate_cross_entropy_forward_inputs(
     kernel_assert(
         targets_hbm.dtype == nl.int32, f"{func_name}: targets must be int32, they are {targets_hbm.dtype}"
     )
-    validate_float(logits_hbm, "logits", func_name)
+    validate_float(logits_hbm.dtype, "logits", func_name)
     kernel_assert(shape[0] > 0 and shape[1] > 0, f"{func_name}: logits must not be empty, they are {shape}")
     kernel_assert(chunk_size > 0, f"{func_name}: chunk_size must be positive, it is {chunk_size}")
     kernel_assert(
@@ -48,7 +48,7 @@ def validate_cross_entropy_forward_inputs(
     )
 
 
-def validate_float(tensor: Any, what: str, func_name: str) -> None:
+def validate_float(dtype: Any, what: str, func_name: str) -> None:
     """bfloat16 or float32."""
-    known = tensor.dtype == nl.bfloat16 or tensor.dtype == nl.float32
-    kernel_assert(known, f"{func_name}: {what} must be bfloat16 or float32, the dtype is {tensor.dtype}")
+    known = dtype == nl.bfloat16 or dtype == nl.float32
+    kernel_assert(known, f"{func_name}: {what} must be bfloat16 or float32, the dtype is {dtype}")

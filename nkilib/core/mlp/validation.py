@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import nki.language as nl
 
 from ...blocks.memory import PARTITIONS
-from ..utils.common_types import NormType
+from ..utils.common_types import ActFnType, NormType
 from ..utils.kernel_assert import kernel_assert
 from .mlp_cte.mlp_cte_utils import is_launch_grid_valid_for_mlp
 from .parameter_groups import check_dtype, check_shape
@@ -91,7 +91,9 @@ def _validate_mlp_arguments_restrictions(params: "MLPParameters") -> None:
     dimensions = nl.program_ndim()
     fits = is_launch_grid_valid_for_mlp()
     kernel_assert(fits, f"the launch grid must have at most 1 dimension, it has {dimensions}")
-    kind = params.norm_params.normalization_type
+    function, kind = params.activation_fn, params.norm_params.normalization_type
+    kernel_assert(isinstance(function, ActFnType), f"activation_fn: {function} is no ActFnType")
+    kernel_assert(isinstance(kind, NormType), f"normalization_type: {kind} is no NormType")
     shifted = mlpp_has_normalization_bias(params)
     kernel_assert(
         not shifted or kind == NormType.LAYER_NORM,

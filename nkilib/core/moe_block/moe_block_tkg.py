@@ -27,7 +27,7 @@ from ...blocks.mx import TILE
 from ..moe.moe_tkg.moe_tkg import moe_tkg
 from ..moe.moe_tkg.moe_tkg_parameters import LARGE_EXPERT
 from ..router_topk.operands import XSBLayout_tp102__0, XSBLayout_tp201__2, XSBLayout_tp2013__1
-from ..router_topk.router_topk import validate_choice, validate_weight
+from ..router_topk.router_topk import validate_bias, validate_choice, validate_weight
 from ..router_topk.routing import SHARED_TOKENS, Routing, route
 from ..router_topk.selection import Choice
 from ..subkernels.rmsnorm_mx_quantize_tkg import rmsnorm_mx_quantize_tkg
@@ -265,6 +265,9 @@ def _route(
     """The router, with the checks of :func:`.router_topk` but for SIGMOID, which needs no scattering here."""
     validate_choice(choice.act_fn, choice.k)
     validate_weight(x, weight)
+    rows = weight.shape[0]
+    kernel_assert(rows == dims.H, f"router_weights must have H = {dims.H} rows, they have {rows}")
+    validate_bias(bias, weight.shape[1])
     here: Cores = cores()
     index_in_sbuf = not (plan.all_experts and plan.mx)
     if index_in_sbuf:

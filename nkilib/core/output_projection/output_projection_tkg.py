@@ -36,6 +36,7 @@ from .projection import (
     columns_at_a_time,
     leave,
     load_scales,
+    loaded_as,
     project_tokens,
     quantized,
     validate_operands,
@@ -145,8 +146,7 @@ def _operands(
     added = None
     if bias is not None:
         added = as_view(bias).slice(1, here.index * share, (here.index + 1) * share)
-    dtype = weight.dtype if scales.inverse is None else attention.dtype
-    packed = _packed(attention, depth, dtype, work)
+    packed = _packed(attention, depth, loaded_as(attention.dtype, weight.dtype, scales), work)
     rows = heads * head_dim
     return Operands(
         attention=quantized(packed, rows, scales, weight.dtype, work, sbm),

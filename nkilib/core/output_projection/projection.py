@@ -74,6 +74,11 @@ def _quantize_part(
     quantize_static(target, source, as_view(scales.inverse).slice(0, 0, partitions).get_view(), sbm)
 
 
+def loaded_as(attention: Any, weight: Any, scales: Scales) -> Any:
+    """The type that the attention is loaded in: the weight's, unless that has 8 bits; then its own."""
+    return weight if scales.inverse is None and not is_fp8(weight) else attention
+
+
 def project_tokens(
     dst: Any,
     attention: Any,

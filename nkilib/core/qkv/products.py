@@ -101,14 +101,19 @@ def by_head(rows: TensorView, depth: int) -> TensorView:
     return rows.reshape_dim(1, (rows.shape[1] // depth, depth))
 
 
-def validate_scales(weight_scale: Any, input_scale: Any, heads: Any) -> None:
-    """What STATIC needs; ``heads`` are d_head and the numbers of heads, each of which may be None."""
+def validate_scales(weight_scale: Any, input_scale: Any, heads: Any, columns: int) -> None:
+    """What STATIC needs; ``heads`` are d_head, num_q_heads and num_kv_heads, each of which may be None."""
     given = weight_scale is not None and input_scale is not None
     kernel_assert(given, "STATIC needs qkv_w_scale and qkv_in_scale")
     _check_scale("qkv_w_scale", weight_scale, KINDS)
     _check_scale("qkv_in_scale", input_scale, 1)
     for value in heads:
         kernel_assert(bool(value), "STATIC needs d_head, num_q_heads and num_kv_heads")
+    depth, queries, keys = heads
+    kernel_assert(
+        (queries + 2 * keys) * depth == columns,
+        f"{queries} + 2·{keys} heads of {depth} must be I = {columns} columns",
+    )
 
 
 def _check_scale(name: str, scale: Any, columns: int) -> None:

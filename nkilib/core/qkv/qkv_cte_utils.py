@@ -176,6 +176,7 @@ def _check_residual(args: QKV_CTE_UserInput) -> None:
 def _check_norm(args: QKV_CTE_UserInput) -> None:
     kind, gamma, beta = args.fused_norm_type, args.gamma_norm_weights, args.layer_norm_bias
     row = (1, args.input.shape[2])
+    _check(isinstance(kind, NormType), f"fused_norm_type: {kind} is no NormType")
     if kind == NormType.RMS_NORM or kind == NormType.LAYER_NORM:
         _check(gamma is not None, f"{kind} needs gamma_norm_weights")
         assert_shape(gamma, row, "[QKV CTE Kernel] gamma_norm_weights")
@@ -199,8 +200,9 @@ def _check_quantization(args: QKV_CTE_UserInput, cores: int) -> None:
         weight = args.fused_qkv_weights
         _check(is_fp8(weight.dtype), f"STATIC needs fp8 fused_qkv_weights, their dtype is {weight.dtype}")
         validate_scales(
-            args.qkv_w_scale, args.qkv_in_scale, [head_size(args), args.num_q_heads, args.num_kv_heads]
-        )
+            args.qkv_w_scale, args.qkv_in_scale, [head_size(args), args.num_q_heads, args.num_kv_heads],
+            weight.shape[1],
+        )  # fmt: skip
     if is_mx(args):
         _check_mx(args, cores)
 

@@ -117,7 +117,7 @@ def qkv_tkg(
     static = quantization_type == QuantizationType.STATIC
     validate_quantization(quantization_type, [QuantizationType.NONE, QuantizationType.STATIC])
     if static:
-        validate_scales(qkv_w_scale, qkv_in_scale, [d_head, num_q_heads, num_kv_heads])
+        validate_scales(qkv_w_scale, qkv_in_scale, [d_head, num_q_heads, num_kv_heads], qkv_w.shape[1])
     residuals = None
     if fused_add:
         validate_add(hidden, attn_prev, mlp_prev, norm, here)

@@ -66,6 +66,7 @@ def validate_operands(
     kernel_assert(width % PARTITIONS == 0, f"H must be a multiple of 128, it is {width}")
     planes = width // PARTITIONS
     kernel_assert(planes % here.count == 0, f"H/128 = {planes} must divide by the {here.count} cores")
+    kernel_assert(tokens > 0, f"hidden must have tokens, its shape is {hidden.shape}")
     kernel_assert(tokens <= MOST_TOKENS, f"B·S must be at most {MOST_TOKENS}, it is {tokens}")
     kernel_assert(weight.shape[0] == width, f"qkv_w must have H = {width} rows, it has {weight.shape[0]}")
     wide = (hidden.dtype == nl.float32) == (weight.dtype == nl.float32)

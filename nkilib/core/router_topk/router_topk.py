@@ -122,6 +122,7 @@ def router_topk(
     _validate_x(x, w, x_hbm_layout, x_sb_layout, x_input_in_sbuf)
     _validate_options(act_fn, k, use_indirect_dma_scatter, shard_on_tokens)
     validate_weight(x, w)
+    validate_bias(w_bias, w.shape[1])
     given = skip_store_router_logits or router_logits is not None
     kernel_assert(given, "router_logits must be provided when skip_store_router_logits is False")
     layout = x_sb_layout
@@ -213,6 +214,14 @@ def validate_weight(x: nl.ndarray, w: nl.ndarray) -> None:
     kernel_assert(experts >= _FEWEST_EXPERTS, f"E ({experts}) must be >= {_FEWEST_EXPERTS}")
     kernel_assert(hidden % P_MAX == 0, f"H ({hidden}) must be a multiple of pmax ({P_MAX})")
     kernel_assert(x.dtype == w.dtype, f"x dtype ({x.dtype}) must match w dtype ({w.dtype})")
+
+
+def validate_bias(bias: nl.ndarray | None, experts: int) -> None:
+    """Raise AssertionError for a bias that is not ``[E]`` or ``[1, E]``."""
+    if bias is not None:
+        shape = tuple(bias.shape)
+        fits = shape == (experts,) or shape == (1, experts)
+        kernel_assert(fits, f"w_bias must be [{experts}] or [1, {experts}], it is {shape}")
 
 
 def _validate_tokens(tokens: int, choice: Choice, routing: Routing) -> None:

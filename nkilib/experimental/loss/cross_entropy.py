@@ -15,6 +15,7 @@ import nki.language as nl
 from ...blocks.lnc import cores, split
 from ...blocks.memory import Scratch, manager, scratch
 from ...core.loss.cross_entropy import chunk_elements, cross_entropy_forward, load_numbers
+from ...core.loss.validation import validate_float
 from ...core.utils.allocator import SbufManager
 from .validation import validate_cross_entropy_backward_inputs
 
@@ -52,6 +53,7 @@ def cross_entropy_backward(
     validate_cross_entropy_backward_inputs(
         logits_hbm, targets_hbm, lse_state_hbm, positions_per_batch, chunk_size, reduction
     )
+    validate_float(dtype, "results", "cross_entropy_backward")
     positions = logits_hbm.shape[0]
     grad = logits_hbm
     if not inplace:

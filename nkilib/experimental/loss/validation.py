@@ -39,4 +39,4 @@ def validate_cross_entropy_backward_inputs(
         shape[0] == logits_hbm.shape[0],
         f"{func_name}: there are {logits_hbm.shape[0]} rows of logits and {shape[0]} entries of lse_state",
     )
-    validate_float(lse_state_hbm, "lse_state", func_name)
+    validate_float(lse_state_hbm.dtype, "lse_state", func_name)

@@ -38,7 +38,9 @@ def sizes_of(
     kernel_assert(len(X.shape) == 3, f"X must have 3 dimensions, its shape is {X.shape}")
     kernel_assert(len(mask.shape) == 4, f"attention_mask must be [S_ctx, B, heads, S], it is {mask.shape}")
     depth = V_cache.shape[len(V_cache.shape) - 1]
-    kernel_assert(depth % 2 == 0, f"d must be even, it is {depth}")
+    kernel_assert(
+        depth % 2 == 0 and depth <= PARTITIONS, f"d must be even and at most {PARTITIONS}, it is {depth}"
+    )
     columns = W_qkv.shape[1]
     kernel_assert(columns % depth == 0, f"W_qkv must have whole heads of {depth}, it has {columns} columns")
     sizes = Sizes(

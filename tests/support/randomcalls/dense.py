@@ -560,6 +560,7 @@ FAMILIES = [
         "nkilib.core.subkernels.rmsnorm_mx_quantize_tkg.rmsnorm_mx_quantize_tkg", normed_mx,
         made=frozenset({"output", "output_quant", "output_scale", "output_residual"}),
         refused={"hidden_dim_tp": False},
+        free={"input": (0, 1)},
     ),
     Family(
         "nkilib.core.mlp.mlp.mlp", fed,
@@ -585,16 +586,16 @@ FAMILIES = [
     ),
     Family(
         "nkilib.core.output_projection.output_projection_cte.output_projection_cte.output_projection_cte", encoded_back,
-        free={"attention": (0, 3)},
+        free={"attention": (0, 3), "weight": (1,)},
     ),
     Family(
         "nkilib.core.output_projection.output_projection_tkg.output_projection_tkg", decoded_back,
-        free={"attention": (1, 3)},
+        free={"attention": (1, 3), "weight": (1,)},
     ),
     Family(
         "nkilib.core.rmsnorm.rmsnorm_quant.rmsnorm_quant_kernel", quantised, made=frozenset({"kargs"}),
         classes=("nkilib.core.rmsnorm.rmsnorm_quant.RmsNormQuantKernelArgs",),
-        free={"hidden": (0, 1)},
+        free={"hidden": (0, 1, 2)},
     ),
     Family(
         "nkilib.core.subkernels.rmsnorm_tkg.rmsnorm_tkg", lambda c: norm_call(c, False), made=OUTPUT, idle=HEAP,

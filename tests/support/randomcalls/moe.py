@@ -404,7 +404,6 @@ FAMILIES = [
         idle={"shard_on_tokens": "who does what", "use_PE_broadcast_w_bias": "who spreads the bias",
               "use_column_tiling": "how products are grouped"},
         shown_by={"x_input_in_sbuf": "core/router_topk/test_router_topk.py::test_checks"},
-        free={},
     ),
     Family(
         "nkilib.core.moe.moe_tkg.moe_tkg.moe_tkg", experts,
@@ -459,7 +458,6 @@ FAMILIES = [
         shown_by={"weight_dtype": f"{ON_MX}::test_carriers",
                   **dict.fromkeys(("n_static_blocks", "n_dynamic_blocks"), f"{ON_MX}::test_how_many_blocks_are_static"),
                   "conditions": f"{ON_MX}::test_blocks_that_are_not_active_are_not_run"},
-        free={},
     ),
     Family(
         f"{BY}_I_mx.blockwise_mm_shard_intermediate_mx", functools.partial(by_inner_mx, hybrid=False),
@@ -477,6 +475,7 @@ FAMILIES = [
             **dict.fromkeys(("conditions", "gate_up_activations_T", "down_activations"), f"{ALL}::test_hybrid_inner"),
             "compute_dtype": f"{ALL}::test_inner",
         },
+        free={"down_proj_weight": (1,), "gate_up_proj_weight": (3,)},
     ),
     Family(
         "nkilib.experimental.moe.forward.bwmm_shard_on_H.blockwise_mm_baseline_shard_hidden", by_hidden,
@@ -488,6 +487,5 @@ FAMILIES = [
         "nkilib.experimental.moe.bwd.blockwise_mm_backward.blockwise_mm_bwd", differentiated,
         idle=dict.fromkeys(("shard_option", "affinity_option", "kernel_type_option", "block_tile_size"), "not used"),
         shown_by={"compute_dtype": f"{BACK}::test_float32"},
-        free={},
     ),
 ]  # fmt: skip

@@ -257,7 +257,7 @@ FAMILIES = [
     ),
     Family(
         "nkilib.core.subkernels.indexed_flatten.indexed_flatten", flattened,
-        free={"input_tensor": (0,), "row_offsets": (0,)},
+        free={"input_tensor": (0, 1), "row_offsets": (0,)},
     ),
     Family(
         "nkilib.experimental.conv.depthwise_conv1d.depthwise_conv1d_implicit_gemm", convolved, bits=True,

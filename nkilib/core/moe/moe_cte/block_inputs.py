@@ -4,7 +4,7 @@ from typing import Any
 
 from ....blocks.activation import Gating
 from ...utils.allocator import num_elts
-from ...utils.common_types import ActFnType, QuantizationType
+from ...utils.common_types import ActFnType, ExpertAffinityScaleMode, QuantizationType
 from ...utils.kernel_assert import assert_shape, kernel_assert
 from ..experts import Experts
 
@@ -67,8 +67,22 @@ def check_activation(function: ActFnType) -> None:
     kernel_assert(known, f"activation_function must be SiLU or Swish, it is {function}")
 
 
+def check_mode(mode: ExpertAffinityScaleMode) -> None:
+    """Raise AssertionError for what is no scaling mode."""
+    known = isinstance(mode, ExpertAffinityScaleMode)
+    kernel_assert(known, f"expert_affinities_scaling_mode: {mode} is no ExpertAffinityScaleMode")
+
+
+def check_conditions(conditions: Any, blocks: int) -> None:
+    """Raise AssertionError unless there is a condition for each block, and one behind."""
+    kernel_assert(conditions is not None, "conditions are needed: 1 for each block that has tokens")
+    found = conditions.shape[0]
+    kernel_assert(found == blocks + 1, f"conditions must have N + 1 = {blocks + 1} elements, it has {found}")
+
+
 def check_blocks(token_ids: Any, block: int, unit: int) -> None:
     """Raise AssertionError unless blocks are a multiple of ``unit``, and whole."""
+    kernel_assert(block > 0, f"Blocksize must be positive, it is {block}")
     kernel_assert(block % unit == 0, f"Blocksize must be a multiple of {unit}, it is {block}")
     kernel_assert(
         token_ids.shape[0] % block == 0,

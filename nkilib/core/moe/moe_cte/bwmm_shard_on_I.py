@@ -16,7 +16,15 @@ from ....blocks.memory import manager
 from ...utils.common_types import ActFnType, ExpertAffinityScaleMode
 from ...utils.kernel_assert import kernel_assert
 from ..experts import Experts
-from .block_inputs import check_activation, check_blocks, check_hidden, check_layouts, float_experts
+from .block_inputs import (
+    check_activation,
+    check_blocks,
+    check_conditions,
+    check_hidden,
+    check_layouts,
+    check_mode,
+    float_experts,
+)
 from .block_runs import process_while, run_shared
 from .block_task import Scaling, Task, block_count, check_task
 from .moe_cte_utils import PSUM_SIZE, SB_QUADRANT_SIZE, TILE_SIZE, SkipMode
@@ -202,10 +210,7 @@ def blockwise_mm_baseline_shard_intermediate_hybrid(
     )
     task.gates_out, task.down_out = gate_up_activations_T, down_activations
     number, sbm = block_count(task), manager()
-    kernel_assert(
-        conditions.shape[0] == number + 1,
-        f"conditions must have N + 1 = {number + 1} elements, it has {conditions.shape[0]}",
-    )
+    check_conditions(conditions, number)
     static = number - gate_up_proj_weight.shape[0] if num_static_block is None else num_static_block
     kernel_assert(0 <= static <= number, f"num_static_block must be 0 to {number}, it is {static}")
     share = run_shared(task, static, 1, sbm)
@@ -300,6 +305,7 @@ def _check(
 
 
 def _scaling(mode: ExpertAffinityScaleMode, on_product: bool) -> Scaling:
+    check_mode(mode)
     if on_product:
         return Scaling(on_product=True)
     early = mode == ExpertAffinityScaleMode.PRE_SCALE or mode == ExpertAffinityScaleMode.PRE_SCALE_DELAYED

@@ -13,7 +13,7 @@ from ....blocks.mx import TILE
 from ...utils.common_types import ActFnType, ExpertAffinityScaleMode
 from ...utils.kernel_assert import kernel_assert
 from ..experts import Experts
-from .block_inputs import check_blocks
+from .block_inputs import check_blocks, check_conditions
 from .block_runs import process_while, run_shared
 from .block_task import Task, block_count, check_task
 from .moe_cte_mx_utils import mx_experts, mx_scaling
@@ -170,10 +170,7 @@ def blockwise_mm_shard_intermediate_mx_hybrid(
         expert_affinities_scaling_mode,
     )
     number, sbm = block_count(task), manager()
-    kernel_assert(
-        conditions.shape[0] == number + 1,
-        f"conditions must have N + 1 = {number + 1} elements, it has {conditions.shape[0]}",
-    )
+    check_conditions(conditions, number)
     static = (
         (number - gate_up_proj_weight.shape[0]) // 2 * 2 if num_static_block is None else num_static_block
     )

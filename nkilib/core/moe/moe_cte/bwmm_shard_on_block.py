@@ -13,7 +13,7 @@ from ....blocks.tiles import as_view
 from ...utils.allocator import SbufManager
 from ...utils.common_types import ActFnType, ExpertAffinityScaleMode
 from ...utils.kernel_assert import kernel_assert
-from .block_inputs import check_activation, check_blocks, check_layouts, float_experts
+from .block_inputs import check_activation, check_blocks, check_layouts, check_mode, float_experts
 from .block_process import process_block
 from .block_runs import add_up, fill_with_zeros
 from .block_task import Scaling, Share, Task, block_count, check_task
@@ -139,6 +139,7 @@ def _check(
 
 
 def _scaling(mode: ExpertAffinityScaleMode) -> Scaling:
+    check_mode(mode)
     return Scaling(
         on_input=mode == ExpertAffinityScaleMode.PRE_SCALE,
         on_gates=mode == ExpertAffinityScaleMode.PRE_SCALE_DELAYED,

@@ -12,6 +12,7 @@ from ...utils.common_types import ExpertAffinityScaleMode, QuantizationType
 from ...utils.kernel_assert import assert_shape, kernel_assert
 from ...utils.kernel_helpers import div_ceil
 from ..experts import Experts
+from .block_inputs import check_elements, check_mode
 from .block_task import Scaling
 from .moe_cte_utils import SB_QUADRANT_SIZE
 
@@ -19,6 +20,7 @@ __getattr__ = insides.named(__name__)
 
 SBUF_QUADRANT_SIZE = SB_QUADRANT_SIZE
 
+_ELEMENTS = (nl.float4_e2m1fn_x4, nl.float8_e4m3fn_x4, nl.float8_e5m2_x4)
 _CARRIERS_OF_FP4 = (nl.uint16, nl.int16, nl.float16)
 _CARRIERS_OF_FP8 = (nl.uint32, nl.int32, nl.float32)
 
@@ -55,6 +57,10 @@ def mx_experts(
     given = gate_up_scale is not None and down_scale is not None
     kernel_assert(given, "MX weights need gate_up_proj_scale and down_proj_scale")
     weight = convert_to_mxfp_dtype(gate_up, weight_dtype)
+    known = False
+    for each in _ELEMENTS:
+        known = known or weight.dtype == each
+    kernel_assert(known, f"gate_up_proj_weight must have MX elements, or carry them; it is {weight.dtype}")
     count, hidden = down.shape[0], down.shape[3]
     inner = gate_up.shape[4]
     rows, tiles = min(TILE, inner) // LANES, div_ceil(inner, TILE)
@@ -64,6 +70,8 @@ def mx_experts(
     assert_shape(down_scale, (count, rows // GROUP, tiles, hidden), "down_proj_scale")
     if gate_up_bias is not None:
         assert_shape(gate_up_bias, (count, rows, 2, tiles, LANES), "gate_and_up_proj_bias")
+    if down_bias is not None:
+        check_elements(down_bias, count * hidden, "down_proj_bias", "E·H")
     return Experts(
         gate_up=weight,
         down=convert_to_mxfp_dtype(down, weight.dtype),
@@ -78,6 +86,7 @@ def mx_experts(
 
 def mx_scaling(mode: ExpertAffinityScaleMode) -> Scaling:
     """POST_SCALE, or NO_SCALE. Raises AssertionError for others."""
+    check_mode(mode)
     early = mode == ExpertAffinityScaleMode.PRE_SCALE or mode == ExpertAffinityScaleMode.PRE_SCALE_DELAYED
     kernel_assert(not early, f"PRE_SCALE mode not implemented, expert_affinities_scaling_mode is {mode}")
     return Scaling(on_output=mode == ExpertAffinityScaleMode.POST_SCALE)

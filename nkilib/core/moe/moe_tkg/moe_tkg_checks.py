@@ -33,6 +33,12 @@ def check_options(
     """Raise AssertionError for options that do not go together."""
     experts, routing = request.experts, request.routing
     mx = experts.kind == QuantizationType.MX
+    known = isinstance(routing.mode, ExpertAffinityScaleMode)
+    _check(known, f"expert_affinities_scaling_mode: {routing.mode} is no ExpertAffinityScaleMode")
+    needed = not is_all_expert or routing.masked
+    _check(not needed or routing.index is not None, "expert_index is needed to know who is selected")
+    shape = tuple(routing.affinities.shape)
+    _check(len(shape) == 2, f"Expected 2D expert_affinities, got {shape}")
     missing = is_all_expert and routing.mode != ExpertAffinityScaleMode.NO_SCALE and routing.rank is None
     _check(not missing, "rank_id is required for all-expert mode with affinity scaling")
     scales = experts.gate_up_scale is not None and experts.down_scale is not None
@@ -214,6 +220,8 @@ def check_selective_mx(request: Request) -> None:
     kernel_assert(hidden % TILE == 0, f"Expect H to be a multiple of 512, got {hidden}")
     check_mx_sizes(hidden, inner)
     choices, count = routing.index.shape[1], cores().count
+    if routing.eager is not None:
+        assert_shape(routing.eager, (token_count(request), choices), "expert_affinities_eager")
     kernel_assert(
         choices % count == 0,
         f"Selective load shard on K requires K divisible by num NC, K={choices}, num NC={count}",

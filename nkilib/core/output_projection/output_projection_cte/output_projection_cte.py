@@ -26,6 +26,7 @@ from ..projection import (
     Scales,
     columns_at_a_time,
     load_scales,
+    loaded_as,
     project_tokens,
     quantized,
     validate_quantization,
@@ -113,8 +114,7 @@ def _project_block(
     """Up to 512 tokens: attention HBM ``[N·D, T]`` to out HBM ``[T, columns]``."""
     rows, tokens = attention.shape
     work = scratch(sbm, name="tokens")
-    dtype = weight.dtype if scales.inverse is None else attention.dtype
-    loaded = work.tile((PARTITIONS, tiles_of(rows), tokens), dtype)
+    loaded = work.tile((PARTITIONS, tiles_of(rows), tokens), loaded_as(attention.dtype, weight.dtype, scales))
     load_rows(loaded, attention)
     operand = quantized(loaded, rows, scales, weight.dtype, work, sbm)
     for token in range(0, tokens, P_MAX):

@@ -10,7 +10,7 @@ from ....blocks.activation import Gating
 from ....blocks.lnc import cores, split
 from ....blocks.memory import manager
 from ....blocks.tiles import as_view
-from ....core.moe.moe_cte.block_inputs import check_blocks, check_layouts, float_experts
+from ....core.moe.moe_cte.block_inputs import check_blocks, check_layouts, check_mode, float_experts
 from ....core.moe.moe_cte.block_process import process_block
 from ....core.moe.moe_cte.block_runs import fill_with_zeros
 from ....core.moe.moe_cte.block_task import Scaling, Share, Task, block_count, check_task
@@ -106,6 +106,7 @@ def _check(
     hidden = gate_up.shape[1]
     kernel_assert(hidden % count == 0, f"Hidden dim must be divisible by {count} cores, it is {hidden}")
     check_blocks(token_ids, block, 128)
+    check_mode(mode)
     kernel_assert(
         mode != ExpertAffinityScaleMode.PRE_SCALE_DELAYED,
         "expert_affinities_scaling_mode must be POST_SCALE, PRE_SCALE or NO_SCALE, not PRE_SCALE_DELAYED",

@@ -89,6 +89,13 @@ def test_scales_take_effect() -> None:
 
 
 @pytest.mark.parametrize("lnc", [1, 2])
+def test_fp8_weights_without_quantisation_leave_the_attention_as_it_is(lnc: int) -> None:
+    attention, weight = drawn((1, 2, 64, 40)), drawn((128, 256), FP8, seed=1)
+    got = launch(output_projection_cte, attention, weight, lnc=lnc)
+    check_close(got, outproj_cte_ref(attention, weight), *TOLERANCE)
+
+
+@pytest.mark.parametrize("lnc", [1, 2])
 def test_single_tokens(lnc: int) -> None:
     attention, weight = drawn((3, 2, 64, 1)), drawn((128, 256), seed=1, scale=0.1)
     got = launch(output_projection_cte, attention, weight, lnc=lnc)

@@ -107,6 +107,17 @@ def test_attention_in_sbuf_stays_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("transposed", [False, True])
+def test_fp8_weights_without_quantisation_leave_the_attention_as_it_is(transposed: bool) -> None:
+    options, _ = arguments("OPT-01")
+    options["weight"] = options["weight"].astype(FP8)
+    got = launch(output_projection_tkg, lnc=1, **options, TRANSPOSE_OUT=transposed)
+    want = outproj_tkg_ref(
+        options["attention"], options["weight"], options["bias"], transpose_out=transposed, lnc=1
+    )
+    check_close(got, want, *TOLERANCE)
+
+
+@pytest.mark.parametrize("transposed", [False, True])
 @pytest.mark.parametrize("case", ["OPT-01", "OPT-07"])
 def test_without_bias(case: str, transposed: bool) -> None:
     given, _ = CASES[case]()

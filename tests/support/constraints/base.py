@@ -1,0 +1,106 @@
+"""What a kernel's documentation demands, and how it is shown that the kernel sees to it.
+
+A row is one demand: with a call that violates it and the words of the error, or with the test that shows it. A table
+is the demands of one kernel, beside a call that violates none of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from blockcheck import BF16
+from kernels import launch
+
+Changes = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One demand.
+
+    Attributes:
+        demand: in words. words: of the error when it is violated, or of the test that shows it. changes: arguments of
+            the call that violate it, or what makes them of the call's arguments. lnc, target: of the launch, where
+            they are not the table's. test: the one that shows it, ``file::function`` under ``tests/nkilib``.
+        raises: the exception.
+    """
+
+    demand: str
+    words: str
+    changes: Changes | Callable[[dict[str, Any]], Changes] | None = None
+    lnc: int | None = None
+    target: str | None = None
+    test: str = ""
+    raises: type[Exception] = AssertionError
+
+    def violated(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The call's arguments with the change; an argument that becomes :data:`ABSENT` is not given."""
+        changes = self.changes(arguments) if callable(self.changes) else self.changes
+        changed = {**arguments, **(changes or {})}
+        return {name: value for name, value in changed.items() if value is not ABSENT}
+
+
+ABSENT = object()
+
+
+@dataclass(frozen=True)
+class Table:
+    """The demands of one kernel.
+
+    Attributes:
+        name: its qualified name. call: the kernel, or a function that calls it. arguments: makes those of a call that
+            violates nothing, as small as can be. rows: the demands. left: demands that no call here can violate, or
+            whose violation has no defined outcome → why. lnc, target: of the launch; 0 is none.
+    """
+
+    name: str
+    call: Callable[..., Any] | None = None
+    arguments: Callable[[], dict[str, Any]] = dict
+    rows: Sequence[Row] = ()
+    left: Mapping[str, str] = field(default_factory=dict)
+    lnc: int = 1
+    target: str = "trn2"
+
+    @property
+    def id(self) -> str:
+        return self.name.rpartition(".")[2]
+
+    def run(self, arguments: dict[str, Any], lnc: int | None = None, target: str | None = None) -> Any:
+        return launch(
+            self.call, lnc=self.lnc if lnc is None else lnc, target=target or self.target, **arguments
+        )
+
+
+def refused(
+    demand: str,
+    words: str,
+    made: Callable[[dict[str, Any]], Changes] | None = None,
+    *,
+    lnc: int | None = None,
+    target: str | None = None,
+    **changes: Any,
+) -> Row:
+    """A call with these arguments is an error that says ``words``; ``made`` makes them of the table's."""
+    return Row(demand, words, made or changes, lnc, target)
+
+
+def shown(test: str, demands: Mapping[str, str]) -> list[Row]:
+    """Demand → words of the test that shows it."""
+    return [Row(demand, words, test=test) for demand, words in demands.items()]
+
+
+def zeros(*shape: int, dtype: Any = BF16) -> Any:
+    return np.zeros(shape, dtype)
+
+
+def cut(name: str, dim: int = -1) -> Callable[[dict[str, Any]], Changes]:
+    """The argument without its last part of a dimension."""
+
+    def made(arguments: dict[str, Any]) -> Changes:
+        value = arguments[name]
+        return {name: np.ascontiguousarray(np.take(value, range(value.shape[dim] - 1), dim))}
+
+    return made

@@ -1,0 +1,393 @@
+"""Demands of the MLP, of QKV, of the output projections and of the norms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import nki.language as nl
+import numpy as np
+import qkvs
+from blockcheck import FP8, FP16, FP32, in_sbuf, sbuf
+from qkvs import PLAIN, STATIC
+
+from nkilib.core.mlp.mlp import mlp
+from nkilib.core.mlp.mlp_tkg.projection_mx_constants import ProjConfig
+from nkilib.core.output_projection.output_projection_cte import output_projection_cte
+from nkilib.core.output_projection.output_projection_tkg import output_projection_tkg
+from nkilib.core.qkv.qkv import qkv
+from nkilib.core.qkv.qkv_cte import qkv_cte
+from nkilib.core.qkv.qkv_tkg import qkv_tkg
+from nkilib.core.rmsnorm.rmsnorm_quant import RmsNormQuantKernelArgs, rmsnorm_quant_kernel
+from nkilib.core.subkernels.layernorm_tkg import layernorm_tkg
+from nkilib.core.subkernels.rmsnorm_mx_quantize_tkg import rmsnorm_mx_quantize_tkg
+from nkilib.core.subkernels.rmsnorm_tkg import rmsnorm_tkg
+
+from .base import Table, refused, shown, zeros
+
+# -- MLP --------------------------------------------------------------------------------------------------
+
+MLP, INSIDE = "core/mlp/test_mlp_checks.py", "core/mlp/test_mlp_options.py"
+GATE, UP, DOWN = "gate_proj_weights_tensor", "up_proj_weights_tensor", "down_proj_weights_tensor"
+
+
+def few(tokens: int = 4) -> dict[str, Any]:
+    weights = {GATE: zeros(256, 130), UP: zeros(256, 130), DOWN: zeros(130, 256)}
+    return {"hidden_tensor": zeros(1, tokens, 256), **weights}
+
+
+MANY = {"hidden_tensor": zeros(1, 98, 256)}
+FEED = Table(
+    "nkilib.core.mlp.mlp.mlp", mlp, few,
+    [
+        *shown(f"{MLP}::test_both_modes", {
+            "hidden and three weights are required": "is required", "hidden has three dimensions": "hidden_tensor must have 3 dimensions",
+            "there are tokens": "must have tokens", "the gate's weight [H, I]": "must be [H, I]", "H in 128s": "multiple of 128, it is 200",
+            "H and I above 0": "H and I must be positive", "the up weight [H, I]": "must have shape (256, 130)",
+            "the down weight [I, H]": "must have shape (130, 256)", "hidden of H columns": "hidden_tensor must have shape",
+            "norm weights [1, H]": "normalization_weights_tensor must have", "norm bias [1, H]": "normalization_bias_tensor must have",
+            "fused add as hidden": "fused_add_tensor must have shape", "gate bias [1, I]": "gate_proj_bias_tensor must have shape (1, 130)",
+            "up bias [1, I]": "up_proj_bias_tensor must have shape (1, 130)", "down bias [1, H]": "down_proj_bias_tensor must have shape (1, 256)",
+            "hidden not float32": "hidden_tensor must be float16", "weights not float32": "must be float16",
+            "norm weights not float32": "normalization_weights_tensor must be", "norm bias not float32": "normalization_bias_tensor must be",
+            "fused add not float32": "fused_add_tensor must be", "gate bias not float32": "gate_proj_bias_tensor must be",
+            "up bias not float32": "up_proj_bias_tensor must be", "down bias not float32": "down_proj_bias_tensor must be",
+            "norm bias with LAYER_NORM only": "is for LAYER_NORM", "a known quantization_type": "quantization_type 7 is not known",
+            "ROW: gate scale [128, I]": "gate_w_scale must have shape (128, 130)", "ROW: up scale [128, I]": "up_w_scale must have shape (128, 130)",
+            "ROW: down scale [128, H]": "down_w_scale must have shape (128, 256)", "weight scales float32": "gate_w_scale must be",
+            "ROW needs its scales": "needs gate_w_scale", "STATIC needs its scales": "needs down_w_scale",
+            "STATIC needs input scales": "gate_up_in_scale and down_in_scale", "STATIC: weight scales [128, 1]": "down_w_scale must have shape (128, 1)",
+            "STATIC: gate_up_in_scale [128, 1]": "gate_up_in_scale must have shape", "STATIC: down_in_scale [128, 1]": "down_in_scale must have shape",
+            "input scales float32": "down_in_scale must be", "no MX weights": "QuantizationType.MX",
+        }),
+        *shown(f"{MLP}::test_the_grid_has_one_dimension", {"a grid of one dimension": "at most 1 dimension, it has 2"}),
+        *shown(f"{MLP}::test_token_generation", {
+            "few tokens: the optimized layout without column tiling": "use_tkg_down_proj_column_tiling=False",
+            "few tokens: H/128 divides by the cores": "2 cores", "few tokens: the swapped product fits 8 banks": "need 9 banks",
+        }),
+        *shown(f"{MLP}::test_hidden_state_in_sbuf", {
+            "hidden in SBUF: no result in SBUF, no stored sum": "neither store_output_in_sbuf nor",
+            "hidden in SBUF [128, T, H/128]": "hidden_tensor must have shape (128, 4, 2)", "many tokens: hidden in HBM": "takes hidden_tensor from HBM",
+        }),
+        *shown(f"{MLP}::test_context_encoding", {
+            "many tokens: no skip_gate_proj": "skip_gate_proj", "many tokens: no clamps": "clamps", "many tokens: no result in SBUF": "store_output_in_sbuf",
+            "many tokens: no optimized layout": "use_tkg_down_proj_optimized_layout", "many tokens: quantised hidden": "takes an fp8 hidden_tensor",
+            "force_cte_mode: few tokens are as many": "force_cte_mode",
+        }),
+        *shown(f"{MLP}::test_quantised_context_encoding", {
+            "quantised: no norm": "has no norm", "quantised: no fused add": "has no fused add", "quantised: no biases": "no projection biases",
+            "STATIC: hidden without scales": "hidden_tensor must have shape (1, 98, 256)",
+        }),
+        *shown(f"{MLP}::test_row_quantised_tokens_have_their_scales", {"ROW: hidden with scales": "hidden_tensor must have shape (1, 98, 260)"}),
+        *shown(f"{MLP}::test_tokens_divide_by_the_cores", {"many tokens: B·S divides by the cores": "must divide by the 2 cores"}),
+        *shown(f"{INSIDE}::test_without_a_norm_its_weights_are_not_read", {"NO_NORM: weights of the norm": "np.nan"}),
+        *shown(f"{INSIDE}::test_a_norm_without_weights", {"RMS_NORM_SKIP_GAMMA for few tokens": "SKIP"}),
+        *shown(f"{INSIDE}::test_many_and_few_inner_columns", {"any I, beyond 4096 too": "5001"}),
+        *shown(f"{INSIDE}::test_some_of_the_biases", {"some of the biases": "bias"}),
+        refused("activation_fn is an ActFnType", "silu is no ActFnType", activation_fn="silu"),
+        refused("many tokens: activation_fn is an ActFnType", "None is no ActFnType", activation_fn=None, **MANY),
+        refused("normalization_type is a NormType", "1 is no NormType", normalization_type=1),
+    ],
+)  # fmt: skip
+
+# -- products of MX weights -------------------------------------------------------------------------------
+
+DOWN_MX, UP_MX = "core/mlp/test_down_mx.py", "core/mlp/test_gate_up_mx.py"
+PROJECTIONS = Table(
+    "nkilib.core.mlp.mlp_tkg.projection_mx_constants.ProjConfig",
+    lambda H=1024, I=384, BxS=4, n_prgs=2: ProjConfig(H, I, BxS, n_prgs, 0) and None,  # noqa: E741
+    rows=[
+        *shown(f"{DOWN_MX}::test_configurations_that_cannot_be", {
+            "H in 128s": "H must be a multiple of 128", "H/128 divides by the cores": "must divide by 2 cores", "a core's H in 512s": "must be a multiple of 512",
+            "I in 32s": "I must be a multiple of 32", "out_p_offset of 0, 32, 64 or 96": "out_p_offset must be 0, 32, 64 or 96",
+            "tokens fit behind out_p_offset": "do not fit",
+        }),
+        *shown(f"{DOWN_MX}::test_sizes_that_do_not_fit", {"tokens on partitions: at most 128": "at most 128 tokens, there are 129"}),
+        *shown(f"{DOWN_MX}::test_shapes_that_do_not_fit", {
+            "inter_sb": "inter_sb must have shape", "down: weight": "weight must have shape", "down: weight_scale": "weight_scale must have shape", "down: bias_sb": "bias_sb must have shape",
+        }),
+        *shown(f"{DOWN_MX}::test_weights_in_sbuf_of_another_shape", {"down: weights in SBUF": "must have shape (128, 1, 1024)"}),
+        *shown(f"{UP_MX}::test_shapes_that_do_not_fit", {
+            "hidden_qtz_sb": "hidden_qtz_sb must have shape", "hidden_scale_sb": "hidden_scale_sb must have shape", "gate, up: weight_qtz": "weight_qtz must have shape",
+            "gate, up: weight_scale": "weight_scale must have shape", "gate, up: bias_sb": "bias_sb must have shape",
+        }),
+        *shown(f"{UP_MX}::test_a_bias_for_both_projections_has_both", {"a shared bias": "bias_sb must have shape (128, 2, 1, 4)"}),
+        *shown(f"{UP_MX}::test_weights_in_sbuf_of_another_shape", {"gate, up: weights in SBUF": "must have shape (128, 2, 192)"}),
+        *shown(f"{UP_MX}::test_fused_shapes_that_do_not_fit", {
+            "fused: weights": "gate_up_weights of one expert must be", "fused: bias": "gate_up_bias must have shape", "fused: hidden_scale": "hidden_scale must have shape",
+        }),
+        *shown(f"{UP_MX}::test_fused_tiles_that_do_not_fit", {
+            "fused: gate_up_scale_sb": "gate_up_scale_sb must have shape", "fused: output": "output must have shape", "fused: hidden": "hidden must have shape",
+        }),
+    ],
+    left={"a core's H in 512s, once more in the products": "the configuration has refused it before"},
+)  # fmt: skip
+
+# -- QKV --------------------------------------------------------------------------------------------------
+
+DISPATCH, CTE, TKG = (f"core/qkv/test_{name}.py" for name in ("qkv", "qkv_cte", "qkv_tkg"))
+
+
+def eights(*shape: int) -> Any:
+    return zeros(*shape, dtype=FP8)
+
+
+def static(**more: Any) -> dict[str, Any]:
+    scales = {"qkv_w_scale": qkvs.scale([1, 1, 1]), "qkv_in_scale": qkvs.scale(1)}
+    return {"quantization_type": STATIC, **scales, **qkvs.heads(1, 1), **more}
+
+
+PROJECTED = Table(
+    "nkilib.core.qkv.qkv.qkv", qkv, lambda: {"input": zeros(1, 4, 256), "fused_qkv_weights": zeros(256, 384)},
+    [
+        *shown(f"{DISPATCH}::test_what_inputs_in_sbuf_cannot_have", {
+            "input in SBUF: at most 96 tokens": "at most 96 tokens, it has 97", "input in SBUF: no fused_rope": "goes without fused_rope",
+            "input in SBUF: no MX, swizzle, caches": "input in SBUF goes without",
+        }),
+        *shown(f"{DISPATCH}::test_what_neither_kernel_does", {
+            "no NBdS": "output_layout must be BSD or NBSd", "few tokens: no RMS_NORM_SKIP_GAMMA": "norm_type must be NO_NORM, RMS_NORM or LAYER_NORM",
+            "few tokens: B·S at most 128": "B·S must be at most 128, it is 192",
+        }),
+        *shown(f"{DISPATCH}::test_dispatch", {"few tokens with what only context encoding has": "caches("}),
+    ],
+)  # fmt: skip
+PROJECTED_CTE = Table(
+    "nkilib.core.qkv.qkv_cte.qkv_cte", qkv_cte, lambda: {"input": zeros(1, 128, 256), "fused_qkv_weights": zeros(256, 384)},
+    [
+        *shown(f"{CTE}::test_limits", {
+            "H at most 24576": "H must be at most 24576, it is 24704", "H in 128s": "H must be a multiple of 128, it is 200", "input [B, S, H]": "input must be [B, S, H]",
+            "I at most 4096": "I must be at most 4096, it is 4224", "weights of H rows": "must have 512 rows", "BSD or NBSd": "output_layout must be BSD or NBSd",
+            "NBSd with d_head of 128": "NBSd needs d_head = 128, it is 64", "NBSd with d_head": "NBSd needs d_head = 128, it is None",
+            "bias [1, I]": "bias must have shape (1, 512)", "hidden_actual at most H": "hidden_actual must be at most H = 512",
+            "residuals: both": "fused_residual_add needs mlp_prev and attention_prev", "residuals: mlp_prev as input": "mlp_prev must have shape",
+            "residuals: attention_prev as input": "attention_prev must have shape", "residuals with the flag only": "go with fused_residual_add only",
+            "norms need gamma": "needs gamma_norm_weights", "gamma [1, H]": "gamma_norm_weights must have shape",
+            "no gamma with NO_NORM": "gamma_norm_weights do not go with NormType.NO_NORM", "no gamma with SKIP_GAMMA": "gamma_norm_weights do not go with",
+            "norms need eps": "needs norm_eps", "beta with LAYER_NORM only": "layer_norm_bias goes with LAYER_NORM only",
+            "beta [1, H]": "layer_norm_bias must have shape (1, 512)", "heads make up I": "heads of 128 must be I = 512 columns",
+            "tables with fused_rope only": "go with fused_rope only", "fused_rope: both tables": "fused_rope needs both caches",
+            "fused_rope: numbers of heads": "fused_rope needs num_q_heads and num_kv_heads", "cos [B, S, d]": "cos_cache must have shape",
+            "sin [B, S, d]": "sin_cache must have shape", "no result in SBUF": "store_output_in_sbuf is not available",
+            "NONE, STATIC or MX": "quantization_type must be one of", "STATIC: fp8 weights": "STATIC needs fp8", "STATIC: scales": "STATIC needs qkv_w_scale and qkv_in_scale",
+            "STATIC: three weight scales": "qkv_w_scale must be [128, 3] or [1, 3]", "STATIC: heads": "STATIC needs d_head, num_q_heads and num_kv_heads",
+            "k_scale and v_scale together": "k_scale and v_scale go together", "caches: BSD": "k_scale and v_scale go with BSD only",
+            "caches: heads": "need num_q_heads, num_kv_heads and d_head", "caches: both": "need both caches", "k_scale [128, 1]": "k_scale must have shape (128, 1)",
+            "v_scale [128, 1]": "v_scale must have shape (128, 1)", "caches: limits of other dtypes": "has no largest value: give fp8_max and fp8_min",
+            "caches: S rows": "must be [1, ≥ 128, 128]", "caches: rows of the heads": "v_cache must have rows of 128",
+            "blocks: slot_mapping and block_size": "use_block_kv needs slot_mapping and block_size", "slot_mapping [B, S]": "slot_mapping must have shape (1, 128)",
+            "blocks of block_size": "must have blocks of block_size = 8", "MX: no caches": "do not go with MX", "MX: H/4 rows": "must have 128 rows",
+            "MX: scales": "MX needs qkv_w_scale", "MX: scales [H/32, I]": "qkv_w_scale must have shape (16, 512)", "MX: an even number of tokens": "MX needs an even number of tokens",
+            "MX: H in 512s": "MX needs H in multiples of 512, it is 384", "swizzled: MX": "is_input_swizzled goes with MX only", "swizzled: NO_NORM": "goes with NO_NORM",
+            "swizzled: no residuals": "without fused_residual_add",
+        }),
+        *shown(f"{CTE}::test_a_manager_and_what_is_said_of_it_must_agree", {"use_auto_allocation is what sbm does": "use_auto_allocation must say what sbm does"}),
+        *shown(f"{CTE}::test_heads_that_do_not_divide_a_bank", {"fused_rope: d that does not divide 512": "96"}),
+        refused("fused_norm_type is a NormType", "1 is no NormType", fused_norm_type=1, gamma_norm_weights=zeros(1, 256)),
+        refused("STATIC: heads make up I", "2 + 2·1 heads of 128 must be I = 384 columns",
+                **static(num_q_heads=2), fused_qkv_weights=eights(256, 384)),
+        refused("STATIC: one input scale", "qkv_in_scale must be [128, 1] or [1, 1]",
+                **static(qkv_in_scale=qkvs.scale([1, 1])), fused_qkv_weights=eights(256, 384)),
+        refused("fused_rope: d even", "heads of an even size, it is 63", **qkvs.heads(1, 1, 63), fused_qkv_weights=zeros(256, 189),
+                fused_rope=True, cos_cache=zeros(1, 128, 63), sin_cache=zeros(1, 128, 63)),
+        refused("caches: v_cache of S rows", "must be [1, ≥ 128, 128]", **qkvs.heads(1, 1), k_cache=zeros(1, 128, 128), v_cache=zeros(1, 127, 128),
+                k_scale=qkvs.scale(1), v_scale=qkvs.scale(1), fp8_max=1.0, fp8_min=-1.0),
+    ],
+    left={"slots that are unique and in range": "numbers read at run time"},
+)  # fmt: skip
+PROJECTED_TKG = Table(
+    "nkilib.core.qkv.qkv_tkg.qkv_tkg", qkv_tkg, lambda: {"hidden": zeros(1, 4, 256), "qkv_w": zeros(256, 384), "norm_type": PLAIN},
+    [
+        *shown(f"{TKG}::test_limits", {
+            "H in 128s": "H must be a multiple of 128", "hidden has three dimensions": "must have 3 dimensions", "weights of H rows": "qkv_w must have H = 256 rows",
+            "float32 weights with float32": "float32 goes with float32 only", "bias [1, I]": "qkv_bias must have shape (1, 384)",
+            "B·S at most 128": "B·S must be at most 128", "no ROW, no MX": "quantization_type must be one of",
+            "NO_NORM, RMS_NORM or LAYER_NORM": "norm_type must be NO_NORM, RMS_NORM or LAYER_NORM", "norms need norm_w": "needs norm_w",
+            "norm_w [1, H]": "norm_w must have shape (1, 256)", "norm_bias with LAYER_NORM only": "norm_bias goes with LAYER_NORM only",
+            "norm_bias [1, H]": "norm_bias must have shape", "BSD or NBSd": "output_layout must be BSD or NBSd", "NBSd with d_head": "NBSd needs d_head",
+            "NBSd: I in heads": "NBSd needs I in heads of 100", "STATIC: scales": "STATIC needs qkv_w_scale and qkv_in_scale",
+            "STATIC: three weight scales": "qkv_w_scale must be [128, 3] or [1, 3], it is (128, 1)", "STATIC: one input scale": "qkv_in_scale must be [128, 1]",
+            "STATIC: heads": "STATIC needs d_head, num_q_heads and num_kv_heads", "fused_add: both": "fused_add needs attn_prev and mlp_prev",
+            "attn_prev as hidden": "attn_prev must have shape", "mlp_prev as hidden": "mlp_prev must have shape",
+        }),
+        *shown(f"{TKG}::test_what_two_cores_cannot_divide", {
+            "H/128 divides by the cores": "H/128 = 3 must divide by the 2 cores", "fused_add: an even number of tokens": "B·S must be even, it is 19",
+        }),
+        *shown(f"{TKG}::test_columns_in_sbuf_are_limited", {"a result in SBUF: I at most 4096": "at most 4096 columns, I is 4224"}),
+        *shown(f"{TKG}::test_limits_of_inputs_in_sbuf", {
+            "hidden in SBUF: the result, too": "hidden in SBUF needs output_in_sbuf", "hidden in SBUF: 128 partitions": "hidden in SBUF must have 128 partitions",
+            "hidden in SBUF: no fused_add": "fused_add needs hidden in HBM",
+        }),
+        *shown(f"{TKG}::test_a_manager_that_places_tiles_is_refused", {"sbm leaves addresses to the compiler": "sbm must leave addresses to the compiler"}),
+        *shown(f"{TKG}::test_heads_that_do_not_divide_a_block", {"NBSd: heads that do not divide 4096": "depth"}),
+        refused("STATIC: heads make up I", "2 + 2·1 heads of 128 must be I = 384 columns", **static(num_q_heads=2), qkv_w=eights(256, 384)),
+        refused("STATIC: fp8 weights", "not to bfloat16", **static()),
+        refused("there are tokens", "hidden must have tokens", hidden=zeros(1, 0, 256)),
+    ],
+)  # fmt: skip
+
+# -- output projections -----------------------------------------------------------------------------------
+
+OUT_CTE, OUT_TKG, HELPERS = (
+    f"core/output_projection/test_output_projection_{name}.py" for name in ("cte", "tkg", "helpers")
+)
+BACK_CTE = Table(
+    "nkilib.core.output_projection.output_projection_cte.output_projection_cte.output_projection_cte", output_projection_cte,
+    lambda: {"attention": zeros(1, 2, 8, 4), "weight": zeros(16, 128)},
+    [
+        *shown(f"{OUT_CTE}::test_limits", {
+            "H at most 20705": "H must be at most 20705", "N at most 17": "N must be at most 17", "D at most 128": "D must be at most 128",
+            "B·S at most 131072": "B·S must be at most 131072", "H divides by the cores": "must divide by the 2 cores",
+        }),
+        *shown(f"{OUT_CTE}::test_operands_must_fit", {
+            "weight of N·D rows": "weight must have N·D = 8 rows", "bias [1, H]": "bias must have shape (1, 16)", "attention [B, N, D, S]": "attention must be [B, N, D, S]",
+        }),
+        *shown(f"{OUT_CTE}::test_other_quantisations", {"NONE or STATIC": "must be NONE or STATIC"}),
+        *shown(f"{OUT_CTE}::test_static_needs_its_operands", {
+            "STATIC: an fp8 weight": "STATIC needs an fp8 weight", "STATIC: scales": "STATIC needs a weight scale and an input scale", "STATIC: input_scales [128, 1]": "the input scale must have shape (128, 1)",
+        }),
+        *shown(f"{HELPERS}::test_what_does_not", {
+            "attention of a float type": "attention must be bfloat16, float16 or float32", "weight of a float type": "weight must be bfloat16, float16, float32 or float8_e4m3",
+        }),
+        *shown(f"{OUT_CTE}::test_fp8_weights_without_quantisation_leave_the_attention_as_it_is", {"NONE: an fp8 weight": "FP8"}),
+        refused("STATIC: weight_scales [128, 1]", "the weight scale must have shape (128, 1)", weight=eights(16, 128), quantization_type=STATIC,
+                weight_scales=np.ones((1, 1), FP32), input_scales=qkvs.scale(1)),
+    ],
+)  # fmt: skip
+BACK_TKG = Table(
+    "nkilib.core.output_projection.output_projection_tkg.output_projection_tkg", output_projection_tkg,
+    lambda: {"attention": zeros(64, 1, 2, 4), "weight": zeros(128, 256)},
+    [
+        *shown(f"{OUT_TKG}::test_limits", {
+            "NONE or STATIC": "must be NONE or STATIC", "TRANSPOSE_OUT: H in 128s": "in multiples of 128", "TRANSPOSE_OUT: H in 128s of each core": "in multiples of 256",
+            "H divides by the cores": "H = 601 must divide by the 2 cores", "D at most 128": "D must be at most 128", "TRANSPOSE_OUT: at most 512 tokens": "at most 512 tokens",
+            "OUT_IN_SB: at most 128 tokens": "at most 128 tokens", "TRANSPOSE_OUT: N·H at most 163840": "N·H of at most 163840",
+            "TRANSPOSE_OUT: half of it in float32": "N·H of at most 81920",
+        }),
+        *shown(f"{OUT_TKG}::test_operands_must_fit", {
+            "bias [1, H]": "bias must have shape (1, 256)", "attention [D, B, N, S]": "attention must be [D, B, N, S]", "weight of N·D rows": "weight must have N·D = 64 rows",
+            "STATIC: weight_scale [128, 1]": "the weight scale must have shape (128, 1)", "STATIC: scales": "STATIC needs a weight scale and an input scale",
+        }),
+        *shown(f"{OUT_TKG}::test_fp8_weights_without_quantisation_leave_the_attention_as_it_is", {"NONE: an fp8 weight": "FP8"}),
+        refused("STATIC: an fp8 weight", "STATIC needs an fp8 weight", quantization_type=STATIC, weight_scale=qkvs.scale(1), input_scale=qkvs.scale(1)),
+        refused("STATIC: input_scale [128, 1]", "the input scale must have shape (128, 1)", weight=eights(128, 256), quantization_type=STATIC,
+                weight_scale=qkvs.scale(1), input_scale=qkvs.scale([1, 1])),
+    ],
+)  # fmt: skip
+
+# -- norms ------------------------------------------------------------------------------------------------
+
+QUANT = "core/rmsnorm/test_rmsnorm_quant.py"
+
+
+def quantised(hidden: Any, ln_w: Any, input_dequant_scale: Any = None, **kargs: Any) -> Any:
+    return rmsnorm_quant_kernel(hidden, ln_w, RmsNormQuantKernelArgs(**kargs), input_dequant_scale)
+
+
+ROWS = Table(
+    "nkilib.core.rmsnorm.rmsnorm_quant.rmsnorm_quant_kernel", quantised, lambda: {"hidden": zeros(2, 64), "ln_w": zeros(64)},
+    [
+        *shown(f"{QUANT}::test_arguments_are_checked", {
+            "lower_bound not negative": "lower_bound", "NO_NORM or RMS_NORM": "norm_type", "ROW or STATIC": "quantization_type", "eps not negative": "eps",
+        }),
+        *shown(f"{QUANT}::test_inputs_are_checked", {
+            "two dimensions at least": "at least 2 dimensions", "not empty": "empty", "H at most 16384": "16384", "batch at most 2": "batch",
+            "sequence at most 32768": "sequence", "2-D: at most 65536 rows": "65536 rows", "dimension 2 at most 16384": "dimension 2", "a row for each program": "2 programs",
+            "ln_w [H] or [1, H]": "ln_w", "STATIC: input_dequant_scale [128, 1]": "input_dequant_scale",
+        }),
+        *shown(f"{QUANT}::test_static_ignores_the_bound", {"STATIC: lower_bound does nothing": "lower_bound"}),
+        *shown(f"{QUANT}::test_gamma_is_not_read_without_norm", {"NO_NORM: ln_w is not read": "NO_NORM"}),
+    ],
+)  # fmt: skip
+
+RMSNORM, LAYERNORM, MX_NORM, HELP = (
+    f"core/subkernels/test_{name}.py" for name in ("rmsnorm_tkg", "layernorm_tkg", "rmsnorm_mx_quantize_tkg", "norm_tkg_utils")
+)  # fmt: skip
+
+
+def normed(kernel: Any) -> Any:
+    def run(
+        input: Any, gamma: Any, out: tuple[int, ...] = (128, 4, 2), in_tile: bool = False, **options: Any
+    ) -> Any:
+        made = sbuf(out, input.dtype) if in_tile else nl.ndarray(out, dtype=input.dtype, buffer=nl.shared_hbm)
+        kernel(in_sbuf(input) if in_tile else input, gamma, made, **options)
+
+    return run
+
+
+SHAPES = [
+    refused("input has three dimensions", "input must have 3 dimensions", input=zeros(4, 256)),
+    refused("an output of the tokens", "output must have shape (128, 4, 2)", out=(128, 5, 2)),
+    refused("an output of H", "output must have shape (128, 4, 2)", out=(128, 4, 3)),
+    refused("gamma [1, H]", "gamma must have shape (1, 256)", gamma=zeros(256)),
+    refused(
+        "input in SBUF: 128 partitions",
+        "input in SBUF must have 128 partitions",
+        input=zeros(64, 4, 2),
+        in_tile=True,
+    ),
+]
+NORMED = Table(
+    "nkilib.core.subkernels.rmsnorm_tkg.rmsnorm_tkg", normed(rmsnorm_tkg), lambda: {"input": zeros(1, 4, 256), "gamma": zeros(1, 256)},
+    [
+        *SHAPES,
+        *shown(f"{RMSNORM}::test_shapes_are_checked", {"H in 128s": "H must be a multiple of 128", "H/128 divides by the cores": "2 cores", "there are tokens": "empty"}),
+        *shown(f"{RMSNORM}::test_a_chunk_is_checked", {"process_rmsnorm_tile: as many tokens": "output tile", "process_rmsnorm_tile: at most 512": "at most 512"}),
+        *shown(f"{RMSNORM}::test_transposed_layout_has_one_shard", {"hidden_dim_tp: one shard": "one shard"}),
+    ],
+)  # fmt: skip
+LAYERED = Table(
+    "nkilib.core.subkernels.layernorm_tkg.layernorm_tkg", normed(layernorm_tkg), lambda: {"input": zeros(1, 4, 256), "gamma": zeros(1, 256)},
+    [
+        *SHAPES,
+        *shown(f"{LAYERNORM}::test_shapes_are_checked", {
+            "H in 128s": "H must be a multiple of 128", "beta [1, H]": "beta", "H/128 divides by the cores": "2 cores", "there are tokens": "empty",
+        }),
+        *shown(f"{LAYERNORM}::test_large", {"more than 512 tokens": "640"}),
+    ],
+)  # fmt: skip
+
+
+def normed_mx(
+    input: Any, gamma: Any, residual: Any = None, total: Any = None, out: Any = (128, 32, 4), quant: Any = (128, 1, 32), scale: Any = (128, 1, 32),
+    dtype: Any = nl.float16, **options: Any,
+) -> Any:  # fmt: skip
+    stored = None if total is None else nl.ndarray(total, dtype=input.dtype, buffer=nl.shared_hbm)
+    tiles = sbuf(out, dtype), sbuf(quant, nl.float8_e4m3fn_x4), sbuf(scale, nl.uint8)
+    rmsnorm_mx_quantize_tkg(input, gamma, *tiles, residual, stored, **options)
+
+
+NORMED_MX = Table(
+    "nkilib.core.subkernels.rmsnorm_mx_quantize_tkg.rmsnorm_mx_quantize_tkg", normed_mx,
+    lambda: {"input": zeros(32, 1, 512, dtype=FP16), "gamma": zeros(1, 512, dtype=FP16)},
+    [
+        *shown(f"{MX_NORM}::test_needs_two_cores", {"two cores": "runs on two cores, not on 1"}),
+        *shown(f"{MX_NORM}::test_rejected", {
+            "H in 512s": "H must be a multiple of 512", "B·S in 4s": "B*S must be a multiple of 4, it is 6", "hidden_dim_tp": "pass hidden_dim_tp=True",
+            "output float16 or bfloat16": "output must be float16 or bfloat16", "a residual: 256 tokens": "B*S must be at least 256, it is 128",
+            "a residual: H/128 in 8s": "H/128 must be a multiple of 8, it is 4",
+        }),
+        *shown(f"{MX_NORM}::test_outputs_of_another_shape", {"output_quant and output_scale": "quantised values and scales must be (128, 1, 32)"}),
+        *shown(f"{MX_NORM}::test_a_residual_needs_its_output", {"a residual: output_residual": "output_residual"}),
+        *shown(f"{HELP}::test_invalid_shapes", {
+            "a residual as the input": "residual", "output_residual [B·S, H]": "output_residual", "the function: gamma": "gamma", "the function: output": "output",
+        }),
+        refused("output (128, B·S, H/128)", "output must have shape (128, 32, 4)", out=(128, 32, 3)),
+        refused("gamma [1, H]", "gamma must have shape (1, 512)", gamma=zeros(512, dtype=FP16)),
+        refused("the residual's shape", "residual must have shape", residual=zeros(32, 1, 1024, dtype=FP16), total=(32, 512)),
+    ],
+    left={"H/128 in 4s": "H in 512s is demanded before", "(B·S)/2 divides by its tiles": "always so"},
+    lnc=2, target="trn3",
+)  # fmt: skip
+
+TABLES = [
+    FEED,
+    PROJECTIONS,
+    PROJECTED,
+    PROJECTED_CTE,
+    PROJECTED_TKG,
+    BACK_CTE,
+    BACK_TKG,
+    ROWS,
+    NORMED,
+    LAYERED,
+    NORMED_MX,
+]
