@@ -10,7 +10,8 @@ from typing import Any
 from .codemods.model import Finding
 from .errors import UsageError
 from .fingerprints import marked
-from .reading import Unreadable, read
+from .reading import Unreadable, read, reason
+from .writer import put
 
 _VERSION = 1
 _LIMIT = 256 << 20
@@ -40,10 +41,9 @@ def write(findings: Iterable[Finding], path: str) -> None:
     rows = [json.dumps(_entry(*row, folder=_folder(path)), ensure_ascii=True) for row in sorted(listed)]
     text = "\n".join([f'{{"version": {_VERSION}, "findings": [', ",\n".join(rows), "]}", ""])
     try:
-        with open(path, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        put(path, text.encode())
     except OSError as error:
-        raise UsageError(f"--baseline {path}: {(error.strerror or str(error)).lower()}") from None
+        raise UsageError(f"--baseline {path}: {reason(error)}") from None
 
 
 def _entry(path: str, code: str, message: str, mark: str, folder: str) -> dict[str, str]:

@@ -95,12 +95,30 @@ def write(path: str, old: bytes, new: bytes, tops: Sequence[str] = (os.sep,)) ->
         raise NotWritten(path, f"not written: {reason(error)}") from None
 
 
+def put(path: str, data: bytes) -> None:
+    """Make a file of ours hold ``data``: all of it, or when that fails what it held before. Raises OSError."""
+    target = os.path.realpath(path)
+    temporary = _temporary(os.path.dirname(target))
+    try:
+        if os.path.exists(target):
+            _write_like(temporary, target, data)
+        else:
+            with open(temporary, "xb") as file:
+                file.write(data)
+        os.replace(temporary, target)
+    except BaseException:
+        _discard(temporary)
+        raise
+
+
 def _lies_in(target: str, top: str) -> bool:
     return target == top or target.startswith(top.rstrip(os.sep) + os.sep)
 
 
 def _require_writable(path: str, target: str) -> None:
     """Respect a read-only file as editors do: its folder would let us replace it all the same."""
+    if os.statvfs(target).f_flag & os.ST_RDONLY:
+        raise NotWritten(path, "not written: its file system is read-only")
     # The mode is looked at too because root may write everything.
     no_write_bit = not os.stat(target).st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH)
     effective = os.access in os.supports_effective_ids
@@ -110,7 +128,7 @@ def _require_writable(path: str, target: str) -> None:
 
 def _replace(path: str, target: str, old: bytes, new: bytes) -> None:
     folder = os.path.dirname(target)
-    temporary = os.path.join(folder, f".nkimigrate-{os.urandom(8).hex()}.tmp")
+    temporary = _temporary(folder)
     try:
         _write_like(temporary, target, new)
         _require_unchanged(path, target, old)
@@ -119,6 +137,10 @@ def _replace(path: str, target: str, old: bytes, new: bytes) -> None:
         _discard(temporary)
         raise
     _sync_folder(folder)
+
+
+def _temporary(folder: str) -> str:
+    return os.path.join(folder, f".nkimigrate-{os.urandom(8).hex()}.tmp")
 
 
 def _write_like(temporary: str, target: str, data: bytes) -> None:

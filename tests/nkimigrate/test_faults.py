@@ -167,6 +167,34 @@ def test_a_full_disk(tmp_path: Path) -> None:
         assert (disk / "m0.py").read_text() == NEW + "# filler\n" * 4000
 
 
+def test_a_full_disk_leaves_the_baseline_as_it_was(tmp_path: Path) -> None:
+    """It was emptied first, and then could not be written."""
+    (tmp_path / "a.py").write_text(OLD + "mlp_kernel(*rest)\n" * 200)
+    with small_disk(tmp_path / "disk", "64k") as disk:
+        known = disk / "known.json"
+        words = ("--check", "--no-cache", "--isolated", "-q", "--baseline", str(known), "--write-baseline")
+        (tmp_path / "small.py").write_text(OLD)
+        assert ran(*words, str(tmp_path / "small.py"))[0] == 0
+        before = known.read_bytes()
+        rest = os.statvfs(disk)
+        (disk / "rest.bin").write_bytes(b"x" * (rest.f_bavail * rest.f_bsize - 4096))
+        code, _, err = ran(*words, str(tmp_path / "a.py"))
+        assert (code, err) == (2, f"nkimigrate: --baseline {known}: no space left on device\n")
+        assert known.read_bytes() == before
+        assert sorted(os.listdir(disk)) == ["known.json", "rest.bin"]
+
+
+def test_a_read_only_file_system(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", "256k") as disk:
+        (disk / "a.py").write_text(OLD)
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        code, out, _ = ran("--isolated", str(disk))
+        assert code == 3
+        assert "a.py" in out
+        assert "not written: its file system is read-only" in out
+        assert (disk / "a.py").read_text() == OLD
+
+
 # -- files that are not as they were ------------------------------------------------------------------
 
 
@@ -251,6 +279,21 @@ def test_loops_of_links(tmp_path: Path) -> None:
     (folder / "two.py").symlink_to("one.py")
     assert ran(*QUIET, str(tmp_path)) == (0, "", "")
     assert (folder / "m.py").read_text() == NEW
+
+
+def test_folders_deeper_than_a_path_can_be_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "m.py").write_text(OLD)
+    for _ in range(20):
+        os.mkdir("d" * 250)
+        os.chdir("d" * 250)
+    Path("m.py").write_text(OLD)
+    code, out, err = ran("--no-cache", "--isolated", "--output-format", "json", str(tmp_path))
+    assert (code, err) == (3, "")
+    (problem,) = json.loads(out)["problems"]
+    assert (problem["code"], problem["message"]) == ("NKM902", "file name too long")
+    assert (tmp_path / "m.py").read_text() == NEW
+    assert Path("m.py").read_text() == OLD
 
 
 @pytest.mark.parametrize("form", ["text", "json", "sarif"])
