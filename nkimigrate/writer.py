@@ -96,7 +96,7 @@ def write(path: str, old: bytes, new: bytes, tops: Sequence[str] = (os.sep,)) ->
 
 
 def put(path: str, data: bytes) -> None:
-    """Make a file of ours hold ``data``: all of it, or when that fails what it held before. Raises OSError."""
+    """Make a file of ours hold ``data``; when that fails it holds what it did before. Raises OSError."""
     target = os.path.realpath(path)
     temporary = _temporary(os.path.dirname(target))
     try:
