@@ -8,7 +8,7 @@ from nkimigrate.codemods.analyse import Place, World, analyse
 from nkimigrate.codemods.rules import checks
 from nkimigrate.releases import load
 
-PROGRAM = '''\
+PROGRAM = """\
 import torch
 from functools import partial
 from nkilib.core.mlp.mlp import mlp_kernel
@@ -29,7 +29,7 @@ class Layer(torch.nn.Module):
 
 
 seen = Layer(4).forward
-'''
+"""
 
 
 def test_no_cycle_waits_for_the_garbage_collector() -> None:
