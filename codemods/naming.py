@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from .analysis.context import FileContext, Import
 from .analysis.scopes import Use
 from .model import Edit, Finding, Rename, Wrap
+from .trees import walk
 
 
 def spelled(alias: ast.alias) -> str:
@@ -74,12 +75,14 @@ def certain(ctx: FileContext, use: Use) -> bool:
     start, end = ctx.source.span(name)
     if ctx.source.utf8[start:end] != use.name.encode():
         return False
-    strings = (s for s in ast.walk(use.stmt) if isinstance(s, ast.JoinedStr)) if _EARLIER else ()
+    joined = _EARLIER and _FORMATTED.search(ctx.source.utf8) is not None
+    strings = (s for s in walk(use.stmt) if isinstance(s, ast.JoinedStr)) if joined else ()
     repeating = (s for s in strings if ctx.segment(s).count(use.name) > 1)
     return not any(part is name for string in repeating for part in ast.walk(string))
 
 
 _EARLIER = sys.version_info < (3, 12)
+_FORMATTED = re.compile(rb"""[fF][rR]?['"]""")
 
 
 def _must_stay(ctx: FileContext, found: Import, name: str) -> bool:

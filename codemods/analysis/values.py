@@ -177,6 +177,8 @@ def callees(value: Value) -> tuple[Callee, ...] | None:
     """The symbols a call of ``value`` may reach, seen through launches, jit and partial; None when unknown
     joins in.
     """
+    if isinstance(value, Symbol):
+        return (Callee(value.name),)
     found: list[Callee] = []
     for option in options(value):
         callee = _callee(option)
