@@ -176,9 +176,14 @@ def _no_paths(given: dict[str, Any]) -> int:
 
 
 def _check_output(settings: Settings) -> None:
-    """A report that cannot be written is better known before files are."""
-    for key in ("output", "report"):
+    """A report that cannot be written is better known before files are; and it takes no code's place."""
+    from .discovery import kind_of
+
+    written = ("output", "report", *(("baseline",) if settings.flag("write_baseline") else ()))
+    for key in written:
         path = settings.text(key)
+        if kind_of(os.path.basename(path)) in ("python", "notebook"):
+            raise UsageError(f"--{key} {path}: a report does not go into a file of code; name another one")
         if path and (os.path.isdir(path) or not os.path.isdir(os.path.dirname(path) or ".")):
             raise UsageError(f"--{key} {path}: not a file in an existing folder")
 

@@ -446,6 +446,17 @@ def test_paths_of_the_file_that_do_not_exist_name_the_file(run: Run, folder: Pat
     assert run("--check", "lib") == (2, "", "nkimigrate: lib: no such file or directory\n")
 
 
+@pytest.mark.parametrize(
+    "words", [("--output",), ("--report",), ("--check", "--write-baseline", "--baseline")]
+)
+def test_a_report_does_not_take_the_place_of_code(run: Run, folder: Path, words: tuple[str, ...]) -> None:
+    """Who takes ``--output`` for where the new code goes would lose the old."""
+    (folder / "model.py").write_text(OLD)
+    said = f"nkimigrate: {words[-1]} model.py: a report does not go into a file of code; name another one\n"
+    assert run("model.py", "--isolated", *words, "model.py") == (2, "", said)
+    assert (folder / "model.py").read_text() == OLD
+
+
 def test_a_path_with_backslashes_is_understood_where_it_is_meant(run: Run, folder: Path) -> None:
     (folder / "src/app").mkdir(parents=True)
     (folder / "pyproject.toml").write_text("[tool.nkimigrate]\npaths = ['src\\app']\n")
