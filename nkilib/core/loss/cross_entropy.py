@@ -18,7 +18,7 @@ from ...blocks.softmax import SOFTMAX_COLUMNS, RunningSoftmax, row_max, settle, 
 from ..utils.allocator import SbufManager, sizeinbytes
 from .validation import P_MAX, validate_cross_entropy_forward_inputs, validate_float
 
-_CHUNK_BYTES = 16384
+_CHUNK_BYTES = 32 * 1024
 """Of a chunk in a partition, at most."""
 
 

@@ -222,7 +222,6 @@ def _project_transposed(out: TensorView, operands: Operands, sbm: SbufManager) -
     if operands.bias is not None:
         added = work.tile((PARTITIONS, width), operands.bias.dtype)
         load_hidden_row(added, operands.bias)
-        added = _float32(added, work)
     result = out if out.is_sbuf() else as_view(work.tile((P_MAX, width, tokens), out.dtype))
     for start in range(0, width, step):
         end = min(start + step, width)
@@ -234,17 +233,13 @@ def _project_transposed(out: TensorView, operands: Operands, sbm: SbufManager) -
     work.close()
 
 
-def _float32(column: nl.ndarray, work: Scratch) -> nl.ndarray:
-    """Operands that hold one value for each partition are fp32."""
-    wide = work.tile(tuple(column.shape), nl.float32)
-    nisa.tensor_copy(dst=wide, src=column)
-    return wide
-
-
 def _project_planes(
     out: TensorView, operands: Operands, weight: TensorView, biases: TensorView | None, sbm: SbufManager
 ) -> None:
-    """``out[p, j, t]`` in SBUF for the weight columns ``[N·D, 128, J]``: one product for each j."""
+    """``out[p, j, t]`` in SBUF for the weight columns ``[N·D, 128, J]``.
+
+    The sums of each j are a plane; as many as a PSUM bank holds leave it in one instruction.
+    """
     depth, tiles, tokens = operands.attention.shape
     planes = out.shape[1]
     work = scratch(sbm, name="planes")
@@ -252,18 +247,17 @@ def _project_planes(
     nisa.dma_copy(dst=loaded, src=weight.reshape_dim(0, (tiles, depth)).permute((1, 0, 2, 3)).get_view())
     paired = is_fp8(operands.attention.dtype) and is_fp8(weight.dtype)
     columns = as_view(loaded)
-    for j in range(planes):
-        product = psum_tile((P_MAX, tokens))
-        contract(
-            product,
-            columns.select(3, j),
-            operands.attention,
-            tiles * depth,
-            depth=depth,
-            double_row=paired,
-        )
-        bias = None if biases is None else biases.slice(1, j, j + 1).get_view()
-        leave(out.select(1, j), product, bias, operands.scales, j, sbm)
+    group = PSUM_COLUMNS // tokens
+    for first in range(0, planes, group):
+        last = min(first + group, planes)
+        bank = psum_tile((P_MAX, last - first, tokens))
+        for j in range(first, last):
+            product, column = bank[:, j - first, :], columns.select(3, j)
+            contract(product, column, operands.attention, tiles * depth, depth=depth, double_row=paired)
+        bias = None
+        if biases is not None:
+            bias = biases.slice(1, first, last).expand_dim(2).broadcast(2, tokens).get_view()
+        leave(out.slice(1, first, last), bank, bias, operands.scales, first // group, sbm)
     work.close()
 
 

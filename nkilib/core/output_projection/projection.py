@@ -111,7 +111,7 @@ def project_tokens(
 def leave(dst: Any, product: nl.ndarray, bias: Any, scales: Scales, index: int, sbm: SbufManager) -> None:
     """``dst = product · scale + bias``, out of PSUM in one instruction; plain copies alternate the engines.
 
-    bias: SBUF of the product's shape, or one value for each of its partitions ``[P, 1]``, or None.
+    bias: SBUF of the product's shape, or None.
     """
     target = as_tile(dst)
     scale = None
@@ -119,11 +119,6 @@ def leave(dst: Any, product: nl.ndarray, bias: Any, scales: Scales, index: int, 
         scale = as_view(scales.product).slice(0, 0, product.shape[0]).get_view()
     if scale is None and bias is None:
         interleave_copy(target, product, index=index)
-    elif bias is not None and bias.shape[1] == 1 and product.shape[1] > 1:
-        factor = 1.0 if scale is None else scale
-        nisa.tensor_scalar(
-            dst=target, data=product, op0=nl.multiply, operand0=factor, op1=nl.add, operand1=bias
-        )
     else:
         affine(target, product, sbm, scale, shift=bias)
 
