@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from .codemods.analyse import Analysis, Place, World
 from .codemods.analysis.values import Value
 from .codemods.elsewhere import UNSEEN, Kernel, Seen
-from .codemods.record import fresh, record, replace
+from .codemods.record import fresh, record
 from .modules import module_name, prefixes
 from .report.model import Problem
 from .tasks import Task
@@ -126,9 +126,16 @@ def _outdated(
 
 
 def _differs(candidate: Candidate, world: World) -> bool:
-    """Whether a world is another one than a file was analysed in; nothing surveyed depends on launches."""
-    before = replace(candidate.world, launches=world.launches) if candidate.surveyed else candidate.world
-    return world != before
+    """Whether a world is another one than a file was analysed in, as far as it matters.
+
+    What others see of a file does not depend on how they launch its kernels, nor on what names of it they use
+    when it launches nothing of theirs.
+    """
+    before = candidate.world
+    if not candidate.surveyed:
+        return world != before
+    pinned = world.pinned != before.pinned and bool(world.kernels)
+    return pinned or (world.outside, world.kernels) != (before.outside, before.kernels)
 
 
 def _ready(candidates: Iterable[Candidate]) -> list[Candidate]:

@@ -85,6 +85,7 @@ class Sym:
 
     terms: Terms
     form: Form = field(compare=False)
+    _text: str = field(default="", init=False, repr=False, compare=False)
 
     @classmethod
     def constant(cls, value: int, spelling: str | None = None) -> Sym:
@@ -118,7 +119,9 @@ class Sym:
     @property
     def text(self) -> str:
         """Code for it, as the author would write it."""
-        return render(self.form)
+        if not self._text:
+            object.__setattr__(self, "_text", render(self.form))
+        return self._text
 
     @property
     def atoms(self) -> frozenset[Atom]:

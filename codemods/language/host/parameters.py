@@ -146,13 +146,15 @@ def _in_comment(data: bytes, offset: int) -> bool:
 def _written(kernels: Kernels) -> dict[str, frozenset[str]]:
     """For each function the parameters that it, or a function it calls, writes to."""
     found = {name: frozenset(_directly(kernels, node)) for name, node in kernels.functions.items()}
+    handed = {name: [*_handed(kernels, node)] for name, node in kernels.functions.items()}
     grown = True
     while grown:
         grown = False
-        for name, node in kernels.functions.items():
-            more = found[name] | set(_through_calls(kernels, node, found))
+        for name in found:
+            through = (own for callee, parameter, own in handed[name] if parameter in found[callee])
+            more = found[name].union(*through)
             grown |= more != found[name]
-            found[name] = frozenset(more)
+            found[name] = more
     return found
 
 
@@ -177,9 +179,10 @@ def _directly(kernels: Kernels, node: ast.FunctionDef) -> Iterator[str]:
             yield arg.arg
 
 
-def _through_calls(
-    kernels: Kernels, node: ast.FunctionDef, written: dict[str, frozenset[str]]
-) -> Iterator[str]:
+def _handed(kernels: Kernels, node: ast.FunctionDef) -> Iterator[tuple[str, str, frozenset[str]]]:
+    """What a function's calls of others hand over: the callee, its parameter, and the function's own ones
+    that the argument may be.
+    """
     for call in kernels.nodes[node.name]:
         if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
             continue
@@ -189,8 +192,8 @@ def _through_calls(
         pairs = [*zip(_parameters(callee), call.args, strict=False)]
         pairs += [(k.arg, k.value) for k in call.keywords if k.arg]
         for parameter, given in pairs:
-            if parameter in written[callee.name]:
-                yield from _viewed(kernels, node, given)
+            if own := _viewed(kernels, node, given):
+                yield callee.name, parameter, own
 
 
 def _viewed(

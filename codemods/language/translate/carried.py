@@ -124,7 +124,7 @@ def _statement(
         return _block(node.body, reads, bound, before)
     reads |= _loaded(node) - before
     stored = frozenset() if isinstance(node, ast.AugAssign) else _stored(node)
-    for name in stored:
+    for name in sorted(stored):
         bound.setdefault(name, node)
     return before | stored
 

@@ -13,7 +13,7 @@ from ..plain.functions import hindrance
 from . import blocks, carried, chosen, expressions, facts, loops, statements
 from .environment import Environment
 from .layout import laid_out
-from .values import PlacingFunction
+from .values import Choice, PlacingFunction
 from .walker import Skipped, Walker
 from .writer import Goal
 
@@ -161,11 +161,10 @@ def either(w: Walker, node: ast.stmt, indent: str) -> list[str] | None:
 
     None when it has none.
     """
-    open_ = {name: test for name in w.env.values if (test := w.env.choice(name)) is not None}
-    if not open_:
+    if not any(isinstance(value, Choice) for value in w.env.values.values()):
         return None
     names = (n.id for n in walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load))
-    test = next((open_[name] for name in names if name in open_), None)
+    test = next((test for name in names if (test := w.env.choice(name)) is not None), None)
     if test is None:
         return None
     env, inner = w.env, indent + w.unit

@@ -7,12 +7,13 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from ..analysis import values as v
 from ..analysis.facts import Facts
-from ..analysis.symbols import Sym, Terms
+from ..analysis.symbols import Atom, Sym, Terms
 from ..lowering.instructions import NOT_OPERATIONS
-from .freed import Former, freed
+from .freed import Former, freed, spelling
 from .plan import Function
 from .values import VIRTUAL, Absent, Blocks, Choice, Lost, Value
 
@@ -53,6 +54,7 @@ class Environment:
         sizes: names that the new code has for sizes.
         versions: how often such a name has been bound so far. integers: names that hold integers.
         ranks: how many dimensions a function uses of tensors.
+        spellings: of values, by their ids, with what keeps these from being given to others.
         decided: conditions that are true or false at the place, by their code with :meth:`identity`.
     """
 
@@ -68,6 +70,7 @@ class Environment:
     depths: dict[str, int] = field(default_factory=dict)
     products: set[str] = field(default_factory=set)
     decided: Mapping[str, bool] = field(default_factory=dict)
+    spellings: dict[int, tuple[Value, str]] = field(default_factory=dict)
 
     def copy(self) -> Environment:
         copied = replace(self, values=dict(self.values), versions=Counter(self.versions))
@@ -97,8 +100,15 @@ class Environment:
         self.versions[name] += 1
         former = self.former(name)
         for other, value in self.values.items():
-            if other != name:
+            if other != name and name in self._spelling(value):
                 self.values[other] = freed(other, value, former)
+
+    def _spelling(self, value: Value) -> str:
+        """See :func:`.freed.spelling`; values are asked for it whenever a name is bound again."""
+        known = self.spellings.get(id(value))
+        if known is None:
+            known = self.spellings[id(value)] = (value, spelling(value))
+        return known[1]
 
     def former(self, name: str) -> Former:
         """What a name stood for before it was bound last."""
@@ -145,14 +155,14 @@ class Environment:
 
         A size that is spelled with another name, ``n`` for ``x.shape[0]``, is what it was when ``x`` is not.
         """
-        spelled = set(_NAME.findall(sym.text))
         for atom in sym.atoms:
-            for name, version in _VERSION.findall(repr(atom)):
-                if self.versions[name] != int(version):
-                    return str(name)
-            for name in _NAME.findall(_VERSION.sub("", repr(atom))):
-                if name in spelled and name in self.often and self.versions[name] > 1:
-                    return str(name)
+            versions, names = _named(atom)
+            for name, version in versions:
+                if self.versions[name] != version:
+                    return name
+            for name in names:
+                if name in self.often and self.versions[name] > 1 and name in _NAME.findall(sym.text):
+                    return name
         return None
 
     def changes(self, sym: Sym) -> bool:
@@ -231,6 +241,14 @@ class Environment:
         space = one.space if one.space == two.space else None
         extents = one.extents if one.extents == two.extents else ()
         return replace(one, text=name, shape=shape, dtype=dtype, space=space, extents=extents)
+
+
+@lru_cache(maxsize=4096)
+def _named(atom: Atom) -> tuple[tuple[tuple[str, int], ...], tuple[str, ...]]:
+    """The names that an atom is identified by: those with the number of a binding, and the others."""
+    code = repr(atom)
+    versions = tuple((name, int(version)) for name, version in _VERSION.findall(code))
+    return versions, tuple(_NAME.findall(_VERSION.sub("", code)))
 
 
 def _alike(one: Blocks, two: Blocks) -> bool:

@@ -32,6 +32,23 @@ def _word(name: str) -> re.Pattern[str]:
     return re.compile(rf"(?<![\w.]){re.escape(name)}(?![\w@])")
 
 
+def spelling(value: Value) -> str:
+    """All code in a value that :func:`freed` may change; what is not in it is not spelled with a variable."""
+    if isinstance(value, v.Tensor):
+        return " ".join(
+            [*(size.text for size in value.shape or ()), spelling(value.dtype) if value.dtype else ""]
+        )
+    if isinstance(value, Blocks):
+        return spelling(value.whole)
+    if isinstance(value, v.Scalar):
+        return value.sym.text if value.sym is not None else ""
+    if isinstance(value, v.Dtype):
+        return f"{value.text} {value.source}"
+    if isinstance(value, v.Items):
+        return " ".join(f"{item.text} {spelling(item)}" for item in value.items)
+    return value.of if isinstance(value, Axes) else ""
+
+
 def freed(own: str, value: Value, former: Former) -> Value:
     """The value of a variable, ``own``, that is not spelled with a former one."""
     if isinstance(value, v.Tensor):

@@ -42,7 +42,29 @@ def walked(
     shared: Shared,
     given: Sequence[Mapping[str, Value]],
 ) -> Translated:
-    """Walk through a function's body; ``given`` is what each call in the file gives it."""
+    """Walk through a function's body; ``given`` is what each call in the file gives it.
+
+    Where they all give the same, the walk that told what the function returns for that is the one.
+    """
+    contexts = {shared.context(function.node.name, call) for call in given}
+    context = contexts.pop() if len(contexts) == 1 and not module.partial else None
+    known: Translated | None = shared.walks.get(context) if context is not None else None
+    if known is not None:
+        return known
+    cuts = shared.cuts
+    found = _walked(module, function, lines, shared, given)
+    if context is not None and shared.cuts == cuts:
+        shared.walks[context] = found
+    return found
+
+
+def _walked(
+    module: LanguageModule,
+    function: Function,
+    lines: Lines,
+    shared: Shared,
+    given: Sequence[Mapping[str, Value]],
+) -> Translated:
     node = function.node
     taken, shared.taken = shared.taken, _reserved(module) | function.nodes.names
     indent = lines.indentation(node.body[0])

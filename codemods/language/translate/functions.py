@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import lru_cache
 
 from ...trees import walk
 from ..analysis import values as v
@@ -66,23 +67,29 @@ def _returned(w: Walker, function: UserFunction, entrance: crossing.Entrance) ->
     """What the function gives for these arguments."""
     from .function import walked
 
-    key = (function.node.name, repr(sorted(entrance.inside.items())))
+    if not _gives(function.node):
+        return v.Unknown("None")
+    key = w.shared.context(function.node.name, entrance.inside)
     results = w.shared.results
+    w.shared.cuts += key in w.shared.within
     if key not in results:
         results[key] = v.Unknown("None")  # what a recursive call gives
+        w.shared.cuts += len(w.shared.within) >= _DEPTH
         if len(w.shared.within) < _DEPTH:
-            w.shared.within.append(function.node.name)
+            w.shared.within.append(key)
             found = walked(
                 w.module, w.module.functions[function.node.name], w.lines, w.shared, [entrance.inside]
             )
             w.shared.within.pop()
             lost = bool(found.reasons) and not any(isinstance(x, v.Tensor) for x in found.returned)
-            results[key] = Lost("") if lost and _gives(function.node) else _one(list(found.returned))
+            results[key] = Lost("") if lost else _one(list(found.returned))
     found_before: Value = results[key]
     return found_before
 
 
+@lru_cache(maxsize=512)
 def _gives(function: ast.FunctionDef) -> bool:
+    """Whether a function returns anything."""
     return any(isinstance(n, ast.Return) and n.value is not None for n in walk(function))
 
 

@@ -105,7 +105,10 @@ def _calls(
 
 def _places(node: ast.AST, names: Names) -> bool:
     """Whether it is a call of ``alloc``: what makes the function for it runs on the host."""
-    return isinstance(node, ast.Call) and names.short(node.func) in ("ncc.sbuf.alloc", "ncc.psum.alloc")
+    func = node.func if isinstance(node, ast.Call) else None
+    if not isinstance(func, ast.Attribute) or func.attr != "alloc":
+        return False
+    return names.short(func) in ("ncc.sbuf.alloc", "ncc.psum.alloc")
 
 
 def _speaks(function: Function, names: Names) -> bool:

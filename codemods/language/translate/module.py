@@ -24,17 +24,13 @@ KERNEL = "NKL200"
 def language_module(ctx: FileContext, step: LanguageStep) -> LanguageModule:
     """The kernels of a file, and what is known of the rest of it."""
     names = Names(ctx)
-    top = {node.id for node in walk(ctx.tree) if isinstance(node, ast.Name)} & set(ctx.module.top.bindings)
-    changing = _changing(ctx.tree)
+    nodes = walk(ctx.tree)
+    top = {node.id for node in nodes if isinstance(node, ast.Name)} & set(ctx.module.top.bindings)
+    changing = frozenset(name for node in nodes if isinstance(node, ast.Global) for name in node.names)
     numbers = {name: number for name, number in _numbers(ctx).items() if name not in changing}
     found = functions(ctx, names)
     placing = placers.placers(ctx, names, found)
     return LanguageModule(ctx, names, step, found, numbers, changing, placing, frozenset(top))
-
-
-def _changing(tree: ast.Module) -> frozenset[str]:
-    """Names of the file that functions bind anew."""
-    return frozenset(name for node in walk(tree) if isinstance(node, ast.Global) for name in node.names)
 
 
 def _numbers(ctx: FileContext) -> dict[str, int | float]:

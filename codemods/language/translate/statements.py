@@ -42,8 +42,10 @@ def block(
 
 
 def _marks(w: Walker, group: Sequence[ast.stmt], reasons: Sequence[Reason], indent: str) -> list[str]:
-    """The comments of a partial migration at a place that stays as it is."""
-    if not w.module.partial:
+    """The comments of a partial migration at a place that stays as it is; none on a walk that only finds out
+    what a function returns.
+    """
+    if not w.module.partial or w.shared.within:
         return []
     fresh = [r for r in reasons if (r.message, id(r.node)) not in w.module.marked]
     w.module.marked.update((r.message, id(r.node)) for r in fresh)

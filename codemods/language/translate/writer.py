@@ -43,12 +43,18 @@ class Goal:
     names: tuple[str, ...] = ()
 
 
+Context = tuple[str, str]
+"""See :meth:`Shared.context`."""
+
+
 @dataclass
 class Shared:
     """What the statements of a file share.
 
     Attributes:
-        results: what functions of the file give. within: those that are being walked to find out.
+        results: what functions of the file give, by the context they are called in (see :meth:`context`).
+        within: those that are being walked to find out. cuts: how often that was not done to the end.
+        walks: what became of a function in a context, as a Translated.
         taken: names that mean something in the function at hand.
         needs: modules whose customary alias new code spells. helpers: helper functions it calls.
         helper_name: the name that the file has a helper function under; module_name: that of a module.
@@ -57,9 +63,15 @@ class Shared:
     helper_name: Callable[[str], str]
     module_name: Callable[[str], str]
     taken: set[str] = field(default_factory=set)
-    results: dict[tuple[str, str], Any] = field(default_factory=dict)
-    within: list[str] = field(default_factory=list)
+    results: dict[Context, Any] = field(default_factory=dict)
+    within: list[Context] = field(default_factory=list)
+    cuts: int = 0
+    walks: dict[Context, Any] = field(default_factory=dict)
     needs: set[str] = field(default_factory=set)
+
+    def context(self, function: str, given: Mapping[str, object]) -> Context:
+        """A function of the file, and what a call gives its parameters."""
+        return function, repr(sorted(given.items()))
 
     def fresh(self, hint: str) -> str:
         """A name that means nothing yet, made from ``hint``; then taken."""

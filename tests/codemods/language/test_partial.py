@@ -63,6 +63,40 @@ def test_a_kernel_that_can_be_migrated_whole_is_the_same_either_way(partial: boo
     assert "neuronxcc" not in result.text("a.py")
 
 
+CALLED = HEAD + (
+    "def noise_of(tile):\n"
+    "    noise = nl.rand(tile.shape)\n"
+    "    return noise\n"
+    "\n"
+    "\n"
+    "def written(out, tile):\n"
+    "    low = nl.floor(tile)\n"
+    "    nl.store(out, low)\n"
+    "\n"
+    "\n"
+    "@nki.jit\n"
+    "def noisy(x):\n"
+    "    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)\n"
+    "    tile = nl.load(x)\n"
+    "    written(out, nl.add(tile, noise_of(tile)))\n"
+    "    return out\n"
+)
+
+
+def test_places_in_functions_that_kernels_call_are_marked() -> None:
+    result = migrate({"a.py": CALLED}, partial=True)
+    lines = result.text("a.py").splitlines()
+    ast.parse(result.text("a.py"))
+    for place, code in (
+        ("    noise = nl.rand(tile.shape)", "NKL202"),
+        ("    low = nl.floor(tile)", "NKL201"),
+    ):
+        above = lines[lines.index(place) - 1]
+        while above.startswith("    #     "):
+            above = lines[lines.index(above) - 1]
+        assert above.startswith(f"    # nkimigrate: {code} ")
+
+
 def test_a_second_run_leaves_the_marks_alone() -> None:
     once = migrate({"a.py": BLOCKED}, partial=True).text("a.py")
     assert migrate({"a.py": once}, partial=True).text("a.py") == once

@@ -1,0 +1,90 @@
+"""How often a statement is walked: once, as far as what it works on is the same."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+
+import pytest
+from helpers import migrate
+
+from nkimigrate.codemods.language.translate import statements
+from nkimigrate.codemods.language.translate.walker import Walker
+
+HEAD = """\
+import neuronxcc.nki as nki
+import neuronxcc.nki.language as nl
+
+
+"""
+
+
+@pytest.fixture
+def walks(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How often each statement without a body has been walked, by its code."""
+    counted: Counter[str] = Counter()
+    simple = statements.simple
+
+    def counting(w: Walker, node: ast.stmt, indent: str) -> list[str] | None:
+        counted[ast.unparse(node)] += 1
+        return simple(w, node, indent)
+
+    monkeypatch.setattr(statements, "simple", counting)
+    return counted
+
+
+def nested(depth: int, body: str, before: str = "") -> str:
+    """A kernel with a statement in so many loops."""
+    lines = ["@nki.jit", "def kernel(x):"]
+    lines += ["    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)"]
+    lines += [f"    {before}"] if before else []
+    lines += [f"{'    ' * (n + 1)}for i{n} in nl.static_range(2):" for n in range(depth)]
+    lines += [f"{'    ' * (depth + 1)}{body}", "    nl.store(out, nl.load(x))", "    return out"]
+    return HEAD + "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("depth", [1, 3, 6])
+def test_a_statement_in_loops_that_leave_things_as_they_are_once(walks: Counter[str], depth: int) -> None:
+    assert migrate({"a.py": nested(depth, "tile = nl.load(x)")}).changed
+    assert walks["tile = nl.load(x)"] == 1
+
+
+@pytest.mark.parametrize("depth", [1, 3, 6])
+def test_a_statement_that_changes_what_its_loops_start_with(walks: Counter[str], depth: int) -> None:
+    """One walk more for each loop, not twice as many."""
+    code = nested(depth, "tile = nl.load(x[0:64, 0:64])", before="tile = nl.load(x)")
+    assert migrate({"a.py": code}).changed
+    assert walks["tile = nl.load(x[0:64, 0:64])"] <= depth + 1
+
+
+CALLS = """\
+def halved(tile):
+    half = nl.multiply(tile, 0.5)
+    return half
+
+
+def stored(out, tile):
+    double = nl.multiply(tile, 2)
+    nl.store(out, double)
+
+
+@nki.jit
+def kernel(x):
+    out = nl.ndarray((128, 64), dtype=nl.float32, buffer=nl.shared_hbm)
+    tile = nl.load(x[0:128, 0:64])
+    stored(out, halved(tile))
+    return out
+"""
+
+
+def test_a_function_that_is_called_in_one_way_once(walks: Counter[str]) -> None:
+    assert migrate({"a.py": HEAD + CALLS}).changed
+    assert walks["half = nl.multiply(tile, 0.5)"] == 1
+    assert walks["double = nl.multiply(tile, 2)"] == 1
+
+
+def test_a_function_without_a_result_once_for_all_its_calls(walks: Counter[str]) -> None:
+    other = "    stored(out, halved(nl.load(x[0:64, 0:32])))\n    return out\n"
+    assert migrate({"a.py": HEAD + CALLS.replace("    return out\n", other)}).changed
+    assert walks["double = nl.multiply(tile, 2)"] == 1
+    assert walks["half = nl.multiply(tile, 0.5)"] == 3  # each call's result, and what holds for both
