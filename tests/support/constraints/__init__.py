@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from . import attention, dense, moe, small
+from . import attention, dense, moe, small, utils
 from .base import Row as Row
 from .base import Table as Table
 
-TABLES: list[Table] = [*small.TABLES, *attention.TABLES, *dense.TABLES, *moe.TABLES]
+TABLES: list[Table] = [*small.TABLES, *attention.TABLES, *dense.TABLES, *moe.TABLES, *utils.TABLES]

@@ -21,7 +21,7 @@ from nkilib.core.attention.gen_mask_tkg import gen_mask_tkg
 from nkisim.core.dtypes import dtype_of
 from nkisim.core.objects import fields_of
 
-from .base import EXACT, Call, Choose, Family
+from .base import EXACT, Call, Choose, Family, step_of_fp8
 
 # -- context encoding -------------------------------------------------------------------------------------
 
@@ -261,8 +261,10 @@ def block(c: Choose) -> Call:
     def run(X: Any, **given: Any) -> Any:
         return blockcases.body(X, given, in_tile)
 
-    tolerance = {"": (0.02, 1e-5), "weights": (0.06, 1e-2), "caches": (0.08, 0.1)}[quantised]
-    return Call(run, {}, lambda lnc: case(lnc).expected(), [tolerance], arguments_on=arguments_on)
+    tolerances: list[tuple[float, Any]] = [(0.06, 1e-2) if quantised == "weights" else (0.02, 1e-5)]
+    if quantised == "caches":
+        tolerances = [(0.08, 0.1), *((0.02, step_of_fp8(stored)) for stored in case(1).expected()[1:])]
+    return Call(run, {}, lambda lnc: case(lnc).expected(), tolerances, arguments_on=arguments_on)
 
 
 def quantise(made: blockcases.Block, what: str) -> blockcases.Block:
@@ -305,7 +307,7 @@ FAMILIES = [
         free={"pos_ids": (0, 1)},
     ),
     Family(
-        "nkilib.core.attention.attention_bwd.attention_bwd", gradients,
+        "nkilib.core.attention.attention_bwd.attention_bwd", gradients, bits=True,
         idle={"mixed_precision": "precision of sums"},
         free={"sinks_ref": (2,)},
     ),

@@ -44,6 +44,12 @@ def by_seed(seed: int) -> Choose:
     return Choose(lambda lowest, highest: int(random.integers(lowest, highest + 1)))
 
 
+def step_of_fp8(values: Any) -> Any:
+    """How far the next float8_e4m3 is: what is rounded a little differently before may become that one."""
+    sizes = np.maximum(np.abs(np.asarray(values, np.float64)), 2.0**-6)
+    return np.exp2(np.floor(np.log2(sizes)) - 3)
+
+
 @dataclass
 class Call:
     """One call of a kernel.
@@ -84,13 +90,16 @@ class Call:
             got = self.shown(got)
         return [np.asarray(part) for part in (got if isinstance(got, list | tuple) else [got])]
 
+    def tolerance(self, index: int) -> tuple[float, Any]:
+        """(rtol, atol) of a result; the last that is given is also that of those behind."""
+        return self.tolerances[min(index, len(self.tolerances) - 1)]
+
     def check(self, got: Sequence[Any], lnc: int) -> None:
         """Fail unless results and their types are as expected."""
         want = self.want(lnc)
         assert len(got) == len(want), f"{len(got)} results, expected {len(want)}"
-        tolerances = [*self.tolerances] + [self.tolerances[-1]] * len(want)
         for index, (found, wanted) in enumerate(zip(got, want, strict=True)):
-            check_close(found, wanted, *tolerances[index], f"result {index} on {lnc} cores")
+            check_close(found, wanted, *self.tolerance(index), f"result {index} on {lnc} cores")
         for found, dtype in zip(got, self.dtypes, strict=False):
             assert found.dtype == dtype, f"{found.dtype}, expected {dtype}"
 
@@ -111,7 +120,7 @@ class Family:
         shown_by: parameters that no drawn call shows → the test that does, as ``file::function``.
         free: of tensors, dimensions whose size no other tensor or number says.
         bits: whether one and two cores give the same bits; otherwise sums are added in another order, and
-            results differ by roundings.
+            results differ by roundings, within the tolerances.
     """
 
     name: str

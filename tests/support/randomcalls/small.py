@@ -88,9 +88,7 @@ def places_of_all(c: Choose) -> Call:
     x = (c.random().random((1, c.int(1, 900))) < c.of(0.3, 0, 1)).astype(c.of("int32", "float32"))
     indices, counts = ref.find_nonzero_ref(x.T)
     want = np.concatenate([indices, counts[None]], 1)
-    return Call(
-        find_nonzero_indices_with_count, {"input_tensor": x}, lambda _: [want], [EXACT], [np.int32], lnc=(1,)
-    )
+    return Call(find_nonzero_indices_with_count, {"input_tensor": x}, lambda _: [want], [EXACT], [np.int32])
 
 
 def flattened(c: Choose) -> Call:
@@ -228,7 +226,7 @@ def rotated_tile(c: Choose) -> Call:
     cos, sin = _angles(random, (d // 2, batch, length), dtype)
     arguments = {"x_in_sb": x, "cos_sb": cos, "sin_sb": sin, "convert_from_interleaved": interleaved}
     want = ref.rope_ref(x, cos, sin, contiguous=not interleaved)
-    return Call(in_tiles, arguments, lambda _: [want], [(ROUNDING[dtype], 1e-3)], [x.dtype], lnc=(1,))
+    return Call(in_tiles, arguments, lambda _: [want], [(ROUNDING[dtype], 1e-3)], [x.dtype])
 
 
 FAMILIES = [
