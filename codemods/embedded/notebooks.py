@@ -127,17 +127,24 @@ def _sources(notebook: Any) -> list[tuple[_Placed, ...]]:
         raise ValueError("it is no JSON object")
     sheets = notebook.get("worksheets") or [notebook]
     try:
-        cells = [cell for sheet in sheets for cell in sheet["cells"] if cell.get("cell_type") == "code"]
-        return [_literals(cell.get("source", cell.get("input", []))) for cell in cells]
+        cells = [cell for sheet in sheets for cell in [*sheet["cells"]]]
     except (AttributeError, KeyError, TypeError):
         raise ValueError("it has no list of cells") from None
+    return [_literals(n, cell) for n, cell in enumerate(cells, 1) if _is_code(n, cell)]
 
 
-def _literals(source: Any) -> tuple[_Placed, ...]:
-    found = (source,) if isinstance(source, str) else tuple(source)
-    if not all(isinstance(item, _Placed) for item in found):
-        raise TypeError
-    return found
+def _is_code(number: int, cell: Any) -> bool:
+    if not isinstance(cell, dict):
+        raise ValueError(f"entry {number} of its cells is no cell")
+    return cell.get("cell_type") == "code"
+
+
+def _literals(number: int, cell: dict[str, Any]) -> tuple[_Placed, ...]:
+    source = cell.get("source", cell.get("input", []))
+    found = [source] if isinstance(source, str) else source
+    if not isinstance(found, list) or not all(isinstance(item, _Placed) for item in found):
+        raise ValueError(f"the source of its cell {number} is neither a text nor a list of lines")
+    return tuple(found)
 
 
 def _with_source(text: str, literals: Sequence[_Placed], source: str) -> str:

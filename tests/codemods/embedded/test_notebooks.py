@@ -67,12 +67,28 @@ def test_suppression_comments_work_in_cells() -> None:
 
 
 @pytest.mark.parametrize(
-    "content", ["nkilib", '["nkilib"]', '{"nkilib": 1}', '{"cells": [1], "a": "nkilib"}']
+    ("content", "says"),
+    [
+        ("nkilib", "Expecting value"),
+        ('["nkilib"]', "it is no JSON object"),
+        ('{"nkilib": 1}', "it has no list of cells"),
+        ('{"cells": "nkilib"}', "entry 1 of its cells is no cell"),
+        ('{"cells": {}, "a": "nkilib", "worksheets": 3}', "it has no list of cells"),
+        ('{"cells": [{}, 1], "a": "nkilib"}', "entry 2 of its cells is no cell"),
+        (
+            '{"cells": [{"cell_type": "code", "source": null, "a": "nkilib"}]}',
+            "the source of its cell 1 is neither",
+        ),
+        (
+            '{"cells": [{"cell_type": "code", "source": ["nkilib", 1]}]}',
+            "the source of its cell 1 is neither",
+        ),
+    ],
 )
-def test_what_is_no_notebook_is_a_problem(content: str) -> None:
+def test_what_is_no_notebook_is_a_problem(content: str, says: str) -> None:
     (problem,) = migrate({"a.ipynb": content}).problems
     assert problem.code == "NKM901"
-    assert "not a notebook" in problem.message
+    assert problem.message.startswith(f"does not parse: not a notebook: {says}")
 
 
 def test_a_byte_order_mark_moves_nothing() -> None:
