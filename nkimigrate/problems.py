@@ -59,11 +59,12 @@ What to do
         """The file mentions the library but is binary or too large.
 
 What it means
-    Files with NUL bytes and files above the size limit (5 MiB for Python and notebooks, 1 MiB for
-    configuration) are not analysed. The file was not changed.
+    Files with NUL bytes (UTF-16 has them, too) and files above the size limit (5 MiB for Python and
+    notebooks, 1 MiB for configuration) are not analysed. The file was not changed.
 
 What to do
-    Look at the places by hand if the file is source code; put generated data into ``exclude``.
+    Save a text in UTF-16 as UTF-8 and run nkimigrate again. Look at the places by hand if the file is source
+    code; put generated data into ``exclude``.
 """,
     ),
     _kind(

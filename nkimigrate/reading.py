@@ -24,6 +24,8 @@ LIMITS: dict[str, int] = {
 """The limit for each kind of file that discovery knows."""
 
 _PIECE = 1 << 20
+_WIDE = (b"\xff\xfe", b"\xfe\xff")
+"""How UTF-16 begins."""
 # Without O_NONBLOCK, opening a FIFO that nobody writes to waits for ever.
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 
@@ -77,7 +79,12 @@ def read_marked(path: str, markers: tuple[bytes, ...], limit: int, size: int = -
         if contains_marker(path, markers):
             raise
         return None
-    return data if has_marker(data, markers) else None
+    return data if has_marker(data, markers) or _has_wide_marker(data, markers) else None
+
+
+def _has_wide_marker(data: bytes, markers: tuple[bytes, ...]) -> bool:
+    """For a text in UTF-16, as some shells redirect output: pip reads such lists of requirements."""
+    return data[:2] in _WIDE and has_marker(data.decode("utf-16", "replace").encode(), markers)
 
 
 def has_marker(data: bytes, markers: tuple[bytes, ...]) -> bool:
@@ -116,7 +123,9 @@ def unfit(data: bytes, kind: str) -> str | None:
     """Why bytes that have a marker cannot be analysed as a file of ``kind``, or None when they can."""
     if len(data) > LIMITS[kind]:
         return _too_large(LIMITS[kind])
-    return "is binary (it has a NUL byte)" if looks_binary(data) else None
+    if looks_binary(data):
+        return "is in UTF-16; save it as UTF-8" if data[:2] in _WIDE else "is binary (it has a NUL byte)"
+    return None
 
 
 def reason(error: OSError) -> str:

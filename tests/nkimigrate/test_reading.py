@@ -190,3 +190,13 @@ def test_unfit() -> None:
     assert unfit(b"x" * ((1 << 20) + 1), "python") is None
     assert unfit(b"nkilib\0", "python") == "is binary (it has a NUL byte)"
     assert not looks_binary("# naïve 日本\n".encode())
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_a_list_of_requirements_in_utf16_is_not_passed_over(tmp_path: Path, encoding: str) -> None:
+    """Some shells write it so, and pip reads it; without its marker it has none that is searched for."""
+    wide = "\ufeffnkilib==1\n".encode(encoding)
+    assert read_marked(file(tmp_path, wide), MARKERS, 1000) == wide
+    assert unfit(wide, "text") == "is in UTF-16; save it as UTF-8"
+    other = "\ufeffnumpy==1\n\ud800".encode(encoding, "surrogatepass") + b"\x00"
+    assert read_marked(file(tmp_path, other), MARKERS, 1000) is None
