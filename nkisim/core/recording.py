@@ -47,6 +47,7 @@ class Recorder:
         self._views: dict[int, dict[int, Tensor]] = {}
         self._bytes = 0
         self._parcels: dict[Any, deque[_Parcel]] = {}
+        self._written: set[int] = set()
 
     def spoil(self, why: str) -> None:
         """Forget the launch."""
@@ -90,7 +91,16 @@ class Recorder:
             parcel = self._parcels[state.running().index, int(given["pipe_id"])].popleft()
             self._add(functools.partial(parcel.unpack, given["dst"]), given["dst"])
         else:
+            args, kwargs = _kept(args), _kept(kwargs)
             self._add(functools.partial(function, *args, **kwargs), (args, tuple(kwargs.values())))
+            self._note_written(_signature(function).bind(*args, **kwargs).arguments)
+
+    def _note_written(self, given: dict[str, Any]) -> None:
+        """Note which storages in HBM an instruction may write: operands that are no sources of a DMA."""
+        places = [value for name, value in given.items() if not name.startswith("src")]
+        self._written.update(
+            id(tensor.storage) for tensor in _tensors(places) if tensor.storage.pitch is None
+        )
 
     def wrote(self, tensor: Tensor, values: Array) -> None:
         """Something other than an instruction has given a tensor its contents."""
@@ -115,14 +125,18 @@ class Recorder:
         """The launch, to be done again; None when it cannot be."""
         if self.spoilt or not all(map(_plain, results)):
             return None
-        self._steps.append((cores[0], _nothing))
-        self._see(tuple(results))
-        nbytes = _packed([tile for tile in self._tiles.values() if tile.views])
+        self._see(results)
+        kept = {
+            id(tensor.storage): tensor.storage for tensor in _tensors(results)
+        }  # whose bytes are to be read
+        nbytes = _packed([tile for key, tile in self._tiles.items() if tile.views and key not in kept])
+        nbytes += sum(self._tiles[key].storage.raw.nbytes for key in kept if key in self._tiles)
         nbytes += sum(memory.raw.nbytes for core in cores for memory in core.physical.values())
         given = {id(storage) for storage in inputs}
         made = [storage for storage in self._memory if id(storage) not in given]
         views = {key: [_View(view) for view in each.values()] for key, each in self._views.items()}
-        return Plan(cores, inputs, made, self._chip, views, self._steps, results, nbytes)
+        changed = [id(storage) in self._written for storage in inputs]
+        return Plan(cores, inputs, changed, made, self._chip, views, self._steps, results, nbytes)
 
 
 class _Tile:
@@ -164,10 +178,6 @@ def _packed(tiles: list[_Tile]) -> int:
     return total
 
 
-def _nothing() -> None:
-    """The step after the last one, in which results are read."""
-
-
 class _View:
     """A view of a storage, and where it is there."""
 
@@ -192,15 +202,16 @@ class Plan:
 
     Attributes:
         nbytes: what it keeps for its tiles. Between launches it keeps neither arguments nor results.
-        text: what the kernel's Python prints.
+        printed: what the kernel's Python does with the standard output.
     """
 
-    text = ""
+    printed: Sequence[tuple[str, tuple[Any, ...]]] = ()
 
     def __init__(
         self,
         cores: list[Core],
         inputs: Sequence[Storage],
+        changed: Sequence[bool],
         made: list[Storage],
         chip: list[tuple[Storage, bool]],
         views: dict[int, list[_View]],
@@ -210,6 +221,7 @@ class Plan:
     ) -> None:
         self.nbytes = nbytes
         self._cores, self._inputs, self._made, self._chip = cores, inputs, made, chip
+        self._changed = changed
         self._views, self._results = views, results
         self._turns: list[tuple[Core, list[Step]]] = []
         for core, step in steps:
@@ -218,16 +230,28 @@ class Plan:
             self._turns[-1][1].append(step)
 
     def run(self, arrays: Sequence[Array]) -> list[Any]:
-        """Each core's result for other inputs, which have the layout of the first ones."""
+        """Each core's result for other inputs, which have the layout of the first ones.
+
+        When an instruction fails, the inputs are what they were.
+        """
+        pairs = zip(arrays, self._changed, strict=True)
+        before = [(array, array.copy()) for array, changed in pairs if changed]
         self._begin(arrays)
-        for core, steps in self._turns:
-            state.core = core
-            for step in steps:
-                scratch.top = 0
-                step()
-        scratch.top = -1
-        if self.text:
-            sys.stdout.write(self.text)
+        try:
+            for core, steps in self._turns:
+                state.core = core
+                for step in steps:
+                    scratch.top = 0
+                    step()
+        except Exception:
+            for array, values in before:
+                array.reshape(-1).view(np.uint8)[...] = values.reshape(-1).view(np.uint8)
+            raise
+        finally:
+            scratch.top = -1
+        if sys.stdout is not None:
+            for method, given in self.printed:
+                getattr(sys.stdout, method)(*given)
         return self._results
 
     def _begin(self, arrays: Sequence[Array]) -> None:
@@ -281,6 +305,16 @@ def _tensors(value: Any) -> Iterator[Tensor]:
     elif isinstance(value, list | tuple):
         for item in value:
             yield from _tensors(item)
+
+
+def _kept(value: Any) -> Any:
+    """Operands that stay what they are: kernels may go on to change lists and arrays."""
+    if isinstance(value, list | tuple):
+        items = [_kept(item) for item in value]
+        return items if isinstance(value, list) else tuple(items)
+    if isinstance(value, dict):
+        return {key: _kept(item) for key, item in value.items()}
+    return value.copy() if isinstance(value, np.ndarray) else value
 
 
 def _plain(result: Any) -> bool:

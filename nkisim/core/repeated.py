@@ -43,7 +43,7 @@ class Habit:
         self._changes = 0
         self._recordable = False
         self._ran: dict[Any, Any] = {}
-        self._printed: list[str] = []
+        self._printed: list[Any] = []
         self._reads: Reads | None = None
 
     def plan_that_holds(self) -> Plan | None:
@@ -86,7 +86,7 @@ class Habit:
         same = watcher.printed == self._printed and watcher.ran.keys() == self._ran.keys()
         if plan is not None and same and self.known():
             self.plan = plan
-            plan.text = "".join(watcher.printed)
+            plan.printed = watcher.printed
             _make_room(self)
         elif self._reads is not None:
             self._change()

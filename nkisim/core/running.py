@@ -93,16 +93,15 @@ class _Launch:
         return run_on(cores, self._function, self._args, self._kwargs, self._platform, **options)
 
     def _again(self, plan: Plan, arrays: list[Any], failed: Callable[[], None]) -> Any:
-        """Replay; when that fails the kernel itself tells what is wrong, and where."""
+        """Replay; when that fails the kernel itself tells what is wrong, and where, or what to do then."""
         try:
             with surroundings(self._platform):
                 return Arguments().finish(merged(plan.run(arrays)))
         except Exception:
             failed()
-            self.as_usual()
-            raise
         finally:
             plan.rest()
+        return self.as_usual()
 
     def _recording(self, arrays: list[Any], keep: Callable[[Plan | None], None]) -> Any:
         recorder = state.recorder = Recorder()

@@ -330,7 +330,8 @@ class Tensor(Unsupported):
         if not 0 <= axis < self.array.ndim:
             raise fail(f"indirect_dim {axis} is no dimension of {self!r}")
         view = self.like(self.array, dtype=dtype, partitioned=True)
-        view.dynamic = Dynamic(self, pattern, offset, dtype, scalar, vector, axis)
+        steps = [list(pair) for pair in pattern]  # the caller may go on to change it
+        view.dynamic = Dynamic(self, steps, offset, dtype, scalar, vector, axis)
         return view
 
     # -- bytes --------------------------------------------------------------------------------------

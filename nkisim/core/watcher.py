@@ -31,12 +31,13 @@ class Watcher:
     """A trace function that notes each function that is called, apart from the simulator's own.
 
     Attributes:
-        ran: the code of these functions, and the globals that each had. printed: what they printed.
+        ran: the code of these functions, and the globals that each had. printed: what they did with the
+            standard output.
     """
 
     def __init__(self) -> None:
         self.ran: dict[tuple[int, int], tuple[types.CodeType, Names]] = {}
-        self.printed: list[str] = []
+        self.printed: list[tuple[str, tuple[Any, ...]]] = []
         self._kinds: dict[int, tuple[types.CodeType, str]] = {}
 
     def __call__(self, frame: types.FrameType, event: str, arg: Any) -> None:
@@ -72,7 +73,7 @@ class Watcher:
 
 
 class _Heard:
-    """Standard output that notes what it is told."""
+    """Standard output, if there is one, that notes what it is told by those who are watched."""
 
     def __init__(self, watcher: Watcher) -> None:
         self._watcher, self._stream = watcher, sys.stdout
@@ -80,9 +81,16 @@ class _Heard:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
-    def write(self, text: str) -> int:
-        self._watcher.printed.append(text)
-        return self._stream.write(text)
+    def write(self, text: str) -> Any:
+        return self._told("write", text)
+
+    def flush(self) -> Any:
+        return self._told("flush")
+
+    def _told(self, method: str, *given: str) -> Any:
+        if sys.gettrace() is self._watcher:
+            self._watcher.printed.append((method, given))
+        return None if self._stream is None else getattr(self._stream, method)(*given)
 
 
 def _kind(frame: types.FrameType) -> str:

@@ -60,6 +60,10 @@ def _told(function: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> An
         if state.recorder is not None:
             state.recorder.done(function, args, kwargs)
         return result
+    except Exception:
+        if state.recorder is not None:
+            state.recorder.spoil("an instruction failed")
+        raise
     finally:
         core.busy = False
 

@@ -154,6 +154,8 @@ def shared_constant(constant: Any, dtype: Any = None) -> Tensor:
 
     float64 and int64, which NKI has not, become their 32-bit counterparts.
     """
+    if isinstance(constant, str) and state.recorder is not None:
+        state.recorder.spoil("it reads a file")
     array = np.load(constant) if isinstance(constant, str) else np.asarray(constant)
     if array.dtype.kind == "V" and array.dtype.itemsize == 2 and array.dtype.names is None:
         array = array.view(bfloat16.native)  # a .npy file does not keep the type's name
@@ -270,4 +272,6 @@ def nc(n: int) -> int:
 
 def unique_name(name: str) -> str:
     """A name that no other call gives."""
+    if state.recorder is not None:
+        state.recorder.spoil("its names differ")
     return f"{name}_{next(_names)}"

@@ -6,7 +6,6 @@ kernel must give is what the functions give that are called in a module of its o
 
 from __future__ import annotations
 
-import itertools
 import sys
 import types
 from typing import Any
@@ -564,6 +563,140 @@ def factor(): return other.n
 """What the module reads or does that is different at each launch, and nobody may replay."""
 
 
+HEAD = """
+import nkisim, nkisim.isa as nisa, nkisim.language as nl, numpy as np
+
+def loaded(x):
+    tile = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.sbuf)
+    nisa.dma_copy(dst=tile, src=x)
+    return tile
+
+@nkisim.jit
+"""
+KERNELS = {
+    "returns tiles": """
+def kernel(x):
+    made = []
+    for factor in range(3):
+        tile = loaded(x)
+        summed = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.psum)
+        nisa.tensor_scalar(dst=summed, data=tile, op0=nl.multiply, operand0=float(factor))
+        made.append((summed, tile[0:2]))
+    return made, x, 5, None, made[0][0]
+def launch(n): return kernel(np.full((64, 33), n, np.float32))
+""",
+    "changes a list of operands": """
+def kernel(x):
+    made = nl.ndarray((4, 3), dtype=x.dtype, buffer=nl.shared_hbm)
+    operands = []
+    for i in range(2):
+        operands.clear()
+        operands += [x[2 * i : 2 * i + 2], x[0:2]]
+        nisa.dma_compute(dst=made[2 * i : 2 * i + 2], srcs=operands)
+    return made
+def launch(n): return kernel(np.arange(12, dtype=np.float32).reshape(4, 3) + n)
+""",
+    "changes a pattern": """
+def kernel(x):
+    made = nl.ndarray((2, 8), dtype=nl.int32, buffer=nl.shared_hbm)
+    pattern = [[1, 8]]
+    for i in range(2):
+        tile = nl.ndarray((1, 8), dtype=nl.int32, buffer=nl.sbuf)
+        pattern[0][0] = i + 1
+        nisa.iota(dst=tile, pattern=pattern, offset=0, channel_multiplier=0)
+        nisa.dma_copy(dst=made[i : i + 1], src=tile)
+    return made
+def launch(n): return kernel(np.zeros((2, 2), np.float32))
+""",
+    "changes a dynamic pattern": """
+def kernel(x, index):
+    rows = loaded(index)
+    made = nl.ndarray((4, 3), dtype=x.dtype, buffer=nl.shared_hbm)
+    pattern = [[3, 2], [1, 3]]
+    for i in range(2):
+        pattern[1][0] = i
+        found = x.ap(pattern=pattern, offset=0, vector_offset=rows, indirect_dim=0)
+        nisa.dma_copy(dst=made[2 * i : 2 * i + 2], src=found)
+    return made
+def launch(n): return kernel(np.arange(12, dtype=np.float32).reshape(4, 3) + n, np.array([[1], [2]], np.int32))
+""",
+    "prints on two cores": """
+def kernel(x):
+    core = nl.program_id(0)
+    print("core", core, flush=True)
+    tile, other = loaded(x[8 * core : 8 * core + 4]), nl.ndarray((4, 8), dtype=nl.float32, buffer=nl.sbuf)
+    made = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    for k in range(3):
+        nisa.sendrecv(src=tile, dst=other, send_to_rank=1 - core, recv_from_rank=1 - core, pipe_id=0)
+        nisa.tensor_tensor(dst=tile, data1=tile, data2=other, op=nl.add)
+        nisa.dma_copy(dst=made[8 * core + 4 * (k % 2) : 8 * core + 4 * (k % 2) + 4], src=tile)
+    nisa.dropout(dst=other, data=tile, prob=0.5)
+    nisa.dma_copy(dst=made[8 * core : 8 * core + 4], src=other)
+    return made
+def launch(n): return kernel[2](np.arange(128, dtype=np.float32).reshape(16, 8) + n)
+""",
+    "has arguments that overlap": """
+def kernel(x, y):
+    for i in range(2):
+        nisa.dma_copy(dst=y, src=loaded(x))
+    return y
+def launch(n):
+    memory = np.arange(40, dtype=np.float32).reshape(5, 8) + n
+    return kernel(memory[:4], memory[1:] if n % 2 else np.zeros((4, 8), np.float32)), memory
+""",
+}  # fmt: skip
+"""Kernels that are replayed, but must not give away what another launch needs."""
+FAILING = """
+def kernel(x, index, out):
+    print("begins")
+    tile = loaded(out)
+    nisa.tensor_scalar(dst=tile, data=tile, op0=nl.add, operand0=1.0)
+    nisa.dma_copy(dst=out, src=tile)
+    rows, found = loaded(index), nl.ndarray((4, 8), dtype=nl.float32, buffer=nl.sbuf)
+    FIND
+    print("ends")
+    nisa.dma_copy(dst=out, src=found)
+    return out
+OUT = np.zeros((4, 8), np.float32)
+def launch(n):
+    index = np.full((4, 1), 16 if WRONG else 3, np.int32)
+    try:
+        return kernel(np.ones((16, 8), np.float32), index, OUT), OUT.copy()
+    except AssertionError as error:
+        return str(error), OUT.copy()
+"""
+FIND = "nisa.dma_copy(dst=found, src=x.ap(pattern=[[8, 4], [1, 8]], vector_offset=rows))"
+CAUGHT = f"""try:
+        {FIND}
+    except AssertionError:
+        nisa.memset(dst=found, value=9.0)"""
+KERNELS["fails after it has changed an argument"] = FAILING.replace("FIND", FIND).replace("WRONG", "n == 14")
+KERNELS["catches an error"] = FAILING.replace("FIND", CAUGHT).replace("WRONG", "n == 14")
+USUAL = {
+    "caught an error at first": FAILING.replace("FIND", CAUGHT).replace("WRONG", "n < 12"),
+    "reads a file": """
+def kernel(x):
+    made = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    nisa.dma_copy(dst=made, src=loaded(nl.shared_constant(PATH)))
+    return made
+import tempfile
+PATH = tempfile.mkdtemp() + "/constant.npy"
+def launch(n):
+    np.save(PATH, np.full((2, 3), n, np.float32))
+    return kernel(np.zeros((2, 3), np.float32))
+""",
+    "makes names": """
+def kernel(x):
+    tile = loaded(x)
+    nl.unique_name("tile")
+    return tile
+def launch(n): return kernel(np.ones((2, 3), np.float32)), int(nl.unique_name("tile")[5:]) - FIRST
+FIRST = int(nl.unique_name("tile")[5:])
+""",
+}
+"""Kernels that are never replayed."""
+
+
 def launched(source: str, name: str, changes: tuple[int, ...]) -> tuple[list[float], list[float], list[bool]]:
     """Factors that launches used, those that they should have, and whether each was to be replayed."""
     twin, module = module_of(source, f"{name}_twin"), module_of(source + KERNEL, name)
@@ -605,7 +738,46 @@ def test_what_is_never_the_same_runs_each_time(case):
     assert any(_whys())
 
 
-runs = itertools.count()
+def same(value: Any) -> Any:
+    """Something that is equal for the same bits."""
+    if isinstance(value, np.ndarray):
+        return value.shape, value.dtype, value.tobytes()
+    return [same(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def observed(source: str, name: str, capsys: Any) -> list[Any]:
+    """What each launch gives and prints."""
+    module, seen = module_of(HEAD + source, name), []
+    for launch in range(LAUNCHES):
+        seen.append((same(module.launch(launch)), capsys.readouterr()))
+    return seen
+
+
+@pytest.mark.parametrize("case", [*KERNELS, *USUAL])
+def test_every_launch_is_what_it_is_without_replaying(case, monkeypatch, capsys):
+    source, name = {**KERNELS, **USUAL}[case], name_of(case)
+    with monkeypatch.context() as patch:
+        patch.setenv("NKISIM_REPLAY", "0")
+        wanted = observed(source, name, capsys)
+    kept: list[bool] = []
+    monkeypatch.setattr(repeated.Habit, "confirmed", _noting(repeated.Habit.confirmed, kept))
+    assert observed(source, name, capsys) == wanted
+    assert any(kept) == (case in KERNELS), _whys()
+
+
+def _noting(confirmed: Any, kept: list[bool]) -> Any:
+    def noting(self: Any, *given: Any) -> None:
+        confirmed(self, *given)
+        kept.append(self.plan is not None)
+
+    return noting
+
+
+def test_output_that_there_is_not(monkeypatch):
+    module = module_of("def factor(): return print('here') or 2\n" + KERNEL, "repeated_silent")
+    monkeypatch.setattr(sys, "stdout", None)
+    _ten(lambda: module.kernel(np.ones((2, 3), np.float32)))
+    assert habit().plan is not None
 
 
 @nkisim.jit
