@@ -19,7 +19,7 @@ from nkilib.core.attention.attention_tkg_utils import AttnTKGConfig
 from nkilib.core.utils.allocator import SbufManager, create_auto_alloc_manager
 from nkilib.experimental.transformer.attention_block_tkg import attention_block_tkg
 
-from .base import Changes, Table, cut, refused, shown, zeros
+from .base import Changes, Table, beyond, cut, refused, shown, zeros
 
 I32, U32, U8 = np.int32, np.uint32, np.uint8
 
@@ -69,13 +69,14 @@ ENCODING = Table(
         *shown(f"{CTE}::test_offset_alone_does_not_matter", {"cp_offset without a degree does nothing": "cp_offset"}),
         *shown(f"{CTE}::test_queries_behind_all_keys_are_finite", {"queries that see no key": "isfinite"}),
         *shown(f"{CTE}::test_what_the_prefix_does_not_use_does_not_matter", {"keys behind prior_used_len": "prior"}),
+        beyond("a window of contiguous slices: cp_offset + sq ≤ sk", "runs out of hbm tensor", k=zeros(2, 16, 2048), v=zeros(2, 2048, 16),
+               global_cp_deg=2, cp_offset=np.array([[2000]], I32), sliding_window=20),
         refused("sink has a row for each of q", "sink must have shape (2, 1)", sink=zeros(1, 1, dtype=FP32)),
         refused("q, k and v have three dimensions", "q must have 3 dimensions", q=zeros(128, 16)),
     ],
     left={
         "dtypes": "there is no check: each is rounded to bfloat16",
         "prior_used_len up to s_prior, and values of the unused prefix finite": "numbers read at run time",
-        "cp_offset + sq ≤ sk with a window of contiguous slices": "a number read at run time",
     },
 )  # fmt: skip
 
@@ -315,12 +316,15 @@ WHOLE = Table(
         refused("caches of float8_e4m3 need both scales", "all float8_e4m3", **in_eights(k_scale=zeros(1, 1, dtype=FP32))),
         refused("blocks: kv_cache_update_idx [B, 1]", "kv_cache_update_idx must have shape (2, 1)",
                 lambda _: {**generation(block=16), "update_cache": True, "kv_cache_update_idx": zeros(1, 1, dtype=U32)}),
+        beyond("a flat cache has the row that kv_cache_update_idx says, of the last sequence", "outside 0..511",
+               update_cache=True, kv_cache_update_idx=np.array([[3], [256]], U32)),
+        beyond("flat caches leave out no sequence", "outside 0..511", update_cache=True, kv_cache_update_idx=np.array([[3], [2**32 - 1]], U32)),
         refused("sink [heads, 1]", "sink must have shape (2, 1)", sink=zeros(1, 2, dtype=FP32)),
         refused("the table is uint32", "must be uint32",
                 lambda _: (lambda given: {**given, "active_blocks_table": given["active_blocks_table"].astype(I32)})(generation(block=16))),
     ],
     left={
-        "flat caches have the rows that kv_cache_update_idx says": "numbers read at run time",
+        "a flat cache has the row that kv_cache_update_idx says, of the first sequences": "a number read at run time, which leads to the next",
         "padding of X behind X_hidden_dim_actual is 0": "values",
         "a cache of at most 2²⁴ rows": "does not fit a test",
     },

@@ -14,6 +14,8 @@ import numpy as np
 from blockcheck import BF16
 from kernels import launch
 
+from nkisim.core.errors import SimulationError
+
 Changes = Mapping[str, Any]
 
 
@@ -85,6 +87,13 @@ def refused(
 ) -> Row:
     """A call with these arguments is an error that says ``words``; ``made`` makes them of the table's."""
     return Row(demand, words, made or changes, lnc, target)
+
+
+def beyond(
+    demand: str, words: str, made: Callable[[dict[str, Any]], Changes] | None = None, **changes: Any
+) -> Row:
+    """A number that is read at run time leads beyond a tensor: the kernel cannot know, the simulator refuses it."""
+    return Row(demand, words, made or changes, raises=SimulationError)
 
 
 def shown(test: str, demands: Mapping[str, str]) -> list[Row]:

@@ -32,7 +32,7 @@ from nkilib.experimental.moe.bwd.blockwise_mm_backward import blockwise_mm_bwd
 from nkilib.experimental.moe.forward.bwmm_shard_on_H import blockwise_mm_baseline_shard_hidden
 from nkisim.core.dtypes import dtype_of
 
-from .base import Changes, Row, Table, cut, refused, shown, zeros
+from .base import Changes, Row, Table, beyond, cut, refused, shown, zeros
 
 I32, U32, U8 = np.int32, np.uint32, np.uint8
 KINDS = MoECTEImplementation
@@ -184,10 +184,12 @@ EXPERTS = Table(
                 mx(False, expert_affinities_eager=zeros(4, 3, dtype=FP32)), target="trn3"),
         refused("MX, selected: a row of affinities for each token", "expert_affinities must have shape (4, 2)",
                 without(experts_mx, "expert_affinities", dim=0, all_expert=False), target="trn3"),
+        beyond("expert_index within E", "is outside 0..1", lambda _: {**experts(False), "expert_index": np.full((4, 2), 5, I32)}),
+        beyond("expert_index not negative", "outside 0..1", lambda _: {**experts(False), "expert_index": np.full((4, 2), -1, I32)}),
+        beyond("rank_id within the ranks", "outside 0..1", rank_id=np.array([[3]], U32)),
         refused("MX: a scaling mode", "1 is no ExpertAffinityScaleMode", mx(False, expert_affinities_scaling_mode=1), target="trn3"),
     ],
     left={
-        "expert_index within E, rank_id within the ranks": "numbers read at run time; the simulator refuses the access",
         "hidden of 16 bits": "products of two widths are the instruction's error",
     },
     lnc=2,

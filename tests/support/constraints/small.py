@@ -21,7 +21,7 @@ from nkilib.experimental.conv.depthwise_conv1d import depthwise_conv1d_implicit_
 from nkilib.experimental.loss import cross_entropy_backward, cross_entropy_forward
 from nkilib.experimental.subkernels.find_nonzero_indices import find_nonzero_indices
 
-from .base import Row, Table, refused, shown, zeros
+from .base import Row, Table, beyond, refused, shown, zeros
 
 I32 = np.int32
 
@@ -95,9 +95,9 @@ PLACES = Table(
         *shown(f"{NONZERO}::test_chunks_of_full_and_empty_tokens", {"chunks that do not divide T": "chunk"}),
         *shown(f"{NONZERO}::test_the_number_of_columns_is_for_a_range", {"n_rows without row_start_id": "(6, 128)"}),
         refused("row_start_id has shape (1,)", "row_start_id must have shape (1,)", row_start_id=zeros(1, 1, dtype=I32), n_rows=2),
+        beyond("row_start_id + n_rows at most E", "runs out of hbm tensor", row_start_id=np.array([3], I32), n_rows=2),
         refused("n_rows at least 1", "n_rows must be 1 to E = 4, it is 0", row_start_id=zeros(1, dtype=I32), n_rows=0),
     ],
-    left={"row_start_id + n_rows at most E": "a number read at run time; the simulator refuses the access"},
     lnc=2,
 )  # fmt: skip
 PLACES_OF_ALL = Table(
@@ -122,9 +122,10 @@ FLATTENED = Table(
         *shown(f"{FLATTEN}::test_blocks_out_of_range_are_left_out", {"offsets beyond the output, or below 0": "offset"}),
         *shown(f"{FLATTEN}::test_values_smaller_than_the_padding_are_lost_to_the_other_core", {"values below the padding": "padding"}),
         *shown(f"{FLATTEN}::test_overlaps", {"rows that overlap": "[0, 8, 30, 38]"}),
+        beyond("start + E at most N", "runs out of hbm tensor", row_offsets=np.array([0, 16, 0], I32), row_offsets_start=np.array([2], I32)),
+        beyond("start not negative", "outside 0..2", row_offsets=np.array([0, 16, 0], I32), row_offsets_start=np.array([-1], I32)),
         refused("row_offsets_start has shape (1,)", "row_offsets_start must have shape (1,)", row_offsets_start=zeros(2, dtype=I32)),
     ],
-    left={"start + E at most N": "a number read at run time; the simulator refuses the access"},
     lnc=2,
 )  # fmt: skip
 
