@@ -72,6 +72,7 @@ ENCODING = Table(
         beyond("a window of contiguous slices: cp_offset + sq ≤ sk", "runs out of hbm tensor", k=zeros(2, 16, 2048), v=zeros(2, 2048, 16),
                global_cp_deg=2, cp_offset=np.array([[2000]], I32), sliding_window=20),
         refused("sink has a row for each of q", "sink must have shape (2, 1)", sink=zeros(1, 1, dtype=FP32)),
+        *shown("core/attention/test_attention_cte_torch.py::test_refused", {"the reference: sink, priors, 128s of queries": "cache_softmax"}),
         refused("q, k and v have three dimensions", "q must have 3 dimensions", q=zeros(128, 16)),
     ],
     left={
@@ -151,6 +152,7 @@ TOKEN = Table(
         *shown(f"{TKG}::test_blocks_that_do_not_fill_the_partitions", {"blocks: the context in 128s of each core": "must divide by 256"}),
         *shown(f"{TKG}::test_long_blocks_must_fit_into_tiles", {"blocks: long tiles in 128 pieces": "must be multiples of 128 pieces"}),
         *shown(f"{TKG}::test_debug_tensors", {"4 debug tensors, 5 of blocks": "DBG_TENSORS must be"}),
+        *shown("core/attention/test_attention_tkg_torch.py::test_it_is_launched_as_a_kernel_is", {"the reference is subscripted": "TypeError"}),
         *shown(f"{TKG}::test_too_little_memory", {"room for a sequence": "Insufficient memory"}),
         *shown("core/attention/test_attention_tkg_utils.py::test_pieces_of_a_context_that_cores_cannot_share", {
             "pieces: the context in 128s of each core": "must divide by 256",
@@ -226,6 +228,9 @@ GRADIENT = Table(
         }),
         *shown(f"{BWD}::test_tensors_of_other_types_are_rejected", {"one dtype": "is float32"}),
         *shown(f"{BWD}::test_no_window", {"a window of None, 0 or less is none": "window"}),
+        *shown("core/attention/test_attention_bwd_torch.py::test_what_is_rejected", {
+            "the reference: a window needs the mask": "use_causal_mask", "the reference: queries in 128s": "multiple of 128",
+        }),
         *shown(f"{BWD}::test_scales", {"a scale of 0 is the default": "scale"}),
     ],
     left={"no upper limit of lengths": "what does not fit SBUF is the allocator's error"},
@@ -287,6 +292,7 @@ WHOLE = Table(
         *shown(f"{BLOCK}::test_masks_that_do_not_have_a_row_for_each_token_of_the_blocks_are_rejected", {"blocks: a row of the mask for each token": "row for each token"}),
         *shown(f"{BLOCK}::test_keys_that_must_be_turned_are_bfloat16", {"keys of other types into a transposed cache only": "transposed K_cache"}),
         *shown(f"{BLOCK}::test_hidden_sizes_that_cores_do_not_divide", {"H/128 divides by the cores": "divide by the 2 cores"}),
+        *shown(f"{BLOCK}::test_rows_of_a_cache_are_counted_exactly", {"a cache of at most 2²⁴ rows": "a cache has at most 511 rows"}),
         *shown(f"{BLOCK}::test_one_scale_quantises_nothing", {"one of k_scale and v_scale": "scale"}),
         *shown(f"{BLOCK}::test_gamma_without_norm_is_not_read", {"gamma without the norm": "gamma"}),
         *shown(f"{BLOCK}::test_no_rotation_without_both_tables", {"one of cos and sin": "cos"}),
@@ -326,7 +332,6 @@ WHOLE = Table(
     left={
         "a flat cache has the row that kv_cache_update_idx says, of the first sequences": "a number read at run time, which leads to the next",
         "padding of X behind X_hidden_dim_actual is 0": "values",
-        "a cache of at most 2²⁴ rows": "does not fit a test",
     },
     lnc=2,
 )  # fmt: skip

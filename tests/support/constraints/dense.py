@@ -244,6 +244,7 @@ BACK_CTE = Table(
         *shown(f"{OUT_CTE}::test_static_needs_its_operands", {
             "STATIC: an fp8 weight": "STATIC needs an fp8 weight", "STATIC: scales": "STATIC needs a weight scale and an input scale", "STATIC: input_scales [128, 1]": "the input scale must have shape (128, 1)",
         }),
+        *shown("core/output_projection/test_output_projection_cte_torch.py::test_dtype_and_quantisation", {"the reference: NONE or STATIC": "must be NONE or STATIC"}),
         *shown(f"{HELPERS}::test_what_does_not", {
             "attention of a float type": "attention must be bfloat16, float16 or float32", "weight of a float type": "weight must be bfloat16, float16, float32 or float8_e4m3",
         }),

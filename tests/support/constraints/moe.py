@@ -343,7 +343,6 @@ def of_weights() -> list[Row]:
     ]  # fmt: skip
 
 
-CORES = {"at most two cores": "the simulator has launches of one and two"}
 CONDITIONS = [
     refused("conditions", "conditions are needed", conditions=None),
     refused("num_static_block at least 0", "num_static_block must be 0 to", num_static_block=-1),
@@ -360,7 +359,7 @@ CONDITIONS = [
 BY = "nkilib.core.moe.moe_cte.bwmm_shard_on"
 BY_INNER = Table(
     f"{BY}_I.blockwise_mm_baseline_shard_intermediate", blockwise_mm_baseline_shard_intermediate, partial(blocks, 256),
-    [*of_weights(), *MODE], CORES, lnc=2,
+    [*of_weights(), *MODE, *shown(f"{ON_I}::test_more_cores", {"at most two cores": "Only 1 or 2 shards are supported"})], lnc=2,
 )  # fmt: skip
 BY_INNER_HYBRID = Table(
     f"{BY}_I.blockwise_mm_baseline_shard_intermediate_hybrid", blockwise_mm_baseline_shard_intermediate_hybrid, partial(blocks, 256, 1),
@@ -380,8 +379,9 @@ DROPPING = Table(
     [
         *[row for row in of_weights() if row.demand not in ("B in 256s", "an expert for each block")],
         *shown(f"{ON_I}::test_refused_by_dropping", {"B in 1024s": "Blocksize must be a multiple of 1024", "one block for each expert": "there must be one block for each expert"}),
+        *shown(f"{ON_I}::test_more_cores", {"at most two cores": "Only 1 or 2 shards are supported"}),
     ],
-    CORES, lnc=2,
+    lnc=2,
 )  # fmt: skip
 BY_BLOCK = Table(
     f"{BY}_block.bwmm_shard_on_block", bwmm_shard_on_block, partial(blocks, 128),
@@ -434,8 +434,9 @@ BY_INNER_MX = Table(
     [
         *INNER_MX_CHECKS,
         *shown(f"{ON_MX}::test_the_default_mode_of_the_static_kernel_is_refused", {"no PRE_SCALE, which is the default": "PRE_SCALE mode not implemented"}),
+        *shown(f"{ON_MX}::test_more_cores", {"at most two cores": "Only 1 or 2 shards supported"}),
     ],
-    CORES, lnc=2, target="trn3",
+    lnc=2, target="trn3",
 )  # fmt: skip
 BY_INNER_MX_HYBRID = Table(
     f"{BY}_I_mx.blockwise_mm_shard_intermediate_mx_hybrid", blockwise_mm_shard_intermediate_mx_hybrid, partial(blocks_mx, 256, 1024, 1),

@@ -292,6 +292,8 @@ def blockwise_mm_shard_intermediate_dropping(
 def _check(
     gate_up: nl.ndarray, down: nl.ndarray, token_ids: nl.ndarray, block: int, unit: int, skip: SkipMode
 ) -> None:
+    count = cores().count
+    kernel_assert(count <= 2, f"Only 1 or 2 shards are supported, there are {count}")
     check_layouts(gate_up, down)
     check_blocks(token_ids, block, unit)
     check_hidden(gate_up.shape[1])

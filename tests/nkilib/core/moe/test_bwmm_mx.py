@@ -14,6 +14,8 @@ from kernels import check_close, launch, rejected
 from moe_numpy_cases import CASES, _cte
 from moes import KINDS, block_mx_arguments, conditions_of
 
+from nkilib.blocks.lnc import Cores
+from nkilib.core.moe.moe_cte import bwmm_shard_on_I_mx as module
 from nkilib.core.moe.moe_cte.bwmm_shard_on_block_mx import bwmm_shard_on_block_mx
 from nkilib.core.moe.moe_cte.bwmm_shard_on_I_mx import (
     blockwise_mm_shard_intermediate_mx,
@@ -510,3 +512,10 @@ def test_cores() -> None:
     arguments = {**block_mx_arguments(given, "e2m1"), "conditions": conditions_of(given, 1)}
     with rejected("shard-on-I with dynamic control flow only works on TRN3 with 2 shards"):
         run(arguments, HYBRID, 1)
+
+
+def test_more_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "cores", lambda: Cores(count=3, index=0))
+    given, _ = small(INNER)
+    with rejected("Only 1 or 2 shards supported, there are 3"):
+        run(block_mx_arguments(given, "e2m1"), INNER)

@@ -14,6 +14,8 @@ from kernels import check_close, launch, rejected
 from moe_numpy_cases import CASES, _cte
 from moes import block_arguments, conditions_of
 
+from nkilib.blocks.lnc import Cores
+from nkilib.core.moe.moe_cte import bwmm_shard_on_I as module
 from nkilib.core.moe.moe_cte.bwmm_shard_on_I import (
     SkipMode,
     blockwise_mm_baseline_shard_intermediate,
@@ -328,6 +330,14 @@ def test_dropping_of_large_blocks() -> None:
     given, (model, _) = dropped(3000, 2, 2048)
     got = run(block_arguments(given), 2, DROPPING)
     check_close(got[0], ref.moe_cte(*model), 2e-2, ATOL)
+
+
+@pytest.mark.parametrize("kernel", [BASELINE, DROPPING])
+def test_more_cores(kernel: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "cores", lambda: Cores(count=3, index=0))
+    given, _ = drawn(300, 512, 96, 4, 2, 256, 0)
+    with rejected("Only 1 or 2 shards are supported, there are 3"):
+        run(block_arguments(given), 2, kernel)
 
 
 def test_refused_by_dropping() -> None:

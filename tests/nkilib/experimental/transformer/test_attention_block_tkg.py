@@ -11,6 +11,7 @@ from blockcheck import BF16, FP8, FP32
 from kernels import cast, check_close, normal, rejected
 
 import nkisim
+from nkilib.experimental.transformer import attention_block_tkg_checks as checks
 
 TOLERANCE = (0.015, 1e-5)
 NAMES = ("out", "keys", "values")
@@ -394,6 +395,13 @@ def test_x_in_sbuf_has_128_partitions_and_whole_sequences() -> None:
     case.options["attention_mask"] = zeros(256, 3, 4, 2, dtype=np.uint8)
     with rejected("multiple of B = 3"):
         case.run()
+
+
+def test_rows_of_a_cache_are_counted_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert checks.MOST_ROWS == 2**24
+    monkeypatch.setattr(checks, "MOST_ROWS", 511)
+    with rejected("a cache has at most 511 rows, this one has 512"):
+        small().add_update().run()
 
 
 def test_the_first_generations_are_rejected() -> None:
