@@ -49,7 +49,7 @@ from ..utils.allocator import SbufManager
 from .attention_tkg_call import Call, prepare, share_of
 from .attention_tkg_checks import _MAX_S_ACTIVE as _MAX_S_ACTIVE
 from .attention_tkg_checks import check_call, check_results, check_tensors
-from .attention_tkg_debug import keep_pieces
+from .attention_tkg_debug import check_debug_tensors, keep_pieces
 from .attention_tkg_groups import attend
 from .attention_tkg_utils import AttnTKGConfig as AttnTKGConfig
 from .attention_tkg_utils import TileConstants as TileConstants
@@ -125,6 +125,7 @@ def attention_tkg(
         cfg=cfg, share=share, sbm=sbm, v_active=v_active, k_prior=k_prior, v_prior=v_prior, mask=mask,
         out=out, debug=DBG_TENSORS,
     )  # fmt: skip
+    check_debug_tensors(call)
     work = scratch(sbm, name="attention_tkg")
     prepare(call, q, k_active, k_out, inv_freqs, rope_pos_ids, sink, active_blocks_table, work)
     keep_pieces(call)

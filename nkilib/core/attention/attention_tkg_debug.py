@@ -12,10 +12,28 @@ import nki.language as nl
 
 from ...blocks.memory import PARTITIONS, Scratch
 from ...blocks.tiles import as_view
+from ..utils.kernel_assert import assert_shape
+from ..utils.kernel_helpers import div_ceil
 from .attention_tkg_call import Call, Tile
 from .attention_tkg_utils import uses_flash_attention
 
 _SCORES, _MAXIMA, _WEIGHTS, _SUMS, _PIECES = 0, 1, 2, 3, 4
+
+
+def check_debug_tensors(call: Call) -> None:
+    """Raise AssertionError for a debug tensor of another shape."""
+    if call.debug is None:
+        return
+    cfg, share = call.cfg, call.share
+    each = cfg.q_head * cfg.s_active
+    tile = (PARTITIONS, cfg.curr_sprior // PARTITIONS, cfg.bs * each)
+    own = share.batches * each
+    row = (cfg.bs // share.batches, div_ceil(own, PARTITIONS), min(own, PARTITIONS))
+    shapes = [tile, row, tile, row]
+    if share.piece > 0:
+        shapes.append((PARTITIONS, cfg.curr_sprior // (PARTITIONS * share.piece), cfg.bs))
+    for index in range(len(shapes)):
+        assert_shape(call.debug[index], shapes[index], f"DBG_TENSORS[{index}]")
 
 
 def in_tiles(call: Call) -> bool:

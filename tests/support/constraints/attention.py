@@ -153,6 +153,7 @@ TOKEN = Table(
         *shown(f"{TKG}::test_long_blocks_must_fit_into_tiles", {"blocks: long tiles in 128 pieces": "must be multiples of 128 pieces"}),
         *shown(f"{TKG}::test_debug_tensors", {"4 debug tensors, 5 of blocks": "DBG_TENSORS must be"}),
         *shown("core/attention/test_attention_tkg_torch.py::test_it_is_launched_as_a_kernel_is", {"the reference is subscripted": "TypeError"}),
+        *shown("core/attention/test_attention_tkg.py::test_debug_tensors_of_another_shape", {"the shapes of debug tensors": "must have shape"}),
         *shown(f"{TKG}::test_too_little_memory", {"room for a sequence": "Insufficient memory"}),
         *shown("core/attention/test_attention_tkg_utils.py::test_pieces_of_a_context_that_cores_cannot_share", {
             "pieces: the context in 128s of each core": "must divide by 256",

@@ -7,7 +7,7 @@ from typing import Any
 import nki.isa as nisa
 import numpy as np
 import pytest
-from kernels import cast, check_close
+from kernels import cast, check_close, rejected
 from npref_attn import gather_blocks, tile_tokens
 from tkgcases import Case, columns
 
@@ -392,6 +392,16 @@ def test_debug_tensors(layout: dict[str, Any], sizes: tuple[int, int, int], lnc:
         factor = 16 // case.piece
         pieces = case.arrays["active_blocks_table"].astype(np.int64)[:, :, None] * factor + np.arange(factor)
         assert np.array_equal(got[5], pieces.reshape(sizes[0], -1, 128).transpose(2, 1, 0))
+
+
+@pytest.mark.parametrize("index", range(5))
+def test_debug_tensors_of_another_shape(index: int) -> None:
+    case = Case(4, 1, 5, 512, 64, lnc=1, block_len=16, **IN_SBUF)
+    given = shapes(case, 1)
+    shape, dtype = given[index]
+    given[index] = ((*shape[:2], shape[2] + 1), dtype)
+    with rejected(f"DBG_TENSORS[{index}] must have shape {shape}"):
+        case.run(debug=given)
 
 
 def test_debug_tensors_of_a_long_context() -> None:
