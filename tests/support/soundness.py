@@ -103,8 +103,8 @@ def _around(data: bytes, name: str) -> object:
     """
     if not name.endswith(".ipynb"):
         text = data.decode()
-        first, last = text.find("```python"), text.rfind("```")
-        return text[:first], text[last:] if last > first else ""
+        first, last = text.find("```"), text.rfind("```")
+        return text[: max(first, 0)], text[last:] if last > first else ""
     content = json.loads(data.decode("utf-8-sig"))
     for sheet in content.get("worksheets") or [content]:
         for cell in sheet["cells"]:
