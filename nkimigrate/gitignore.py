@@ -8,6 +8,8 @@ Matching is by characters, where git matches by bytes: ``?`` takes a whole ``é`
 
 from __future__ import annotations
 
+from itertools import count
+
 TYPE_CHECKING = False  # importing typing would cost more than 1,000 files do
 if TYPE_CHECKING:
     import re
@@ -178,14 +180,60 @@ def translate(glob: str) -> str:
 
     A malformed glob (an unclosed bracket, a lone backslash at the end) takes nothing, as in git.
     """
-    out: list[str] = []
+    pieces: list[str] = []
     at = 0
     while at < len(glob):
         piece, at = _STEPS.get(glob[at], _literal)(glob, at)
         if piece == _NEVER:
             return _NEVER
-        out.append(piece)
+        pieces.append(piece)
+    return _deep(pieces)
+
+
+_STAR = "[^/]*"
+_DEEP = "(?:.*/)?"
+_groups = count()
+
+
+def _deep(pieces: list[str]) -> str:
+    """The pieces in a row. What stands between two ``**/`` is taken where it is found first and never again:
+    without that, a pattern with many of them would be tried in more ways than there is time for.
+    """
+    first, *behind = _split(pieces, _DEEP)
+    out = [_part(first)]
+    for number, between in enumerate(behind, 1):
+        if number < len(behind):
+            out.append(_once(f"(?:.*?/)??{_part(between)}"))
+        else:
+            out.append(_DEEP + _part(between))
     return "".join(out)
+
+
+def _part(pieces: list[str]) -> str:
+    """The same for what stands between two stars in one part of a path."""
+    return "/".join(map(_name, _split(pieces, "/")))
+
+
+def _name(pieces: list[str]) -> str:
+    first, *behind = map("".join, _split(pieces, _STAR))
+    middle = (_once(f"[^/]*?{text}") for text in behind[:-1])
+    return "".join([first, *middle, *(_STAR + text for text in behind[-1:])])
+
+
+def _once(regex: str) -> str:
+    """The first way to match, and no other: an atomic group, which Python has since 3.11."""
+    name = f"g{next(_groups)}"  # patterns are joined, and names count once in all of them
+    return f"(?=(?P<{name}>{regex}))(?P={name})"
+
+
+def _split(pieces: list[str], at: str) -> list[list[str]]:
+    parts: list[list[str]] = [[]]
+    for piece in pieces:
+        if piece == at:
+            parts.append([])
+        else:
+            parts[-1].append(piece)
+    return parts
 
 
 def _literal(glob: str, at: int) -> tuple[str, int]:
@@ -208,8 +256,8 @@ def _stars(glob: str, at: int) -> tuple[str, int]:
         end += 1
     whole_part = end - at > 1 and glob[at - 1 : at] in ("", "/") and glob[end : end + 1] in ("", "/")
     if not whole_part:
-        return "[^/]*", end
-    return (".*", end) if end == len(glob) else ("(?:.*/)?", end + 1)
+        return _STAR, end
+    return (".*", end) if end == len(glob) else (_DEEP, end + 1)
 
 
 def _bracket(glob: str, at: int) -> tuple[str, int]:

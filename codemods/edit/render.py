@@ -17,7 +17,7 @@ from .strings import replaced
 from .units import Unit
 from .wraps import apart, filled, placeholder, shares_parentheses, wrapped
 
-_OPENING = re.compile(rb"(?:[\s\\)]|#[^\r\n]*)*\(")
+_OPENING = re.compile(rb"(?:[\s\\)]|#[^\r\n]*(?=[\r\n]))*\(")
 
 
 def rendered(source: Source, unit: Unit) -> bytes:

@@ -13,7 +13,7 @@ from .locate import parse
 from .refusal import EditRefused
 
 _LITERAL = re.compile(
-    r"""(?P<prefix>[a-zA-Z]{0,2})(?P<quote>'''|\"""|'|")(?P<body>(?:\\(?:\r\n|.)|(?!(?P=quote)).)*)(?P=quote)\Z""",
+    r"""(?P<prefix>[a-zA-Z]{0,2})(?P<quote>'''|\"""|'|")(?P<body>(?:\\(?:\r\n|.)|(?!(?P=quote))[^\\])*)(?P=quote)\Z""",
     re.DOTALL,
 )
 _PIECE = re.compile(

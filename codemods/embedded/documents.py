@@ -16,10 +16,10 @@ from .joined import Joined, parted, spelling
 
 CODE = "NKM905"
 _FENCE = re.compile(
-    r"^(?P<indent>[ \t]*(?:>[ \t]?)*)(?P<fence>`{3,}|~{3,})[ \t]*\{?(?P<info>[\w.+-]*)[^`\n]*$"
+    r"^(?P<indent>[ \t]*(?:>[ \t]?)*)(?P<fence>`{3,}|~{3,})(?=[^`\n]*$)[ \t]*\{?(?P<info>[\w.+-]*)"
 )
 _DIRECTIVE = re.compile(
-    r"^(?P<indent>[ \t]*)\.\. (?:code|code-block|sourcecode|testcode)::[ \t]*(?P<info>\w*)[ \t]*$"
+    r"^(?P<indent>[ \t]*)\.\. (?:code|code-block|sourcecode|testcode)::[ \t]*(?:(?P<info>\w+)[ \t]*)?$"
 )
 _PYTHON = frozenset({"py", "py3", "python", "python3"})
 

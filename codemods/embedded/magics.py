@@ -14,7 +14,7 @@ _BEFORE_PYTHON = re.compile(
 )
 """Line magics before a Python statement, with their options."""
 _LINE = re.compile(r"[ \t]*(?:[%!?]|[\w.]+\?\??[ \t]*$)")
-_ASSIGNED = re.compile(r"([ \t]*[\w, \t]+=[ \t]*)[%!]")
+_ASSIGNED = re.compile(r"([\w, \t]+=[ \t]*)[%!]")
 _NAME = "_nkimigrate_hidden_{}_"
 
 

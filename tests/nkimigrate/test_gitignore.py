@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
+import signal
 import subprocess
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from nkimigrate import gitignore
 from nkimigrate.discovery import discover
 from nkimigrate.gitignore import Patterns, Rules, lines_of
 
@@ -202,3 +208,36 @@ def test_random_trees_as_git_sees_them(seed: int, tmp_path: Path, monkeypatch: p
     (tmp_path / ".git/info/exclude").write_text(some_pattern(rng) + "\n")
     monkeypatch.chdir(tmp_path)
     assert [found.path for found in discover(["."], exclude=[".git/"])] == seen_by_git(tmp_path)
+
+
+GLOBS = st.lists(st.sampled_from(["a", "b", "*", "*", "?", "/", "**/", "[ab]", "[!a]"]), max_size=9).map(
+    "".join
+)
+PATHS = st.text("ab/", max_size=14)
+
+
+@settings(max_examples=1500)
+@given(GLOBS, st.lists(PATHS, min_size=1, max_size=8))
+def test_what_is_taken_once_is_taken_alike(glob: str, paths: list[str]) -> None:
+    """The plain translation, in which every star may be tried anew, takes the same paths."""
+    with patch.object(gitignore, "_deep", "".join):
+        plain = gitignore.translate(glob)
+    once = gitignore.translate(glob)
+    for path in paths:
+        assert bool(re.fullmatch(once, path, re.DOTALL)) == bool(re.fullmatch(plain, path, re.DOTALL))
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["*a" * 30 + "*b", "**/a*/" * 30 + "b", "/" + "*a*" * 30 + "/" + "**/" * 30 + "b", "[ab]*" * 40 + "c"],
+)
+def test_a_pattern_of_many_stars_is_not_tried_for_ever(pattern: str) -> None:
+    """A repository could have made every run over it hang."""
+    signal.alarm(60)
+    try:
+        path = "/".join(["a" * 60] * 30)
+        assert not ignored(pattern, path)
+        assert not ignored(f"{pattern}\n{pattern}", path + "/")
+        assert ignored(pattern.replace("/", ""), "a" * 100 + ("c" if pattern.endswith("c") else "b"))
+    finally:
+        signal.alarm(0)

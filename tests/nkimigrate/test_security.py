@@ -11,6 +11,7 @@ import html.parser
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers import migrate
 from reports import finding, report
 
 from nkimigrate.codemods.language.reasons import Reason
@@ -290,6 +292,56 @@ def test_the_language_server_runs_nothing(tree: Path) -> None:
     assert heard["executed"] == heard["started"] == heard["connected"] == []
     assert [p for p in heard["written"] if not allowed(p)] == []
     assert os.listdir(tree.parent / "marks") == []
+
+
+# -- texts made to be slow ----------------------------------------------------------------------------
+
+MANY = 200_000
+SLOW: dict[str, dict[str, str]] = {
+    "blanks behind an import": {
+        "k.py": "from nkilib.core.mlp.mlp import mlp_kernel\n",
+        "b.py": f"'k mlp_kernel'\nimport{' ' * MANY}\n",
+        "c.py": f"'k mlp_kernel'\nfrom{' ' * MANY}{'.' * MANY}\n",
+    },
+    "blanks in a notebook": {
+        "a.ipynb": json.dumps({"cells": [{"cell_type": "code", "source": f"nkilib\n{' ' * MANY}x\n{'a ' * MANY}"}]})
+    },
+    "words behind a fence": {"a.md": f"```{'a' * MANY}`\nnkilib\n", "b.md": f"```{' ' * MANY}`\nnkilib\n"},
+    "quotes before a fence": {"a.md": f"{'> ' * MANY}x\n{' ' * MANY}x\nnkilib\n"},
+    "blanks behind a directive": {"a.rst": f".. code::{' ' * MANY}x y\n\n   nkilib\n"},
+    "comments in a call": {
+        "a.py": f"from nkilib_standalone.nkilib.core.qkv.qkv import qkv\n\ny = (qkv  {'# ' * 3000}\n(x, w, None, b, True))\n"
+    },
+    "escapes in strings that stand in a row": {
+        "a.py": 'import importlib\n\nimportlib.import_module("nkilib_standalone.nkilib" "' + "\\n" * MANY + '" "x")\n'
+    },
+    "a comment of marks in a kernel": {
+        "a.py": KERNEL.replace("@trap(\"kernel\")\n", "").replace("    return out", f"    {'#' * MANY}\n    return out")
+    },
+    "dots and colons in a configuration": {"a.toml": f"a = 'nkilib_standalone{'.a' * 50_000}{':a' * 50_000}'\n"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("files", SLOW.values(), ids=SLOW.keys())
+def test_no_text_takes_for_ever(files: Mapping[str, str]) -> None:
+    """Searching was quadratic or worse in some of these; a minute is for a very busy machine."""
+    signal.alarm(60)
+    try:
+        result = migrate(files, docs=True)
+    finally:
+        signal.alarm(0)
+    assert not [p for p in result.problems if p.code == "NKM908"]
+
+
+def test_a_row_of_strings_is_no_single_one() -> None:
+    from nkimigrate.codemods.edit.strings import literal
+
+    signal.alarm(60)
+    try:
+        assert literal('"' + r"\n" * 200 + '" "b"') is None
+    finally:
+        signal.alarm(0)
+    assert literal('"a\\n"') is not None
 
 
 # -- reports ------------------------------------------------------------------------------------------

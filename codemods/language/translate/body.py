@@ -13,7 +13,7 @@ from functools import cached_property
 
 from ...source import split_lines
 
-_MARK = re.compile(r"#.*\b(BEGIN|END|region|endregion|noqa|type:|pylint|fmt:|TODO|FIXME)\b")
+_MARK = re.compile(r"\b(BEGIN|END|region|endregion|noqa|type:|pylint|fmt:|TODO|FIXME)\b")
 
 
 _WANTED = frozenset(("COMMENT", "STRING", "FSTRING_START", "FSTRING_END"))
