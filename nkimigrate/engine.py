@@ -44,9 +44,10 @@ def run(options: Options, progress: Progress | None = None) -> Report:
     report = Report(release_from=options.release_from, release_to=options.release_to)
     candidates, others = _candidates(options, report)
     if candidates:
+        from .garbage import paused
         from .workers import opened
 
-        with opened(options.executor) as workers:
+        with opened(options.executor) as workers, paused(0):
             _migrate(options, candidates, others, report, Crew(workers, options.jobs, progress or _silent))
     report.candidates = len(candidates)
     if options.mode == "write" and options.stdin is None and report.changes:

@@ -1,8 +1,9 @@
 """Garbage collection paused while a syntax tree grows: the collector would walk it again and again.
 
-Measured on 100 kernel files: parsing takes half the time. What one file leaves behind (scopes and bindings
-refer to each other) is collected after every few files, so that memory stays bounded. What was there before
-the first file, such as modules and tables, stays, and is not looked at again.
+Measured on 100 kernel files: parsing takes half the time, and the language step a tenth less. Trees, scopes
+and bindings of a file are freed without the collector; what else may refer to itself is collected after a few
+files, so that memory stays bounded. What was there before the first file, such as modules and tables, stays,
+and is not looked at again. A whole run is one pause, as else a collection would follow each file.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-COLLECT_AFTER_BYTES = 1 << 19
+COLLECT_AFTER_BYTES = 1 << 22
 """Source analysed between two collections."""
 
 _analysed = 0

@@ -46,8 +46,12 @@ def language_findings(
     module = _surveyed(ctx, step, elsewhere or {})
     module.launches = launches or {}
     module.marked_before = has_marks(ctx.source.text)
-    partial = partial and not module.marked_before
-    module.partial = partial
+    module.partial = partial and not module.marked_before
+    yield from _of_module(ctx, module, wants)
+    host.forget(module)
+
+
+def _of_module(ctx: FileContext, module: LanguageModule, wants: Callable[[str], bool]) -> Iterator[Finding]:
     own = ctx.memory["language kernels"]
     assert isinstance(own, dict)
     private = (home(ctx.release, i.target) for i in ctx.imports)
@@ -59,7 +63,7 @@ def language_findings(
     ctx.memory["language kernels"] = {
         n: Kernel(False) if n in work.staying else work.kernels.get(n, Kernel(True)) for n in own
     }
-    if work.reasons and not partial:
+    if work.reasons and not module.partial:
         found = [_needs_you(ctx, reason) for reason in work.reasons]
         found += [f for f in _said(ctx, host.with_others(module), wants) if f.edits]
     elif module.marked_before:
@@ -83,7 +87,7 @@ def language_survey(
     """Nothing to be said, but what other files need to know: the kernels of a file, and how it launches those
     of others.
     """
-    _surveyed(ctx, step, elsewhere)
+    host.forget(_surveyed(ctx, step, elsewhere))
     yield from ()
 
 

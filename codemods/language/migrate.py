@@ -32,7 +32,14 @@ def of_module(module: LanguageModule) -> Work:
     whole = _whole(module)
     if not whole.reasons or module.partial or module.marked_before:
         return whole
-    return split(module, whole, _whole) or whole
+    return split(module, whole, _of_copy) or whole
+
+
+def _of_copy(module: LanguageModule) -> Work:
+    """What the step does to a file that is only looked at for this."""
+    work = _whole(module)
+    _forget(module)
+    return work
 
 
 def _whole(module: LanguageModule) -> Work:
@@ -49,7 +56,15 @@ def _said_otherwise(module: LanguageModule, text: Text, step: Callable[[Language
     ctx = carry.plainer_context(module.ctx, text)
     other = language_module(ctx, module.step)
     other.elsewhere, other.staying, other.launches = module.elsewhere, module.staying, module.launches
-    return carry.back(module.ctx, ctx, text, step(other))
+    work = carry.back(module.ctx, ctx, text, step(other))
+    _forget(other)
+    return work
+
+
+def _forget(module: LanguageModule) -> None:
+    """Free a file that was only looked at for what the step does to it."""
+    host.forget(module)
+    module.ctx.module.forget()
 
 
 def _of_plain(module: LanguageModule) -> Work:

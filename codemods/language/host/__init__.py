@@ -24,7 +24,7 @@ from .placers import placers
 from .revived import clean
 from .strings import strings
 
-__all__ = ["after", "before", "both", "kernels_of", "launched", "with_others"]
+__all__ = ["after", "before", "both", "forget", "kernels_of", "launched", "with_others"]
 
 
 def before(module: LanguageModule) -> Work:
@@ -56,3 +56,10 @@ def kernels_of(module: LanguageModule) -> Kernels:
     module.ctx.memory["kernels"] = found
     assert isinstance(found, Kernels)
     return found
+
+
+def forget(module: LanguageModule) -> None:
+    """Let go of what :func:`kernels_of` keeps with a file: the two refer to each other, and would wait for
+    the garbage collector.
+    """
+    module.ctx.memory.pop("kernels", None)

@@ -96,19 +96,19 @@ def _handed_over(ctx: FileContext, names: Names) -> set[str]:
 def _calls(
     function: Function, definitions: dict[str, ast.FunctionDef], names: Names
 ) -> Iterator[tuple[str, ast.Call]]:
-    placing = {id(n) for call in function.nodes.every if _places(call, names) for n in walk(call)}
-    for call in function.nodes.every:
-        name = call.func.id if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) else ""
+    calls = [node for node in function.nodes.every if isinstance(node, ast.Call)]
+    placing = {id(n) for call in calls if _places(call, names) for n in walk(call)}
+    for call in calls:
+        name = call.func.id if isinstance(call.func, ast.Name) else ""
         if name in definitions and definitions[name] is not function.node and id(call) not in placing:
-            yield name, call  # type: ignore[misc]
+            yield name, call
 
 
-def _places(node: ast.AST, names: Names) -> bool:
+def _places(call: ast.Call, names: Names) -> bool:
     """Whether it is a call of ``alloc``: what makes the function for it runs on the host."""
-    func = node.func if isinstance(node, ast.Call) else None
-    if not isinstance(func, ast.Attribute) or func.attr != "alloc":
+    if not isinstance(call.func, ast.Attribute) or call.func.attr != "alloc":
         return False
-    return names.short(func) in ("ncc.sbuf.alloc", "ncc.psum.alloc")
+    return names.short(call.func) in ("ncc.sbuf.alloc", "ncc.psum.alloc")
 
 
 def _speaks(function: Function, names: Names) -> bool:

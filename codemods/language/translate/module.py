@@ -90,14 +90,13 @@ def _callers_first(module: LanguageModule) -> list[str]:
     }
     order: list[str] = []
     seen: set[str] = set()
-
-    def visit(name: str) -> None:
-        if name not in seen:
-            seen.add(name)
-            for callee in calls[name]:
-                visit(callee)
+    pending = [(name, False) for name in reversed(list(module.functions))]
+    while pending:
+        name, behind = pending.pop()
+        if behind:
             order.append(name)
-
-    for name in module.functions:
-        visit(name)
+        elif name not in seen:
+            seen.add(name)
+            pending.append((name, True))
+            pending += [(callee, False) for callee in reversed(calls[name])]
     return order[::-1]
