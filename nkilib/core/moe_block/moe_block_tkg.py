@@ -216,6 +216,9 @@ def _normalize(
     hidden.scales = work.tile(quantised, nl.uint8)
     if residual is not None:
         hidden.residual = nl.ndarray((tokens, dims.H), dtype=inp.dtype, buffer=nl.shared_hbm)
+        shape = tuple(residual.shape)
+        fits = shape == (dims.B, dims.S, dims.H) or shape == (tokens, dims.H)
+        kernel_assert(fits, f"residual must be as inp, {tuple(inp.shape)}, or [T, H], it is {shape}")
         residual = residual.reshape((dims.B, dims.S, dims.H))
     rmsnorm_mx_quantize_tkg(
         inp,

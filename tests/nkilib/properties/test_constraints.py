@@ -1,7 +1,7 @@
 """What the documentation of kernels demands is demanded: a call that violates it is an error that says so.
 
-The demands are in ``tests/support/constraints/``, one table for each kernel. Most are violated here; for the others the
-table names the test that shows them.
+The demands are in ``tests/support/constraints/``, one table for each kernel. Those that no other test shows are
+violated here; for the others the table names the test.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from nkilib.core.subkernels.layernorm_tkg import layernorm_tkg
 from nkilib.core.subkernels.rmsnorm_mx_quantize_tkg import rmsnorm_mx_quantize_tkg
 from nkilib.core.subkernels.rmsnorm_tkg import rmsnorm_tkg
 
-from .base import Table, refused, shown, zeros
+from .base import Table, beyond, refused, shown, zeros
 
 # -- MLP --------------------------------------------------------------------------------------------------
 
@@ -150,6 +150,25 @@ PROJECTED = Table(
         *shown(f"{DISPATCH}::test_dispatch", {"few tokens with what only context encoding has": "caches("}),
     ],
 )  # fmt: skip
+
+
+def slotted(_: Any) -> dict[str, Any]:
+    """A block cache of 256 rows; the last slots are behind it."""
+    caches = {name: zeros(16, 16, 128) for name in ("k_cache", "v_cache")}
+    scales = {name: qkvs.scale(1) for name in ("k_scale", "v_scale")}
+    slots = np.arange(200, 328, dtype=np.int32)[None]
+    return {
+        **qkvs.heads(1, 1),
+        **caches,
+        **scales,
+        "fp8_max": 1.0,
+        "fp8_min": -1.0,
+        "use_block_kv": True,
+        "block_size": 16,
+        "slot_mapping": slots,
+    }
+
+
 PROJECTED_CTE = Table(
     "nkilib.core.qkv.qkv_cte.qkv_cte", qkv_cte, lambda: {"input": zeros(1, 128, 256), "fused_qkv_weights": zeros(256, 384)},
     [
@@ -188,10 +207,12 @@ PROJECTED_CTE = Table(
                 **static(qkv_in_scale=qkvs.scale([1, 1])), fused_qkv_weights=eights(256, 384)),
         refused("fused_rope: d even", "heads of an even size, it is 63", **qkvs.heads(1, 1, 63), fused_qkv_weights=zeros(256, 189),
                 fused_rope=True, cos_cache=zeros(1, 128, 63), sin_cache=zeros(1, 128, 63)),
+        beyond("slots within the cache", "outside 0..255", slotted),
+        beyond("slots not negative", "outside 0..255", lambda given: {**slotted(given), "slot_mapping": np.arange(-1, 127, dtype=np.int32)[None]}),
         refused("caches: v_cache of S rows", "must be [1, ≥ 128, 128]", **qkvs.heads(1, 1), k_cache=zeros(1, 128, 128), v_cache=zeros(1, 127, 128),
                 k_scale=qkvs.scale(1), v_scale=qkvs.scale(1), fp8_max=1.0, fp8_min=-1.0),
     ],
-    left={"slots that are unique and in range": "numbers read at run time"},
+    left={"slots that are unique": "numbers read at run time"},
 )  # fmt: skip
 PROJECTED_TKG = Table(
     "nkilib.core.qkv.qkv_tkg.qkv_tkg", qkv_tkg, lambda: {"hidden": zeros(1, 4, 256), "qkv_w": zeros(256, 384), "norm_type": PLAIN},

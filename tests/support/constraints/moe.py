@@ -175,6 +175,9 @@ EXPERTS = Table(
         refused("masked: expert_index", "expert_index is needed", mask_unselected_experts=True, expert_index=None),
         refused("a row of affinities for each token", "expert_affinities must have shape (4, 2)", cut("expert_affinities", 0)),
         refused("selected: a row of expert_index for each token", "expert_index must have shape (4, 2)", without(experts, "expert_index", dim=0, all_expert=False)),
+        refused("float32 with float32", "float32 goes with float32 only", hidden_input=zeros(4, 256, dtype=FP32)),
+        refused("MX, selected: float16 or bfloat16", "Expected input dtype in float16, bfloat16, got float32",
+                mx(False, hidden_input=zeros(4, 512, dtype=FP32)), target="trn3"),
         refused("rank_id [1, 1]", "rank_id must have shape (1, 1)", rank_id=zeros(2, 1, dtype=U32)),
         *(refused(f"{name} as the others", f"{name} must have shape", without(experts, name, dim=dim, row=name.endswith("scale"))) for name, dim in NAMES.items()),
         *(refused(f"MX: {name} as the others", f"{name} must have shape", without(experts_mx, name, dim=dim), target="trn3") for name, dim in NAMES.items()),
@@ -189,9 +192,6 @@ EXPERTS = Table(
         beyond("rank_id within the ranks", "outside 0..1", rank_id=np.array([[3]], U32)),
         refused("MX: a scaling mode", "1 is no ExpertAffinityScaleMode", mx(False, expert_affinities_scaling_mode=1), target="trn3"),
     ],
-    left={
-        "hidden of 16 bits": "products of two widths are the instruction's error",
-    },
     lnc=2,
 )  # fmt: skip
 
@@ -216,6 +216,10 @@ AROUND = Table(
         }),
         *shown(f"{BLOCK}::test_one_core_is_rejected", {"two cores": "only supports LNC-2; but got a spmd grid size of 1"}),
         *shown(f"{BLOCK}::test_mx_of_all_experts_takes_tokens_in_fours", {"MX, all: T in 4s": "requires T divisible by 4, got 130"}),
+        *shown(f"{BLOCK}::test_residuals_that_do_not_fit", {
+            "MX, all: a residual of 256 tokens": "must be at least 256", "MX, all: a residual with H/128 in 8s": "multiple of 8",
+            "MX, all: a residual as inp": "residual must be as inp",
+        }),
         *shown(f"{BLOCK}::test_a_residual_is_not_read_by_selected_experts", {"selected: a residual does nothing": "residual"}),
         refused("router_bias [E] or [1, E]", "w_bias must be [8] or [1, 8]", router_bias=zeros(1, 7)),
         refused("router_weights of H rows", "router_weights must have H = 256 rows", router_weights=zeros(128, 8)),
@@ -224,7 +228,6 @@ AROUND = Table(
         refused("gate and up weights of H", "expert_gate_up_weights must have shape", cut("expert_gate_up_weights", 1)),
         refused("down weights of I", "expert_down_weights must have shape", cut("expert_down_weights", 1)),
     ],
-    left={"MX, all: a residual of 256 tokens, H/128 in 8s": "the fused norm is given them by its own checks, which its table has"},
     lnc=2,
 )  # fmt: skip
 

@@ -121,6 +121,12 @@ def check_tensors(request: Request, is_all_expert: bool) -> None:
         _check_mx_experts(experts)
     else:
         _check_experts(experts)
+        wide = (request.hidden.dtype == nl.float32) == (experts.gate_up.dtype == nl.float32)
+        kernel_assert(
+            wide,
+            f"float32 goes with float32 only: hidden_input is {request.hidden.dtype}, "
+            f"expert_gate_up_weights {experts.gate_up.dtype}",
+        )
     if request.hidden.buffer != nl.sbuf:
         assert_shape(request.hidden, (tokens, hidden_size(experts)), "hidden_input")
     if is_scaled(routing):
@@ -132,7 +138,7 @@ def check_tensors(request: Request, is_all_expert: bool) -> None:
 
 
 def _check_experts(experts: Experts) -> None:
-    """Weights of 16 or 8 bits."""
+    """Weights of 16 or 8 bits, or of 32 as the hidden state."""
     count, hidden, inner = expert_count(experts), hidden_size(experts), inner_size(experts)
     assert_shape(experts.gate_up, (count, hidden, 2, inner), "expert_gate_up_weights")
     assert_shape(experts.down, (count, inner, hidden), "expert_down_weights")
@@ -187,11 +193,15 @@ def check_all_expert_mx(request: Request) -> None:
     _check_width(request)
 
 
-def _check_unquantised(hidden: Any, tokens: int) -> None:
+def _check_narrow(hidden: Any) -> None:
     kernel_assert(
         hidden.dtype == nl.float16 or hidden.dtype == nl.bfloat16,
         f"Expected input dtype in float16, bfloat16, got {hidden.dtype}",
     )
+
+
+def _check_unquantised(hidden: Any, tokens: int) -> None:
+    _check_narrow(hidden)
     kernel_assert(
         hidden.buffer != nl.sbuf,
         "_layout_adapter_qmx_sb not yet migrated to new NKI FE: give hidden_input in HBM, or quantised",
@@ -216,6 +226,7 @@ def check_selective_mx(request: Request) -> None:
     """Raise AssertionError for what selective experts with MX weights do not take."""
     experts, routing = request.experts, request.routing
     kernel_assert(not request.output_in_sbuf, "Selective MX kernel does not support sbuf output")
+    _check_narrow(request.hidden)
     hidden, inner = hidden_size(experts), inner_size(experts)
     kernel_assert(hidden % TILE == 0, f"Expect H to be a multiple of 512, got {hidden}")
     check_mx_sizes(hidden, inner)

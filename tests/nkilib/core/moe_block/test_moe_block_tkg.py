@@ -393,6 +393,21 @@ def test_mx_of_all_experts_takes_tokens_in_fours() -> None:
         MxBlock((65, 2), 512, 1024, 8, local=1, is_all_expert=True).run()
 
 
+@pytest.mark.parametrize(
+    ("tokens", "hidden", "shape", "words"),
+    [
+        ((32, 4), 1024, (128, 1024), "B*S must be at least 256, it is 128"),
+        ((64, 4), 512, (256, 512), "H/128 must be a multiple of 8, it is 4"),
+        ((64, 4), 1024, (4, 64, 1024), "residual must be as inp"),
+    ],
+)
+def test_residuals_that_do_not_fit(tokens: Any, hidden: int, shape: Any, words: str) -> None:
+    case = MxBlock(tokens, hidden, 1024, 8, local=1, is_all_expert=True)
+    case.arguments["residual"] = zeros(*shape)
+    with rejected(words):
+        case.run()
+
+
 def test_what_sizes_are_called() -> None:
     assert get_sbuf_tensor_shape(128, 4, True) == (128, 4)
     assert get_sbuf_tensor_shape(129, 4, True) == (128, 2, 4)
