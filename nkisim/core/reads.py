@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import types
+from abc import get_cache_token
 from collections.abc import Callable
-from operator import is_, itemgetter
+from operator import attrgetter, is_, itemgetter
 from typing import Any
+
+import numpy as np
 
 from .watcher import Names
 
@@ -18,9 +21,12 @@ class Reads:
         self._absent: list[tuple[Names, set[str]]] = []
         self._whole: list[tuple[Any, int]] = []
         self._items: list[tuple[Callable[[], tuple[Any, ...]], tuple[Any, ...]]] = []
-        self._kinds: list[tuple[Any, type, Any]] = []
-        self._functions: list[tuple[types.FunctionType, Any, Any, Any]] = []
+        self._kinds: list[tuple[Any, type]] = []
+        self._classes: list[tuple[type, Any, str, str]] = []
+        self._dictionaries: list[tuple[Any, Any]] = []
+        self._functions: list[tuple[types.FunctionType, tuple[Any, ...]]] = []
         self._checks: list[tuple[Any, Callable[[Any], Any], tuple[Any, ...]]] = []
+        self._settings = _settings()
 
     def name(self, place: Any, name: str, value: Any) -> bool:
         """Note a name; whether it is new."""
@@ -37,13 +43,20 @@ class Reads:
         self._whole.append((place, len(place)))
 
     def kind(self, value: Any) -> None:
-        """Note an object's class, and of a class where it looks for names."""
-        self._kinds.append((value, type(value), value.__mro__ if isinstance(value, type) else None))
+        """Note an object's class, and of a class what it is called and where it looks for names."""
+        if issubclass(type(value), type):
+            self._classes.append((value, value.__mro__, value.__name__, value.__qualname__))
+        else:
+            self._kinds.append((value, type(value)))
+
+    def dictionary(self, owner: Any, place: Any) -> None:
+        """Note that all of an object's attributes are in a place."""
+        self._dictionaries.append((owner, place))
+        self.whole(place)
 
     def function(self, function: types.FunctionType) -> None:
         """Note what a function is made of."""
-        parts = function.__code__, function.__defaults__, function.__kwdefaults__
-        self._functions.append((function, *parts))
+        self._functions.append((function, _parts(function)))
 
     def items(self, find: Callable[[], tuple[Any, ...]]) -> None:
         """Note what a function gives."""
@@ -58,16 +71,27 @@ class Reads:
                 all(all(map(is_, get(place), expected)) for place, get, expected in self._checks)
                 and all(len(place) == size for place, size in self._whole)
                 and all(place.keys().isdisjoint(names) for place, names in self._absent)
-                and all(type(value) is kind for value, kind, _ in self._kinds)
-                and all(value.__mro__ is order for value, _, order in self._kinds if order is not None)
+                and all(type(value) is kind for value, kind in self._kinds)
+                and all(_OF(owner, "__dict__") is place for owner, place in self._dictionaries)
                 and all(
-                    f.__code__ is code and f.__defaults__ is defaults and f.__kwdefaults__ is named
-                    for f, code, defaults, named in self._functions
+                    c.__mro__ is order and c.__name__ is name and c.__qualname__ is whole
+                    for c, order, name, whole in self._classes
                 )
+                and all(all(map(is_, _parts(function), parts)) for function, parts in self._functions)
                 and all(_alike(find(), expected) for find, expected in self._items)
+                and _settings() == self._settings
             )
-        except (KeyError, ValueError):
+        except (AttributeError, KeyError, ValueError):
             return False
+
+
+_parts = attrgetter("__code__", "__defaults__", "__kwdefaults__", "__name__", "__qualname__")
+_OF = object.__getattribute__
+
+
+def _settings() -> Any:
+    """Which classes count as others', and how NumPy prints."""
+    return get_cache_token(), np.get_printoptions()
 
 
 def _check(place: Any, names: Names) -> tuple[Any, Callable[[Any], Any], tuple[Any, ...]]:

@@ -28,7 +28,7 @@ import numpy as np
 from .arguments import NARROWED
 from .context import state, target_generation
 from .dtypes import Array, DType
-from .following import is_plain
+from .following import attributes_of, is_plain
 from .precision import exact
 from .recording import Plan
 from .tensor import Tensor
@@ -41,7 +41,8 @@ MOST = 16
 """Launches that are kept."""
 
 _PLANS: OrderedDict[Any, Plan | None] = OrderedDict()
-_ATOMS = (int, str, bytes, DType, Enum, type, np.generic, np.dtype, ModuleType, Logger)
+_ATOMS = frozenset({type(None), bool, int, str, bytes})
+_IDENTICAL = (DType, Enum, type, np.dtype, ModuleType, Logger, FunctionType)
 _open = 0
 
 
@@ -84,10 +85,10 @@ def key_of(
     """
     if not isinstance(function, FunctionType) or not exact():
         raise Unknown
-    arrays: dict[int, tuple[int, Array]] = {}
-    given = _frozen(tuple(args), arrays, 0), _frozen(kwargs, arrays, 0)
+    frozen = _Frozen()
+    given = frozen.value(tuple(args), 0), frozen.value(kwargs, 0)
     key = weakref.ref(function), grid, target_generation(platform), given
-    return key, [array for _, array in arrays.values()]
+    return key, frozen.arrays
 
 
 def known(key: Any) -> bool:
@@ -110,47 +111,80 @@ def keep(key: Any, plan: Plan | None) -> None:
         _PLANS.popitem(last=False)
 
 
-def _frozen(value: Any, arrays: dict[int, tuple[int, Array]], depth: int) -> Any:
-    """Something hashable that is equal for arguments that a kernel cannot tell apart.
+class _Frozen:
+    """Makes something hashable that is equal for arguments that a kernel cannot tell apart.
 
-    Collects arrays by identity: a launch with one array twice is another one than with two arrays.
+    Collects arrays. What is given twice is known by its place: a launch with one array (or list) twice is
+    another one than with two of them.
     """
-    if value is None or isinstance(value, _ATOMS):
-        return type(value), value
-    if isinstance(value, float):
-        return float, value.hex()
-    if isinstance(value, np.ndarray):
-        return _layout(value, arrays)
-    if isinstance(value, FunctionType):
-        return value
-    if depth > 20:
-        raise Unknown
-    if type(value) in (list, tuple):
-        return type(value), tuple([_frozen(item, arrays, depth + 1) for item in value])
-    if type(value) is dict:
-        return dict, _frozen_items(value, arrays, depth)
-    if not _is_plain_object(value):
-        raise Unknown
-    return type(value), _frozen_items(vars(value), arrays, depth)
 
+    def __init__(self) -> None:
+        self.arrays: list[Array] = []
+        self._seen: dict[int, tuple[int, Any]] = {}
 
-def _frozen_items(items: dict[Any, Any], arrays: dict[int, tuple[int, Array]], depth: int) -> Any:
-    return tuple(
-        [(_frozen(key, arrays, depth + 1), _frozen(item, arrays, depth + 1)) for key, item in items.items()]
-    )
+    def value(self, value: Any, depth: int) -> Any:
+        kind = type(value)
+        if kind in _ATOMS:
+            return kind, value
+        if kind is float:
+            return kind, value.hex()
+        if issubclass(kind, _IDENTICAL):
+            return _Same(value)
+        if issubclass(kind, np.generic):
+            return _scalar(value)
+        if id(value) in self._seen:
+            return "again", self._seen[id(value)][0]
+        self._seen[id(value)] = len(self._seen), value
+        if issubclass(kind, np.ndarray):
+            return self._layout(value)
+        if depth > 20:
+            raise Unknown
+        if kind in (list, tuple):
+            return kind, tuple([self.value(item, depth + 1) for item in value])
+        if kind is dict:
+            return kind, self._items(value, depth)
+        if not _is_plain_object(value):
+            raise Unknown
+        return kind, self._items(attributes_of(value), depth)
 
+    def _items(self, items: dict[Any, Any], depth: int) -> Any:
+        return tuple(
+            [(self.value(key, depth + 1), self.value(item, depth + 1)) for key, item in items.items()]
+        )
 
-def _layout(array: Array, arrays: dict[int, tuple[int, Array]]) -> Any:
-    if id(array) not in arrays:
+    def _layout(self, array: Array) -> Any:
         shared = array.flags.c_contiguous and array.size and array.ndim and array.dtype not in NARROWED
         if not shared or not array.dtype.isnative:
             raise Unknown
-        arrays[id(array)] = len(arrays), array
-    return arrays[id(array)][0], array.shape, array.dtype, array.flags.writeable
+        self.arrays.append(array)
+        return array.shape, array.dtype, array.flags.writeable
+
+
+class _Same:
+    """Equal to itself: for what may say of itself that it is equal to others."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self._value is other._value
+
+    def __hash__(self) -> int:
+        return id(self._value)
+
+
+def _scalar(value: Any) -> Any:
+    kind = type(value)
+    if kind.__module__ not in ("numpy", "ml_dtypes") or kind is np.void:
+        raise Unknown
+    return kind, value.dtype.str, value.tobytes()
 
 
 def _is_plain_object(value: Any) -> bool:
     """Whether its attributes are all there is to it: its class and that one's bases are written in Python."""
-    if isinstance(value, Tensor) or callable(value) or hasattr(value, "__array__"):
+    kind = type(value)
+    if issubclass(kind, Tensor) or callable(value) or hasattr(kind, "__array__"):
         return False
-    return is_plain(type(value))
+    return is_plain(kind)

@@ -17,11 +17,10 @@ HERE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 OWN = __name__.partition(".")[0]
 PURE_MODULES = frozenset([
     "abc", "builtins", "collections", "copy", "copyreg", "dataclasses", "enum", "fractions", "functools",
-    "itertools", "logging", "math", "ml_dtypes", "numbers", "numpy", "operator", "string", "typing", "types",
+    "itertools", "math", "ml_dtypes", "numbers", "numpy", "operator", "string", "typing", "types",
     "__future__", "_abc", "_collections_abc", "_operator", "_functools",
 ])  # fmt: skip
-"""Modules outside of this package whose functions read nothing but their arguments. Logging is what the first
-launch did only, as printing is for a kernel on the device."""
+"""Modules outside of this package whose functions read nothing but their arguments."""
 _LIBRARY = os.path.dirname(os.__file__) + os.sep
 _TOOLS = frozenset({"ml_dtypes", "numpy", "threadpoolctl"})
 """Packages that this one uses."""
@@ -101,7 +100,8 @@ def _kind(frame: types.FrameType) -> str:
         return "own"
     if filename == "<string>" and (module == OWN or module.startswith("namedtuple_")):
         return "library"  # what dataclasses and named tuples generate
-    if filename.startswith((_LIBRARY, "<frozen")) and "site-packages" not in filename:
+    library = filename.startswith((_LIBRARY, "<frozen")) and "site-packages" not in filename
+    if library and module in sys.stdlib_module_names:
         return "own" if module in PURE_MODULES else "library"
     return "user"
 

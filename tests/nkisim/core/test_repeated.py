@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hidden_state import HIDDEN
 
 import nkisim
 import nkisim.isa as nisa
@@ -23,10 +24,10 @@ KERNEL = """
 import nkisim, nkisim.isa as nisa, nkisim.language as nl
 
 @nkisim.jit
-def kernel(x):
+def kernel(x, *given):
     tile = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.sbuf)
     nisa.dma_copy(dst=tile, src=x)
-    nisa.tensor_scalar(dst=tile, data=tile, op0=nl.multiply, operand0=float(factor()))
+    nisa.tensor_scalar(dst=tile, data=tile, op0=nl.multiply, operand0=float(factor(*given)))
     made = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
     nisa.dma_copy(dst=made, src=tile)
     return made
@@ -52,7 +53,7 @@ def _forgetful(monkeypatch):
 def module_of(source: str, name: str) -> types.ModuleType:
     module = types.ModuleType(name)
     sys.modules[name] = module
-    exec(compile(source, f"{name}.py", "exec"), vars(module))
+    exec(compile(source, f"{name}.py", "exec", dont_inherit=True), vars(module))
     return module
 
 
@@ -746,23 +747,45 @@ def same(value: Any) -> Any:
 
 
 def observed(source: str, name: str, capsys: Any) -> list[Any]:
-    """What each launch gives and prints."""
-    module, seen = module_of(HEAD + source, name), []
-    for launch in range(LAUNCHES):
-        seen.append((same(module.launch(launch)), capsys.readouterr()))
+    """What each launch gives, prints and leaves behind."""
+    module, seen = module_of(source, name), []
+    launch = getattr(module, "launch", lambda n: module.kernel(np.full((2, 3), n + 1, np.float32)))
+    after = getattr(module, "after", lambda: None)
+    try:
+        for n in range(LAUNCHES):
+            if n in CHANGES and hasattr(module, "change"):
+                module.change()
+            seen.append((same(launch(n)), after(), capsys.readouterr()))
+    finally:
+        getattr(module, "undo", lambda: None)()
     return seen
+
+
+def without_and_with(source: str, case: str, monkeypatch: Any, capsys: Any) -> list[Any]:
+    """What is observed when nothing is replayed, and when replaying is left to the simulator."""
+    with monkeypatch.context() as patch:
+        patch.setenv("NKISIM_REPLAY", "0")
+        wanted = observed(source, name_of(case), capsys)
+    return [wanted, observed(source, name_of(case), capsys)]
 
 
 @pytest.mark.parametrize("case", [*KERNELS, *USUAL])
 def test_every_launch_is_what_it_is_without_replaying(case, monkeypatch, capsys):
-    source, name = {**KERNELS, **USUAL}[case], name_of(case)
-    with monkeypatch.context() as patch:
-        patch.setenv("NKISIM_REPLAY", "0")
-        wanted = observed(source, name, capsys)
     kept: list[bool] = []
     monkeypatch.setattr(repeated.Habit, "confirmed", _noting(repeated.Habit.confirmed, kept))
-    assert observed(source, name, capsys) == wanted
+    wanted, found = without_and_with(HEAD + {**KERNELS, **USUAL}[case], case, monkeypatch, capsys)
+    assert found == wanted
     assert any(kept) == (case in KERNELS), _whys()
+
+
+@pytest.mark.parametrize("case", HIDDEN)
+def test_hidden_state_is_seen(case, monkeypatch, capsys):
+    source = HIDDEN[case]
+    wanted, found = without_and_with(
+        source if "def kernel" in source else source + KERNEL, case, monkeypatch, capsys
+    )
+    assert found == wanted
+    assert len({str(each) for each in wanted}) > 1
 
 
 def _noting(confirmed: Any, kept: list[bool]) -> Any:
