@@ -73,7 +73,7 @@ def _commented(line: bytes, code: bytes) -> bytes:
 
 def _comments(text: str) -> list[tuple[int, str]]:
     try:
-        tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
+        tokens = list(tokenize.generate_tokens(io.StringIO(text, newline=None).readline))
     except (tokenize.TokenError, SyntaxError):
         return []
     return [(t.start[0], t.string) for t in tokens if t.type == tokenize.COMMENT]

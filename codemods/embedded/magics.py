@@ -96,7 +96,7 @@ def _starts_statement(lines: list[str], at: int) -> bool:
     if before.rstrip("\r\n").endswith("\\"):
         return False
     try:
-        for _ in tokenize.generate_tokens(io.StringIO(before).readline):
+        for _ in tokenize.generate_tokens(io.StringIO(before, newline=None).readline):
             pass
     except tokenize.TokenError:
         return False

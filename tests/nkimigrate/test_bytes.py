@@ -130,6 +130,14 @@ def test_everything_outside_the_edits_stays_byte_for_byte(
     check_sound(result)
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\n\x0c"])
+def test_a_comment_keeps_its_line_whatever_lines_end_with(end: str) -> None:
+    kept = "from nkilib.core.qkv.qkv import qkv", "qkv(1, 2, 3, 4, True)  # nkimigrate: skip"
+    before = end.join((*kept, "qkv(1, 2, 3, 4, True)", ""))
+    after = end.join((*kept, "qkv(1, 2, 3, 4, fused_residual_add=True)", ""))
+    assert migrate({"a.py": before.encode()}).after["a.py"].decode() == after
+
+
 def test_line_ends_of_different_kinds_stay_where_they_are() -> None:
     before = (
         "from nkilib.core.qkv.qkv import qkv\r\n\n\r\ndef run(x, w, lay, b):\n"

@@ -136,10 +136,10 @@ def _tokens(code: str) -> Iterator[tokenize.TokenInfo]:
     import io
     import tokenize
 
-    lines = io.StringIO(code).readlines()
+    lines = io.StringIO(code, newline=None).readlines()
     start: tokenize.TokenInfo | None = None
     depth = 0
-    for token in tokenize.generate_tokens(io.StringIO(code).readline):
+    for token in tokenize.generate_tokens(io.StringIO(code, newline=None).readline):
         kind = tokenize.tok_name[token.type]
         depth += (kind == "FSTRING_START") - (kind == "FSTRING_END")
         if kind == "FSTRING_START" and depth == 1:
