@@ -254,7 +254,7 @@ def gather_keys(
     """
     columns = as_view(dst).reshape_dim(2, (dst.shape[2] // PARTITIONS, PARTITIONS))
     if blocks.depth == PARTITIONS and sizeinbytes(blocks.rows.dtype) == 2:
-        nisa.memset(dst=dst, value=0.0, engine=nisa.gpsimd_engine)
+        nisa.memset(dst=dst, value=0.0, engine=nisa.vector_engine)
         for batch in range(dst.shape[1]):
             _gather_columns(columns.select(1, batch), blocks, numbers, first + batch)
         return columns

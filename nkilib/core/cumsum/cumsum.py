@@ -61,7 +61,8 @@ def _sum_rows(dst: nl.ndarray, src: nl.ndarray, first: int, count: int, sbm: Sbu
         sums = inner.tile((count, size), src.dtype)
         nisa.dma_copy(dst=values, src=src[first : first + count, begin : begin + size])
         _scan(sums, values, ones[:, 0:size], carry)
-        nisa.tensor_copy(dst=carry, src=sums[:, size - 1 : size])
+        if begin + size < length:
+            nisa.tensor_copy(dst=carry, src=sums[:, size - 1 : size])
         nisa.dma_copy(dst=dst[first : first + count, begin : begin + size], src=sums)
         inner.close()
     work.close()

@@ -15,6 +15,7 @@ import nki.isa as nisa
 import nki.language as nl
 
 from ...blocks.memory import Scratch, manager, scratch
+from ...blocks.tiles import as_view
 from ...blocks.topk import EIGHT
 from ..max.cascaded_max_utils import own_rows
 from ..utils.kernel_assert import kernel_assert
@@ -23,7 +24,6 @@ from .rotational_topk_utils import (
     RotationalTopkConfig,
     TopkConfig,
     gather,
-    insert,
     load_stages,
     make_constants,
     naive_scanning_topk,
@@ -122,9 +122,8 @@ def _go_round(inp: nl.ndarray, config: RotationalTopkConfig, work: Scratch) -> t
 
 def _move_on(into: nl.ndarray, bucket: nl.ndarray, used: int, constants: RotationalConstants) -> None:
     """A bucket to the next stage, behind what is there."""
-    moved = nl.ndarray(bucket.shape, dtype=nl.float32, buffer=nl.sbuf)
-    rotate(moved, bucket, constants.rotation)
-    insert(into, moved, used)
+    behind = as_view(into).slice(1, used, used + bucket.shape[1])
+    rotate(behind, bucket, constants.rotation)
 
 
 def _in_rows(numbers: nl.ndarray, config: RotationalTopkConfig, work: Scratch) -> nl.ndarray:

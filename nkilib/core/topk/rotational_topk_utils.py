@@ -229,6 +229,8 @@ def _choose(dst: nl.ndarray, ones: nl.ndarray, pattern: list[list[int]], offset:
 def rotate(dst: Any, tensor: Any, rotation_matrix: nl.ndarray) -> None:
     """``dst[m] = tensor[k]`` where the matrix has its 1 in column m: every stage's elements go to the next.
 
+    Scalar Engine empties PSUM, as Vector Engine is the one that searches.
+
     Args:
         dst, tensor: SBUF fp32 ``[P, N]``, finite. rotation_matrix: SBUF fp32 ``[P, P]``.
     """
@@ -237,7 +239,7 @@ def rotate(dst: Any, tensor: Any, rotation_matrix: nl.ndarray) -> None:
         end = min(start + PSUM_COLUMNS, source.shape[1])
         moved = psum_tile((source.shape[0], end - start))
         nisa.nc_matmul(dst=moved, stationary=rotation_matrix, moving=source.slice(1, start, end).get_view())
-        nisa.tensor_copy(dst=into.slice(1, start, end).get_view(), src=moved)
+        nisa.activation(dst=into.slice(1, start, end).get_view(), op=nl.copy, data=moved)
 
 
 def insert(tensor: Any, values: Any, offset: int = 0) -> None:
