@@ -66,6 +66,8 @@ class Kernels:
         self.functions = {name: function.node for name, function in module.functions.items()}
         self._elsewhere = elsewhere
         self.nodes = {name: function.nodes.every for name, function in module.functions.items()}
+        self.views: dict[tuple[Use, int], frozenset[str]] = {}
+        """Parameters that a variable may be a view of where it is used, found in so many steps."""
         self._bodies = sorted(_extent(node) for node in self.functions.values())
 
     def place(self, node: ast.AST) -> tuple[Use, int] | None:

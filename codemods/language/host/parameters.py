@@ -205,12 +205,16 @@ def _viewed(
     owner = kernels.ctx.module.lookup(place[0].name, place[0].scope) if place else None
     if place is None or owner is None or owner[0].node is not node or depth == 0:
         return frozenset()
+    known = kernels.views.get((place[0], depth))
+    if known is not None:
+        return known
     found: set[str] = set()
     for binding in reaching(owner[1], place[0], owner[0]):
         if binding.kind == "parameter":
             found.add(binding.name)
         elif binding.kind == "assign" and not binding.path and binding.value and _is_view(binding.value):
             found |= _viewed(kernels, node, binding.value, depth - 1)
+    kernels.views[place[0], depth] = frozenset(found)
     return frozenset(found)
 
 

@@ -139,13 +139,12 @@ class Uses:
         parents = (self._parents.get(use) for use in self.by_name.get(name, ()))
         return any(isinstance(parent, ast.keyword) and parent.arg == "dtype" for parent in parents)
 
-    def operations(self, seen: frozenset[str] = frozenset()) -> frozenset[str]:
+    def operations(self) -> frozenset[str]:
         """Parameters that are operations of instructions."""
-        return frozenset(
-            a.arg
-            for a in arguments(self.node)
-            if any(self._as_operation(use, seen) for use in self.by_name.get(a.arg, ()))
-        )
+        return frozenset(a.arg for a in arguments(self.node) if self._is_operation(a, frozenset()))
+
+    def _is_operation(self, argument: ast.arg, seen: frozenset[str]) -> bool:
+        return any(self._as_operation(use, seen) for use in self.by_name.get(argument.arg, ()))
 
     def _as_operation(self, use: ast.Name, seen: frozenset[str]) -> bool:
         parent = self._parents.get(use)
@@ -154,22 +153,20 @@ class Uses:
             return False
         name = self._names.short(call.func)
         if not name.startswith("nisa."):
-            return self._handed_on(use, seen, Uses.operations)
+            return self._handed_on(use, seen, Uses._is_operation)
         if isinstance(parent, ast.keyword):
             return parent.arg in _OPERATIONS
         return call.args.index(use) in _OPERATION_AT.get(name, ())
 
-    def tensors(self, seen: frozenset[str] = frozenset()) -> frozenset[str]:
+    def tensors(self) -> frozenset[str]:
         """Parameters that are tensors."""
-        found = set()
-        numbers = {name for name, default in defaults(self.node) if _is_literal(default)}
-        for argument in arguments(self.node):
-            if argument.arg in numbers:
-                continue
-            uses = self.by_name.get(argument.arg, ())
-            if _annotated(argument, self._names) or any(self._as_tensor(use, seen) for use in uses):
-                found.add(argument.arg)
-        return frozenset(found)
+        return frozenset(a.arg for a in arguments(self.node) if self._is_tensor(a, frozenset()))
+
+    def _is_tensor(self, argument: ast.arg, seen: frozenset[str]) -> bool:
+        if any(name == argument.arg and _is_literal(default) for name, default in defaults(self.node)):
+            return False
+        uses = self.by_name.get(argument.arg, ())
+        return _annotated(argument, self._names) or any(self._as_tensor(use, seen) for use in uses)
 
     def _as_tensor(self, use: ast.Name, seen: frozenset[str]) -> bool:
         parent = self._parents.get(use)
@@ -177,7 +174,7 @@ class Uses:
             return parent.attr in _OF_TENSORS
         if isinstance(parent, ast.Subscript):
             return use is parent.value and (self._indexes(parent.slice) or self._is_operand(parent))
-        return self._is_operand(use) or self._handed_on(use, seen, Uses.tensors)
+        return self._is_operand(use) or self._handed_on(use, seen, Uses._is_tensor)
 
     def _is_operand(self, use: ast.expr) -> bool:
         """Whether it is what an operation of the language works on."""
@@ -199,14 +196,15 @@ class Uses:
         self,
         use: ast.Name,
         seen: frozenset[str],
-        kind: Callable[[Uses, frozenset[str]], frozenset[str]],
+        kind: Callable[[Uses, ast.arg, frozenset[str]], bool],
     ) -> bool:
         """Whether it is passed to a function of the file that uses it as one of a kind."""
         found = self._target(use)
         if found is None or found[0].node.name in seen:
             return False
         inner = Uses(found[0], self._names, self._functions)
-        return found[1] in kind(inner, seen | {self.node.name})
+        named = (a for a in arguments(inner.node) if a.arg == found[1])
+        return any(kind(inner, argument, seen | {self.node.name}) for argument in named)
 
 
 _MAKES = frozenset(("nisa.memset", "nl.full", "nl.ndarray", "nl.zeros", "nl.ones", "nl.rand"))
