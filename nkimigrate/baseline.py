@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .codemods.model import Finding
@@ -17,7 +17,7 @@ _VERSION = 1
 _LIMIT = 256 << 20
 
 
-def without_known(findings: list[Finding], path: str) -> tuple[list[Finding], int, int]:
+def without_known(findings: Sequence[Finding], path: str) -> tuple[list[Finding], int, int]:
     """The findings that the file does not list; how many it lists; how many of those are gone.
 
     Raises UsageError for a file that is missing or no baseline.

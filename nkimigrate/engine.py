@@ -15,15 +15,17 @@ from .cache import CleanFiles
 
 TYPE_CHECKING = False  # typing stays unloaded on the path of a tree without a hit
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
     from .codemods.analyse import Analysis
+    from .codemods.model import Finding
     from .config import Options
-    from .project import Candidate
+    from .project import Candidate, Tasks
     from .report.model import Problem
     from .report.result import Report
-    from .tasks import Setting, Task
+    from .spool import Kept, Spool
+    from .tasks import Setting
     from .workers import Workers
 
     Progress = Callable[[str, int, int], None]
@@ -42,14 +44,15 @@ def run(options: Options, progress: Progress | None = None) -> Report:
 
     started = time.perf_counter()
     report = Report(release_from=options.release_from, release_to=options.release_to)
-    candidates, others = _candidates(options, report)
-    if candidates:
+    hits, others = _hits(options, report)
+    if hits.spool is not None:
         from .garbage import paused
         from .workers import opened
 
         with opened(options.executor) as workers, paused(0):
-            _migrate(options, candidates, others, report, Crew(workers, options.jobs, progress or _silent))
-    report.candidates = len(candidates)
+            crew = Crew(workers, options.jobs, progress or _silent, hits.spool)
+            _migrate(options, hits.candidates, others, report, crew)
+    report.candidates = len(hits.candidates)
     if options.mode == "write" and options.stdin is None and report.changes:
         _write(report, options.paths)
     report.seconds = time.perf_counter() - started
@@ -63,7 +66,26 @@ def _silent(_stage: str, _done: int, _total: int) -> None:
 # -- which files --------------------------------------------------------------------------------------
 
 
-def _candidates(options: Options, report: Report) -> tuple[list[Candidate], list[str]]:
+class _Hits:
+    """Files with a marker, and what keeps their texts; that is loaded with the first of them."""
+
+    def __init__(self) -> None:
+        self.candidates: list[Candidate] = []
+        self.spool: Spool | None = None
+
+    def add(self, path: str, kind: discovery.Kind, data: bytes, report: Report) -> None:
+        from .project import Candidate
+        from .spool import Spool
+
+        self.spool = self.spool or Spool()
+        unfit = reading.unfit(data, kind)
+        if unfit:
+            _problem(report, "NKM903", path, unfit)
+        else:
+            self.candidates.append(Candidate(path, kind, self.spool.keep(data, len(data))))
+
+
+def _hits(options: Options, report: Report) -> tuple[_Hits, list[str]]:
     """Files with a marker (read), and the paths of all other Python files."""
     if options.stdin is not None:
         return _given(options, report), []
@@ -96,8 +118,8 @@ def _markers(options: Options) -> tuple[bytes, ...]:
 
 def _scan(
     options: Options, markers: tuple[bytes, ...], report: Report, clean: CleanFiles | None
-) -> tuple[list[Candidate], list[str]]:
-    candidates: list[Candidate] = []
+) -> tuple[_Hits, list[str]]:
+    hits = _Hits()
     others: list[str] = []
     files = discovery.discover(
         options.paths,
@@ -112,7 +134,7 @@ def _scan(
         report.files += 1
         if options.overlay and (text := options.overlay.get(os.path.realpath(found.path))) is not None:
             if reading.has_marker(text, markers):
-                _add_candidate(candidates, found.path, found.kind, text, report)
+                hits.add(found.path, found.kind, text, report)
             else:
                 others.append(found.path)
             continue
@@ -127,35 +149,23 @@ def _scan(
             _problem(report, "NKM902", found.path, error.message)
         else:
             if data is not None:
-                _add_candidate(candidates, found.path, found.kind, data, report)
+                hits.add(found.path, found.kind, data, report)
                 continue
             others.append(found.path)
             if clean is not None:
                 clean.remember(found)
-    return candidates, others
+    return hits, others
 
 
-def _given(options: Options, report: Report) -> list[Candidate]:
+def _given(options: Options, report: Report) -> _Hits:
     """The candidate that code from standard input is, if it has a marker."""
-    candidates: list[Candidate] = []
+    hits = _Hits()
     path, data = options.stdin_filename or "<stdin>", options.stdin or b""
     kind = discovery.kind_of(os.path.basename(path), options.docs) or "python"
     report.files = 1
     if reading.has_marker(data, _markers(options)):
-        _add_candidate(candidates, path, kind, data, report)
-    return candidates
-
-
-def _add_candidate(
-    candidates: list[Candidate], path: str, kind: discovery.Kind, data: bytes, report: Report
-) -> None:
-    from .project import Candidate
-
-    unfit = reading.unfit(data, kind)
-    if unfit:
-        _problem(report, "NKM903", path, unfit)
-    else:
-        candidates.append(Candidate(path, kind, data))
+        hits.add(path, kind, data, report)
+    return hits
 
 
 def _problem(report: Report, code: str, path: str, message: str) -> None:
@@ -165,7 +175,7 @@ def _problem(report: Report, code: str, path: str, message: str) -> None:
 
 
 def _reexporting(
-    others: Iterable[str], exported: Mapping[str, Any], overlay: Mapping[str, bytes]
+    others: Iterable[str], exported: Mapping[str, Any], overlay: Mapping[str, bytes], spool: Spool
 ) -> list[Candidate]:
     """Files without a marker that name a module which exports something affected, and one of its exports."""
     from .mentions import Mentions
@@ -183,7 +193,7 @@ def _reexporting(
         except reading.Unreadable:
             continue
         if mentions.within(data):
-            found.append(Candidate(path, kind, data))
+            found.append(Candidate(path, kind, spool.keep(data, len(data))))
     return found
 
 
@@ -191,45 +201,63 @@ def _reexporting(
 
 
 class Crew:
-    """Who does the work on files: where, how many at the same time, and who hears how far it is."""
+    """Who works on files, how many at a time, who hears how far it is, and what keeps things for later."""
 
-    def __init__(self, workers: Workers, jobs: int, progress: Progress) -> None:
+    def __init__(self, workers: Workers, jobs: int, progress: Progress, spool: Spool) -> None:
         self.workers = workers
         self.jobs = jobs
         self.progress = progress
+        self.spool = spool
 
 
 def _migrate(
     options: Options, candidates: list[Candidate], others: list[str], report: Report, crew: Crew
 ) -> None:
-    """Take the candidates over every step between the two releases, in memory."""
+    """Take the candidates over every step between the two releases, without writing them."""
+    from .codemods.analyse import Analysis
     from .project import analyse_all
     from .releases import own_step, path_between
     from .report.model import Problem
+    from .spool import Joined
     from .tasks import Setting
 
     roots = tuple(os.path.abspath(p) for p in options.paths)
-    before = {c.path: c.data for c in candidates}
+    before = {c.path: c.text for c in candidates}
+    found: dict[str, list[Kept[tuple[Finding, ...]]]] = {}
     steps = path_between(options.release_from, options.release_to) + [own_step(p) for p in options.tables]
     for step in steps:
         setting = Setting(step, options.select, options.ignore, options.all_keywords, options.partial)
         analyse_all(
             candidates,
             roots,
+            crew.spool,
             lambda tasks, setting=setting: _analyse(setting, tasks, crew),  # type: ignore[misc]
-            lambda exported: _reexporting(_rest(others, candidates), exported, options.overlay or {}),
+            lambda exported: _reexporting(
+                _rest(others, candidates), exported, options.overlay or {}, crew.spool
+            ),
             alone=len(before) == 1 and not others,
         )
-        before.update({c.path: c.data for c in candidates if c.path not in before})
+        before.update({c.path: c.text for c in candidates if c.path not in before})
         _leave_out(candidates, options.only)
         report.problems += [c.result for c in candidates if isinstance(c.result, Problem)]
-        if options.mode == "check" and not options.texts and step == steps[-1]:
-            _report_only(candidates, report)
-        else:
+        if options.mode != "check" or options.texts or step != steps[-1]:
             _edit(setting, candidates, crew, report)
+        # A check ends with the analysis: what would be rewritten is known without the new text.
+        for candidate in candidates:
+            if isinstance(candidate.result, Analysis):
+                report.suppressed += candidate.result.suppressed
+                found.setdefault(candidate.path, []).append(candidate.findings)
+            candidate.result = None
+    joined = Joined((found[path] for path in sorted(found)), _position)
+    report.findings = joined if crew.spool.spilled else list(joined)
     _collect_changes(candidates, before, report)
     if options.texts:
-        report.texts = {finding.path: before[finding.path] for finding in report.findings}
+        report.texts = {path: before[path].get() for path in {finding.path: None for finding in joined}}
+
+
+def _position(finding: Finding) -> tuple[object, ...]:
+    """What the findings of a file are sorted by."""
+    return finding.cell or 0, finding.line, finding.column, finding.code
 
 
 def _leave_out(candidates: Iterable[Candidate], only: frozenset[str] | None) -> None:
@@ -244,64 +272,52 @@ def _rest(others: Iterable[str], candidates: Iterable[Candidate]) -> list[str]:
     return [path for path in others if path not in taken]
 
 
-def _analyse(setting: Setting, tasks: Sequence[Task], crew: Crew) -> list[Analysis | Problem]:
+def _analyse(setting: Setting, tasks: Tasks, crew: Crew) -> Iterator[Analysis | Problem]:
     from .pool import spread
     from .tasks import analyse_task, lost, prepare
 
-    sizes = [len(task.data) for task in tasks]
+    sizes = tasks.sizes
     count = crew.workers.wanted(sizes, crew.jobs)
     prepare(setting)
-    results: list[Analysis | Problem] = []
-    for result in spread(analyse_task, setting, tasks, count, lost, crew.workers, sizes):
-        results.append(result)
-        crew.progress("analysing", len(results), len(tasks))
-    return results
+    results = spread(analyse_task, setting, tasks, count, lost, crew.workers, sizes)
+    for done, result in enumerate(results, start=1):
+        crew.progress("analysing", done, len(tasks))
+        yield result
 
 
 def _edit(setting: Setting, candidates: Sequence[Candidate], crew: Crew, report: Report) -> None:
-    """Make the edits of all findings; the candidates then hold the new text."""
+    """Make the edits of all findings; candidates then hold the new text, and what became of each finding."""
     from .codemods.analyse import Analysis
     from .pool import spread
-    from .tasks import Edited, Job, edit_task, lost
+    from .project import jobs, kept
+    from .tasks import Edited, edit_task, lost
 
     analysed = [c for c in candidates if isinstance(c.result, Analysis)]
-    jobs = [Job(c.task(), c.result.findings) for c in analysed if isinstance(c.result, Analysis)]
-    count = crew.workers.wanted(
-        [len(j.task.data) for j in jobs if any(f.edits for f in j.findings)], crew.jobs
-    )
-    sizes = [len(job.task.data) for job in jobs]
+    made = jobs(analysed)
+    count = crew.workers.wanted([c.text.size for c in analysed if c.edited], crew.jobs)
     results = spread(
-        edit_task, setting, jobs, count, lambda job, why: lost(job.task, why), crew.workers, sizes
+        edit_task, setting, made, count, lambda job, why: lost(job.task, why), crew.workers, made.sizes
     )
     for done, (candidate, result) in enumerate(zip(analysed, results, strict=True), start=1):
         crew.progress("rewriting", done, len(analysed))
-        assert isinstance(candidate.result, Analysis)
-        report.suppressed += candidate.result.suppressed
-        if isinstance(result, Edited):
-            report.findings.extend(result.findings)
-            candidate.data = candidate.data if result.data is None else result.data
-        else:
+        if not isinstance(result, Edited):
             report.problems.append(result)
-        candidate.result = None
+            candidate.findings = kept((), crew.spool)
+            continue
+        candidate.findings = kept(result.findings, crew.spool)
+        if result.data is not None:
+            candidate.text = crew.spool.keep(result.data, len(result.data))
 
 
-def _report_only(candidates: Iterable[Candidate], report: Report) -> None:
-    """A check ends with the analysis: what would be rewritten is known without the new text."""
-    from .codemods.analyse import Analysis
-
-    for candidate in candidates:
-        if isinstance(candidate.result, Analysis):
-            report.suppressed += candidate.result.suppressed
-            report.findings.extend(candidate.result.findings)
-
-
-def _collect_changes(candidates: Iterable[Candidate], before: Mapping[str, bytes], report: Report) -> None:
+def _collect_changes(
+    candidates: Iterable[Candidate], before: Mapping[str, Kept[bytes]], report: Report
+) -> None:
     from .report.model import Change
 
     for candidate in candidates:
-        if candidate.data != before[candidate.path]:
-            report.changes.append(Change(candidate.path, before[candidate.path], candidate.data))
-    report.findings.sort(key=lambda f: (f.path, f.cell or 0, f.line, f.column, f.code))
+        old = before[candidate.path]
+        if candidate.text is not old and candidate.text.get() != old.get():
+            report.changes.append(Change(candidate.path, old.get(), candidate.text.get()))
     report.changes.sort(key=lambda c: c.path)
 
 

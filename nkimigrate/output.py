@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from itertools import islice
 
 from .errors import UsageError
 from .report import text
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from .report.result import Report
     from .settings import Settings
 
+_AT_ONCE = 10_000
 _MODULES = {"json": "json_"}
 
 
@@ -94,13 +96,17 @@ def _save(option: str, path: str, data: bytes) -> None:
 
 
 def print_lines(stream: IO[str], lines: Iterable[str]) -> None:
-    """Print lines at once. Raises BrokenPipeError if the reader has left, UsageError if the disk is full."""
-    content = "".join(f"{line}\n" for line in lines)
-    try:
-        stream.write(content)
-        stream.flush()
-    except OSError as error:
-        _lost(stream, error)
+    """Print lines, many at once. Raises BrokenPipeError when the reader left, UsageError on a full disk."""
+    rest = iter(lines)
+    while True:
+        content = "".join(f"{line}\n" for line in islice(rest, _AT_ONCE))
+        try:
+            stream.write(content)
+            stream.flush()
+        except OSError as error:
+            _lost(stream, error)
+        if not content:
+            return
 
 
 def _write(stream: IO[str], data: bytes) -> None:

@@ -36,29 +36,30 @@ def spread(
 ) -> Iterator[Result]:
     """Results in the order of ``items``; ``lost`` makes that of an item whose worker crashed or hung.
 
-    ``count`` is how many are at work (1: this process), ``sizes`` says how many bytes the items have.
+    ``count`` is how many are at work (1: this process), ``sizes`` says how many bytes the items have. An item
+    is asked for when its turn comes, and again when it is lost.
     """
     if count <= 1:
         for item in items:
             yield function(setting, item)
         return
-    batches = list(_batches(items, sizes))
-    results = _pooled(function, setting, batches, count, workers or Machine())
+    batches = list(_batches(len(items), sizes))
+    results = _pooled(function, setting, items, batches, count, workers or Machine())
     for batch, done in zip(batches, results, strict=True):
-        yield from _again(function, setting, batch, lost) if done is None else done
+        yield from _again(function, setting, items[batch], lost) if done is None else done
 
 
-def _batches(items: Sequence[Item], sizes: Sequence[int]) -> Iterator[Sequence[Item]]:
+def _batches(length: int, sizes: Sequence[int]) -> Iterator[slice]:
     """Neighbours together: a few of them, and not too many bytes."""
     start = held = 0
-    for index in range(len(items)):
+    for index in range(length):
         size = sizes[index] if sizes else 0
         if index > start and (index - start == _BATCH or held + size > _BATCH_BYTES):
-            yield items[start:index]
+            yield slice(start, index)
             start, held = index, 0
         held += size
-    if start < len(items):
-        yield items[start:]
+    if start < length:
+        yield slice(start, length)
 
 
 def run_batch(
@@ -71,7 +72,8 @@ def run_batch(
 def _pooled(
     function: Callable[[Setting, Item], Result],
     setting: Setting,
-    batches: Sequence[Sequence[Item]],
+    items: Sequence[Item],
+    batches: Sequence[slice],
     count: int,
     workers: Workers,
 ) -> Iterator[list[Result] | None]:
@@ -87,7 +89,7 @@ def _pooled(
             while done < len(batches) and (open_ or running):
                 while open_ and len(running) < min(count * _AHEAD, len(batches) - done):
                     try:
-                        batch = batches[done + len(running)]
+                        batch = items[batches[done + len(running)]]
                         running.append(pool.submit(run_batch, function, setting, batch))
                     except failures:
                         open_ = False

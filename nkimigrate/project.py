@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeAlias, TypeVar, overload
 
 from .codemods.analyse import Analysis, Place, World
 from .codemods.analysis.values import Value
 from .codemods.elsewhere import UNSEEN, Kernel, Seen
-from .codemods.record import fresh, record
+from .codemods.model import Finding
+from .codemods.record import fresh, record, replace
 from .modules import module_name, prefixes
 from .report.model import Problem
-from .tasks import Task
+from .spool import Kept, Spool
+from .tasks import Job, Task
 
-Analyse = Callable[[Sequence[Task]], Iterable[Analysis | Problem]]
+Made = TypeVar("Made")
+Tasks: TypeAlias = "_Made[Task]"
+Analyse = Callable[[Tasks], Iterable[Analysis | Problem]]
+_ALONE = World()
 _MAX_TIMES = 12
 """How often a file is analysed at most, should two of them never agree on what they export."""
+
+
+_NONE: Kept[tuple[Finding, ...]] = Kept((), 0)
+_FINDING = 400
+"""About how many bytes a finding takes."""
+
+
+def kept(findings: tuple[Finding, ...], spool: Spool) -> Kept[tuple[Finding, ...]]:
+    """The findings of one file, out of the way."""
+    return spool.keep(findings, _FINDING * len(findings)) if findings else _NONE
 
 
 @record(frozen=False)
@@ -22,19 +38,34 @@ class Candidate:
     """A file that may have something to change, with what is known about it so far.
 
     Attributes:
+        text: its bytes.
+        result: what its analysis gave, without the findings: these are kept apart.
+        edited: whether any finding has an edit.
         times: how often it has been analysed.
     """
 
     path: str
     kind: str
-    data: bytes
+    text: Kept[bytes]
     place: Place = fresh(factory=lambda: Place(""))
-    world: World = fresh(factory=World)
+    world: World = _ALONE
     result: Analysis | Problem | None = None
     times: int = 0
+    findings: Kept[tuple[Finding, ...]] = _NONE
+    edited: bool = False
 
     def task(self, survey: bool = False) -> Task:
-        return Task(self.data, self.place, self.kind, self.world, survey)
+        return Task(self.text.get(), self.place, self.kind, self.world, survey)
+
+    def take(self, result: Analysis | Problem, spool: Spool) -> None:
+        """Remember the outcome of one more analysis."""
+        self.times += 1
+        self.findings, self.edited = _NONE, False
+        if isinstance(result, Analysis) and result.findings:
+            self.findings = kept(result.findings, spool)
+            self.edited = any(finding.edits for finding in result.findings)
+            result = replace(result, findings=())
+        self.result = result
 
     @property
     def surveyed(self) -> bool:
@@ -42,9 +73,44 @@ class Candidate:
         return isinstance(self.result, Analysis) and self.result.surveyed
 
 
+class _Made(Sequence[Made]):
+    """What is made of candidates, each when it is asked for, since it has the file's text with it."""
+
+    def __init__(self, candidates: Sequence[Candidate], make: Callable[[Candidate], Made]) -> None:
+        self._candidates = candidates
+        self._make = make
+
+    @property
+    def sizes(self) -> list[int]:
+        """How many bytes the texts have, about."""
+        return [candidate.text.size for candidate in self._candidates]
+
+    def __len__(self) -> int:
+        return len(self._candidates)
+
+    @overload
+    def __getitem__(self, index: int) -> Made: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Made]: ...
+    def __getitem__(self, index: int | slice) -> Made | list[Made]:
+        chosen = self._candidates[index]
+        return [self._make(c) for c in chosen] if isinstance(chosen, Sequence) else self._make(chosen)
+
+
+def tasks(candidates: Sequence[Candidate], survey: bool = False) -> Tasks:
+    """The analyses of candidates."""
+    return _Made(candidates, lambda candidate: candidate.task(survey))
+
+
+def jobs(candidates: Sequence[Candidate]) -> _Made[Job]:
+    """The edits of candidates."""
+    return _Made(candidates, lambda candidate: Job(candidate.task(), candidate.findings.get()))
+
+
 def analyse_all(
     candidates: list[Candidate],
     roots: tuple[str, ...],
+    spool: Spool,
     analyse: Analyse,
     more: Callable[[Mapping[str, Value]], list[Candidate]],
     alone: bool = False,
@@ -63,9 +129,8 @@ def analyse_all(
         if not survey and not pending:
             pending = _ready(candidates)
         while pending:
-            for candidate, result in zip(pending, analyse([c.task(survey) for c in pending]), strict=True):
-                candidate.result = result
-                candidate.times += 1
+            for candidate, result in zip(pending, analyse(tasks(pending, survey)), strict=True):
+                candidate.take(result, spool)
             exported = _exports(candidates)
             known_kernels = _kernels(candidates)
             new = {name: value for name, value in exported.items() if name not in known}
@@ -116,7 +181,8 @@ def _outdated(
         outside = {key: exported[real] for key, real in _seen(candidate, spellings, below)}
         seen = {spelled: kernels[name] for spelled, name in launched.get(candidate.path, {}).items()}
         module = candidate.place.module
-        world = World(outside, pinned.get(module, frozenset()), seen, launches.get(module, {}))
+        rest = pinned.get(module, frozenset()), seen, launches.get(module, {})
+        world = World(outside, *rest) if outside or any(rest) else _ALONE
         if candidate.result is None or (
             isinstance(candidate.result, Analysis) and _differs(candidate, world)
         ):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..codemods.model import Finding
     from .model import Change, Problem
 
@@ -27,7 +29,7 @@ class Report:
     """
 
     def __init__(self, release_from: str = "", release_to: str = "") -> None:
-        self.findings: list[Finding] = []
+        self.findings: Sequence[Finding] = ()
         self.changes: list[Change] = []
         self.problems: list[Problem] = []
         self.texts: dict[str, bytes] = {}

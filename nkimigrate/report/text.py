@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
 from ..terminal import clean, clean_line, painter
 from .view import KINDS, NEEDS_YOU, NOTED, REWRITTEN, REWRITTEN_NOTED, by_code, by_path, counts, kind, label
 
@@ -23,11 +25,13 @@ def render(view: View) -> Iterator[str]:
     """The report, line by line without newlines."""
     paint = painter(view.colour)
     for heading, lines in _sections(view, paint):
-        shown = list(lines)
-        if shown and not view.quiet:
-            yield paint("bold", heading)
-        yield from shown
-        if shown and not view.quiet:
+        empty = True
+        for line in lines:
+            if empty and not view.quiet:
+                yield paint("bold", heading)
+            empty = False
+            yield line
+        if not empty and not view.quiet:
             yield ""
     if not view.quiet:
         yield from _summary(view, paint)
@@ -39,8 +43,8 @@ def summary(view: View) -> Iterator[str]:
 
 
 def _sections(view: View, paint: Paint) -> Iterator[tuple[str, Iterable[str]]]:
-    rewritten = [f for f in view.findings if kind(f) == REWRITTEN]
-    notes = [f for f in view.findings if kind(f) in (REWRITTEN_NOTED, NOTED)]
+    rewritten = (f for f in view.findings if kind(f) == REWRITTEN)
+    notes = (f for f in view.findings if kind(f) in (REWRITTEN_NOTED, NOTED))
     yield "Rewritten" if view.mode == "write" else "To rewrite", _rewritten(view, rewritten, paint)
     yield "Notes", _findings((f for f in notes if view.fails(f) or not view.quiet), paint)
     yield "Needs you", _findings((f for f in view.findings if kind(f) == NEEDS_YOU), paint)
@@ -49,7 +53,7 @@ def _sections(view: View, paint: Paint) -> Iterator[tuple[str, Iterable[str]]]:
         yield "Rules", _statistics(view)
 
 
-def _rewritten(view: View, findings: list[Finding], paint: Paint) -> Iterable[str]:
+def _rewritten(view: View, findings: Iterable[Finding], paint: Paint) -> Iterable[str]:
     """Place by place for a check, a line for each file once done; nothing where a diff says it better."""
     if view.mode == "check" or view.verbose:
         return _findings(findings, paint)
@@ -120,8 +124,9 @@ def _names() -> dict[str, str]:
 def _summary(view: View, paint: Paint) -> Iterator[str]:
     report, findings = view.report, view.findings
     if findings:
-        places, files = plural(len(findings), "place"), plural(len(by_path(findings)), "file")
-        yield paint("bold", f"{places} affected in {files}: {_parts(findings, view.mode)}{_suppressed(view)}")
+        files = sum(1 for _ in groupby(findings, key=lambda finding: finding.path))
+        places = f"{plural(len(findings), 'place')} affected in {plural(files, 'file')}"
+        yield paint("bold", f"{places}: {_parts(findings, view.mode)}{_suppressed(view)}")
     elif not report.files:
         yield "No files to look at: nothing matches, or all of it is excluded or ignored by git."
     elif not report.problems:
