@@ -1,7 +1,7 @@
 """Every public kernel, called at random: the oracle's result, on one core as on two, and each time the same bits.
 
-A few calls are always the same ones; ``make test-kernels EXAMPLES=1000`` draws many, which differ each time. What
-fails is shown as small as it gets, and kept in ``.hypothesis`` to be tried first.
+A few calls, and the slow tests' some more, are always the same ones; ``make test-kernels EXAMPLES=1000`` draws many,
+which differ each time. What fails is shown as small as it gets, and kept in ``.hypothesis`` to be tried first.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from hypothesis.database import DirectoryBasedExampleDatabase
 from kernels import check_close
 from randomcalls import FAMILIES, Call, Choose, Family, by_seed
 
 EVERY = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.id)
 FEW = 3
 MANY = int(os.environ.get("NKILIB_EXAMPLES", "20"))
+KEPT = DirectoryBasedExampleDatabase(".hypothesis/examples") if "NKILIB_EXAMPLES" in os.environ else None
 
 
 def check(family: Family, call: Call) -> None:
@@ -59,6 +61,8 @@ def test_many_calls(family: Family) -> None:
     @settings(
         max_examples=MANY,
         deadline=None,
+        derandomize=KEPT is None,
+        database=KEPT,
         suppress_health_check=[
             HealthCheck.too_slow,
             HealthCheck.data_too_large,
