@@ -13,7 +13,7 @@ import functools
 import sys
 import types
 from collections import OrderedDict, namedtuple
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import Field
 from enum import Enum, EnumMeta
 from typing import Any
@@ -22,8 +22,9 @@ import numpy as np
 
 from .dtypes import DType
 from .operators import Operator
-from .reads import Reads
+from .reads import Reads, attributes_of
 from .regions import Buffer
+from .tensor import Tensor
 from .watcher import HERE, OWN, PURE_MODULES, Names, Watcher, root_of
 
 _IMPURE_NAMES = frozenset([
@@ -69,6 +70,7 @@ _SPECIAL = frozenset([
     "__truediv__", "__xor__",
 ])  # fmt: skip
 """Special attributes that hide nothing."""
+_NAMES = frozenset({"__name__", "__qualname__"})
 _BOOKKEEPING = frozenset([
     "__abstractmethods__", "__annotate__", "__annotations__", "__annotations_cache__", "__classcell__",
     "__dataclass_params__", "__doc__", "__firstlineno__", "__hash__", "__match_args__", "__module__",
@@ -105,10 +107,11 @@ def reads_of(watcher: Watcher, given: Any) -> Reads:
     Raises Refused.
     """
     ran = watcher.ran
-    search = _Search({id(code) for code, _ in ran.values()})
+    search = _Search([code for code, _ in ran.values()])
     search.given(given)
     for code, place in ran.values():
         search.code(code, place)
+    search.all_names(vars(Tensor))  # which gets and makes tensors before instructions run
     search.check_accounted([code for code, _ in ran.values()])
     return search.reads
 
@@ -116,9 +119,10 @@ def reads_of(watcher: Watcher, given: Any) -> Reads:
 class _Search:
     """Follows names to what they refer to, as far as code that ran may see it."""
 
-    def __init__(self, ran: set[int]) -> None:
+    def __init__(self, ran: list[types.CodeType]) -> None:
         self.reads = Reads()
-        self._ran = ran
+        self._ran = set(map(id, ran))
+        self._names_functions = any(not _NAMES.isdisjoint(code.co_names) for code in ran)
         self._known: dict[int, Any] = {}
         self._accounted: set[int] = set()
 
@@ -168,6 +172,7 @@ class _Search:
             self.reads.name(place, name, place[name])
             if _is_here(module) and is_plain(type(place[name])):
                 self._attributes(place[name], name)
+                self.all_names(vars(type(place[name])))
         return place[name]
 
     def given(self, value: Any) -> None:
@@ -219,10 +224,14 @@ class _Search:
             self.admit(item, name)
 
     def _attributes(self, owner: Any, name: str) -> None:
-        place = attributes_of(owner)
+        self.reads.made_of(owner)
+        self._held(attributes_of(owner), name)
+
+    def _held(self, place: Any, name: str) -> None:
+        """Note all names in an object's ``__dict__``, if it has one."""
         if place is None:
             return
-        self.reads.dictionary(owner, place)
+        self.reads.whole(place)
         for key, item in place.items():
             self.reads.name(place, key, item)
             self.admit(item, f"{name}.{key}")
@@ -249,7 +258,6 @@ class _Search:
             raise Refused(f"{name} is a {kind.__module__}.{kind.__qualname__}")
         if kind.__flags__ & _HEAP_TYPE:
             self.admit(kind, name)
-            self.reads.kind(value)
             self._attributes(value, name)
 
     def _enum(self, value: Enum, name: str) -> None:
@@ -275,9 +283,10 @@ class _Search:
             return
         if root_of(function.__module__) in PURE_MODULES and function.__name__ in _IMPURE_NAMES:
             raise Refused(f"it may use {function.__name__}")
-        self._attributes(function, name)
-        self.reads.function(function)
-        if id(code) not in self._ran:
+        called = id(code) in self._ran
+        (self.reads.made_of if called or self._names_functions else self.reads.kept)(function)
+        self._held(function.__dict__, name)
+        if not called:
             return
         self._all(function.__defaults__ or (), name)
         if function.__kwdefaults__:
@@ -330,7 +339,10 @@ class _Search:
     def _module_value(self, value: types.ModuleType, name: str) -> None:
         if not _is_own_module(value):
             raise Refused(f"module {value.__name__} is handed on")
-        place = vars(value)
+        self.all_names(vars(value))
+
+    def all_names(self, place: Any) -> None:
+        """Note what names refer to, but not what that consists of."""
         self.reads.whole(place)
         for key, item in place.items():
             self.reads.name(place, key, item)
@@ -345,7 +357,7 @@ class _Search:
         place = vars(value)
         if "__del__" in place:
             raise Refused(f"{value.__name__} has __del__")
-        self.reads.kind(value)
+        self.reads.made_of(value)
         self.reads.whole(place)
         for key, item in place.items():
             self._member(value, place, key, item)
@@ -385,7 +397,6 @@ class _Search:
             return
         if not is_plain(kind) or (_is_own_class(kind) and kind.__name__ != "NKIObject"):
             raise Refused(f"{name} is a {kind.__module__}.{kind.__qualname__}")
-        self.reads.kind(value)
         self._attributes(value, name)
         self.admit(kind, kind.__name__)
 
@@ -428,7 +439,7 @@ def _names(code: types.CodeType) -> tuple[frozenset[tuple[str, ...]], str]:
     that cannot be followed, or ""."""
     chains: set[tuple[str, ...]] = set()
     chain: tuple[str, ...] = ()
-    refused = next((f"names {text}" for text in code.co_consts if isinstance(text, str) and _hides(text)), "")
+    refused = next((f"names {text}" for text in _texts(code.co_consts) if _hides(text)), "")
     for instruction in dis.get_instructions(code):
         operation, name = instruction.opname, instruction.argval
         if operation == "EXTENDED_ARG":
@@ -447,17 +458,17 @@ def _names(code: types.CodeType) -> tuple[frozenset[tuple[str, ...]], str]:
     return frozenset(chains), refused
 
 
+def _texts(constants: tuple[Any, ...]) -> Iterator[str]:
+    for constant in constants:
+        if isinstance(constant, str):
+            yield constant
+        elif isinstance(constant, tuple):
+            yield from _texts(constant)
+
+
 def _hides(name: str) -> bool:
     """Whether an attribute, or a text that may name it, leads to what cannot be followed."""
     return name in _HIDING or (name.startswith("__") and name.endswith("__") and name not in _SPECIAL)
-
-
-def attributes_of(value: Any) -> Any:
-    """An object's ``__dict__``, without any code of its class; None when it has none."""
-    try:
-        return object.__getattribute__(value, "__dict__")
-    except AttributeError:
-        return None
 
 
 def _is(value: Any, kinds: Any) -> bool:

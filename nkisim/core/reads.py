@@ -5,12 +5,29 @@ from __future__ import annotations
 import types
 from abc import get_cache_token
 from collections.abc import Callable
-from operator import attrgetter, is_, itemgetter
+from itertools import chain
+from operator import attrgetter, eq, is_, itemgetter
 from typing import Any
 
 import numpy as np
 
 from .watcher import Names
+
+
+class _Parts:
+    """Objects and what each of them consists of."""
+
+    def __init__(self, parts: Callable[[Any], tuple[Any, ...]]) -> None:
+        self._parts = parts
+        self._owners: list[Any] = []
+        self._expected: list[Any] = []
+
+    def note(self, owner: Any) -> None:
+        self._owners.append(owner)
+        self._expected.extend(self._parts(owner))
+
+    def same(self) -> bool:
+        return all(map(is_, chain.from_iterable(map(self._parts, self._owners)), self._expected))
 
 
 class Reads:
@@ -19,12 +36,16 @@ class Reads:
     def __init__(self) -> None:
         self._places: dict[int, tuple[Any, Names]] = {}
         self._absent: list[tuple[Names, set[str]]] = []
-        self._whole: list[tuple[Any, int]] = []
+        self._whole: list[Any] = []
+        self._sizes: list[int] = []
         self._items: list[tuple[Callable[[], tuple[Any, ...]], tuple[Any, ...]]] = []
-        self._kinds: list[tuple[Any, type]] = []
-        self._classes: list[tuple[type, Any, str, str]] = []
-        self._dictionaries: list[tuple[Any, Any]] = []
-        self._functions: list[tuple[types.FunctionType, tuple[Any, ...]]] = []
+        self._objects = _Parts(lambda value: (type(value), attributes_of(value)))
+        self._classes = _Parts(attrgetter("__mro__", "__name__", "__qualname__"))
+        self._functions = _Parts(
+            attrgetter("__code__", "__defaults__", "__kwdefaults__", "__name__", "__qualname__", "__dict__")
+        )
+        self._kept: list[types.FunctionType] = []
+        self._dictionaries: list[Names] = []
         self._checks: list[tuple[Any, Callable[[Any], Any], tuple[Any, ...]]] = []
         self._settings = _settings()
 
@@ -40,23 +61,20 @@ class Reads:
 
     def whole(self, place: Any) -> None:
         """Note that a place has as many names as it has."""
-        self._whole.append((place, len(place)))
+        self._whole.append(place)
+        self._sizes.append(len(place))
 
-    def kind(self, value: Any) -> None:
-        """Note an object's class, and of a class what it is called and where it looks for names."""
-        if issubclass(type(value), type):
-            self._classes.append((value, value.__mro__, value.__name__, value.__qualname__))
-        else:
-            self._kinds.append((value, type(value)))
+    def kept(self, function: types.FunctionType) -> None:
+        """Note where a function that is not called keeps its attributes."""
+        self._kept.append(function)
+        self._dictionaries.append(function.__dict__)
 
-    def dictionary(self, owner: Any, place: Any) -> None:
-        """Note that all of an object's attributes are in a place."""
-        self._dictionaries.append((owner, place))
-        self.whole(place)
-
-    def function(self, function: types.FunctionType) -> None:
-        """Note what a function is made of."""
-        self._functions.append((function, _parts(function)))
+    def made_of(self, value: Any) -> None:
+        """Note an object's class and ``__dict__``; of a class its names, and where it looks for others;
+        of a function also what it runs."""
+        kind = type(value)
+        of_its_kind = self._classes if issubclass(kind, type) else self._objects
+        (self._functions if kind is types.FunctionType else of_its_kind).note(value)
 
     def items(self, find: Callable[[], tuple[Any, ...]]) -> None:
         """Note what a function gives."""
@@ -69,24 +87,26 @@ class Reads:
         try:
             return (
                 all(all(map(is_, get(place), expected)) for place, get, expected in self._checks)
-                and all(len(place) == size for place, size in self._whole)
+                and all(map(eq, map(len, self._whole), self._sizes))
                 and all(place.keys().isdisjoint(names) for place, names in self._absent)
-                and all(type(value) is kind for value, kind in self._kinds)
-                and all(_OF(owner, "__dict__") is place for owner, place in self._dictionaries)
-                and all(
-                    c.__mro__ is order and c.__name__ is name and c.__qualname__ is whole
-                    for c, order, name, whole in self._classes
-                )
-                and all(all(map(is_, _parts(function), parts)) for function, parts in self._functions)
+                and all(map(is_, map(_DICTIONARY, self._kept), self._dictionaries))
+                and all(parts.same() for parts in (self._functions, self._classes, self._objects))
                 and all(_alike(find(), expected) for find, expected in self._items)
                 and _settings() == self._settings
             )
-        except (AttributeError, KeyError, ValueError):
+        except (KeyError, ValueError):
             return False
 
 
-_parts = attrgetter("__code__", "__defaults__", "__kwdefaults__", "__name__", "__qualname__")
-_OF = object.__getattribute__
+_DICTIONARY = attrgetter("__dict__")
+
+
+def attributes_of(value: Any) -> Any:
+    """An object's ``__dict__``, without any code of its class; None when it has none."""
+    try:
+        return object.__getattribute__(value, "__dict__")
+    except AttributeError:
+        return None
 
 
 def _settings() -> Any:

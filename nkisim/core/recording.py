@@ -321,7 +321,7 @@ def _plain(result: Any) -> bool:
     """Whether a result consists of tensors, and of what cannot change."""
     if isinstance(result, list | tuple):
         return all(map(_plain, result))
-    return result is None or isinstance(result, Tensor | int | float | str)
+    return isinstance(result, Tensor) or type(result) in (bool, int, float, str, type(None))
 
 
 @functools.cache

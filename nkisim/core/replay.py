@@ -28,8 +28,9 @@ import numpy as np
 from .arguments import NARROWED
 from .context import state, target_generation
 from .dtypes import Array, DType
-from .following import attributes_of, is_plain
+from .following import is_plain
 from .precision import exact
+from .reads import attributes_of
 from .recording import Plan
 from .tensor import Tensor
 from .watch import MODES, OFF, active

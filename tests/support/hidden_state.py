@@ -570,4 +570,59 @@ def factor(): return nl.tile_size.pmax
 def change(): nl.tile_size.pmax -= 1
 def undo(): del nl.tile_size.pmax
 """,
+    "an attribute of a module under a local name": """
+import types
+other = types.ModuleType('other'); other.VALUE = 2
+def factor():
+    module = other
+    return module.VALUE
+def change(): other.VALUE += 1
+""",
+    "one of a module in an argument": """
+import types, numpy as np
+class Options: pass
+OPTIONS = Options()
+OPTIONS.module = types.ModuleType('other')
+OPTIONS.module.VALUE = 2
+def factor(options): return options.module.VALUE
+def change(): OPTIONS.module.VALUE += 1
+def launch(n): return kernel(np.full((2, 3), n + 1, np.float32), OPTIONS)
+""",
+    "a method of tensors that is replaced": """
+import nkisim.language as nl
+BEFORE, CALLS = nl.ndarray.reshape, [0]
+def factor(): return nl.ndarray((2, 2), nl.float32, nl.sbuf).reshape((2, 2)).shape[0]
+def change():
+    def spy(tensor, shape):
+        CALLS[0] += 1
+        return BEFORE(tensor, shape)
+    nl.ndarray.reshape = spy
+def undo(): nl.ndarray.reshape = BEFORE
+def after(): return CALLS[0]
+""",
+    "a result that the caller changes": """
+import nkisim, numpy as np
+class Number(int): pass
+@nkisim.jit
+def kernel(x):
+    number = Number(2)
+    number.uses = 0
+    return number
+def launch(n):
+    result = kernel(np.zeros((2, 3), np.float32))
+    result.uses += 1
+    return result.uses, n
+""",
+    "what happens when an object of a class made by a call is gone": """
+import gc
+N = [0]
+def gone(self): N[0] += 1
+def factor():
+    made = type('Made', (), {'__del__': gone, 'x': 1})()
+    made.me = made
+    return 2
+def after():
+    gc.collect()
+    return N[0]
+""",
 }
