@@ -126,11 +126,9 @@ class Recorder:
         if self.spoilt or not all(map(_plain, results)):
             return None
         self._see(results)
-        kept = {
-            id(tensor.storage): tensor.storage for tensor in _tensors(results)
-        }  # whose bytes are to be read
-        nbytes = _packed([tile for key, tile in self._tiles.items() if tile.views and key not in kept])
-        nbytes += sum(self._tiles[key].storage.raw.nbytes for key in kept if key in self._tiles)
+        results_in = {id(tensor.storage) for tensor in _tensors(results)}  # their bytes are still to be read
+        nbytes = _packed([tile for key, tile in self._tiles.items() if tile.views and key not in results_in])
+        nbytes += sum(self._tiles[key].storage.raw.nbytes for key in results_in & self._tiles.keys())
         nbytes += sum(memory.raw.nbytes for core in cores for memory in core.physical.values())
         given = {id(storage) for storage in inputs}
         made = [storage for storage in self._memory if id(storage) not in given]
