@@ -23,13 +23,17 @@ _ODD = (ast.FunctionDef, *inline.ODD, *stars.ODD, *scopes.COMPREHENSIONS, ast.Im
 
 def plainer(module: LanguageModule) -> Text | None:
     """The file in plainer Python; None when its kernels are plain already."""
-    chosen = {name for name, function in module.functions.items() if _odd(function.node)}
+    if not any(_odd(function.node) for function in module.functions.values()):
+        return None
+    spellings = _spellings(module)
+    folds = {*spellings.products, *spellings.folds}
+    chosen = {name for name, function in module.functions.items() if _odd(function.node, folds)}
     if not chosen or "\f" in module.ctx.source.text:
         return None
     start = Text.of(module.ctx.source.text)
     if len(start.lines) != len(ast_lines(module)):
         return None  # the interpreter counts lines in another way than text does
-    file = File.of(start, _unit(start), _spellings(module))
+    file = File.of(start, _unit(start), spellings)
     known = frozenset(file.parts)
     _rewrite(file, chosen)
     if known.issuperset(file.parts):
@@ -61,8 +65,9 @@ def _functions(file: File) -> set[str]:
 
 def _once(file: File, index: int, chosen: Set[str]) -> bool:
     """Say one thing of a part of the file more plainly; False when nothing is left."""
-    text = file.parts[index].text
-    for outer, top in [*_definitions(text.tree, chosen)][::-1]:
+    text, spellings = file.parts[index].text, file.spellings
+    folds = {*spellings.products, *spellings.folds}
+    for outer, top in [*_definitions(text.tree, chosen, folds)][::-1]:
         if imports.moved_up(file, index, outer):
             return True
         new = (
@@ -120,17 +125,24 @@ def ast_lines(module: LanguageModule) -> tuple[int, ...]:
     return starts[:-1] if starts[-1] == len(module.ctx.source.utf8) else starts
 
 
-def _odd(node: ast.FunctionDef) -> bool:
-    """Whether there may be something to be said more plainly."""
+def _odd(node: ast.FunctionDef, folds: Set[str] | None = None) -> bool:
+    """Whether there may be something to be said more plainly; ``folds``: how the file spells those of
+    libraries, where that is known.
+    """
     return any(
         isinstance(n, _ODD)
         or stars.has_mapping(n)
         or (isinstance(n, ast.Assign) and inline.is_parallel(n))
-        or (isinstance(n, ast.Call) and _last_name(n.func) in _FOLDS)
+        or (isinstance(n, ast.Call) and _last_name(n.func) in _FOLDS and _may_fold(n.func, folds))
         or (isinstance(n, ast.For) and (not isinstance(n.target, ast.Name) or _several(n.iter)))
         for n in scopes.within(node)
         if n is not node
     )
+
+
+def _may_fold(func: ast.expr, folds: Set[str] | None) -> bool:
+    """Whether a function called ``sum`` or the like may be Python's; that of the language is another one."""
+    return folds is None or isinstance(func, ast.Name) or ast.unparse(func) in folds
 
 
 def _last_name(node: ast.expr) -> str:
@@ -142,14 +154,16 @@ def _several(node: ast.expr) -> bool:
     return name in ("zip", "enumerate", "reversed")
 
 
-def _definitions(tree: ast.Module, chosen: Set[str]) -> Iterator[tuple[ast.FunctionDef, ast.stmt]]:
+def _definitions(
+    tree: ast.Module, chosen: Set[str], folds: Set[str]
+) -> Iterator[tuple[ast.FunctionDef, ast.stmt]]:
     """The chosen functions that have others inside, and the statements at the top of the file they are in."""
     for top in tree.body:
         pending = [top]
         while pending:
             node = pending.pop()
             if isinstance(node, ast.FunctionDef):
-                if node.name in chosen and _odd(node):
+                if node.name in chosen and _odd(node, folds):
                     yield node, top
             elif isinstance(node, ast.If | ast.Try | ast.ClassDef | ast.With):
                 pending += [n for n in children(node) if isinstance(n, ast.stmt)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers import migrate
 from migrated import HEAD, check_same, migrated
 
 RNG = np.random.default_rng(5)
@@ -207,3 +208,26 @@ def kernel(a):
         "kernel",
         RNG.standard_normal((64, 32)).astype(np.float32),
     )
+
+
+KERNEL_WITH_A_SUM = """\
+import neuronxcc.nki as nki
+import neuronxcc.nki.language as nl
+
+
+@nki.jit
+def kernel(x):
+    out = nl.ndarray((128, 1), dtype=nl.float32, buffer=nl.shared_hbm)
+    nl.store(out, nl.sum(nl.load(x[0:128, 0:64]), axis=1, keepdims=True))
+    return out
+"""
+
+
+def test_sums_of_the_language_are_no_folds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file without anything to be said more plainly is not cut into its parts."""
+    cut: list[object] = []
+    monkeypatch.setattr(
+        "nkimigrate.codemods.language.plain.rewrite.File.of", lambda *given: cut.append(given)
+    )
+    assert migrate({"a.py": KERNEL_WITH_A_SUM}).changed
+    assert not cut
