@@ -13,6 +13,7 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from importlib.util import decode_source
 from itertools import pairwise
 
 from nkimigrate import engine
@@ -57,7 +58,9 @@ def _run(data: bytes, name: str, options: dict[str, object]) -> Report:
 
 
 def parses(data: bytes, compiled: bool = False) -> bool:
+    """Whether Python takes a file of these bytes: all of it must decode, which ``compile`` alone does not ask."""
     try:
+        decode_source(data)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             compile(data, "app.py", "exec", 0 if compiled else ast.PyCF_ONLY_AST, dont_inherit=True)
