@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import numpy as np
 import pytest
 from randomcalls import FAMILIES, Family, by_seed
+from replaying import unwatched
 
 from nkisim.core import repeated
 from nkisim.core.watch import mode
@@ -28,15 +28,9 @@ USUAL = {
 
 
 @pytest.fixture(autouse=True)
-def _forgetful():
-    repeated.forget()
-    before = sys.gettrace(), sys.getprofile()
-    sys.settrace(None)  # a measurement of coverage keeps launches as usual
-    sys.setprofile(None)
-    yield
-    sys.settrace(before[0])
-    sys.setprofile(before[1])
-    repeated.forget()
+def _unwatched():
+    with unwatched():
+        yield
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.id)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hidden_state import HIDDEN
+from replaying import unwatched
 
 import nkisim
 import nkisim.isa as nisa
@@ -38,16 +39,10 @@ CHANGES = (9, 13)
 
 
 @pytest.fixture(autouse=True)
-def _forgetful(monkeypatch):
-    repeated.forget()
+def _unwatched(monkeypatch):
     monkeypatch.delenv("NKISIM_REPLAY", raising=False)
-    before = sys.gettrace(), sys.getprofile()
-    sys.settrace(None)  # a measurement of coverage keeps launches as usual
-    sys.setprofile(None)
-    yield
-    sys.settrace(before[0])
-    sys.setprofile(before[1])
-    repeated.forget()
+    with unwatched():
+        yield
 
 
 def module_of(source: str, name: str) -> types.ModuleType:
