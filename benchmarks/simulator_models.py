@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 from simulator import cells, conclude, machine, measured, table, verdict
-from simulator_kernels import F32, Array, Case, named, random, rms_normalised, silu
+from simulator_kernels import BF16, F32, Array, Case, named, random, rms_normalised, silu
 
 HIDDEN, INNER, EXPERT, HEADS, PAIRS, DEPTH = 4096, 14336, 1792, 32, 8, 128
 """Sizes of the layer; PAIRS: heads of keys and values."""
@@ -56,20 +56,34 @@ def mlp(batch: int, length: int, mode: str) -> Case:
     )
 
 
-def qkv(batch: int, length: int, mode: str, parts: int = 1) -> Case:
-    """``parts``: devices that share the heads; for context encoding at most 4096 columns are one's."""
-    width = (HEADS + 2 * PAIRS) * DEPTH // parts
+def qkv(batch: int, length: int, mode: str, launches: tuple[int, ...] = (HEADS + 2 * PAIRS,)) -> Case:
+    """``launches``: heads of each; a launch of context encoding takes at most 4096 columns."""
     x, gamma = random(batch, length, HIDDEN), random(1, HIDDEN)
-    weight = random(HIDDEN, width, scale=HIDDEN**-0.5)
+    weights = [random(HIDDEN, heads * DEPTH, scale=HIDDEN**-0.5) for heads in launches]
     kernel, norm = named("qkv.qkv.qkv"), named("utils.common_types.NormType").RMS_NORM
+
+    def launched(cores: int) -> list[Any]:
+        return [
+            kernel[cores](x, weight, fused_norm_type=norm, gamma_norm_weights=gamma) for weight in weights
+        ]
+
+    def reference(x: Array, gamma: Array, *weights: Array) -> Array:
+        rows = rms_normalised(x.reshape(-1, HIDDEN), gamma)
+        result = np.empty((len(rows), sum(launches) * DEPTH), F32)
+        start = 0
+        for weight in weights:
+            end = start + weight.shape[1]
+            np.matmul(rows, weight, out=result[:, start:end])
+            start = end
+        return result.reshape(batch, length, -1)
+
     return Case(
-        f"{mode} QKV with RMSNorm" + (", half of the heads" if parts == 2 else ""),
+        f"{mode} QKV with RMSNorm" + (", two launches" if len(launches) == 2 else ""),
         (2,),
-        lambda n: lambda: kernel[n](x, weight, fused_norm_type=norm, gamma_norm_weights=gamma),
-        (x, weight, gamma),
-        lambda x, weight, gamma: (rms_normalised(x.reshape(-1, HIDDEN), gamma) @ weight).reshape(
-            batch, length, width
-        ),
+        lambda n: lambda: launched(n),
+        (x, gamma, *weights),
+        reference,
+        result=lambda found: np.concatenate(found, axis=-1).astype(F32),
     )
 
 
@@ -149,17 +163,28 @@ def attention_tkg(context: int = TOKENS) -> Case:
     )
 
 
-def projection_cte(heads: int = HEADS // 2) -> Case:
-    """At most 17 heads are one device's."""
+def projection_cte() -> Case:
+    """A launch takes at most 17 heads; two of them give halves of the sum."""
+    heads = HEADS // 2
     importlib.import_module("nkilib.core.output_projection.output_projection_cte.output_projection_cte")
     kernel = named("output_projection.output_projection_cte.output_projection_cte")
     kernel = getattr(kernel, "output_projection_cte", kernel)
-    attention = random(1, heads, DEPTH, TOKENS)
-    weight = random(heads * DEPTH, HIDDEN, scale=HIDDEN**-0.5)
+    attention = random(1, HEADS, DEPTH, TOKENS)
+    weight = random(HEADS * DEPTH, HIDDEN, scale=HIDDEN**-0.5)
+    parts = [
+        (attention[:, first : first + heads], weight[first * DEPTH : (first + heads) * DEPTH])
+        for first in (0, heads)
+    ]
+
+    def launched(cores: int) -> Array:
+        total, other = (np.asarray(kernel[cores](*part)).astype(F32) for part in parts)
+        total += other
+        return total.astype(BF16)
+
     return Case(
-        "CTE output projection, half of the heads",
+        "CTE output projection, two launches and their sum",
         (2,),
-        lambda n: lambda: kernel[n](attention, weight),
+        lambda n: lambda: launched(n),
         (attention, weight),
         lambda x, weight: (x.reshape(-1, TOKENS).T @ weight)[None],
     )
@@ -278,7 +303,7 @@ def moe_cte(block: int = 256) -> Case:
 
 CASES: dict[str, Callable[[], Case]] = {
     "CTE MLP": lambda: mlp(1, TOKENS, "CTE"),
-    "CTE QKV": lambda: qkv(1, TOKENS, "CTE", 2),
+    "CTE QKV": lambda: qkv(1, TOKENS, "CTE", (HEADS, 2 * PAIRS)),
     "CTE attention": attention_cte,
     "CTE output projection": projection_cte,
     "CTE experts": moe_cte,

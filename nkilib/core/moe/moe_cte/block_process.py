@@ -31,6 +31,7 @@ class Block(nl.NKIObject):
 
     Attributes:
         number, expert: of the block; numbers, or int32 ``[1, 1]`` in SBUF.
+        adding: to what the output's rows hold already.
         middle: m, SBUF ``[128, ⌈I/128⌉, tokens]``, or quantised. weights: the expert's, MX.
     """
 
@@ -39,6 +40,7 @@ class Block(nl.NKIObject):
     number: Any
     expert: Any
     tokens: Tokens
+    adding: bool
     middle: Any
     weights: Any
 
@@ -61,8 +63,11 @@ class Columns(nl.NKIObject):
     ones: Any = None
 
 
-def process_block(task: Task, share: Share, number: Any, sbm: SbufManager) -> None:
-    """Add block ``number`` (a number, or an int32 ``[1, 1]`` in SBUF) to the output."""
+def process_block(task: Task, share: Share, number: Any, sbm: SbufManager, first_one: bool = False) -> None:
+    """Add block ``number`` (a number, or an int32 ``[1, 1]`` in SBUF) to the output.
+
+    ``first_one``: its rows of the output are still zero, and need not be read; a token is in it once.
+    """
     work = scratch(sbm, name="block")
     expert = expert_of(task, number, work)
     most = tokens_at_once(task, share)
@@ -76,6 +81,7 @@ def process_block(task: Task, share: Share, number: Any, sbm: SbufManager) -> No
             number=number,
             expert=expert,
             tokens=tokens,
+            adding=task.accumulating and not first_one,
             middle=None,
             weights=None,
         )
@@ -231,10 +237,10 @@ def _deliver(block: Block, columns: Columns, tile: int, value: nl.ndarray, sbm: 
         _store_down(block, columns, tile, value, work)
     ids, start = tokens.ids[:, tile : tile + 1], block.share.start + columns.start
     result = work.tile((PARTITIONS, columns.end - columns.start), task.output.dtype)
-    if task.accumulating:
+    if block.adding:
         gather_or_zero(result, task.output, ids, start)
     weight = tokens.affinity[:, tile : tile + 1] if task.scaling.on_output else None
-    weigh(result, value, weight, task.accumulating, sbm)
+    weigh(result, value, weight, block.adding, sbm)
     scatter_rows(task.output, ids, result, start, skip=True)
     work.close()
 

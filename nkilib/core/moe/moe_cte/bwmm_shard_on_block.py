@@ -159,7 +159,7 @@ def _run(task: Task, inner: int, here: Cores, sbm: SbufManager) -> nl.ndarray:
         fill_with_zeros(as_view(task.output), first, count, sbm)
         barrier(task.output, here)
     for number in range(here.index, block_count(task), here.count):
-        process_block(task, share, number, sbm)
+        process_block(task, share, number, sbm, first_one=number == here.index)
     barrier(task.output, here)
     if task.accumulating:
         slots = as_view(task.output)

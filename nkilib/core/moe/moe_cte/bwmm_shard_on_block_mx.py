@@ -165,7 +165,7 @@ def _run(task: Task, slots: nl.ndarray, static: int, conditions: Any, here: Core
     fill_with_zeros(both.select(0, here.index), 0, rows, sbm)
     first, count = split(static, here)
     for number in range(first, first + count):
-        process_block(task, share, number, sbm)
+        process_block(task, share, number, sbm, first_one=number == first)
     if conditions is not None:
         process_while(task, share, conditions, static + here.index, 2, False, sbm)
     barrier(slots, here)
