@@ -3,7 +3,8 @@
 ``peers.py [--tree FOLDER] [--files N] [--only NAME …]`` prints a Markdown table for each of three trees of
 the same number of files: none with a hit, one in ten, all of them. ``make bench-peers`` runs it. CPU seconds
 (user and system, child processes included), medians. Each peer is installed by pip into an environment of
-its own and runs one cheap rule, only checking where it can; what rewrites has nothing left to do.
+its own and runs one cheap rule, only checking where it can; what rewrites has nothing left to do. The first
+row is what no program in Python can be faster than that parses each file with a hit: one that does only that.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import corpus
 from measure import cost, tool
+from speed import PARSE
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,10 @@ def planted(sources: list[Path], folder: Path, every: int) -> Path:
 def rows(tree: Path, environments: Path, work: Path, only: list[str], runs: int) -> Iterator[str]:
     """A line for each tool: seconds, and how many times nkimigrate's."""
     files = sorted(map(str, tree.glob("*.py")))
+    hits = [path for path in files if corpus.has_marker(Path(path).read_bytes())]
+    floor = cost([sys.executable, "-c", PARSE, *hits], runs=runs).seconds
     ours = cost([tool("nkimigrate"), "--check", "--isolated", "--no-cache", "."], str(tree), runs).seconds
+    yield f"| `ast.parse` of the files with a hit | {floor:.3f} s | {floor / ours:.1f} |"
     yield f"| nkimigrate --check | {ours:.3f} s | 1.0 |"
     for peer in PEERS:
         if only and peer.name not in only:

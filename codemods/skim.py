@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 
 from .release import Release
 
@@ -23,12 +24,18 @@ class Signs:
     """What a file must spell to be affected on its own."""
 
     def __init__(self, release: Release) -> None:
+        self._release = release
+        self._roots = [root.encode() for root in (release.root, *release.legacy_roots)]
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[bytes]:
+        """Large, and not needed where every file spells the library."""
+        release = self._release
         kernels = [name for entry in release.private if not entry.helper for name in entry.old]
         homes = {name.rpartition(".")[0] for name in kernels} | {*release.private_packages}
         words = {home.rpartition(".")[2] for home in homes if not _inside(home, homes)}
         names = {name.rpartition(".")[2] for name in kernels}
-        self._roots = [root.encode() for root in (release.root, *release.legacy_roots)]
-        self._pattern = re.compile(rb"\b(?:%s)\b|['\"](?:%s)['\"]" % (_any(words), _any(names)))
+        return re.compile(rb"\b(?:%s)\b|['\"](?:%s)['\"]" % (_any(words), _any(names)))
 
     def within(self, data: bytes) -> bool:
         """Whether ``data`` spells the library, a package of private kernels, or one's name as a string."""

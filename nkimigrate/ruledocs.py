@@ -10,6 +10,8 @@ from typing import Protocol
 from .terminal import painter
 
 _FEW = 6
+_GROUPS = ("NKL", "NKM")
+"""What the codes of rules begin with; these are known without loading any."""
 # A line at the margin with indented text below it.
 _HEADING = re.compile(r"^(\S.*)\n(?=    )", re.MULTILINE)
 _MARGIN = re.compile(r"^ {4}", re.MULTILINE)
@@ -56,12 +58,14 @@ def prefix(wanted: str) -> str:
 
     Raises :class:`UnknownCode` when no rule's code starts with it.
     """
-    from .codemods.rules import all_rules
-    from .problems import all_problems
-
     code = wanted.strip().upper()
     if code == "ALL":
         return ""
+    if code in _GROUPS:
+        return code
+    from .codemods.rules import all_rules
+    from .problems import all_problems
+
     rules = all_rules()
     if code and any(rule.code.startswith(code) for rule in rules):
         return code

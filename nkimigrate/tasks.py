@@ -174,7 +174,9 @@ def _language(setting: Setting, task: Task) -> Iterator[Check]:
             launches=task.world.launches,
             partial=setting.partial,
         )
-    new = _IMPORTS_NEW.search(task.data) is not None and any(map(setting.wants, DIALECT))
+    data = task.data
+    spelled = (b" nki" in data or b"\tnki" in data) and _IMPORTS_NEW.search(data) is not None
+    new = spelled and any(map(setting.wants, DIALECT))
     if new and (step := load_language(*setting.step)):
         from .codemods.dialect.findings import dialect_findings
 
@@ -186,7 +188,8 @@ def _old_step(setting: Setting, task: Task) -> LanguageStep | None:
     if not setting.may_want(LANGUAGE):
         return None
     data = task.data
-    old = b"neuronxcc.nki" in data or _FROM_TOP.search(data) is not None or bool(task.world.kernels)
+    top = b"neuronxcc" in data and _FROM_TOP.search(data) is not None
+    old = b"neuronxcc.nki" in data or top or bool(task.world.kernels)
     return load_language(*setting.step) if old else None
 
 

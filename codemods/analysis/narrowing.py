@@ -14,6 +14,8 @@ def narrowed(module: Module, use: Use, bindings: Iterable[Binding]) -> list[ast.
     Tests count in ``if``, ``while``, conditional expressions, ``and``, and ``assert`` statements before; not
     when the name is bound again after the test.
     """
+    if "isinstance" not in module.by_name:
+        return []
     line = getattr(use.links[0], "lineno", 0)
     for test in (*_expressions(module, use), *_blocks(use), *_asserted(module, use)):
         kinds = _kinds(test, use.name)
