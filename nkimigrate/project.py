@@ -254,13 +254,38 @@ def _launched_by(
 
 
 def _spellings(candidates: Iterable[Candidate]) -> dict[str, str]:
-    """Every name under which something exported can be imported → its exported name."""
+    """Every name under which something exported is imported → its exported name."""
+    asked = _asked(candidates)
+    around = {parent for path in asked for parent in _around(path)}
     found: dict[str, str] = {}
+    real: dict[str, str] = {}
     for candidate in candidates:
         if isinstance(candidate.result, Analysis) and candidate.result.exports:
             for prefix in prefixes(candidate.path, candidate.place.module, candidate.place.package):
-                found.update((prefix + name, name) for name in candidate.result.exports)
-    return {**found, **{name: name for name in found.values()}}
+                for name in candidate.result.exports:
+                    spelled = prefix + name
+                    if spelled in asked or spelled in around or not asked.isdisjoint(_around(spelled)):
+                        found[spelled] = name
+                        real[name] = name
+    return {**found, **real}
+
+
+def _asked(candidates: Iterable[Candidate]) -> set[str]:
+    """Every path that an import may mean."""
+    results = ((c, c.result) for c in candidates)
+    return {
+        spelled
+        for candidate, result in results
+        if isinstance(result, Analysis)
+        for path in result.imports
+        for spelled in (path, _sibling(candidate, path))
+    }
+
+
+def _around(path: str) -> Iterator[str]:
+    """The packages that a path lies in, innermost first."""
+    while path := path.rpartition(".")[0]:
+        yield path
 
 
 def _below(spellings: Iterable[str]) -> dict[str, list[str]]:
@@ -301,6 +326,8 @@ def _sibling(candidate: Candidate, path: str) -> str:
 def _pinned(candidates: Iterable[Candidate]) -> dict[str, frozenset[str]]:
     """Module → its names that other files rely on."""
     found: dict[str, set[str]] = {}
+    if not any(isinstance(c.result, Analysis) and c.result.pins for c in candidates):
+        return {}
     modules = _modules(candidates)
     for candidate in candidates:
         if not isinstance(candidate.result, Analysis):

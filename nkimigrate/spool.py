@@ -8,7 +8,7 @@ from typing import IO, Any, Generic, TypeVar, overload
 
 Item = TypeVar("Item")
 
-LIMIT = 32 << 20
+LIMIT = 8 << 20
 """Bytes that are held in memory before anything goes to the disk."""
 
 
