@@ -22,7 +22,7 @@ from .matmul import broadcast_row, contract, is_fp8
 from .memory import PARTITIONS, PSUM_COLUMNS, Scratch, psum_tile, scratch
 from .tiles import as_tile, as_view, load_rows, tiles_of
 
-WEIGHT_BYTES = 8 * 1024
+WEIGHT_BYTES = 16 * 1024
 """Bytes of a partition that one block of weight rows may take, if it has more than one tile."""
 BANKS = 4
 """Banks of PSUM for the sums of one block of columns; the others are for what follows, and the next block."""
