@@ -53,9 +53,9 @@ def split(module: LanguageModule, whole: Work, step: Step) -> Work | None:
     work = whole
     while work.reasons:
         found = [parts.parts(reason.node) for reason in work.reasons]
-        staying = staying.union(*found)
-        if not all(found) or not parts.kernels(parts.all - staying):
-            return None
+        before, staying = staying, staying.union(*found)
+        if staying == before or not all(found) or not parts.kernels(parts.all - staying):
+            return None  # what stays and is still a reason would be one for ever
         sides = _Sides(module, parts, staying)
         if not sides.is_possible():
             return None
