@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+
 import numpy as np
 import pytest
+import soundness
 from helpers import check_sound, migrate
 from migrated import module
 
@@ -263,3 +266,40 @@ def test_what_stayed_gets_clean_names_once_it_can_be_migrated() -> None:
     assert "return good[2](x), bad[2](x)" in text
     check_sound(result)
     np.testing.assert_allclose(module(text).bad(X), np.square(X), rtol=1e-6)
+
+
+LAUNCHED_UNDER_ANOTHER_NAME = """\
+import neuronxcc.nki as nki
+import neuronxcc.nki.isa as nisa
+import neuronxcc.nki.language as nl
+
+simulate = nki.simulate_kernel
+
+
+@nki.jit(mode="simulation")
+def kept(x):
+    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    mask = (await x)
+    nl.store(out, nl.exp(nl.load(x)))
+    ...
+
+
+@nki.jit(mode="simulation")
+def moved(x):
+    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    nl.store(out, nl.exp(nl.load(x)))
+    return out
+
+
+def test(x):
+    return simulate(kept, x), simulate(moved, x)
+"""
+
+
+def test_splitting_ends_when_nothing_more_stays_behind() -> None:
+    """What stayed behind remained a reason against the rest, for ever."""
+    signal.alarm(60)
+    try:
+        soundness.check(LAUNCHED_UNDER_ANOTHER_NAME)
+    finally:
+        signal.alarm(0)
