@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 from ...analysis.scopes import Use
-from ...model import Edit, ReplaceCode, ReplaceLines
+from ...model import ReplaceCode, ReplaceLines
 from ..reasons import Change, Reason, Work
 from .kernels import SIMULATE, Kernels
 
@@ -47,7 +47,11 @@ def _spelled_out(kernels: Kernels, alias: Use) -> Work:
         return Work(reasons=(Reason(statement, "M-SIM"),))
     spelled = kernels.ctx.segment(alias.top)
     uses = [u for u in kernels.ctx.module.by_name.get(target.id, ()) if u.links[0] is not target]
-    edits: list[Edit] = [ReplaceLines(kernels.whole_lines(statement), "")]
-    edits += [ReplaceCode(source.span(u.links[0]), target.id, spelled) for u in uses]
     text = f"`{target.id}` is spelled `{spelled}`, which only fails when it is called"
-    return Work((Change(statement, CODE, text, tuple(edits)),))
+    gone = Change(statement, CODE, text, (ReplaceLines(kernels.whole_lines(statement), ""),))
+    said = f"`{target.id}` is `{spelled}`"
+    renamed = tuple(
+        Change(u.links[0], CODE, said, (ReplaceCode(source.span(u.links[0]), target.id, spelled),))
+        for u in uses
+    )
+    return Work((gone, *renamed))
