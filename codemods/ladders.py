@@ -41,7 +41,7 @@ def kept_for_old_release(ctx: FileContext, node: ast.stmt) -> bool:
     found = guarding(ctx, node)
     if found is None or not found[1].startswith("handler"):
         return False
-    handler = next(h for h in found[0].handlers if node in h.body)
+    handler = next(h for h in found[0].handlers if any(inner is node for inner in ast.walk(h)))
     return any(_already_new(ctx, new, old) for old in handler.body for new in found[0].body)
 
 

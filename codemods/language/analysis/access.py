@@ -221,6 +221,8 @@ def subscript(
     leading = broadcast(tiles, facts)
     own = [run for run in runs if run.own_axis]
     dims = [run for run in runs if run.index is not None]
+    if tensor.space in ON_CHIP and partition >= len(dims):
+        raise Refused("M-IDX", reason=f"{tensor.text} has no dimension on the partitions")
     shape = leading + tuple(run.count for run in own)
     if tensor.space in ON_CHIP and not tiles and own and own[-1] is dims[partition]:
         shape += (ONE,)  # a column keeps a free dimension

@@ -40,6 +40,9 @@ def into(w: Walker, target: ast.expr, node: ast.expr) -> None:
     place = subscripts.element(w, target, before) if isinstance(target, ast.Subscript) else before  # type: ignore[arg-type]
     masks = [k.value for k in node.keywords if k.arg == "mask" and not expressions.is_none(k.value)]
     region = masking.region(w, masks[0]) if masks else None
+    for parameter in ("x", "op"):
+        if parameter not in given:
+            raise Refused("M-ARGUMENT", fn=NAME, parameter=parameter, value="nothing")
     value, operation = (known(operations.nested(w, given[key])) for key in ("x", "op"))
     if not isinstance(place, v.Tensor) or not isinstance(value, v.Tensor):
         raise Refused("M-ARGUMENT", fn=NAME, parameter="x", value=text(value))
