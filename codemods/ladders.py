@@ -13,8 +13,8 @@ _FAILURES = {"ImportError", "ModuleNotFoundError", "Exception", "AttributeError"
 
 
 def guarding(ctx: FileContext, node: ast.stmt) -> tuple[ast.Try, str] | None:
-    """The ``try`` whose arm (``body`` or ``handlerN``) holds an import directly, if it catches import
-    errors.
+    """The ``try`` whose arm (``body`` or ``handlerN``) holds an import, itself or in a ``with``, if it
+    catches import errors.
     """
     block = ctx.module.bodies.get(node)
     if block is None or not isinstance(block.owner, ast.Try):
@@ -41,7 +41,7 @@ def kept_for_old_release(ctx: FileContext, node: ast.stmt) -> bool:
     found = guarding(ctx, node)
     if found is None or not found[1].startswith("handler"):
         return False
-    handler = next(h for h in found[0].handlers if any(inner is node for inner in ast.walk(h)))
+    handler = found[0].handlers[int(found[1].removeprefix("handler"))]
     return any(_already_new(ctx, new, old) for old in handler.body for new in found[0].body)
 
 
