@@ -100,6 +100,28 @@ def _agree(ctx: FileContext, plan: Plan, certain: tuple[Callee, ...], form: Call
     return True
 
 
+def revived(ctx: FileContext) -> frozenset[str]:
+    """Former names that a call gives more arguments by position than they ever took, but not too many for
+    what they are called now: renamed, the call would mean something, and nobody wrote what.
+    """
+    known: frozenset[str] | None = ctx.memory.get("revived")  # type: ignore[assignment]
+    if known is None:
+        known = frozenset(name for call in ctx.calls for name in _revived(ctx, call))
+        ctx.memory["revived"] = known
+    return known
+
+
+def _revived(ctx: FileContext, call: Call) -> Iterator[str]:
+    target, arguments = target_of(ctx, call)
+    for callee, pairs in changed_callees(ctx, target):
+        form = call_form(ctx, call, callee, arguments)
+        changes = [change for change, _ in pairs if change.name != callee.name]
+        later = [s for c in changes for s in (c.signature, *(o.signature for o in c.old if o.name == c.name))]
+        most = max(len(old.signature.positional) for _, old in pairs)
+        if form.reach() > most and any(binds(signature, form) for signature in later):
+            yield callee.name
+
+
 def target_of(ctx: FileContext, call: Call) -> tuple[v.Value, list[ast.expr]]:
     """The called value and the positional arguments that go to it; a ``partial`` call is seen through, and
     the object that a method of a class is called with is not counted.

@@ -2,7 +2,9 @@
 
 What it does
     Rewrites the import and every use of the name. The old name stays as a local alias when other files,
-    strings or a re-export rely on it, or when the new name is taken in the file.
+    strings or a re-export rely on it, or when the new name is taken in the file. A call that passes more by
+    position than the old name ever took, but not too much for the new one, is to be mended first: renamed, it
+    would run, and nobody wrote what it then does.
 
 Why
     2.28 leaves no aliases: ``mlp_kernel`` became ``mlp`` and importing the old name fails.
@@ -30,6 +32,7 @@ from collections.abc import Iterator
 from ..analysis import values as v
 from ..analysis.context import FileContext, Import, Reference
 from ..attribute_strings import NamedAttribute, affected, attribute_strings
+from ..calls import revived
 from ..ladders import kept_for_old_release
 from ..model import EditImport, Finding, Rename
 from ..naming import imported, last_part, rename_uses, spelled, together
@@ -42,7 +45,8 @@ def check(ctx: FileContext) -> Iterator[Finding]:
     for found in ctx.imports:
         new = _renamed(ctx, found.target)
         if new and isinstance(found.node, ast.ImportFrom) and not kept_for_old_release(ctx, found.node):
-            yield from _import(ctx, found, new)
+            unfit = _unfit(ctx, found.target)
+            yield from [_mended_first(ctx, found.alias, new)] if unfit else _import(ctx, found, new)
     for reference in ctx.references:
         if isinstance(reference.node, ast.Attribute) and _of_module(ctx, reference):
             yield from _attribute(ctx, reference)
@@ -60,6 +64,18 @@ def _renamed(ctx: FileContext, target: str) -> str:
         return ""
     old_name, new_name = canonical.rpartition(".")[2], new.rpartition(".")[2]
     return new_name if new_name != old_name and _same_home(ctx, canonical, new) else ""
+
+
+def _unfit(ctx: FileContext, target: str) -> bool:
+    """Whether a call of the symbol would only mean something under its new name."""
+    names = revived(ctx)
+    return bool(names) and ctx.release.defining(ctx.release.real(ctx.release.canonical(target))) in names
+
+
+def _mended_first(ctx: FileContext, node: ast.alias | ast.Attribute, new: str) -> Finding:
+    old = node.name if isinstance(node, ast.alias) else node.attr
+    message = f"`{old}` is `{new}` now, and only that takes as many positional arguments as a call here gives"
+    return ctx.needs_you(CODE, node, message, f"Mend the call as `{old}` takes it, then run this again.")
 
 
 def _same_home(ctx: FileContext, old: str, new: str) -> bool:
@@ -91,7 +107,9 @@ def _of_module(ctx: FileContext, reference: Reference) -> bool:
 def _attribute(ctx: FileContext, reference: Reference) -> Iterator[Finding]:
     assert isinstance(reference.node, ast.Attribute)
     new = _renamed(ctx, reference.symbol)
-    if new:
+    if new and _unfit(ctx, reference.symbol):
+        yield _mended_first(ctx, reference.node, new)
+    elif new:
         old = reference.node.attr
         edit = Rename(last_part(ctx, reference.node), old, new)
         yield ctx.finding(CODE, reference.node, f"`{old}` is `{new}` now", edits=[edit])

@@ -12,13 +12,13 @@ import json
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from importlib.util import decode_source
 from itertools import pairwise
 
 from nkimigrate import engine
 from nkimigrate.codemods.embedded import opened
-from nkimigrate.codemods.model import Finding
+from nkimigrate.codemods.model import AddImport, Finding
 from nkimigrate.config import Options
 from nkimigrate.report.result import Report
 
@@ -81,7 +81,9 @@ def _check_code(old: bytes, new: bytes, findings: Iterable[Finding]) -> None:
         raise Unsound(f"the result does not parse:\n{_shown(old)}\n--- becomes\n{_shown(new)}")
     if parses(old, compiled=True) and not parses(new, compiled=True):
         raise Unsound(f"the result does not compile:\n{_shown(old)}\n--- becomes\n{_shown(new)}")
-    missing = Counter(_untouched(old, findings)) - Counter(_dumps(new))
+    findings = list(findings)
+    extended = {edit.module for f in findings for edit in f.edits if isinstance(edit, AddImport)}
+    missing = Counter(_untouched(old, findings, extended)) - Counter(_dumps(new, extended))
     if missing:
         raise Unsound(
             f"no finding says that this changes: {next(iter(missing))}\n{_shown(old)}\n--- becomes\n{_shown(new)}"
@@ -116,18 +118,26 @@ def _around(data: bytes, name: str) -> object:
     return content
 
 
-def _untouched(data: bytes, findings: Iterable[Finding]) -> Iterator[str]:
+def _untouched(data: bytes, findings: Iterable[Finding], extended: Set[str]) -> Iterator[str]:
     """The trees of all statements on whose lines nothing is edited."""
     edited = {line for f in findings if f.edits for line in range(f.line, f.end_line + 1)}
     for node in ast.walk(tree_of(data)):
         if isinstance(node, ast.stmt):
             first = min(n.lineno for n in (node, *getattr(node, "decorator_list", ())))
             if edited.isdisjoint(range(first, (node.end_lineno or first) + 1)):
-                yield ast.dump(node)
+                yield from _dump(node, extended)
 
 
-def _dumps(data: bytes) -> Iterator[str]:
-    return (ast.dump(node) for node in ast.walk(tree_of(data)) if isinstance(node, ast.stmt))
+def _dumps(data: bytes, extended: Set[str]) -> Iterator[str]:
+    nodes = (node for node in ast.walk(tree_of(data)) if isinstance(node, ast.stmt))
+    return (text for node in nodes for text in _dump(node, extended))
+
+
+def _dump(node: ast.stmt, extended: Set[str]) -> list[str]:
+    """A statement's tree; of an import that a finding elsewhere may extend, that of each name alone."""
+    if isinstance(node, ast.ImportFrom) and node.module in extended:
+        return [ast.dump(ast.ImportFrom(node.module, [alias], node.level)) for alias in node.names]
+    return [ast.dump(node)]
 
 
 def as_notebook(text: str) -> str:

@@ -196,3 +196,26 @@ NOOP = {
 @pytest.mark.parametrize("text", NOOP.values(), ids=NOOP)
 def test_left_alone(text: str) -> None:
     check_noop(text)
+
+
+TWENTY = ", ".join("abcdefghijklmnopqrst")
+"""As many arguments as mlp_kernel takes."""
+
+TOO_MANY = {
+    "import": f"{IMPORT}\nmlp_kernel({TWENTY}, u)\n",
+    "attribute": f"import nkilib.core.mlp.mlp as m\n\nm.mlp_kernel({TWENTY}, u)\n",
+    "partial": f"from functools import partial\n{IMPORT}\nf = partial(mlp_kernel, {TWENTY}, u)\n",
+    "beside a right one": f"{IMPORT}\nmlp_kernel(x, g, u, d)\nmlp_kernel({TWENTY}, u)\n",
+}
+
+
+@pytest.mark.parametrize("text", TOO_MANY.values(), ids=TOO_MANY)
+def test_a_call_that_only_the_new_name_would_take_keeps_its_name(text: str) -> None:
+    """Renamed, it would run with a meaning that nobody wrote."""
+    result = migrate({"a.py": text})
+    assert not result.changed
+    assert {f.code for f in result.findings if f.step} >= {"NKM103", "NKM201"}
+
+
+def test_as_many_arguments_as_the_old_name_takes() -> None:
+    assert "mlp_kernel" not in migrate({"a.py": f"{IMPORT}\nmlp_kernel({TWENTY})\n"}).text("a.py")
