@@ -106,10 +106,20 @@ class FileContext:
 
     @cached_property
     def vendored(self) -> bool:
-        """Whether the file is part of a copy of the library itself, by its module path."""
-        dotted = f".{self.name}."
-        roots = {f".{root}." for root in self.release.legacy_roots} | {f".{self.release.root}.core."}
-        return any(root in dotted for root in roots)
+        """Whether the file is part of a copy of the library itself, by its module path. Tests may lie in
+        folders called like the library's, below one called ``test`` or ``tests``.
+        """
+        dotted, own = f".{self.name}.", f".{self.release.root}.core."
+        if any(f".{root}." in dotted for root in self.release.legacy_roots):
+            return True
+        return own in dotted and not self._tests_it(own)
+
+    def _tests_it(self, own: str) -> bool:
+        """Whether a file in folders called like the library's is no module of it, and lies below tests."""
+        folders = re.split(r"[/\\]", self.path)
+        above = folders[: folders.index(self.release.root)] if self.release.root in folders else []
+        module = f"{own[1:]}{f'.{self.name}'.rpartition(own)[2]}"
+        return module not in self.release.known and not {"test", "tests"}.isdisjoint(above)
 
     @cached_property
     def evaluator(self) -> Evaluator:

@@ -19,7 +19,8 @@ from .scopes import Binding, Block, Module, Scope, Use, reaching, surely_bound
 
 WRAPPERS = {"nki.jit", "neuronxcc.nki.jit", "torch_neuronx.xla_impl.ops.nki_jit", "neuronxcc.nki.trace"}
 # Whoever defines them: what they give is called like the kernel they are given.
-_SEE_THROUGH = {"enable_stack_allocator", "peel_decorations", "skip_middle_end_transformations"}
+_SEE_THROUGH = {"enable_stack_allocator", "skip_middle_end_transformations"}
+_PEELING = "peel_decorations"
 _CONTAINERS = {
     "list",
     "tuple",
@@ -464,6 +465,8 @@ class Evaluator:
             return (
                 value.get(key.value) if isinstance(key, v.Constant) else v.one_of([i for _, i in value.items])
             )
+        if isinstance(value, v.Launched):
+            return value
         if isinstance(value, v.Symbol | v.Jitted | v.Partial):
             return v.Launched(value)
         if isinstance(link.slice, ast.Slice):
@@ -473,8 +476,11 @@ class Evaluator:
         return containers.item(value, index) if index is not None else containers.element(value)
 
     def _call(self, value: v.Value, link: ast.Call, use: Use) -> v.Value:
-        if isinstance(value, v.Function | v.Symbol) and value.name.rpartition(".")[2] in _SEE_THROUGH:
-            return self.at(link.args[0], use) if link.args else None
+        if isinstance(value, v.Function | v.Symbol):
+            last = value.name.rpartition(".")[2]
+            if last in _SEE_THROUGH or last == _PEELING:
+                given = self.at(link.args[0], use) if link.args else None
+                return _peeled(given) if last == _PEELING else given
         if isinstance(value, v.Function):
             return value.returns
         if isinstance(value, v.Method):
@@ -705,6 +711,11 @@ _SPECIAL_CALLS: dict[str, Callable[[Evaluator, ast.Call, Use], v.Value]] = {
 
 
 # -- small helpers ------------------------------------------------------------------------------------
+
+
+def _peeled(value: v.Value) -> v.Value:
+    """What is behind the decorators of what a value may be."""
+    return v.one_of([v.Launched(o) if isinstance(o, v.Symbol) else o for o in v.options(value)])
 
 
 def _links(node: ast.expr) -> list[ast.expr]:

@@ -79,6 +79,7 @@ def test_both_in_one_kernel() -> None:
 
 UNTOUCHED = {
     "undecorated function": "k = nki.jit(attention_cte.__wrapped__)\n",
+    "peeled": "from m import peel_decorations\n\nf = peel_decorations(attention_cte)\nk = nki.jit(f, mode='jax')\n",
     "undecorated inside": "@nki.jit\ndef k(q):\n    return attention_cte.__wrapped__(q, q, q)\n",
     "host": "def k(q):\n    return attention_cte(q, q, q)\n\n\ndef main(q):\n    return k(q)\n",
     "own decorator": "@functools.cache\ndef k(q):\n    return attention_cte(q, q, q)\n",
