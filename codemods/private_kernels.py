@@ -7,12 +7,15 @@ from collections.abc import Iterator, Mapping
 
 from .analysis import values as v
 from .analysis.context import Call, FileContext
+from .analysis.scopes import Use
 from .calls import PARTIAL
 from .dotted import prefixes
 from .record import record
 from .release import PrivateKernel, Release
 
 _TELLING = 12
+ONLY_LOOK = {"print", "repr", "str", "isinstance", "hasattr", "getattr", "setattr", "type", "id", "callable"}
+"""Functions of Python that do not call what they are given, and do not pass it on."""
 
 
 def home(release: Release, name: str) -> PrivateKernel | None:
@@ -92,8 +95,27 @@ def is_free(ctx: FileContext, entry: PrivateKernel) -> bool:
     Enumerations go with the kernels that take their members, functions with the language of their callers.
     """
     if is_enumeration(entry):
-        return entry.exact and not uses_private_kernels(ctx)
+        return entry.exact and not uses_private_kernels(ctx) and not _handed_on(ctx, entry)
     return entry.exact and not _old_language(ctx)
+
+
+def _handed_on(ctx: FileContext, entry: PrivateKernel) -> bool:
+    """Whether a member is given to a function that may hand it to a private kernel: to any but the library's
+    own, and those of Python that only look at it.
+    """
+    uses = [r.use for r in ctx.references if home(ctx.release, r.symbol) is entry]
+    return any(use.outer is not None and not _keeps(ctx, use.outer) for use in uses)
+
+
+def _keeps(ctx: FileContext, outer: Use) -> bool:
+    before = zip(outer.links[1:], ctx.evaluator.steps(outer), strict=False)
+    called = [value for link, value in before if isinstance(link, ast.Call)]
+    names = [o.name if isinstance(o, v.Symbol) else "" for value in called for o in v.options(value)]
+    return all(ctx.release.canonical(n).startswith(_homes_of(ctx)) for n in names)
+
+
+def _homes_of(ctx: FileContext) -> tuple[str, ...]:
+    return f"{ctx.release.root}.", *(f"builtins.{name}" for name in ONLY_LOOK)
 
 
 def _old_language(ctx: FileContext) -> bool:

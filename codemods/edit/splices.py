@@ -28,7 +28,7 @@ def ordered(splices: Iterable[Splice]) -> list[Splice]:
     result = sorted(splices, key=lambda splice: splice.span)
     for before, after in pairwise(result):
         if after.span[0] < before.span[1]:
-            raise EditRefused(after.edit, f"it overlaps another edit: {before.edit}")
+            raise EditRefused(after.edit, "it overlaps another change")
     return result
 
 

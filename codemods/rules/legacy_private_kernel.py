@@ -83,8 +83,10 @@ def _strings(ctx: FileContext) -> Iterator[Finding]:
 
 
 def _registers(text: Text) -> bool:
-    """Whether a kernel's name is handed to something that loads or keeps kernels by name."""
-    return isinstance(text.inside, ast.Call) and bool(_REGISTRY.search(called(text.inside)))
+    """Whether a kernel's name, not that of a module, is handed to something that loads or keeps kernels."""
+    if not isinstance(text.inside, ast.Call) or not _REGISTRY.search(called(text.inside)):
+        return False
+    return not any(k.value is text.node and "module" in (k.arg or "") for k in text.inside.keywords)
 
 
 def _string(ctx: FileContext, text: Text) -> Iterator[Finding]:

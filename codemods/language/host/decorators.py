@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from ...model import ReplaceCode, ReplaceLines, Wrap
+from ...model import Edit, ReplaceCode, ReplaceLines, Wrap
 from ..reasons import Change, Reason, Work
 from ..translate.names import BETA1
 from .kernels import BRIDGES, HARNESSES, JIT, NKI_CALLS, TORCH_JITS, TRACE, Kernels, mode, wrapped
@@ -93,6 +93,14 @@ def _replaced(kernels: Kernels, node: ast.expr, code: str) -> ReplaceCode:
     return ReplaceCode(kernels.ctx.source.span(node), kernels.ctx.segment(node), code)
 
 
+def _around(kernels: Kernels, node: ast.expr, kept: ast.expr, before: str, after: str) -> tuple[Edit, ...]:
+    """What stands around a part of an expression is replaced; the part has changes of its own."""
+    data = kernels.ctx.source.utf8
+    (start, end), (first, last) = kernels.ctx.source.span(node), kernels.ctx.source.span(kept)
+    spans = (((start, first), before), ((last, end), after))
+    return tuple(ReplaceCode(span, data[slice(*span)].decode(), new) for span, new in spans)
+
+
 def _removed(kernels: Kernels, decorator: ast.expr, code: str, text: str) -> Change:
     """Without the decorator's lines."""
     starts = kernels.ctx.source.line_starts
@@ -144,12 +152,11 @@ def _wrapper(kernels: Kernels, call: ast.Call) -> Work:
     if waiting:
         return Work(reasons=(Reason(call, "M-WAITS", {"name": waiting}),))
     compiled = all(_is_compiled(kernels, name) for name in kernels.denoted(kernel))
-    code = kernels.ctx.segment(kernel)
-    if not compiled:
-        code = f"{kernels.ctx.segment(maker) if qualified == JIT else _jit(kernels, maker)}({code})"
+    jit = "" if compiled else kernels.ctx.segment(maker) if qualified == JIT else _jit(kernels, maker)
+    ends = (f"{jit}(", ")") if jit else ("", "")
     measured = qualified in HARNESSES or mode(outer) in _MEASURED
-    text = f"`{kernels.ctx.segment(call.func)}` gives `{code}` now"
-    change = Change(call, HARNESS if measured else CODE, text, (_replaced(kernels, call, code),))
+    text = f"`{kernels.ctx.segment(call.func)}` gives `{ends[0]}{kernels.ctx.segment(kernel)}{ends[1]}` now"
+    change = Change(call, HARNESS if measured else CODE, text, _around(kernels, call, kernel, *ends))
     notes = (Reason(call, "M-HARNESS"),) if measured else ()
     return Work((change,), notes=(*notes, *_platform(outer)))
 

@@ -299,7 +299,7 @@ def _host_use(kernels: Kernels, step: LanguageStep, use: Use, remains: Remains) 
         return Work((_alias_gone(kernels, alias),))
     message = (entry.message or "M-GONE") if entry is not None else "M-INTERNAL"
     reason = Reason(link, message, {"name": qualified, "grid": kernels.ctx.segment(use.top)})
-    return Work(notes=(reason,)) if message == "M-HARNESS" else Work(reasons=(reason,))
+    return Work(left=(reason,)) if message == "M-HARNESS" else Work(reasons=(reason,))
 
 
 def _first_gone(kernels: Kernels, step: LanguageStep, use: Use) -> tuple[int, str] | None:

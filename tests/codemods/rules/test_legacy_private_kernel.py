@@ -88,6 +88,33 @@ def test_enumerations_wait_for_the_kernels_that_take_them() -> None:
     assert "together with the kernels" in result.at("app.py", 1)[0].step
 
 
+@pytest.mark.parametrize(
+    "use",
+    [
+        "run_case(x, act=ActFnType.SiLU)",
+        "from .cases import run_case\nrun_case(ActFnType.SiLU if x else None)",
+        "CASES = [make(dict(act=ActFnType.SiLU))]",
+        "self.run(x)(ActFnType)",
+    ],
+)
+def test_enumerations_that_another_function_is_given_wait_too(use: str) -> None:
+    """It may give them to a private kernel, in a file of its own."""
+    check_reported(f"from {PRE}.common_types import ActFnType\n\n{use}\n", "NKM401", 1, TYPES)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "from nkilib.core.mlp.mlp import mlp\n\nmlp(x, g, u, d, activation_fn=ActFnType.SiLU)",
+        "print(str(ActFnType.SiLU), TABLE[ActFnType.SiLU], ActFnType.SiLU == x)",
+        "def default(act=ActFnType.SiLU):\n    return [ActFnType.GELU, act]",
+    ],
+)
+def test_enumerations_that_nobody_else_is_given_move(use: str) -> None:
+    before = f"from {PRE}.common_types import ActFnType\n{use}\n"
+    assert f"from {TYPES} import ActFnType\n" in migrate({"app.py": before}).text("app.py")
+
+
 # -- kernels ------------------------------------------------------------------------------------------------
 
 
@@ -232,6 +259,11 @@ def test_one_finding_for_a_call_that_may_reach_two() -> None:
 )
 def test_kernels_that_are_chosen_by_name(text: str, says: str) -> None:
     check_reported(text, "NKM401", 2, says)
+
+
+def test_a_module_called_like_its_kernel_is_not_the_kernel() -> None:
+    text = 'NKI = "neuronxcc"\nK = NKIImport("blockwise_mm_bwd", module_name="blockwise_mm_bwd")\n'
+    assert [(f.line, f.column) for f in migrate({"app.py": text}).findings if f.code == "NKM401"] == [(2, 15)]
 
 
 def test_launch_helpers_matter_beside_a_kernel_only() -> None:

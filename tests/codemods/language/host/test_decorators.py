@@ -83,6 +83,7 @@ def plain(x):
 fast = nki.benchmark(warmup=5)(k)
 bare = nki.baremetal(plain)
 again = nki.jit(plain, mode="torchxla")
+cores = nki.benchmark(warmup=5)(k[nl.nc(2)])
 """,
         f"""{NEW_HEAD}
 
@@ -96,15 +97,16 @@ def plain(x):
 fast = k
 bare = nki.jit(plain)
 again = nki.jit(plain)
+cores = k[2]
 """,
     )
-    assert found.notes == [(14, "M-HARNESS"), (15, "M-HARNESS")]
+    assert found.notes == [(14, "M-HARNESS"), (15, "M-HARNESS"), (17, "M-HARNESS")]
 
 
 def test_a_harness_of_what_is_not_known_is_left() -> None:
     text = f"{HEAD}\n\ndef run(kernels):\n    return [nki.benchmark(k) for k in kernels]\n"
     found = hosted(text)
-    assert found.notes == [(6, "M-HARNESS")]
+    assert found.left == [(6, "M-HARNESS")]
     assert not found.reasons
     assert "nki.benchmark(k)" in found.text
 
