@@ -37,7 +37,7 @@ def write(findings: Iterable[Finding], path: str) -> None:
 
     Raises UsageError if it cannot be written.
     """
-    listed = [(f.path, f.code, f.message, mark) for mark, f in marked(list(findings), _folder(path))]
+    listed = [(f.path, f.code, f.message, mark) for mark, f in marked(findings, _folder(path))]
     rows = [json.dumps(_entry(*row, folder=_folder(path)), ensure_ascii=True) for row in sorted(listed)]
     text = "\n".join([f'{{"version": {_VERSION}, "findings": [', ",\n".join(rows), "]}", ""])
     try:

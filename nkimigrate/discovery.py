@@ -92,7 +92,7 @@ class Found:
     """
 
     __slots__ = ("ctime_ns", "identity", "kind", "mtime_ns", "path", "size")
-    identity: tuple[int, int] | str
+    identity: int | bytes
 
     def __init__(self, path: str, kind: Kind, status: os.stat_result) -> None:
         self.path = path
@@ -102,7 +102,7 @@ class Found:
         self.size = status.st_size
         # Hard links are names of equal right, and writing one parts it from the others: each must come out.
         alone = status.st_nlink == 1
-        self.identity = (status.st_dev, status.st_ino) if alone else os.path.realpath(path)
+        self.identity = status.st_dev << 64 | status.st_ino if alone else _digest(os.path.realpath(path))
 
     def __repr__(self) -> str:
         return f"<{self.path!r}: {self.kind}, {self.size} bytes>"
@@ -143,6 +143,13 @@ def kind_of(name: str, documents: bool = False) -> Kind | None:
     ):
         return "text"
     return kind
+
+
+def _digest(path: str) -> bytes:
+    """Sixteen bytes for a path: there may be many of them."""
+    from _blake2 import blake2b
+
+    return blake2b(os.fsencode(path), digest_size=16).digest()
 
 
 class _Folder:

@@ -12,19 +12,18 @@ import time
 
 from . import __version__, discovery, reading
 from .cache import CleanFiles
+from .names import Names
 
 TYPE_CHECKING = False  # typing stays unloaded on the path of a tree without a hit
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from typing import Any
 
+    from .candidates import Candidates
     from .codemods.analyse import Analysis
-    from .codemods.model import Finding
     from .config import Options
-    from .project import Candidate, Tasks
+    from .project import Tasks
     from .report.model import Problem
     from .report.result import Report
-    from .spool import Kept, Spool
     from .tasks import Setting
     from .workers import Workers
 
@@ -45,14 +44,14 @@ def run(options: Options, progress: Progress | None = None) -> Report:
     started = time.perf_counter()
     report = Report(release_from=options.release_from, release_to=options.release_to)
     hits, others = _hits(options, report)
-    if hits.spool is not None:
+    if hits.candidates is not None:
         from .garbage import paused
         from .workers import opened
 
         with opened(options.executor) as workers, paused(0):
-            crew = Crew(workers, options.jobs, progress or _silent, hits.spool)
+            crew = Crew(workers, options.jobs, progress or _silent)
             _migrate(options, hits.candidates, others, report, crew)
-    report.candidates = len(hits.candidates)
+        report.candidates = len(hits.candidates)
     if options.mode == "write" and options.stdin is None and report.changes:
         _write(report, options.paths)
     report.seconds = time.perf_counter() - started
@@ -67,28 +66,28 @@ def _silent(_stage: str, _done: int, _total: int) -> None:
 
 
 class _Hits:
-    """Files with a marker, and what keeps their texts; that is loaded with the first of them."""
+    """Files with a marker; what keeps them is loaded with the first of them."""
 
     def __init__(self) -> None:
-        self.candidates: list[Candidate] = []
-        self.spool: Spool | None = None
+        self.candidates: Candidates | None = None
 
     def add(self, path: str, kind: discovery.Kind, data: bytes, report: Report) -> None:
-        from .project import Candidate
+        from .candidates import Candidates
         from .spool import Spool
 
-        self.spool = self.spool or Spool()
+        if self.candidates is None:
+            self.candidates = Candidates(Spool())
         unfit = reading.unfit(data, kind)
         if unfit:
             _problem(report, "NKM903", path, unfit)
         else:
-            self.candidates.append(Candidate(path, kind, self.spool.keep(data, len(data))))
+            self.candidates.add(path, kind, data)
 
 
-def _hits(options: Options, report: Report) -> tuple[_Hits, list[str]]:
-    """Files with a marker (read), and the paths of all other Python files."""
+def _hits(options: Options, report: Report) -> tuple[_Hits, Others]:
+    """Files with a marker (read), and all other Python files."""
     if options.stdin is not None:
-        return _given(options, report), []
+        return _given(options, report), Others({})
     markers = _markers(options)
     key = f"{__version__} {b'+'.join(markers).decode()}"
     clean = CleanFiles.load(_cache_root(options.paths), key) if options.cache else None
@@ -118,9 +117,10 @@ def _markers(options: Options) -> tuple[bytes, ...]:
 
 def _scan(
     options: Options, markers: tuple[bytes, ...], report: Report, clean: CleanFiles | None
-) -> tuple[_Hits, list[str]]:
+) -> tuple[_Hits, Others]:
     hits = _Hits()
-    others: list[str] = []
+    others = Others(options.overlay or {})
+    other = others.paths.append
     files = discovery.discover(
         options.paths,
         exclude=options.exclude,
@@ -136,10 +136,10 @@ def _scan(
             if reading.has_marker(text, markers):
                 hits.add(found.path, found.kind, text, report)
             else:
-                others.append(found.path)
+                other(found.path)
             continue
         if clean is not None and clean.knows(found):
-            others.append(found.path)
+            other(found.path)
             continue
         try:
             data = reading.read_marked(found.path, markers, reading.LIMITS[found.kind], found.size)
@@ -151,7 +151,7 @@ def _scan(
             if data is not None:
                 hits.add(found.path, found.kind, data, report)
                 continue
-            others.append(found.path)
+            other(found.path)
             if clean is not None:
                 clean.remember(found)
     return hits, others
@@ -174,102 +174,85 @@ def _problem(report: Report, code: str, path: str, message: str) -> None:
     report.problems.append(Problem(code, path, message))
 
 
-def _reexporting(
-    others: Iterable[str], exported: Mapping[str, Any], overlay: Mapping[str, bytes], spool: Spool
-) -> list[Candidate]:
-    """Files without a marker that name a module which exports something affected, and one of its exports."""
-    from .mentions import Mentions
-    from .project import Candidate
+class Others:
+    """Files without a marker; ``overlay`` has texts by real path that count instead of what is on disk."""
 
-    mentions = Mentions(exported)
-    found = []
-    for path in others:
-        kind = discovery.kind_of(os.path.basename(path))
-        if kind not in ("python", "text"):
-            continue
-        try:
-            text = overlay.get(os.path.realpath(path)) if overlay else None
-            data = reading.read(path, reading.LIMITS[kind]) if text is None else text
-        except reading.Unreadable:
-            continue
-        if mentions.within(data):
-            found.append(Candidate(path, kind, spool.keep(data, len(data))))
-    return found
+    def __init__(self, overlay: Mapping[str, bytes]) -> None:
+        self.paths = Names()
+        self._overlay = overlay
+        self._taken: set[int] = set()
+
+    def naming(self, exported: Iterable[str], files: Candidates) -> None:
+        """Make candidates of those that name a module which exports something affected, and one of its
+        exports.
+        """
+        from .mentions import Mentions
+
+        mentions = Mentions(exported)
+        for number, path in enumerate(self.paths):
+            kind = discovery.kind_of(os.path.basename(path))
+            if kind not in ("python", "text") or number in self._taken:
+                continue
+            try:
+                text = self._overlay.get(os.path.realpath(path)) if self._overlay else None
+                data = reading.read(path, reading.LIMITS[kind]) if text is None else text
+            except reading.Unreadable:
+                continue
+            if mentions.within(data):
+                self._taken.add(number)
+                files.add(path, kind, data)
 
 
 # -- what changes -------------------------------------------------------------------------------------
 
 
 class Crew:
-    """Who works on files, how many at a time, who hears how far it is, and what keeps things for later."""
+    """Who works on files, how many at a time, and who hears how far it is."""
 
-    def __init__(self, workers: Workers, jobs: int, progress: Progress, spool: Spool) -> None:
+    def __init__(self, workers: Workers, jobs: int, progress: Progress) -> None:
         self.workers = workers
         self.jobs = jobs
         self.progress = progress
-        self.spool = spool
 
 
-def _migrate(
-    options: Options, candidates: list[Candidate], others: list[str], report: Report, crew: Crew
-) -> None:
+def _migrate(options: Options, files: Candidates, others: Others, report: Report, crew: Crew) -> None:
     """Take the candidates over every step between the two releases, without writing them."""
-    from .codemods.analyse import Analysis
     from .project import analyse_all
     from .releases import own_step, path_between
-    from .report.model import Problem
-    from .spool import Joined
+    from .report.found import Changes, Found, Texts
     from .tasks import Setting
 
     roots = tuple(os.path.abspath(p) for p in options.paths)
-    before = {c.path: c.text for c in candidates}
-    found: dict[str, list[Kept[tuple[Finding, ...]]]] = {}
+    alone = len(files) == 1 and not others.paths
     steps = path_between(options.release_from, options.release_to) + [own_step(p) for p in options.tables]
     for step in steps:
         setting = Setting(step, options.select, options.ignore, options.all_keywords, options.partial)
         analyse_all(
-            candidates,
+            files,
             roots,
-            crew.spool,
             lambda tasks, setting=setting: _analyse(setting, tasks, crew),  # type: ignore[misc]
-            lambda exported: _reexporting(
-                _rest(others, candidates), exported, options.overlay or {}, crew.spool
-            ),
-            alone=len(before) == 1 and not others,
+            (lambda exported: others.naming(exported, files)) if others.paths else None,
+            alone,
         )
-        before.update({c.path: c.text for c in candidates if c.path not in before})
-        _leave_out(candidates, options.only)
-        report.problems += [c.result for c in candidates if isinstance(c.result, Problem)]
-        if options.mode != "check" or options.texts or step != steps[-1]:
-            _edit(setting, candidates, crew, report)
+        _leave_out(files, options.only)
+        report.problems += [files.problems[number] for number in sorted(files.problems)]
         # A check ends with the analysis: what would be rewritten is known without the new text.
-        for candidate in candidates:
-            if isinstance(candidate.result, Analysis):
-                report.suppressed += candidate.result.suppressed
-                found.setdefault(candidate.path, []).append(candidate.findings)
-            candidate.result = None
-    joined = Joined((found[path] for path in sorted(found)), _position)
-    report.findings = joined if crew.spool.spilled else list(joined)
-    _collect_changes(candidates, before, report)
+        if options.mode != "check" or options.texts or step != steps[-1]:
+            _edit(setting, files, crew, report)
+        report.suppressed += files.suppressed
+    findings, changes = Found(files), Changes.of(files)
+    report.findings = findings if files.spilled else list(findings)
+    report.changes = changes if files.spilled else list(changes)
     if options.texts:
-        report.texts = {path: before[path].get() for path in {finding.path: None for finding in joined}}
+        report.texts = Texts(files)
 
 
-def _position(finding: Finding) -> tuple[object, ...]:
-    """What the findings of a file are sorted by."""
-    return finding.cell or 0, finding.line, finding.column, finding.code
-
-
-def _leave_out(candidates: Iterable[Candidate], only: frozenset[str] | None) -> None:
+def _leave_out(files: Candidates, only: frozenset[str] | None) -> None:
     """What was analysed for others' sake alone has no result of its own."""
-    for candidate in candidates:
-        if only is not None and os.path.realpath(candidate.path) not in only:
-            candidate.result = None
-
-
-def _rest(others: Iterable[str], candidates: Iterable[Candidate]) -> list[str]:
-    taken = {c.path for c in candidates}
-    return [path for path in others if path not in taken]
+    if only is not None:
+        for number, path in enumerate(files.paths):
+            if os.path.realpath(path) not in only:
+                files.leave_out(number)
 
 
 def _analyse(setting: Setting, tasks: Tasks, crew: Crew) -> Iterator[Analysis | Problem]:
@@ -285,48 +268,42 @@ def _analyse(setting: Setting, tasks: Tasks, crew: Crew) -> Iterator[Analysis | 
         yield result
 
 
-def _edit(setting: Setting, candidates: Sequence[Candidate], crew: Crew, report: Report) -> None:
-    """Make the edits of all findings; candidates then hold the new text, and what became of each finding."""
-    from .codemods.analyse import Analysis
+def _edit(setting: Setting, files: Candidates, crew: Crew, report: Report) -> None:
+    """Make the edits of all findings; the files then have the new text, and what became of each finding."""
+    from array import array
+
+    from .candidates import EDITED
     from .pool import spread
-    from .project import jobs, kept
+    from .project import jobs
     from .tasks import Edited, edit_task, lost
 
-    analysed = [c for c in candidates if isinstance(c.result, Analysis)]
-    made = jobs(analysed)
-    count = crew.workers.wanted([c.text.size for c in analysed if c.edited], crew.jobs)
+    numbers = array("L", files.those(EDITED))
+    made = jobs(files, numbers)
+    sizes = made.sizes
+    count = crew.workers.wanted(sizes, crew.jobs)
     results = spread(
-        edit_task, setting, made, count, lambda job, why: lost(job.task, why), crew.workers, made.sizes
+        edit_task, setting, made, count, lambda job, why: lost(job.task, why), crew.workers, sizes
     )
-    for done, (candidate, result) in enumerate(zip(analysed, results, strict=True), start=1):
-        crew.progress("rewriting", done, len(analysed))
+    for done, (number, result) in enumerate(zip(numbers, results, strict=True), start=1):
+        crew.progress("rewriting", done, len(numbers))
         if not isinstance(result, Edited):
             report.problems.append(result)
-            candidate.findings = kept((), crew.spool)
+            files.keep_findings(number, ())
             continue
-        candidate.findings = kept(result.findings, crew.spool)
+        files.keep_findings(number, result.findings)
         if result.data is not None:
-            candidate.text = crew.spool.keep(result.data, len(result.data))
-
-
-def _collect_changes(
-    candidates: Iterable[Candidate], before: Mapping[str, Kept[bytes]], report: Report
-) -> None:
-    from .report.model import Change
-
-    for candidate in candidates:
-        old = before[candidate.path]
-        if candidate.text is not old and candidate.text.get() != old.get():
-            report.changes.append(Change(candidate.path, old.get(), candidate.text.get()))
-    report.changes.sort(key=lambda c: c.path)
+            files.new.put(number, result.data, len(result.data))
 
 
 def _write(report: Report, paths: Sequence[str]) -> None:
     from . import writer
+    from .report.found import without
+
+    refused: set[str] = set()
 
     def problem(path: str, message: str) -> None:
+        refused.add(path)
         _problem(report, "NKM907", path, message)
 
-    written = set(writer.write_all(report.changes, problem, within=paths))
-    report.written = bool(written)
-    report.changes = [change for change in report.changes if change.path in written]
+    report.written = writer.write_all(report.changes, problem, within=paths) > 0
+    report.changes = without(report.changes, refused)

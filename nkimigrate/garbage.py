@@ -14,6 +14,8 @@ from contextlib import contextmanager
 
 COLLECT_AFTER_BYTES = 1 << 22
 """Source analysed between two collections."""
+_AT_LEAST = 1 << 13
+"""What a small file counts as."""
 
 _analysed = 0
 _frozen = False
@@ -31,7 +33,7 @@ def paused(size: int) -> Iterator[None]:
     try:
         yield
     finally:
-        _analysed += size
+        _analysed += max(size, _AT_LEAST) if size else 0
         if _analysed > COLLECT_AFTER_BYTES:
             _analysed = 0
             gc.collect()

@@ -64,9 +64,7 @@ class Session:
         while not self.stopped:
             report = self._look()
             todo = {
-                p: found
-                for p, found in by_path(report.findings).items()
-                if p not in met and any(map(_asks, found))
+                p: found for p, found in by_path(report.findings) if p not in met and any(map(_asks, found))
             }
             if not todo:
                 break
@@ -193,8 +191,8 @@ class Session:
             lambda p, why: self.problems.append(Problem("NKM907", p, why)),
             within=self.options.paths,
         )
-        self.written += done
         if done:
+            self.written.append(path)
             self.applied += len(chosen)
             self.kept += silenced
 

@@ -13,13 +13,13 @@ from .terminal import clean, wants_colour
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from typing import IO, NoReturn
 
     from .report.result import Report
     from .settings import Settings
 
-_AT_ONCE = 10_000
+_AT_ONCE = 1_000
 _MODULES = {"json": "json_"}
 
 
@@ -73,24 +73,28 @@ def _print_report(settings: Settings, view: View, stream: IO[str]) -> None:
         if not view.quiet:
             print_lines(stream, text.summary(view))
     elif settings.text("output_format", "text") != "text":
-        _write(stream, _rendered(settings.text("output_format"), view))
+        for piece in _rendered(settings.text("output_format"), view):
+            _write(stream, piece)
     elif view.findings or view.report.problems or view.verbose or not settings.stdin:
         if view.verbose and settings.file.path:
             print_lines(stream, [f"Configuration: {clean(settings.file.path)}"])
         print_lines(stream, text.render(view))
 
 
-def _rendered(name: str, view: View) -> bytes:
+def _rendered(name: str, view: View) -> Iterator[bytes]:
+    """A report in pieces of many lines, of which only one is in memory at a time."""
     from importlib import import_module
 
     module = import_module(f".report.{_MODULES.get(name, name)}", __package__)
-    return "".join(f"{line}\n" for line in module.render(view)).encode("utf-8")
+    rest = iter(module.render(view))
+    while lines := list(islice(rest, _AT_ONCE)):
+        yield "".join(f"{line}\n" for line in lines).encode("utf-8")
 
 
-def _save(option: str, path: str, data: bytes) -> None:
+def _save(option: str, path: str, pieces: Iterable[bytes]) -> None:
     try:
         with open(path, "wb") as file:
-            file.write(data)
+            file.writelines(pieces)
     except OSError as error:
         raise UsageError(f"--{option} {path}: {(error.strerror or str(error)).lower()}") from None
 

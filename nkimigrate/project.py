@@ -1,285 +1,353 @@
-"""Analysis of many files that use each other: again, until no module exports anything new."""
+"""Analysis of many files that use each other: again, until no module exports anything new.
+
+What files tell each other lies out of memory. It is read file by file, and only names are held that somebody
+exports and somebody else's import can mean.
+"""
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias, TypeVar, overload
 
-from .codemods.analyse import Analysis, Place, World
+from .candidates import ALONE, ANALYSED, EXPORTS, KERNELS, PINS, SURVEYED, Candidates
+from .codemods.analyse import Analysis, World
 from .codemods.analysis.values import Value
 from .codemods.elsewhere import UNSEEN, Kernel, Seen
-from .codemods.model import Finding
-from .codemods.record import fresh, record, replace
-from .modules import module_name, prefixes
+from .met import Met
+from .modules import prefixes
 from .report.model import Problem
-from .spool import Kept, Spool
 from .tasks import Job, Task
 
 Made = TypeVar("Made")
 Tasks: TypeAlias = "_Made[Task]"
+Numbers: TypeAlias = "Sequence[int]"
 Analyse = Callable[[Tasks], Iterable[Analysis | Problem]]
-_ALONE = World()
+Spellings = Mapping[str, str]
+_RECENT = 4096
 _MAX_TIMES = 12
 """How often a file is analysed at most, should two of them never agree on what they export."""
 
 
-_NONE: Kept[tuple[Finding, ...]] = Kept((), 0)
-_FINDING = 400
-"""About how many bytes a finding takes."""
-
-
-def kept(findings: tuple[Finding, ...], spool: Spool) -> Kept[tuple[Finding, ...]]:
-    """The findings of one file, out of the way."""
-    return spool.keep(findings, _FINDING * len(findings)) if findings else _NONE
-
-
-@record(frozen=False)
-class Candidate:
-    """A file that may have something to change, with what is known about it so far.
-
-    Attributes:
-        text: its bytes.
-        result: what its analysis gave, without the findings: these are kept apart.
-        edited: whether any finding has an edit.
-        times: how often it has been analysed.
-    """
-
-    path: str
-    kind: str
-    text: Kept[bytes]
-    place: Place = fresh(factory=lambda: Place(""))
-    world: World = _ALONE
-    result: Analysis | Problem | None = None
-    times: int = 0
-    findings: Kept[tuple[Finding, ...]] = _NONE
-    edited: bool = False
-
-    def task(self, survey: bool = False) -> Task:
-        return Task(self.text.get(), self.place, self.kind, self.world, survey)
-
-    def take(self, result: Analysis | Problem, spool: Spool) -> None:
-        """Remember the outcome of one more analysis."""
-        self.times += 1
-        self.findings, self.edited = _NONE, False
-        if isinstance(result, Analysis) and result.findings:
-            self.findings = kept(result.findings, spool)
-            self.edited = any(finding.edits for finding in result.findings)
-            result = replace(result, findings=())
-        self.result = result
-
-    @property
-    def surveyed(self) -> bool:
-        """Whether it is known what others see of it, and not yet what becomes of it."""
-        return isinstance(self.result, Analysis) and self.result.surveyed
-
-
 class _Made(Sequence[Made]):
-    """What is made of candidates, each when it is asked for, since it has the file's text with it."""
+    """What is made of files, each when it is asked for, since it has the file's text with it."""
 
-    def __init__(self, candidates: Sequence[Candidate], make: Callable[[Candidate], Made]) -> None:
-        self._candidates = candidates
+    def __init__(self, files: Candidates, numbers: Numbers, make: Callable[[int], Made]) -> None:
+        self._files = files
+        self._numbers = numbers
         self._make = make
 
     @property
-    def sizes(self) -> list[int]:
+    def sizes(self) -> Sequence[int]:
         """How many bytes the texts have, about."""
-        return [candidate.text.size for candidate in self._candidates]
+        return array("Q", (self._files.sizes[number] for number in self._numbers))
 
     def __len__(self) -> int:
-        return len(self._candidates)
+        return len(self._numbers)
 
     @overload
     def __getitem__(self, index: int) -> Made: ...
     @overload
     def __getitem__(self, index: slice) -> list[Made]: ...
     def __getitem__(self, index: int | slice) -> Made | list[Made]:
-        chosen = self._candidates[index]
-        return [self._make(c) for c in chosen] if isinstance(chosen, Sequence) else self._make(chosen)
+        if isinstance(index, slice):
+            return [self._make(number) for number in self._numbers[index]]
+        return self._make(self._numbers[index])
 
 
-def tasks(candidates: Sequence[Candidate], survey: bool = False) -> Tasks:
-    """The analyses of candidates."""
-    return _Made(candidates, lambda candidate: candidate.task(survey))
+def tasks(files: Candidates, numbers: Numbers, survey: bool = False) -> Tasks:
+    """The analyses of files."""
+    return _Made(files, numbers, lambda number: _task(files, number, survey))
 
 
-def jobs(candidates: Sequence[Candidate]) -> _Made[Job]:
-    """The edits of candidates."""
-    return _Made(candidates, lambda candidate: Job(candidate.task(), candidate.findings.get()))
+def jobs(files: Candidates, numbers: Numbers) -> _Made[Job]:
+    """The edits of files."""
+    return _Made(files, numbers, lambda number: Job(_task(files, number), files.findings[-1][number]))
+
+
+def _task(files: Candidates, number: int, survey: bool = False) -> Task:
+    place, world = files.place_of(number), files.worlds[number]
+    return Task(files.text(number), place, files.kinds[number], world, survey)
 
 
 def analyse_all(
-    candidates: list[Candidate],
+    files: Candidates,
     roots: tuple[str, ...],
-    spool: Spool,
     analyse: Analyse,
-    more: Callable[[Mapping[str, Value]], list[Candidate]],
+    more: Callable[[Iterable[str]], None] | None,
     alone: bool = False,
 ) -> None:
-    """Fill in every candidate's result; ``more`` finds files that only other modules' exports make relevant.
+    """Fill in what becomes of every file; ``more`` adds files that only these names, which other modules
+    export, make relevant; None: there are no others.
 
-    ``candidates`` grows by those files, unless the one that is given is ``alone``.
+    ``alone``: the one file that is given is all that there is.
 
     Walking through kernels takes long, and what becomes of a file depends on the kernels of other files that
     it launches. So files with kernels are only surveyed until nobody exports or launches anything new, and
     then analysed once each, behind those that they use.
     """
-    pending = [_placed(c, roots) for c in candidates]
-    known: set[str] = set()
+    files.begin()
+    files.place(roots)
+    project = _Project(files)
+    pending: Numbers = range(len(files))
     for survey in (False,) if alone else (True, False):
         if not survey and not pending:
-            pending = _ready(candidates)
+            pending = project.ready()
         while pending:
-            for candidate, result in zip(pending, analyse(tasks(pending, survey)), strict=True):
-                candidate.take(result, spool)
-            exported = _exports(candidates)
-            known_kernels = _kernels(candidates)
-            new = {name: value for name, value in exported.items() if name not in known}
-            new.update((name, None) for name in known_kernels if name not in known)
-            if new:
-                known.update(new)
-                candidates.extend(_placed(c, roots) for c in more(new))
-            pending = _outdated(candidates, exported, known_kernels)
+            offered: set[str] = set()
+            for number, result in zip(pending, analyse(tasks(files, pending, survey)), strict=True):
+                if more is not None:
+                    offered |= _new(files, number, result)
+                project.take(number, result)
+            if more is not None and offered:
+                more(offered)
+                files.place(roots)
+            pending = project.outdated()
             if not survey:
-                pending = [c for c in pending if not c.surveyed] + _ready(candidates)
+                unsurveyed = (number for number in pending if not files.has(number, SURVEYED))
+                pending = array("L", [*unsurveyed, *project.ready()])
 
 
-def _placed(candidate: Candidate, roots: tuple[str, ...]) -> Candidate:
-    name, package = module_name(candidate.path, roots) if candidate.kind == "python" else ("", False)
-    candidate.place, candidate.times = Place(candidate.path, name, package), 0
-    return candidate
+def _new(files: Candidates, number: int, result: Analysis | Problem) -> set[str]:
+    """What others can see of a file that its last analysis did not have."""
+    if isinstance(result, Problem):
+        return set()
+    names = {*result.exports, *result.kernels}
+    if names and files.has(number, ANALYSED):
+        before = files.known(number)
+        names -= {*before.exports, *before.kernels}
+    return names
 
 
-def _exports(candidates: Iterable[Candidate]) -> dict[str, Value]:
-    found: dict[str, Value] = {}
-    for candidate in candidates:
-        if isinstance(candidate.result, Analysis):
-            found.update(candidate.result.exports)
-    return found
+class _Project:
+    """What the files of a project tell each other.
 
-
-def _kernels(candidates: Iterable[Candidate]) -> dict[str, Kernel]:
-    """Kernels of all files by their qualified names."""
-    results = (c.result for c in candidates)
-    return {k: v for r in results if isinstance(r, Analysis) for k, v in r.kernels.items()}
-
-
-def _outdated(
-    candidates: Iterable[Candidate], exported: Mapping[str, Value], kernels: Mapping[str, Kernel]
-) -> list[Candidate]:
-    """Candidates that must be analysed (again), with the world they are to be analysed in."""
-    pinned = _pinned(candidates)
-    launched = _launched(candidates, kernels)
-    for names in launched.values():
-        for name in names.values():
-            module, _, own = name.rpartition(".")
-            pinned[module] = pinned.get(module, frozenset()) | {own}
-    launches = _launches(candidates, launched)
-    spellings = _spellings(candidates)
-    below = _below(spellings)
-    found = []
-    for candidate in candidates:
-        outside = {key: exported[real] for key, real in _seen(candidate, spellings, below)}
-        seen = {spelled: kernels[name] for spelled, name in launched.get(candidate.path, {}).items()}
-        module = candidate.place.module
-        rest = pinned.get(module, frozenset()), seen, launches.get(module, {})
-        world = World(outside, *rest) if outside or any(rest) else _ALONE
-        if candidate.result is None or (
-            isinstance(candidate.result, Analysis) and _differs(candidate, world)
-        ):
-            found.append(candidate)
-        candidate.world = world
-    return [candidate for candidate in found if candidate.times < _MAX_TIMES]
-
-
-def _differs(candidate: Candidate, world: World) -> bool:
-    """Whether a world is another one than a file was analysed in, as far as it matters.
-
-    What others see of a file does not depend on how they launch its kernels, nor on what names of it they use
-    when it launches nothing of theirs.
+    Attributes:
+        asked: every path that an import may mean. around: every package that such a path lies in.
     """
-    before = candidate.world
-    if not candidate.surveyed:
-        return world != before
-    pinned = world.pinned != before.pinned and bool(world.kernels)
-    return pinned or (world.outside, world.kernels) != (before.outside, before.kernels)
 
+    def __init__(self, files: Candidates) -> None:
+        self.files = files
+        self.asked = Met()
+        self.around = Met()
+        self._recent: set[str] = set()
 
-def _ready(candidates: Iterable[Candidate]) -> list[Candidate]:
-    """The surveyed files that use no kernel of another one; all of them when they use each other's."""
-    waiting = [c for c in candidates if c.surveyed]
-    owners = {name: c.path for c in waiting if isinstance(c.result, Analysis) for name in c.result.kernels}
-    launched = _launched(waiting, owners)
-    ready = [c for c in waiting if {owners[n] for n in launched.get(c.path, {}).values()} <= {c.path}]
-    return ready or waiting
+    def take(self, number: int, result: Analysis | Problem) -> None:
+        """Remember the outcome of one more analysis of a file."""
+        self.files.take(number, result)
+        if isinstance(result, Analysis):
+            parent = _parent(self.files.place_of(number).module)
+            for path in result.imports:
+                self._ask(path)
+                self._ask(_sibling(parent, path))
 
+    def _ask(self, path: str) -> None:
+        if path in self._recent:  # most files import what others import
+            return
+        if len(self._recent) >= _RECENT:
+            self._recent.clear()
+        self._recent.add(path)
+        self.asked.add(path)
+        for package in _around(path):
+            self.around.add(package)
 
-def _launches(
-    candidates: Iterable[Candidate], launched: Mapping[str, Mapping[str, str]]
-) -> dict[str, dict[str, frozenset[Seen]]]:
-    """For each module its kernels that other files can see, with how these launch them."""
-    found: dict[str, dict[str, frozenset[Seen]]] = {}
-    for candidate in candidates:
-        if isinstance(candidate.result, Analysis):
-            for spelled, qualified in launched.get(candidate.path, {}).items():
-                module, _, name = qualified.rpartition(".")
-                own = found.setdefault(module, {})
-                seen = candidate.result.launches.get(spelled, frozenset({UNSEEN}))
-                own[name] = own.get(name, frozenset()) | seen
-    return found
+    # -- whose turn it is ---------------------------------------------------------------------------------
 
+    def outdated(self) -> array[int]:
+        """Files that must be analysed (again). Each then has the world it is to be analysed in."""
+        files = self.files
+        exported: dict[str, Value] = {}
+        kernels: dict[str, Kernel] = {}
+        spellings = self._spellings(exported)
+        launched = self._launched(self._kernel_spellings(kernels, KERNELS))
+        pinned = self._pinned()
+        for names in launched.values():
+            for name in names.values():
+                module, _, own = name.rpartition(".")
+                pinned[module] = pinned.get(module, frozenset()) | {own}
+        launches = self._launches(launched)
+        below = _below(spellings)
+        nothing = not (spellings or launched or pinned)
+        found = array("L")
+        for number in range(len(files)):
+            if nothing and number not in files.worlds:
+                if not files.times[number]:
+                    found.append(number)
+                continue
+            outside = {key: exported[real] for key, real in self._seen(number, spellings, below)}
+            seen = {spelled: kernels[name] for spelled, name in launched.get(number, {}).items()}
+            module = files.place_of(number).module
+            rest = pinned.get(module, frozenset()), seen, launches.get(module, {})
+            world = World(outside, *rest) if outside or any(rest) else ALONE
+            if not files.times[number] or (files.has(number, ANALYSED) and self._differs(number, world)):
+                found.append(number)
+            files.meet(number, world)
+        return array("L", (number for number in found if files.times[number] < _MAX_TIMES))
 
-def _launched(candidates: Iterable[Candidate], kernels: Iterable[str]) -> dict[str, dict[str, str]]:
-    """For each file the kernels of others that it imports, by the names that its imports give: spelled name
-    → qualified name.
-    """
-    spellings: dict[str, str] = {}
-    for candidate in candidates:
-        if isinstance(candidate.result, Analysis) and candidate.result.kernels:
-            for prefix in prefixes(candidate.path, candidate.place.module, candidate.place.package):
-                spellings.update((prefix + name, name) for name in candidate.result.kernels)
-    spellings.update((name, name) for name in kernels)
-    below = _below(spellings)
-    return {c.path: dict(_launched_by(c, spellings, below)) for c in candidates} if spellings else {}
+    def _differs(self, number: int, world: World) -> bool:
+        """Whether a world is another one than a file was analysed in, as far as it matters.
 
+        What others see of a file does not depend on how they launch its kernels, nor on what names of it they
+        use when it launches nothing of theirs.
+        """
+        before = self.files.worlds[number]
+        if not self.files.has(number, SURVEYED):
+            return world != before
+        pinned = world.pinned != before.pinned and bool(world.kernels)
+        return pinned or (world.outside, world.kernels) != (before.outside, before.kernels)
 
-def _launched_by(
-    candidate: Candidate, spellings: Mapping[str, str], below: Mapping[str, list[str]]
-) -> Iterator[tuple[str, str]]:
-    if isinstance(candidate.result, Analysis):
-        for path in candidate.result.imports:
-            for spelled in (path, _sibling(candidate, path)):
-                for name in below.get(spelled, ()):
-                    if spellings[name] not in candidate.result.kernels:
-                        yield path + name[len(spelled) :], spellings[name]
+    def ready(self) -> array[int]:
+        """The surveyed files that use no kernel of another one; all of them when they use each other's."""
+        waiting = array("L", self.files.those(SURVEYED))
+        owners: dict[str, int] = {}
+        spellings = self._kernel_spellings({}, SURVEYED | KERNELS, owners)
+        launched = self._launched(spellings, waiting)
+        ready = [n for n in waiting if {owners[name] for name in launched.get(n, {}).values()} <= {n}]
+        return array("L", ready) or waiting
 
+    # -- what somebody exports and somebody else imports --------------------------------------------------
 
-def _spellings(candidates: Iterable[Candidate]) -> dict[str, str]:
-    """Every name under which something exported is imported → its exported name."""
-    asked = _asked(candidates)
-    around = {parent for path in asked for parent in _around(path)}
-    found: dict[str, str] = {}
-    real: dict[str, str] = {}
-    for candidate in candidates:
-        if isinstance(candidate.result, Analysis) and candidate.result.exports:
-            for prefix in prefixes(candidate.path, candidate.place.module, candidate.place.package):
-                for name in candidate.result.exports:
+    def _spellings(self, exported: dict[str, Value]) -> dict[str, str]:
+        """Every name under which something exported is imported → its exported name, the value of which goes
+        into ``exported``.
+        """
+        found: dict[str, str] = {}
+        real: dict[str, str] = {}
+        for number in self.files.those(EXPORTS):
+            exports = self.files.known(number).exports
+            for prefix in self._prefixes(number):
+                for name in exports:
                     spelled = prefix + name
-                    if spelled in asked or spelled in around or not asked.isdisjoint(_around(spelled)):
+                    if spelled in self.asked or spelled in self.around or self._asked_above(spelled):
                         found[spelled] = name
                         real[name] = name
-    return {**found, **real}
+            exported.update((name, value) for name, value in exports.items() if name in real)
+        return {**found, **real}
+
+    def _kernel_spellings(
+        self, kernels: dict[str, Kernel], which: int, owners: dict[str, int] | None = None
+    ) -> dict[str, str]:
+        """Every name under which a kernel of such files is imported → its qualified name. What became of it
+        goes into ``kernels``, and whose it is into ``owners``.
+        """
+        found: dict[str, str] = {}
+        real: dict[str, str] = {}
+        for number in self.files.those(which):
+            own = self.files.known(number).kernels
+            for prefix in self._prefixes(number):
+                for name in own:
+                    spelled = prefix + name
+                    if spelled in self.asked or self._asked_above(spelled):
+                        found[spelled] = name
+                        real[name] = name
+            kernels.update((name, kernel) for name, kernel in own.items() if name in real)
+            if owners is not None:
+                owners.update((name, number) for name in own if name in real)
+        return {**found, **real}
+
+    def _asked_above(self, spelled: str) -> bool:
+        return any(package in self.asked for package in _around(spelled))
+
+    def _prefixes(self, number: int) -> tuple[str, ...]:
+        place = self.files.place_of(number)
+        return prefixes(place.path, place.module, place.package)
+
+    def _seen(
+        self, number: int, spellings: Spellings, below: Mapping[str, list[str]]
+    ) -> Iterator[tuple[str, str]]:
+        """``(name as spelled, exported name)`` of everything that others export and a file's imports can
+        see.
+        """
+        if not spellings or not self.files.has(number, ANALYSED):
+            return
+        facts = self.files.known(number)
+        parent = _parent(self.files.place_of(number).module)
+        own = facts.exports
+        for path in facts.imports:
+            for spelled in (path, _sibling(parent, path)):
+                for name in below.get(spelled, ()):
+                    if spellings[name] not in own:
+                        yield path + name[len(spelled) :], spellings[name]
+                for package in _around(spelled):
+                    if package in spellings and spellings[package] not in own:
+                        yield package, spellings[package]
+
+    # -- kernels ------------------------------------------------------------------------------------------
+
+    def _launched(
+        self, spellings: Spellings, numbers: Iterable[int] | None = None
+    ) -> dict[int, dict[str, str]]:
+        """For each file the kernels of others that it imports, by the names that its imports give: spelled
+        name → qualified name.
+        """
+        if not spellings:
+            return {}
+        below = _below(spellings)
+        given = self.files.those(ANALYSED) if numbers is None else numbers
+        found = ((number, dict(self._launched_by(number, spellings, below))) for number in given)
+        return {number: names for number, names in found if names}
+
+    def _launched_by(
+        self, number: int, spellings: Spellings, below: Mapping[str, list[str]]
+    ) -> Iterator[tuple[str, str]]:
+        facts = self.files.known(number)
+        parent = _parent(self.files.place_of(number).module)
+        for path in facts.imports:
+            for spelled in (path, _sibling(parent, path)):
+                for name in below.get(spelled, ()):
+                    if spellings[name] not in facts.kernels:
+                        yield path + name[len(spelled) :], spellings[name]
+
+    def _launches(self, launched: Mapping[int, Mapping[str, str]]) -> dict[str, dict[str, frozenset[Seen]]]:
+        """For each module its kernels that other files can see, with how these launch them."""
+        found: dict[str, dict[str, frozenset[Seen]]] = {}
+        for number, names in launched.items():
+            launches = self.files.known(number).launches
+            for spelled, qualified in names.items():
+                module, _, name = qualified.rpartition(".")
+                own = found.setdefault(module, {})
+                own[name] = own.get(name, frozenset()) | launches.get(spelled, frozenset({UNSEEN}))
+        return found
+
+    # -- names that others rely on ------------------------------------------------------------------------
+
+    def _pinned(self) -> dict[str, frozenset[str]]:
+        """Module → its names that other files rely on."""
+        pins = [(number, pin) for number in self.files.those(PINS) for pin in self._pins(number)]
+        modules = self._modules({pin.rpartition(".")[0] for _, pin in pins}) if pins else {}
+        found: dict[str, set[str]] = {}
+        for number, pin in pins:
+            path, _, name = pin.rpartition(".")
+            own = self.files.place_of(number).module
+            module = modules.get(path, own)
+            if module != own:
+                found.setdefault(module, set()).add(name)
+        return {module: frozenset(names) for module, names in found.items()}
+
+    def _pins(self, number: int) -> Iterator[str]:
+        parent = _parent(self.files.place_of(number).module)
+        for pin in self.files.known(number).pins:
+            yield pin
+            yield _sibling(parent, pin)
+
+    def _modules(self, wanted: set[str]) -> dict[str, str]:
+        """Each of these names under which a file can be imported → its module name."""
+        found: dict[str, str] = {}
+        for number in range(len(self.files)):
+            module = self.files.place_of(number).module
+            for prefix in self._prefixes(number):
+                if prefix + module in wanted:
+                    found[prefix + module] = module
+        return found
 
 
-def _asked(candidates: Iterable[Candidate]) -> set[str]:
-    """Every path that an import may mean."""
-    results = ((c, c.result) for c in candidates)
-    return {
-        spelled
-        for candidate, result in results
-        if isinstance(result, Analysis)
-        for path in result.imports
-        for spelled in (path, _sibling(candidate, path))
-    }
+def _parent(module: str) -> str:
+    return module.rpartition(".")[0]
+
+
+def _sibling(parent: str, path: str) -> str:
+    """The dotted name of a module that a script imports from its own folder."""
+    return f"{parent}.{path}" if parent else ""
 
 
 def _around(path: str) -> Iterator[str]:
@@ -296,55 +364,3 @@ def _below(spellings: Iterable[str]) -> dict[str, list[str]]:
         for length in range(1, len(parts) + 1):
             found.setdefault(".".join(parts[:length]), []).append(name)
     return found
-
-
-def _seen(
-    candidate: Candidate, spellings: Mapping[str, str], below: Mapping[str, list[str]]
-) -> Iterator[tuple[str, str]]:
-    """``(name as spelled, exported name)`` of everything that others export and a file's imports can see."""
-    if not isinstance(candidate.result, Analysis):
-        return
-    own = candidate.result.exports
-    for path in candidate.result.imports:
-        for spelled in (path, _sibling(candidate, path)):
-            for name in below.get(spelled, ()):
-                if spellings[name] not in own:
-                    yield path + name[len(spelled) :], spellings[name]
-            parent = spelled.rpartition(".")[0]
-            while parent:
-                if spellings.get(parent, parent) not in own and parent in spellings:
-                    yield parent, spellings[parent]
-                parent = parent.rpartition(".")[0]
-
-
-def _sibling(candidate: Candidate, path: str) -> str:
-    """The dotted name of a module that a script imports from its own folder."""
-    parent = candidate.place.module.rpartition(".")[0]
-    return f"{parent}.{path}" if parent else ""
-
-
-def _pinned(candidates: Iterable[Candidate]) -> dict[str, frozenset[str]]:
-    """Module → its names that other files rely on."""
-    found: dict[str, set[str]] = {}
-    if not any(isinstance(c.result, Analysis) and c.result.pins for c in candidates):
-        return {}
-    modules = _modules(candidates)
-    for candidate in candidates:
-        if not isinstance(candidate.result, Analysis):
-            continue
-        for pin in candidate.result.pins:
-            for spelled in (pin, _sibling(candidate, pin)):
-                path, _, name = spelled.rpartition(".")
-                module = modules.get(path, candidate.place.module)
-                if module != candidate.place.module:
-                    found.setdefault(module, set()).add(name)
-    return {module: frozenset(names) for module, names in found.items()}
-
-
-def _modules(candidates: Iterable[Candidate]) -> dict[str, str]:
-    """Every name under which a file can be imported → its module name."""
-    return {
-        prefix + c.place.module: c.place.module
-        for c in candidates
-        for prefix in prefixes(c.path, c.place.module, c.place.package)
-    }

@@ -3,32 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import IO, Any, Generic, TypeVar, overload
+from array import array
+from typing import IO, Any, Generic, TypeVar
 
 Item = TypeVar("Item")
 
-LIMIT = 8 << 20
+LIMIT = 4 << 20
 """Bytes that are held in memory before anything goes to the disk."""
-
-
-class Kept(Generic[Item]):
-    """Something that :meth:`Spool.keep` has taken: in memory, or at a place in the file."""
-
-    __slots__ = ("_at", "_item", "_spool", "size")
-
-    def __init__(self, item: Item | None, size: int, spool: Spool | None = None, at: int = 0) -> None:
-        self._item = item
-        self.size = size
-        self._spool = spool
-        self._at = at
-
-    def get(self) -> Item:
-        """What was kept. Raises OSError when the disk fails."""
-        if self._spool is None:
-            return self._item  # type: ignore[return-value]
-        item: Item = self._spool.read(self._at, self.size)
-        return item
 
 
 class Spool:
@@ -48,22 +29,24 @@ class Spool:
         """Whether anything is in the file."""
         return self._file is not None
 
-    def keep(self, item: Item, size: int) -> Kept[Item]:
-        """Take a value that is about ``size`` bytes."""
+    def write(self, item: object, size: int) -> tuple[int, int] | None:
+        """Put a value that is about ``size`` bytes into the file: where it lies, and how long it is there.
+
+        None: there is memory for it, or no room on the disk.
+        """
         if size <= self._free:
             self._free -= size
-            return Kept(item, size)
+            return None
         import pickle
 
         data = pickle.dumps(item, pickle.HIGHEST_PROTOCOL)
         try:
-            at = self._write(data)
+            return self._append(data), len(data)
         except OSError:
-            return Kept(item, size)
-        return Kept(None, len(data), self, at)
+            return None
 
     def read(self, at: int, size: int) -> Any:
-        """The value whose pickled form lies there."""
+        """The value whose pickled form lies there. Raises OSError when the disk fails."""
         import pickle
 
         assert self._file is not None
@@ -79,7 +62,7 @@ class Spool:
         if self._file is not None:
             self._file.close()
 
-    def _write(self, data: bytes) -> int:
+    def _append(self, data: bytes) -> int:
         if self._file is None:
             import tempfile
 
@@ -92,33 +75,47 @@ class Spool:
         return at
 
 
-class Joined(Sequence[Item]):
-    """The items of many files, one file after the other, of which only one is in memory at a time.
+class Column(Generic[Item]):
+    """A value for each number: in memory, or 12 bytes that say where the spool has it.
 
     Args:
-        files: for each file what was kept of it.
-        order: what the items of a file are sorted by.
+        nothing: the value of a number that was given none.
     """
 
-    def __init__(
-        self, files: Iterable[Sequence[Kept[tuple[Item, ...]]]], order: Callable[[Item], Any]
-    ) -> None:
-        self._files = list(files)
-        self._order = order
+    def __init__(self, spool: Spool, nothing: Item) -> None:
+        self._spool = spool
+        self._nothing = nothing
+        self._held: dict[int, Item] = {}
+        self._at = array("q")
+        self._size = array("I")
 
-    def __iter__(self) -> Iterator[Item]:
-        for parts in self._files:
-            yield from sorted((item for part in parts for item in part.get()), key=self._order)
+    def put(self, number: int, item: Item, size: int) -> None:
+        """Take the value, of about ``size`` bytes, of a number."""
+        written = self._spool.write(item, size)
+        if written is None:
+            self._held[number] = item
+            return
+        self._held.pop(number, None)
+        missing = number + 1 - len(self._at)
+        if missing > 0:
+            self._at.extend([0] * missing)
+            self._size.extend([0] * missing)
+        self._at[number], self._size[number] = written
 
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
+    def drop(self, number: int) -> None:
+        """Forget the value of a number."""
+        self._held.pop(number, None)
+        if number < len(self._size):
+            self._size[number] = 0
 
-    @overload
-    def __getitem__(self, index: int) -> Item: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Item]: ...
-    def __getitem__(self, index: int | slice) -> Item | list[Item]:
-        return list(self)[index]
+    def __getitem__(self, number: int) -> Item:
+        """The value of a number. Raises OSError when the disk fails."""
+        if number in self._held:
+            return self._held[number]
+        if number >= len(self._size) or not self._size[number]:
+            return self._nothing
+        item: Item = self._spool.read(self._at[number], self._size[number])
+        return item
 
-    def __bool__(self) -> bool:
-        return next(iter(self), None) is not None
+    def __contains__(self, number: int) -> bool:
+        return number in self._held or (number < len(self._size) and self._size[number] > 0)

@@ -52,15 +52,15 @@ def write_all(
     on_problem: Callable[[str, str], None],
     on_written: Callable[[str], None] | None = None,
     within: Sequence[str] = (os.sep,),
-) -> list[str]:
-    """Write every change, in order, and return the paths that were written.
+) -> int:
+    """Write every change, in order, and return how many were written.
 
     ``within`` are the files and folders that may be written in; links that lead out of them are obstacles.
 
     A file that cannot be written does not stop the others: ``on_problem(path, message)`` hears of it.
     ``on_written(path)`` is called after each success, so that an interrupted run knows how far it came.
     """
-    written: list[str] = []
+    written = 0
     tops = tuple(map(os.path.realpath, within))
     for change in changes:
         try:
@@ -68,7 +68,7 @@ def write_all(
         except NotWritten as error:
             on_problem(error.path, error.message)
             continue
-        written.append(change.path)
+        written += 1
         if on_written is not None:
             on_written(change.path)
     return written

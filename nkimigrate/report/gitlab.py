@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator
 from typing import Any
 
 from ..codemods.model import Finding
 from ..fingerprints import marked
 from ..terminal import clean
+from .documents import Each, lines
 from .model import Problem
 from .places import uri
 from .text import position
@@ -20,9 +20,13 @@ _SEVERITIES = {REWRITTEN: "major", REWRITTEN_NOTED: "minor", NOTED: "info", NEED
 
 def render(view: View) -> Iterator[str]:
     """The array, line by line without newlines."""
-    entries = [_finding(finding, mark) for mark, finding in marked(view.findings)]
-    entries += [_problem(problem) for problem in view.report.problems]
-    return iter(json.dumps(entries, indent=2).split("\n"))
+    return lines(Each(lambda: _entries(view)))
+
+
+def _entries(view: View) -> Iterator[dict[str, Any]]:
+    for mark, finding in marked(view.findings):
+        yield _finding(finding, mark)
+    yield from map(_problem, view.report.problems)
 
 
 def _finding(finding: Finding, fingerprint: str) -> dict[str, Any]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from .. import __version__
 from ..codemods.model import Finding
+from .documents import Each, lines
+from .found import changed
 from .model import Problem
 from .view import NEEDS_YOU, NOTED, REWRITTEN, REWRITTEN_NOTED, View, by_code, by_path, counts
 
@@ -16,11 +17,11 @@ SCHEMA_VERSION = 1
 
 def render(view: View) -> Iterator[str]:
     """The document, line by line without newlines."""
-    return iter(json.dumps(document(view), indent=2).split("\n"))
+    return lines(document(view))
 
 
 def document(view: View) -> dict[str, Any]:
-    """The report as JSON values; everything in it is deterministic."""
+    """The report as JSON values and :class:`Each`; everything in it is deterministic."""
     report = view.report
     return {
         "schema_version": SCHEMA_VERSION,
@@ -31,29 +32,32 @@ def document(view: View) -> dict[str, Any]:
         "summary": {
             "files": report.files,
             "parsed_files": report.candidates,
-            "affected_files": len(by_path(view.findings)),
-            "changed_files": len(_changed(view)),
+            "affected_files": _number(by_path(view.findings)),
+            "changed_files": _number(_changed(view)),
             "problem_files": len({problem.path for problem in report.problems}),
-            **_counts(view.findings),
+            **_counts(counts(view.findings)),
             "suppressed": report.suppressed,
             "known": report.known,
         },
         "rules": [{"code": code, **_counts(found)} for code, found in by_code(view.findings).items()],
-        "findings": [_finding(finding) for finding in view.findings],
-        "changed_files": [_text(path) for path in _changed(view)],
+        "findings": Each(lambda: map(_finding, view.findings)),
+        "changed_files": Each(lambda: map(_text, _changed(view))),
         "problems": [_problem(problem) for problem in report.problems],
     }
 
 
-def _changed(view: View) -> list[str]:
+def _changed(view: View) -> Iterator[str]:
     """The files that changed, or would: in a check those with something to rewrite."""
     if view.mode == "check":
-        return sorted({finding.path for finding in view.findings if finding.edits})
-    return [change.path for change in view.report.changes]
+        return (path for path, _ in by_path(finding for finding in view.findings if finding.edits))
+    return changed(view.report.changes)
 
 
-def _counts(findings: Iterable[Finding]) -> dict[str, int]:
-    found = counts(findings)
+def _number(items: Iterable[object]) -> int:
+    return sum(1 for _ in items)
+
+
+def _counts(found: Mapping[str, int]) -> dict[str, int]:
     return {
         "places": sum(found.values()),
         "rewritten": found[REWRITTEN],

@@ -9,22 +9,18 @@ from ..codemods.model import Finding
 from ..terminal import clean
 from .model import Problem
 from .text import position
-from .view import View, by_path, kind, label
+from .view import View, files, kind, label
 
 
 def render(view: View) -> Iterator[str]:
     """The document, line by line without newlines."""
     failures = sum(map(view.fails, view.findings))
-    problems: dict[str, list[Problem]] = {}
-    for problem in view.report.problems:
-        problems.setdefault(problem.path, []).append(problem)
-    found = by_path(view.findings)
     errors = len(view.report.problems)
     total = len(view.findings) + errors
     yield '<?xml version="1.0" encoding="utf-8"?>'
     yield f"<testsuites {_attributes(name='nkimigrate', **_totals(total or 1, failures, errors))}>"
-    for path in sorted({**found, **problems}):
-        yield from _suite(view, path, found.get(path, []), problems.get(path, []))
+    for path, findings, problems in files(view):
+        yield from _suite(view, path, findings, problems)
     if not total:  # readers of such files take one without any test for a broken run
         yield from _clean_suite(view)
     yield "</testsuites>"

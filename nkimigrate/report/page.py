@@ -16,7 +16,7 @@ from .lines import Change as Lines
 from .lines import changes, hunks
 from .model import Change, Problem
 from .text import plural, position
-from .view import KINDS, NEEDS_YOU, REWRITTEN, View, by_code, by_path, counts, kind, label
+from .view import KINDS, NEEDS_YOU, REWRITTEN, View, by_code, counts, files, kind, label
 
 _CONTEXT = 3
 _CLASSES = dict(zip(KINDS, ("rewritten", "rewritten-noted", "noted", "needs-you"), strict=True))
@@ -79,6 +79,7 @@ def render(view: View) -> Iterator[str]:
 
 def _values(view: View) -> dict[str, object]:
     """What the template shows."""
+    numbers = {code: sum(found.values()) for code, found in by_code(view.findings).items()}
     return {
         "version": __version__,
         "report": view.report,
@@ -86,9 +87,9 @@ def _values(view: View) -> dict[str, object]:
         "totals": _totals(view.findings, view.mode),
         "files": list(_files(view)),
         "rules": [
-            (item, len(found), list(ruledocs.sections(item.doc)))
+            (item, number, list(ruledocs.sections(item.doc)))
             for item in ruledocs.everything()
-            if (found := by_code(view.findings).get(item.code))
+            if (number := numbers.get(item.code))
         ],
         "problem_count": len({problem.path for problem in view.report.problems}),
         "needs_you": NEEDS_YOU,
@@ -103,15 +104,8 @@ def _totals(findings: Sequence[Finding], mode: str) -> list[tuple[str, str, int]
 
 def _files(view: View) -> Iterator[File]:
     changed = {change.path: change for change in view.report.changes}
-    found = by_path(view.findings)
-    problems: dict[str, list[Problem]] = {}
-    for problem in view.report.problems:
-        problems.setdefault(problem.path, []).append(problem)
-    for path in sorted({*found, *problems}):
-        findings = found.get(path, [])
-        yield File(
-            path, _blocks(path, findings, changed, view), _totals(findings, view.mode), problems.get(path, ())
-        )
+    for path, findings, problems in files(view):
+        yield File(path, _blocks(path, findings, changed, view), _totals(findings, view.mode), problems)
 
 
 def _blocks(path: str, findings: Sequence[Finding], changed: dict[str, Change], view: View) -> list[Block]:

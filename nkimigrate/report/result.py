@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ..codemods.model import Finding
     from .model import Change, Problem
@@ -30,9 +30,9 @@ class Report:
 
     def __init__(self, release_from: str = "", release_to: str = "") -> None:
         self.findings: Sequence[Finding] = ()
-        self.changes: list[Change] = []
+        self.changes: Sequence[Change] = ()
         self.problems: list[Problem] = []
-        self.texts: dict[str, bytes] = {}
+        self.texts: Mapping[str, bytes] = {}
         self.suppressed = 0
         self.known = 0
         self.gone = 0

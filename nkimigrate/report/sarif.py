@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +12,7 @@ from ..fingerprints import marked
 from ..problems import all_problems
 from ..ruledocs import Documented, as_markdown, explanation
 from ..terminal import clean
+from .documents import Each, lines
 from .model import Problem
 from .places import uri
 from .text import position
@@ -26,7 +26,7 @@ _LEVELS = {REWRITTEN: "warning", REWRITTEN_NOTED: "note", NOTED: "note", NEEDS_Y
 def render(view: View) -> Iterator[str]:
     """The log, line by line without newlines."""
     log = {"$schema": SCHEMA, "version": "2.1.0", "runs": [_run(view)]}
-    return iter(json.dumps(log, indent=2).split("\n"))
+    return lines(log)
 
 
 def _run(view: View) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def _run(view: View) -> dict[str, Any]:
         "tool": {"driver": _driver()},
         "columnKind": "unicodeCodePoints",
         "invocations": [_invocation(view)],
-        "results": [_result(finding, rules, mark) for mark, finding in marked(view.findings)],
+        "results": Each(lambda: (_result(finding, rules, mark) for mark, finding in marked(view.findings))),
     }
 
 

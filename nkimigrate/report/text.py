@@ -9,7 +9,7 @@ from .view import KINDS, NEEDS_YOU, NOTED, REWRITTEN, REWRITTEN_NOTED, by_code, 
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from ..codemods.model import Finding
     from .model import Problem
@@ -59,13 +59,12 @@ def _rewritten(view: View, findings: Iterable[Finding], paint: Paint) -> Iterabl
         return _findings(findings, paint)
     if view.mode == "diff" or view.quiet:
         return ()
-    return (_file(path, found, paint) for path, found in by_path(findings).items())
+    return (_file(path, found, paint) for path, found in by_path(findings))
 
 
 def _file(path: str, findings: list[Finding], paint: Paint) -> str:
-    rules = ", ".join(
-        f"{code} ×{len(found)}" if found[1:] else code for code, found in by_code(findings).items()
-    )
+    numbers = ((code, sum(found.values())) for code, found in by_code(findings).items())
+    rules = ", ".join(f"{code} ×{number}" if number > 1 else code for code, number in numbers)
     return f"{paint('bold', clean(path))}: {plural(len(findings), 'place')} ({rules})"
 
 
@@ -107,7 +106,7 @@ def _problem(problem: Problem, paint: Paint) -> str:
 def _statistics(view: View) -> Iterator[str]:
     names = _names()
     rows = [
-        (str(len(found)), code, names.get(code, ""), _parts(found, view.mode))
+        (str(sum(found.values())), code, names.get(code, ""), _parts(found, view.mode))
         for code, found in by_code(view.findings).items()
     ]
     width = max((len(row[2]) for row in rows), default=0)
@@ -125,8 +124,9 @@ def _summary(view: View, paint: Paint) -> Iterator[str]:
     report, findings = view.report, view.findings
     if findings:
         files = sum(1 for _ in groupby(findings, key=lambda finding: finding.path))
-        places = f"{plural(len(findings), 'place')} affected in {plural(files, 'file')}"
-        yield paint("bold", f"{places}: {_parts(findings, view.mode)}{_suppressed(view)}")
+        found = counts(findings)
+        places = f"{plural(sum(found.values()), 'place')} affected in {plural(files, 'file')}"
+        yield paint("bold", f"{places}: {_parts(found, view.mode)}{_suppressed(view)}")
     elif not report.files:
         yield "No files to look at: nothing matches, or all of it is excluded or ignored by git."
     elif not report.problems:
@@ -146,8 +146,7 @@ def _summary(view: View, paint: Paint) -> Iterator[str]:
         )
 
 
-def _parts(findings: Iterable[Finding], mode: str) -> str:
-    found = counts(findings)
+def _parts(found: Mapping[str, int], mode: str) -> str:
     return ", ".join(f"{found[k]} {label(k, mode, found[k])}" for k in KINDS if found[k])
 
 

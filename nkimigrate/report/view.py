@@ -5,9 +5,11 @@ Free of imports that a run without findings does not need.
 
 from __future__ import annotations
 
+from itertools import groupby
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from ..codemods.model import Finding
     from .model import Problem
@@ -95,20 +97,32 @@ def counts(findings: Iterable[Finding]) -> dict[str, int]:
     return found
 
 
-def by_code(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
-    """The findings of each rule, sorted by code."""
-    found: dict[str, list[Finding]] = {}
+def by_code(findings: Iterable[Finding]) -> dict[str, dict[str, int]]:
+    """How many findings each rule has of each of :data:`KINDS`, sorted by code."""
+    found: dict[str, dict[str, int]] = {}
     for finding in findings:
-        found.setdefault(finding.code, []).append(finding)
+        found.setdefault(finding.code, dict.fromkeys(KINDS, 0))[kind(finding)] += 1
     return dict(sorted(found.items()))
 
 
-def by_path(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
-    """The findings of each file, in the order of the findings."""
-    found: dict[str, list[Finding]] = {}
-    for finding in findings:
-        found.setdefault(finding.path, []).append(finding)
-    return found
+def by_path(findings: Iterable[Finding]) -> Iterator[tuple[str, list[Finding]]]:
+    """Each file with its findings, which stand together."""
+    for path, found in groupby(findings, key=lambda finding: finding.path):
+        yield path, list(found)
+
+
+def files(view: View) -> Iterator[tuple[str, list[Finding], list[Problem]]]:
+    """Each file with findings or problems, sorted by path."""
+    from heapq import merge
+    from operator import itemgetter
+
+    problems: dict[str, list[Problem]] = {}
+    for problem in view.report.problems:
+        problems.setdefault(problem.path, []).append(problem)
+    bare: Iterator[tuple[str, list[Finding]]] = ((path, []) for path in sorted(problems))
+    both = merge(by_path(view.findings), bare, key=itemgetter(0))
+    for path, parts in groupby(both, key=itemgetter(0)):
+        yield path, [finding for _, found in parts for finding in found], problems.get(path, [])
 
 
 def _settled(findings: Sequence[Finding], problems: Sequence[Problem]) -> Sequence[Finding]:

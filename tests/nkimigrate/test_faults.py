@@ -202,7 +202,7 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], None]) -> N
     """Something happens to the tree when everything has been read and nothing is written yet."""
     real = writer.write_all
 
-    def write_all(*arguments: object, **named: object) -> list[str]:
+    def write_all(*arguments: object, **named: object) -> int:
         happens()
         return real(*arguments, **named)  # type: ignore[arg-type]
 

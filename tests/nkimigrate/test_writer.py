@@ -323,7 +323,8 @@ def test_one_failure_does_not_stop_the_others(tmp_path: Path) -> None:
     problems: list[tuple[str, str]] = []
     told: list[str] = []
     written = write_all(some, lambda path, message: problems.append((path, message)), told.append)
-    assert written == told == [some[0].path, some[3].path]
+    assert told == [some[0].path, some[3].path]
+    assert written == 2
     assert [path for path, _ in problems] == [some[1].path, some[2].path]
     assert [Path(change.path).read_bytes() for change in some] == [NEW, b"edited", OLD, NEW]
 
