@@ -210,5 +210,6 @@ def test_a_small_file_adds_next_to_nothing(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(garbage, "COLLECT_AFTER_BYTES", 1 << 16)
     monkeypatch.setattr(Names, "_TOGETHER", 16)
     spilling(monkeypatch)
-    held("few"), held("many")  # makes what is made once
-    assert (held("many") - held("few")) / 300 < 400
+    # The least of three: what is made once, or by others meanwhile, does not count.
+    few, many = (min(held(folder) for _ in range(3)) for folder in ("few", "many"))
+    assert (many - few) / 300 < 400
