@@ -191,9 +191,7 @@ GROUPS: dict[str, tuple[Argument, ...]] = {
             metavar="WHERE",
             in_file=False,  # a repository must not choose who gets its reader's files
         ),
-        Argument(
-            "--no-cache", "flag", "Do not remember which files have nothing to migrate.", negative="--cache"
-        ),
+        Argument("--no-cache", "flag", "Do not remember what earlier runs found out.", negative="--cache"),
     ),
     "About": (
         Argument("--explain", "text", "Show a rule's documentation and exit.", metavar="CODE", in_file=False),

@@ -22,6 +22,8 @@ from nkimigrate.reading import Unreadable, read
 
 TYPE_CHECKING = False  # importing typing would cost more than 1,000 files do
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from nkimigrate.discovery import Found
 
 FOLDER = ".nkimigrate_cache"
@@ -86,7 +88,7 @@ class CleanFiles:
         if not self._changed:
             return
         try:
-            _replace(_prepared_folder(self._root), _encode(self._still_there(), self._key))
+            put(prepared_folder(self._root), "clean", [_encode(self._still_there(), self._key)])
         except (OSError, ValueError, struct.error):  # ValueError: a name that UTF-8 cannot hold
             return
         self._changed = False
@@ -135,7 +137,7 @@ def _file(root: str) -> str:
     return os.path.join(root, FOLDER, "clean")
 
 
-def _prepared_folder(root: str) -> str:
+def prepared_folder(root: str) -> str:
     """The cache's folder, made if need be, and marked so that git and backups leave it alone."""
     folder = os.path.join(root, FOLDER)
     os.makedirs(folder, exist_ok=True)
@@ -149,13 +151,18 @@ def _prepared_folder(root: str) -> str:
     return folder
 
 
-def _replace(folder: str, data: bytes) -> None:
-    """Put ``data`` into place in one step, so that a concurrent run reads the old cache or the new one."""
+def put(folder: str, name: str, pieces: Iterable[bytes], time: int | None = None) -> None:
+    """Put a cache into place in one step, so that a concurrent run reads the old one or the new one.
+
+    ``time``: seconds since 1970 that it is to seem to have been written at, instead of now.
+    """
     temporary = os.path.join(folder, f"{os.urandom(8).hex()}.tmp")
     try:
         with open(temporary, "xb") as file:
-            file.write(data)
-        os.replace(temporary, os.path.join(folder, "clean"))
+            file.writelines(pieces)
+        if time is not None:
+            os.utime(temporary, (time, time))
+        os.replace(temporary, os.path.join(folder, name))
     except BaseException:
         from contextlib import suppress
 

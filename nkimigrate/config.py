@@ -23,7 +23,7 @@ class Options:
         partial: migrate what can be of kernels that cannot be migrated whole, and mark the rest by comments.
         all_keywords: give every keyword that can be given, not only those that must be.
         respect_gitignore: leave out what git ignores.
-        cache: remember which files have nothing to migrate.
+        cache: remember which files have nothing to migrate, and what checks found in the others.
         stdin: code to migrate instead of files; ``stdin_filename`` is the name to report it under.
         docs: take code blocks of documents, too.
         only: real paths of the files that count, or None for all; the others are still read.

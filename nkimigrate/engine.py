@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .project import Tasks
     from .report.model import Problem
     from .report.result import Report
+    from .results import Results
     from .tasks import Setting
     from .workers import Workers
 
@@ -225,12 +226,15 @@ def _migrate(options: Options, files: Candidates, others: Others, report: Report
     roots = tuple(os.path.abspath(p) for p in options.paths)
     alone = len(files) == 1 and not others.paths
     steps = path_between(options.release_from, options.release_to) + [own_step(p) for p in options.tables]
+    results = _results(options)
     for step in steps:
+        # A check does without the edits, which are not remembered, but they lead to the next step.
+        known = results if step == steps[-1] else None
         setting = Setting(step, options.select, options.ignore, options.all_keywords, options.partial)
         analyse_all(
             files,
             roots,
-            lambda tasks, setting=setting: _analyse(setting, tasks, crew),  # type: ignore[misc]
+            lambda tasks, setting=setting, known=known: _analyse(setting, tasks, crew, known),  # type: ignore[misc]
             (lambda exported: others.naming(exported, files)) if others.paths else None,
             alone,
         )
@@ -240,6 +244,8 @@ def _migrate(options: Options, files: Candidates, others: Others, report: Report
         if options.mode != "check" or options.texts or step != steps[-1]:
             _edit(setting, files, crew, report)
         report.suppressed += files.suppressed
+    if results is not None:
+        results.save()
     findings, changes = Found(files), Changes.of(files)
     report.findings = findings if files.spilled else list(findings)
     report.changes = changes if files.spilled else list(changes)
@@ -255,14 +261,33 @@ def _leave_out(files: Candidates, only: frozenset[str] | None) -> None:
                 files.leave_out(number)
 
 
-def _analyse(setting: Setting, tasks: Tasks, crew: Crew) -> Iterator[Analysis | Problem]:
+def _results(options: Options) -> Results | None:
+    """What former checks found out, for a check that needs no edits and does not change what it looks at."""
+    if options.mode != "check" or options.texts or not options.cache or options.stdin is not None:
+        return None
+    from .results import Results, usable
+
+    return Results(_cache_root(options.paths)) if usable() else None
+
+
+def _analyse(
+    setting: Setting, tasks: Tasks, crew: Crew, known: Results | None
+) -> Iterator[Analysis | Problem]:
     from .pool import spread
     from .tasks import analyse_task, lost, prepare
 
-    sizes = tasks.sizes
-    count = crew.workers.wanted(sizes, crew.jobs)
-    prepare(setting)
-    results = spread(analyse_task, setting, tasks, count, lost, crew.workers, sizes)
+    def analyse(tasks: Tasks) -> Iterator[Analysis | Problem]:
+        sizes = tasks.sizes
+        count = crew.workers.wanted(sizes, crew.jobs)
+        prepare(setting)
+        return spread(analyse_task, setting, tasks, count, lost, crew.workers, sizes)
+
+    if known is None:
+        results = analyse(tasks)
+    else:
+        from .results import remembering
+
+        results = remembering(known, setting, tasks, analyse)
     for done, result in enumerate(results, start=1):
         crew.progress("analysing", done, len(tasks))
         yield result

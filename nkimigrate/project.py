@@ -42,6 +42,10 @@ class _Made(Sequence[Made]):
         """How many bytes the texts have, about."""
         return array("Q", (self._files.sizes[number] for number in self._numbers))
 
+    def only(self, indices: Iterable[int]) -> _Made[Made]:
+        """Some of them."""
+        return _Made(self._files, array("L", (self._numbers[index] for index in indices)), self._make)
+
     def __len__(self) -> int:
         return len(self._numbers)
 

@@ -134,6 +134,17 @@ def reason(error: OSError) -> str:
     return text[:1].lower() + text[1:] if text[1:2].islower() else text
 
 
+def opened(path: str) -> int:
+    """A descriptor of the regular file at ``path``, to be closed. Raises Unreadable; never blocks."""
+    fd = _open(path)
+    try:
+        _require_regular(fd, path)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
 def _open(path: str) -> int:
     try:
         return os.open(path, _FLAGS)

@@ -28,7 +28,7 @@ def own_modules(taken: Iterable[str]) -> Iterator[ModuleType]:
     Raises:
         BadRule: one that cannot be imported, is no rule, or has a code that another one has.
     """
-    if not _named_anywhere():
+    if not named_anywhere():
         return
     from importlib.metadata import entry_points
 
@@ -48,7 +48,7 @@ def own_modules(taken: Iterable[str]) -> Iterator[ModuleType]:
         yield module
 
 
-def _named_anywhere() -> bool:
+def named_anywhere() -> bool:
     """Whether any installed package names the group: a look that costs a tenth of ``entry_points``."""
     for folder in dict.fromkeys(sys.path):
         try:
