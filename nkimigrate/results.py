@@ -52,6 +52,8 @@ findings from a check, has the time at which git put it there.
 """
 _SOME_EDIT = (model.ReplaceText((0, 0), "", ""),)
 """Stands for the edits of a finding, which are not kept."""
+_PLAIN = frozenset({type(None), bool, int, float, str})
+"""What JSON spells as it is."""
 _RECORDS: dict[str, type] = {
     record.__name__: record
     for record in (
@@ -259,16 +261,16 @@ def _spelled(value: object) -> bytes:
 
 def _packed(value: object) -> Any:
     """A value as JSON, equal for equal values. Raises TypeError for what there is no way to spell."""
-    if value is None or type(value) in (bool, int, float, str):
+    if type(value) in _PLAIN:
         return value
     if isinstance(value, model.Outcome):
         return ["outcome", value.value]
     if isinstance(value, tuple):
-        return ["tuple", *map(_packed, value)]
+        return ["tuple", *_all_packed(value)]
     if isinstance(value, frozenset):
-        return ["set", *sorted(map(_packed, value), key=json.dumps)]
+        return ["set", *_in_order(_all_packed(value))]
     if isinstance(value, dict):
-        return ["dict", *sorted(([_packed(k), _packed(v)] for k, v in value.items()), key=json.dumps)]
+        return ["dict", *_in_order([_all_packed(item) for item in value.items()])]
     if value is ...:
         return ["..."]
     if type(value) is bytes:
@@ -278,7 +280,17 @@ def _packed(value: object) -> Any:
     name = type(value).__name__
     if _RECORDS.get(name) is not type(value):
         raise TypeError(f"no way to spell {type(value)}")
-    return [name, *(_packed(getattr(value, field)) for field in value.__match_args__)]  # type: ignore[attr-defined]
+    return [name, *_all_packed(getattr(value, field) for field in value.__match_args__)]  # type: ignore[attr-defined]
+
+
+def _all_packed(values: Iterable[object]) -> list[Any]:
+    return [value if type(value) in _PLAIN else _packed(value) for value in values]
+
+
+def _in_order(packed: list[Any]) -> list[Any]:
+    """In an order that the values alone decide."""
+    plain = all(type(value) is str for value in packed)
+    return sorted(packed, key=None if plain else json.dumps)
 
 
 def _unpacked(value: Any) -> Any:
@@ -292,14 +304,18 @@ def _unpacked(value: Any) -> Any:
         record = _RECORDS[kind]
         if len(rest) != len(record.__match_args__):  # type: ignore[attr-defined]
             raise ValueError("another number of fields")
-        return record(*map(_unpacked, rest))
+        return record(*_all_unpacked(rest))
     return _KINDS[kind](rest)
+
+
+def _all_unpacked(values: list[Any]) -> list[Any]:
+    return [value if type(value) in _PLAIN else _unpacked(value) for value in values]
 
 
 _KINDS: Mapping[str, Callable[[list[Any]], object]] = {
     "outcome": lambda rest: model.Outcome(rest[0]),
-    "tuple": lambda rest: tuple(map(_unpacked, rest)),
-    "set": lambda rest: frozenset(map(_unpacked, rest)),
+    "tuple": lambda rest: tuple(_all_unpacked(rest)),
+    "set": lambda rest: frozenset(_all_unpacked(rest)),
     "dict": lambda rest: {_unpacked(key): _unpacked(item) for key, item in rest},
     "...": lambda _: ...,
     "bytes": lambda rest: bytes.fromhex(rest[0]),
