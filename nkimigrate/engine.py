@@ -263,7 +263,9 @@ def _leave_out(files: Candidates, only: frozenset[str] | None) -> None:
 
 def _results(options: Options) -> Results | None:
     """What former checks found out, for a check that needs no edits and does not change what it looks at."""
-    if options.mode != "check" or options.texts or not options.cache or options.stdin is not None:
+    if options.mode != "check" or options.texts or options.stdin is not None:
+        return None
+    if not options.cache or options.executor:  # a cluster's workers may have another Python
         return None
     from .results import Results, usable
 

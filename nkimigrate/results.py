@@ -3,7 +3,8 @@
 An analysis is a function of the file's text, what other files tell about theirs, and the settings. Its result
 is kept under a hash of all of these, of nkimigrate's own code with the release tables, and of Python's
 version: whatever changes, there is another hash, and nothing to find under it. Rules that other packages
-bring are code of which no hash is known; where there are any, nothing is remembered.
+bring are code of which no hash is known, as are the workers of a cluster; where there are any, nothing is
+remembered.
 
 The cache is one file, ``.nkimigrate_cache/results``. It is data, never code: JSON, of which a fixed list of
 records is made. A check never writes code, so edits are not kept, only whether there are any. A doubtful
@@ -19,6 +20,7 @@ import hashlib
 import json
 import os
 import sys
+import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -52,6 +54,7 @@ findings from a check, has the time at which git put it there.
 """
 _SOME_EDIT = (model.ReplaceText((0, 0), "", ""),)
 """Stands for the edits of a finding, which are not kept."""
+_LOADED = time.time()
 _PLAIN = frozenset({type(None), bool, int, float, str})
 """What JSON spells as it is."""
 _RECORDS: dict[str, type] = {
@@ -212,7 +215,9 @@ def common_key(setting: Setting) -> bytes:
 
 @cache
 def own_code() -> str:
-    """The hash of nkimigrate's code and release tables, as they are on the disk."""
+    """The hash of nkimigrate's code and release tables, as they are on the disk; nothing when that may not be
+    what runs, because some of it was written since.
+    """
     from . import codemods
 
     found = hashlib.sha256()
@@ -220,6 +225,8 @@ def own_code() -> str:
         for path in sorted(_sources(top)):
             with open(path, "rb") as file:
                 data = file.read()
+                if os.fstat(file.fileno()).st_mtime > _LOADED:
+                    return ""
             found.update(f"{os.path.relpath(path, top)} {len(data)}\n".encode())
             found.update(data)
     return found.hexdigest()
@@ -236,7 +243,7 @@ def _sources(folder: str) -> Iterator[str]:
 
 def usable() -> bool:
     """Whether the results depend on nothing that has no hash."""
-    return not named_anywhere()
+    return not named_anywhere() and own_code() != ""
 
 
 # -- results as JSON ----------------------------------------------------------------------------------

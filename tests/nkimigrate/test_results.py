@@ -235,6 +235,11 @@ def test_only_checks_remember(options: dict[str, object], tree: Path) -> None:
     assert not place(tree).exists()
 
 
+def test_nothing_is_remembered_of_a_cluster(tree: Path) -> None:
+    assert engine._results(Options(paths=(".",), mode="check")) is not None
+    assert engine._results(Options(paths=(".",), mode="check", executor="dask:tcp://host:1")) is None
+
+
 def test_what_is_remembered_is_never_written_into_code(tree: Path) -> None:
     said()
     report = engine.run(Options(paths=(".",), mode="write", jobs=1))
@@ -249,6 +254,16 @@ def test_own_rules_have_no_hash(tree: Path, monkeypatch: pytest.MonkeyPatch) -> 
     (tree / "direct.py").write_text("# new\n" + FILES["direct.py"], encoding="utf-8")
     assert said() == said(cache=False)
     assert place(tree).read_bytes() == before
+
+
+def test_code_that_changed_while_it_ran_is_not_hashed(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "own_code", results.own_code.__wrapped__)
+    assert results.usable()
+    newest = max(os.stat(path).st_mtime for path in results._sources(os.path.dirname(results.__file__)))
+    monkeypatch.setattr(results, "_LOADED", newest - 1)
+    assert not results.usable()
+    said()
+    assert not place(tree).exists()
 
 
 # -- damage -------------------------------------------------------------------------------------------
