@@ -9,10 +9,38 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
+from itertools import groupby
 
 # No word boundary in front: patterns that begin with a literal are searched ten times as fast.
 _RELATIVE = re.compile(rb"from\s*\.+\s*import\b")
 _STAR = re.compile(rb"import\s*(?:\\\s*)?\*")
+
+
+_DEEP = 40
+"""How far groups are nested: compiling a pattern takes some frames for each."""
+
+
+def any_of(words: Iterable[bytes], depth: int = 0) -> bytes:
+    """A pattern that finds something where one of the words, which are sorted, stands.
+
+    Each beginning that words share is in it once: thousands of words are searched faster, and compiled in less
+    memory. A word that another one begins with is enough for both.
+    """
+    if depth == _DEEP:
+        return b"|".join(map(re.escape, words))
+    found = []
+    for _, alike in groupby(words, key=lambda word: word[:1]):
+        group = list(alike)
+        start = _shared(group[0], group[-1])
+        rest = b"" if start == group[0] else any_of([word[len(start) :] for word in group], depth + 1)
+        found.append(re.escape(start) + (b"(?:" + rest + b")" if rest else b""))
+    return b"|".join(found)
+
+
+def _shared(one: bytes, other: bytes) -> bytes:
+    """What both begin with."""
+    differing = (at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
+    return one[: next(differing, min(len(one), len(other)))]
 
 
 class Mentions:
@@ -25,7 +53,7 @@ class Mentions:
             tail = os.fsencode(module.rpartition(".")[2])
             self._modules.setdefault(tail, set()).add(os.fsencode(name))
         self._names = frozenset().union(*self._modules.values())
-        self._tails = re.compile(b"|".join(map(re.escape, sorted(self._modules))))
+        self._tails = re.compile(any_of(sorted(self._modules)))
 
     def within(self, data: bytes) -> bool:
         """Whether the text may import, or name in a string, anything that is exported."""

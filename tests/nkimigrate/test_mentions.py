@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+import re
 
-from nkimigrate.mentions import Mentions
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nkimigrate.mentions import Mentions, any_of
 
 MENTIONS = Mentions(["app.kernels.mlp", "app.kernels.nl", "app.layers.Norm.kernel"])
 
@@ -51,3 +55,24 @@ def test_no_module_or_none_of_its_names(text: str) -> None:
 
 def test_without_exports_nothing_is_mentioned() -> None:
     assert not Mentions([]).within(b"from . import mlp\nfrom app.kernels import *\n")
+
+
+SHORT = st.text("ab.\\", max_size=5).map(str.encode)
+
+
+@given(st.sets(SHORT, min_size=1, max_size=12), SHORT, SHORT)
+def test_a_pattern_of_many_words_finds_any_of_them(words: set[bytes], before: bytes, after: bytes) -> None:
+    pattern = re.compile(any_of(sorted(words)))
+    for data in (before, before + after, *(before + word + after for word in words)):
+        assert (pattern.search(data) is not None) == any(word in data for word in words)
+
+
+def test_words_that_share_more_and_more() -> None:
+    """``b``, ``ab``, ``aab`` and so on would nest a group in each other."""
+    words = [b"a" * length + b"b" for length in range(300)]
+    assert re.compile(any_of(sorted(words))).search(b"a" * 500) is None
+    words = [b"a" * length + b"b" + b"c" * length for length in range(1, 300)]
+    pattern = re.compile(any_of(sorted(words)))
+    assert all(pattern.search(word) for word in words)
+    assert pattern.search(b"aabc" + b"bcca") is not None
+    assert pattern.search(b"bcc") is None
