@@ -23,8 +23,8 @@ _DEEP = 40
 def any_of(words: Iterable[bytes], depth: int = 0) -> bytes:
     """A pattern that finds something where one of the words, which are sorted, stands.
 
-    Each beginning that words share is in it once: thousands of words are searched faster, and compiled in less
-    memory. A word that another one begins with is enough for both.
+    Each beginning that words share is in it once: thousands of words are searched faster, and compiled in
+    less memory. A word that another one begins with is enough for both.
     """
     if depth == _DEEP:
         return b"|".join(map(re.escape, words))
