@@ -100,9 +100,15 @@ def _agree(ctx: FileContext, plan: Plan, certain: tuple[Callee, ...], form: Call
     return True
 
 
-def revived(ctx: FileContext) -> frozenset[str]:
-    """Former names that a call gives more arguments by position than they ever took, but not too many for
-    what they are called now: renamed, the call would mean something, and nobody wrote what.
+def unfit(ctx: FileContext, target: str) -> bool:
+    """Whether a call of a symbol would only mean something under its new name."""
+    names = _all_revived(ctx)
+    return bool(names) and ctx.release.defining(ctx.release.real(ctx.release.canonical(target))) in names
+
+
+def _all_revived(ctx: FileContext) -> frozenset[str]:
+    """Former names that a call gives arguments which they never took, but which fit what they are called now:
+    renamed, the call would mean something, and nobody wrote what.
     """
     known: frozenset[str] | None = ctx.memory.get("revived")  # type: ignore[assignment]
     if known is None:
@@ -117,8 +123,8 @@ def _revived(ctx: FileContext, call: Call) -> Iterator[str]:
         form = call_form(ctx, call, callee, arguments)
         changes = [change for change, _ in pairs if change.name != callee.name]
         later = [s for c in changes for s in (c.signature, *(o.signature for o in c.old if o.name == c.name))]
-        most = max(len(old.signature.positional) for _, old in pairs)
-        if form.reach() > most and any(binds(signature, form) for signature in later):
+        fitted = any(binds(old.signature, form) for _, old in pairs)
+        if not fitted and any(binds(signature, form) for signature in later):
             yield callee.name
 
 
@@ -186,6 +192,9 @@ def _choose(
         pairs = tuple(p for p in pairs if not p[1].template)
         if not pairs or template_form(ctx, call, form, callee, arguments) is not None:
             return None
+    misfit = _misfit(callee, pairs, form)
+    if misfit:
+        return Plan(call, callee, *pairs[0], None, misfit)
     forms = likely(ctx, pairs, form, arguments)
     if not forms:
         unchanged = same_as_new(*pairs[0])
@@ -202,6 +211,27 @@ def _choose(
     if form.complete and old.name == change.name and only_new:
         return None
     return _by_form(ctx, call, form, callee, change, old, arguments, unclear)
+
+
+def _misfit(callee: Callee, pairs: tuple[tuple[CallChange, OldForm], ...], form: CallForm) -> str:
+    """Why a call fits no release at all; "" when it fits one, or may.
+
+    A keyword that nobody knows may be that of a later release.
+    """
+    if not form.complete or any(old.rewrite == "human" for _, old in pairs):
+        return ""
+    now = [change.signature for change, _ in pairs if change.name == callee.name]
+    named = {name for name in form.keywords if name}
+    reasons: list[str] = []
+    for signature in (*(old.signature for _, old in pairs), *now):
+        if named <= set(signature.names):
+            try:
+                bind(signature, form)
+            except Unbindable as error:
+                reasons.append(str(error))
+            else:
+                return ""
+    return reasons[0] if reasons else ""
 
 
 def template_form(

@@ -2,9 +2,9 @@
 
 What it does
     Rewrites the import and every use of the name. The old name stays as a local alias when other files,
-    strings or a re-export rely on it, or when the new name is taken in the file. A call that passes more by
-    position than the old name ever took, but not too much for the new one, is to be mended first: renamed, it
-    would run, and nobody wrote what it then does.
+    strings or a re-export rely on it, or when the new name is taken in the file. A call with
+    arguments that the old name never took, but the new one does, is to be mended first: renamed, it would
+    run, and nobody wrote what it then does.
 
 Why
     2.28 leaves no aliases: ``mlp_kernel`` became ``mlp`` and importing the old name fails.
@@ -32,7 +32,7 @@ from collections.abc import Iterator
 from ..analysis import values as v
 from ..analysis.context import FileContext, Import, Reference
 from ..attribute_strings import NamedAttribute, affected, attribute_strings
-from ..calls import revived
+from ..calls import unfit
 from ..ladders import kept_for_old_release
 from ..model import EditImport, Finding, Rename
 from ..naming import imported, last_part, rename_uses, spelled, together
@@ -45,8 +45,8 @@ def check(ctx: FileContext) -> Iterator[Finding]:
     for found in ctx.imports:
         new = _renamed(ctx, found.target)
         if new and isinstance(found.node, ast.ImportFrom) and not kept_for_old_release(ctx, found.node):
-            unfit = _unfit(ctx, found.target)
-            yield from [_mended_first(ctx, found.alias, new)] if unfit else _import(ctx, found, new)
+            wrong = unfit(ctx, found.target)
+            yield from [_mended_first(ctx, found.alias, new)] if wrong else _import(ctx, found, new)
     for reference in ctx.references:
         if isinstance(reference.node, ast.Attribute) and _of_module(ctx, reference):
             yield from _attribute(ctx, reference)
@@ -66,15 +66,9 @@ def _renamed(ctx: FileContext, target: str) -> str:
     return new_name if new_name != old_name and _same_home(ctx, canonical, new) else ""
 
 
-def _unfit(ctx: FileContext, target: str) -> bool:
-    """Whether a call of the symbol would only mean something under its new name."""
-    names = revived(ctx)
-    return bool(names) and ctx.release.defining(ctx.release.real(ctx.release.canonical(target))) in names
-
-
 def _mended_first(ctx: FileContext, node: ast.alias | ast.Attribute, new: str) -> Finding:
     old = node.name if isinstance(node, ast.alias) else node.attr
-    message = f"`{old}` is `{new}` now, and only that takes as many positional arguments as a call here gives"
+    message = f"`{old}` is `{new}` now, and only that takes the arguments of a call here"
     return ctx.needs_you(CODE, node, message, f"Mend the call as `{old}` takes it, then run this again.")
 
 
@@ -107,7 +101,7 @@ def _of_module(ctx: FileContext, reference: Reference) -> bool:
 def _attribute(ctx: FileContext, reference: Reference) -> Iterator[Finding]:
     assert isinstance(reference.node, ast.Attribute)
     new = _renamed(ctx, reference.symbol)
-    if new and _unfit(ctx, reference.symbol):
+    if new and unfit(ctx, reference.symbol):
         yield _mended_first(ctx, reference.node, new)
     elif new:
         old = reference.node.attr

@@ -201,3 +201,23 @@ def test_all_keywords() -> None:
     assert result.text("app.py") == (
         f"{QKV}qkv({given}, output_layout=L, bias=b, fused_residual_add=True)\nqkv({given})\n"
     )
+
+
+IMPOSSIBLE = {
+    "too few": ("mlp_kernel(x)", "it misses gate_proj_weights_tensor"),
+    "given twice": ("mlp_kernel(x, g, u, d, hidden_tensor=x)", "'hidden_tensor' is given twice"),
+    "starred": ("mlp_kernel(*(x, g, u), d, gate_proj_weights_tensor=g)", "is given twice"),
+}
+
+
+@pytest.mark.parametrize(("call", "why"), IMPOSSIBLE.values(), ids=IMPOSSIBLE)
+def test_a_call_that_no_release_takes_is_reported(call: str, why: str) -> None:
+    """It failed before and fails afterwards; the name alone is the new one."""
+    result = migrate({"a.py": f"from nkilib.core.mlp.mlp import mlp_kernel\n\n{call}\n"})
+    [found] = [f for f in result.findings if f.code == "NKM201"]
+    assert why in found.message
+    assert result.text("a.py").splitlines()[-1] == call.replace("mlp_kernel", "mlp")
+
+
+def test_a_keyword_of_a_later_release_is_left_alone() -> None:
+    check_noop("from nkilib.core.mlp.mlp import mlp\n\nmlp(x, g, u, d, brand_new=1)\n")

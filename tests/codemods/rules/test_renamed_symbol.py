@@ -205,6 +205,7 @@ TOO_MANY = {
     "import": f"{IMPORT}\nmlp_kernel({TWENTY}, u)\n",
     "attribute": f"import nkilib.core.mlp.mlp as m\n\nm.mlp_kernel({TWENTY}, u)\n",
     "partial": f"from functools import partial\n{IMPORT}\nf = partial(mlp_kernel, {TWENTY}, u)\n",
+    "given twice": f"{IMPORT}\nmlp_kernel({TWENTY}, eps=u)\n",
     "beside a right one": f"{IMPORT}\nmlp_kernel(x, g, u, d)\nmlp_kernel({TWENTY}, u)\n",
 }
 

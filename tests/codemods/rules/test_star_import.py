@@ -136,7 +136,7 @@ def test_the_star_of_a_package_is_reported() -> None:
 NOOP = {
     "a module that did not change": "from nkilib.core.utils.lnc_subscriptable import *\n",
     "a stranger": "from mine.nkilib.core.mlp.mlp import *\n\nmlp_kernel(x)\n",
-    "named already": f"{MLP}mlp\n\nmlp(x)\n",
+    "named already": f"{MLP}mlp\n\nmlp(x, g, u, d)\n",
 }
 
 
