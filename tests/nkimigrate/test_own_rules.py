@@ -34,7 +34,7 @@ def package(page: str, tmp_path: Path) -> Path:
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-rules\nVersion: 1.0\n")
     (metadata / "entry_points.txt").write_text("[nkimigrate.rules]\none-core = acme_rules.one_core\n")
-    (tmp_path / "model.py").write_text("from nkilib.core.mlp.mlp import mlp\n\ny = mlp[1](x)\n")
+    (tmp_path / "model.py").write_text("from nkilib.core.mlp.mlp import mlp\n\ny = mlp[1](x, g, u, d)\n")
     return folder
 
 
