@@ -17,6 +17,8 @@ if TYPE_CHECKING:  # a run in one process needs neither
 
 # About a second of work. A pool costs 0.15 s of processor time, and saves little below a third of this.
 WORTHWHILE_BYTES = 2_500_000
+_EACH = 8
+"""Processes for each core at most, whatever a configuration asks for: more only take memory."""
 SCHEME = "dask:"
 """How ``--executor`` names a Dask cluster: this, and the address of its scheduler."""
 _PATIENCE = 20.0
@@ -42,10 +44,10 @@ class Machine:
     failures: tuple[type[BaseException], ...] = ()
 
     def wanted(self, sizes: Sequence[int], jobs: int) -> int:
-        """``jobs``, or for 0 as many as pay."""
+        """``jobs``, or for 0 as many as pay; never more than 8 for each core."""
         if len(sizes) < 2 or jobs == 1 or (jobs == 0 and sum(sizes) < WORTHWHILE_BYTES):
             return 1
-        return min(jobs or _cores(), len(sizes))
+        return min(jobs or _cores(), len(sizes), _EACH * _cores())
 
     @contextmanager
     def executor(self, count: int) -> Iterator[Executor]:

@@ -269,3 +269,13 @@ def test_a_run_without_work_needs_no_cluster(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text("x = 1\n")
     report = engine.run(Options(paths=(str(tmp_path),), cache=False, executor="dask:tcp://127.0.0.1:9"))
     assert not report.findings
+
+
+def test_a_configuration_cannot_ask_for_more_processes_than_the_machine_bears(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(workers, "_cores", lambda: 2)
+    sizes = [10_000_000] * 100_000
+    assert workers.Machine().wanted(sizes, 10**12) == 16
+    assert workers.Machine().wanted(sizes, 12) == 12
+    assert workers.Machine().wanted(sizes, 0) == 2
