@@ -16,6 +16,7 @@ from ...naming import dotted_prefixes, imported, spelled
 from ...trees import walk
 from ..reasons import Change, Reason, Work
 from ..step import LanguageStep
+from ..translate.kernels import MAKERS
 from ..translate.names import BETA1
 from ..translate.plan import LanguageModule, Staying
 from .kernels import SIMULATE, TORCH_JITS, Kernels
@@ -208,7 +209,9 @@ def _without_successor(
     remains: Remains,
     statement: _Statement,
 ) -> Work:
-    """A name that the new language does not have: it goes unless something uses it still."""
+    """A name that the new language does not have: it goes unless something uses it still, or nobody knows what
+    importing it does.
+    """
     alias = _alias(binding)
     kept = binding.name in kernels.ctx.pinned or remains.mentions(binding.name)
     known = step.entry(target) is not None or target in _modules(step)
@@ -216,7 +219,8 @@ def _without_successor(
     work = Work()
     if known and not kept and all(aliases):
         work, left = Work(tuple(_alias_gone(kernels, each) for each in aliases if each)), []
-    if not left and not kept and (known or not _is_private(target)):
+    understood = known or target in MAKERS or _unused(kernels, binding, remains)
+    if not left and not kept and understood:
         statement.names.append((spelled(alias), ""))
         statement.said.append(f"`{binding.name}` is not used any more")
         return work
@@ -228,7 +232,8 @@ def _without_successor(
     reason = Reason(place, message, {"name": target})
     if any(kernels.in_language(use.links[0]) for use in left):
         return Work(reasons=(reason,))
-    return Work(left=(reason,)) if left and target != SIMULATE else Work()
+    silent = target == SIMULATE or (not left and (kept or _is_private(target)))
+    return Work() if silent else Work(left=(reason,))
 
 
 def _is_private(target: str) -> bool:

@@ -11,10 +11,10 @@ from ...trees import walk
 from .names import BETA1, Names
 from .plan import Function
 
-_MAKERS = {
+MAKERS = {
     f"{BETA1}.{name}" for name in ("jit", "trace", "baremetal", "benchmark", "profile", "simulate_kernel")
 }
-_MAKERS |= {"torch_neuronx.nki_jit", "torch_neuronx.xla_impl.ops.nki_jit", "jax_neuronx.nki_call"}
+MAKERS |= {"torch_neuronx.nki_jit", "torch_neuronx.xla_impl.ops.nki_jit", "jax_neuronx.nki_call"}
 _LANGUAGE = (f"{BETA1}.language.", f"{BETA1}.isa.")
 _HOST = tuple(f"{BETA1}.language.{name}" for name in ("nc", "spmd_dim", "static_cast"))
 
@@ -78,7 +78,7 @@ def _decorated(node: ast.FunctionDef, names: Names) -> bool:
 
 
 def _maker(node: ast.expr, names: Names) -> bool:
-    return names.qualified(node) in _MAKERS
+    return names.qualified(node) in MAKERS
 
 
 def _handed_over(ctx: FileContext, names: Names) -> set[str]:

@@ -245,3 +245,13 @@ def test_imports_that_only_kernels_used_go() -> None:
         "import nki.isa as nisa\n\n"
     )
     assert "buffer=nl.shared_hbm" in text
+
+
+def test_an_import_of_an_unknown_module_stays() -> None:
+    """What importing it does, nobody knows: that nothing uses its name proves nothing."""
+    text = "import neuronxcc.nki.language as nl\nfrom neuronxcc.nki.strange import thing\n\nx = nl.float32\n"
+    result = migrate({"a.py": text})
+    assert result.text("a.py") == text.replace("import neuronxcc.nki.language", "import nki.language")
+    [found] = [f for f in result.findings if f.line == 2]
+    assert (found.code, found.outcome.value) == ("NKL105", "needs-you")
+    assert "neuronxcc.nki.strange.thing" in found.message
