@@ -17,6 +17,7 @@ from ...utils.tensor_view import TensorView
 from ..experts import add_bias_row, load_bias_row
 from ..mx_expert import DOWN_COLUMNS, load_down_mx, mx_expert, project_middle, sum_rows_mx
 from .block_gates import load_x, project_gates
+from .block_marks import set_marks, take_marks
 from .block_task import Share, Task, Tokens, expert_of, load_tokens
 
 TOKEN_BYTES = 96 * 1024
@@ -31,7 +32,8 @@ class Block(nl.NKIObject):
 
     Attributes:
         number, expert: of the block; numbers, or int32 ``[1, 1]`` in SBUF.
-        adding: to what the output's rows hold already.
+        old: as ``tokens.ids``, rows of the output that hold something to add to, -1 for others; None: none
+            does.
         middle: m, SBUF ``[128, ⌈I/128⌉, tokens]``, or quantised. weights: the expert's, MX.
     """
 
@@ -40,7 +42,7 @@ class Block(nl.NKIObject):
     number: Any
     expert: Any
     tokens: Tokens
-    adding: bool
+    old: Any
     middle: Any
     weights: Any
 
@@ -66,7 +68,7 @@ class Columns(nl.NKIObject):
 def process_block(task: Task, share: Share, number: Any, sbm: SbufManager, first_one: bool = False) -> None:
     """Add block ``number`` (a number, or an int32 ``[1, 1]`` in SBUF) to the output.
 
-    ``first_one``: its rows of the output are still zero, and need not be read; a token is in it once.
+    ``first_one``: nothing has been added to its rows of the output; they are not read. A token is in it once.
     """
     work = scratch(sbm, name="block")
     expert = expert_of(task, number, work)
@@ -81,14 +83,25 @@ def process_block(task: Task, share: Share, number: Any, sbm: SbufManager, first
             number=number,
             expert=expert,
             tokens=tokens,
-            adding=task.accumulating and not first_one,
+            old=None if first_one else _old_rows(task, share, tokens, part),
             middle=None,
             weights=None,
         )
         _project_middle(block, part, sbm)
         _project_down(block, sbm)
+        if task.marks is not None:
+            set_marks(task.marks, tokens.ids, share.marks)
         part.close()
     work.close()
+
+
+def _old_rows(task: Task, share: Share, tokens: Tokens, work: Scratch) -> Any:
+    """:attr:`Block.old`."""
+    if not task.accumulating:
+        return None
+    if task.marks is None:
+        return tokens.ids
+    return take_marks(task.marks, tokens.ids, share.marks, work)
 
 
 def tokens_at_once(task: Task, share: Share) -> int:
@@ -237,10 +250,11 @@ def _deliver(block: Block, columns: Columns, tile: int, value: nl.ndarray, sbm: 
         _store_down(block, columns, tile, value, work)
     ids, start = tokens.ids[:, tile : tile + 1], block.share.start + columns.start
     result = work.tile((PARTITIONS, columns.end - columns.start), task.output.dtype)
-    if block.adding:
-        gather_or_zero(result, task.output, ids, start)
+    adding = block.old is not None
+    if adding:
+        gather_or_zero(result, task.output, block.old[:, tile : tile + 1], start)
     weight = tokens.affinity[:, tile : tile + 1] if task.scaling.on_output else None
-    weigh(result, value, weight, block.adding, sbm)
+    weigh(result, value, weight, adding, sbm)
     scatter_rows(task.output, ids, result, start, skip=True)
     work.close()
 

@@ -3,12 +3,14 @@
 import nki.isa as nisa
 import nki.language as nl
 
+from ....blocks.indirect import gather_or_zero
 from ....blocks.lnc import Cores, barrier, cores, split
 from ....blocks.memory import PARTITIONS, scratch
-from ....blocks.tiles import as_view
+from ....blocks.tiles import as_view, tile_rows, tiles_of
 from ...utils.allocator import SbufManager
 from ...utils.tensor_view import TensorView
 from ..experts import inner_size
+from .block_marks import load_marks
 from .block_process import process_block
 from .block_task import Share, Task
 
@@ -26,21 +28,36 @@ def fill_with_zeros(rows: TensorView, first: int, count: int, sbm: SbufManager) 
     work.close()
 
 
-def add_up(total: TensorView, other: TensorView, here: Cores, sbm: SbufManager) -> None:
-    """``total += other``, then ``other = 0``, HBM ``[R, H]`` each; each core does its share of the rows."""
-    first, count = split(total.shape[0], here, PARTITIONS)
+def add_up(
+    task: Task, slots: tuple[TensorView, TensorView], offset: int, here: Cores, sbm: SbufManager
+) -> None:
+    """``slots[0] = slots[0] + slots[1]``, then ``slots[1] = 0``; each core does its share of the rows.
+
+    slots: the cores' sums, ``[R, H]`` each, of which rows without a mark are not read. offset: elements of
+    ``task.output`` from a row of the first to the same row of the second.
+    """
+    rows, hidden = slots[0].shape
+    first, count = split(rows, here, PARTITIONS)
+    if count == 0:
+        return
+    held = scratch(sbm, name="marks")
+    marks = []
+    for slot in range(2):
+        marks.append(load_marks(task.marks, slot * rows + first, count, held))
     work = scratch(sbm, name="add_up", places=2)
-    for start in range(first, first + count, PARTITIONS):
-        end = min(start + PARTITIONS, first + count)
-        left = work.tile((end - start, total.shape[1]), total.dtype)
-        right = work.tile((end - start, total.shape[1]), total.dtype)
-        nisa.dma_copy(dst=left, src=total.slice(0, start, end).get_view())
-        nisa.dma_copy(dst=right, src=other.slice(0, start, end).get_view())
-        nisa.tensor_tensor(dst=left, data1=left, data2=right, op=nl.add)
-        nisa.dma_copy(dst=total.slice(0, start, end).get_view(), src=left)
+    for tile in range(tiles_of(count)):
+        start, size = first + tile * PARTITIONS, tile_rows(count, tile)
+        parts = []
+        for slot in range(2):
+            parts.append(work.tile((size, hidden), task.output.dtype))
+            numbers = marks[slot][0:size, tile : tile + 1]
+            gather_or_zero(parts[slot], task.output, numbers, slot * offset)
+        nisa.tensor_tensor(dst=parts[0], data1=parts[0], data2=parts[1], op=nl.add)
+        nisa.dma_copy(dst=slots[0].slice(0, start, start + size).get_view(), src=parts[0])
         work.turn()
     work.close()
-    fill_with_zeros(other, first, count, sbm)
+    held.close()
+    fill_with_zeros(slots[1], first, count, sbm)
 
 
 def process_while(
@@ -85,6 +102,6 @@ def run_shared(task: Task, count: int, unit: int, sbm: SbufManager) -> Share:
     fill_with_zeros(as_view(task.output), first, size, sbm)
     barrier(task.output, here)
     for number in range(count):
-        process_block(task, share, number, sbm)
+        process_block(task, share, number, sbm, first_one=number == 0)
         barrier(task.output, here)
     return share

@@ -12,15 +12,19 @@ from typing import Any
 import nki.isa as nisa
 import nki.language as nl
 
-from ....blocks.indirect import gather_or_zero
+from ....blocks.indirect import gather_or_zero, gather_rows
 from ....blocks.lnc import Cores
 from ....blocks.memory import PARTITIONS, Scratch, scratch
 from ....blocks.softmax import spread_column
-from ....blocks.tiles import as_view, from_runtime_start
+from ....blocks.tiles import as_view, from_runtime_start, load_broadcast
 from ...utils.allocator import SbufManager
 from ...utils.kernel_assert import kernel_assert
+from ...utils.tensor_view import TensorView
 from ..experts import Experts, expert_count, hidden_size
 from .block_inputs import check_elements
+
+EXACT = 1 << 24
+"""Integers up to this are exact in float32, in which Vector Engine computes."""
 
 
 class Scaling(nl.NKIObject):
@@ -43,6 +47,7 @@ class Task(nl.NKIObject):
         output: ``[rows, …]``, of which row ``ids`` receives results. accumulating: adds to what is there.
         gates_out: None, or ``[N, 2, I, B]``, receives the clamped products. down_out: None, or ``[N, B, H]``,
             receives ``m·Wd·sd + bd``.
+        marks: which rows of the output hold something, as :mod:`.block_marks` says; None: all do.
     """
 
     hidden: nl.ndarray
@@ -58,6 +63,7 @@ class Task(nl.NKIObject):
     accumulating: bool
     gates_out: Any = None
     down_out: Any = None
+    marks: Any = None
 
 
 class Share(nl.NKIObject):
@@ -68,6 +74,7 @@ class Share(nl.NKIObject):
         inner: (start, size) of I. sums_gates: each core has only a part of the first products' sums.
         sums_down: each core has only a part of the result's sums, and delivers half of the tokens.
         start: element of an output row at which column 0 lies.
+        marks: first row of this core's marks.
     """
 
     here: Cores
@@ -76,6 +83,7 @@ class Share(nl.NKIObject):
     sums_gates: bool = False
     sums_down: bool = False
     start: int = 0
+    marks: int = 0
 
 
 class Tokens(nl.NKIObject):
@@ -116,9 +124,14 @@ def expert_of(task: Task, number: Any, work: Scratch) -> Any:
     if task.block_experts is None:
         return number
     expert = work.tile((1, 1), nl.int32)
-    experts = as_view(task.block_experts.reshape((block_count(task), 1)))
-    nisa.dma_copy(dst=expert, src=experts.select(0, number).expand_dim(0).get_view())
+    nisa.dma_copy(dst=expert, src=_own_expert(task, number).get_view())
     return expert
+
+
+def _own_expert(task: Task, number: Any) -> TensorView:
+    """``[1, 1]`` in HBM."""
+    experts = as_view(task.block_experts.reshape((block_count(task), 1)))
+    return experts.select(0, number).expand_dim(0)
 
 
 def load_tokens(
@@ -134,7 +147,7 @@ def load_tokens(
         _mark_padding(ids, task.hidden.shape[0] - 1, sbm)
     scaling, affinity, spread = task.scaling, None, None
     if scaling.on_input or scaling.on_gates or scaling.on_product or scaling.on_output:
-        affinity = _load_affinities(task, ids, expert, work, sbm)
+        affinity = _load_affinities(task, ids, number, expert, work, sbm)
     if scaling.on_gates or scaling.on_product:
         spread = work.tile((PARTITIONS, count), nl.float32)
         for tile in range(tiles):
@@ -158,23 +171,48 @@ def _mark_padding(ids: nl.ndarray, padding: int, sbm: SbufManager) -> None:
     work.close()
 
 
-def _load_affinities(task: Task, ids: nl.ndarray, expert: Any, work: Scratch, sbm: SbufManager) -> nl.ndarray:
-    """``affinities[ids, expert]``, fp32 ``[128, J]``; 0 for padding.
-
-    Tokens' rows are gathered whole, and the expert's column is picked on chip: no address is computed.
-    """
-    tiles, experts = ids.shape[1], expert_count(task.experts)
-    affinity = work.tile((PARTITIONS, tiles), nl.float32)
+def _load_affinities(
+    task: Task, ids: nl.ndarray, number: Any, expert: Any, work: Scratch, sbm: SbufManager
+) -> nl.ndarray:
+    """``affinities[ids, expert]``, fp32 ``[128, J]``; 0 for padding."""
+    affinity = work.tile(tuple(ids.shape), nl.float32)
     held = scratch(sbm, name="affinities")
-    rows = held.tile((PARTITIONS, tiles, experts), task.affinities.dtype)
-    source = task.affinities.reshape((task.hidden.shape[0], experts))
-    for tile in range(tiles):
-        gather_or_zero(rows[:, tile, :], source, ids[:, tile : tile + 1])
-    column = as_view(rows).slice(2, 0, 1)
-    if isinstance(expert, int):
-        column = as_view(rows).slice(2, expert, expert + 1)
+    if task.hidden.shape[0] * expert_count(task.experts) <= EXACT:
+        _gather_affinities(affinity, task, ids, number, expert, held)
     else:
-        column = from_runtime_start(column, 2, expert)
-    nisa.tensor_copy(dst=affinity, src=column.get_view())
+        _pick_affinities(affinity, task, ids, expert, held)
     held.close()
     return affinity
+
+
+def _gather_affinities(
+    affinity: nl.ndarray, task: Task, ids: nl.ndarray, number: Any, expert: Any, held: Scratch
+) -> None:
+    """By their numbers ``ids·E + expert``, which are negative for padding."""
+    count, own = expert_count(task.experts), expert
+    if not isinstance(expert, int):
+        own = held.tile((PARTITIONS, 1), nl.float32)
+        load_broadcast(own, _own_expert(task, number))
+    numbers = held.tile(tuple(ids.shape), nl.int32)
+    nisa.tensor_scalar(
+        dst=numbers, data=ids, op0=nl.multiply, operand0=float(count), op1=nl.add, operand1=own
+    )
+    nisa.memset(dst=affinity, value=0.0)
+    source = task.affinities.reshape((task.hidden.shape[0] * count, 1))
+    for tile in range(ids.shape[1]):
+        gather_rows(affinity[:, tile : tile + 1], source, numbers[:, tile : tile + 1], skip=True)
+
+
+def _pick_affinities(affinity: nl.ndarray, task: Task, ids: nl.ndarray, expert: Any, held: Scratch) -> None:
+    """From whole rows, where float32 has not all of their numbers."""
+    count = expert_count(task.experts)
+    rows = held.tile((PARTITIONS, ids.shape[1], count), task.affinities.dtype)
+    source = task.affinities.reshape((task.hidden.shape[0], count))
+    for tile in range(ids.shape[1]):
+        gather_or_zero(rows[:, tile, :], source, ids[:, tile : tile + 1])
+    column = as_view(rows)
+    if isinstance(expert, int):
+        column = column.slice(2, expert, expert + 1)
+    else:
+        column = from_runtime_start(column.slice(2, 0, 1), 2, expert)
+    nisa.tensor_copy(dst=affinity, src=column.get_view())

@@ -14,6 +14,7 @@ from ...utils.allocator import SbufManager
 from ...utils.common_types import ActFnType, ExpertAffinityScaleMode
 from ...utils.kernel_assert import kernel_assert
 from .block_inputs import check_activation, check_blocks, check_layouts, check_mode, float_experts
+from .block_marks import unmarked
 from .block_process import process_block
 from .block_runs import add_up, fill_with_zeros
 from .block_task import Scaling, Share, Task, block_count, check_task
@@ -152,8 +153,8 @@ def _run(task: Task, inner: int, here: Cores, sbm: SbufManager) -> nl.ndarray:
     rows, hidden = task.hidden.shape
     share = Share(here=here, hidden=(0, hidden), inner=(0, inner))
     if task.accumulating:
-        share.start = here.index * hidden
-        fill_with_zeros(as_view(task.output).select(1, here.index), 0, rows, sbm)
+        share.start, share.marks = here.index * hidden, here.index * rows
+        task.marks = unmarked(rows, here, sbm)
     else:
         first, count = split(rows, here)
         fill_with_zeros(as_view(task.output), first, count, sbm)
@@ -162,6 +163,7 @@ def _run(task: Task, inner: int, here: Cores, sbm: SbufManager) -> nl.ndarray:
         process_block(task, share, number, sbm, first_one=number == here.index)
     barrier(task.output, here)
     if task.accumulating:
-        slots = as_view(task.output)
-        add_up(slots.select(1, 0), slots.select(1, 1), here, sbm)
+        barrier(task.marks, here)
+        both = as_view(task.output)
+        add_up(task, (both.select(1, 0), both.select(1, 1)), hidden, here, sbm)
     return task.output

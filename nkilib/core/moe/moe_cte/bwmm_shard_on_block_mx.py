@@ -14,8 +14,9 @@ from ...utils.common_types import ActFnType, ExpertAffinityScaleMode
 from ...utils.kernel_assert import kernel_assert
 from ..mx_expert import check_mx_sizes
 from .block_inputs import check_blocks, check_hidden
+from .block_marks import unmarked
 from .block_process import process_block
-from .block_runs import add_up, fill_with_zeros, process_while
+from .block_runs import add_up, process_while
 from .block_task import Share, Task, block_count, check_task
 from .moe_cte_mx_utils import mx_experts, mx_scaling
 from .moe_cte_utils import SkipMode
@@ -160,14 +161,16 @@ def _run(task: Task, slots: nl.ndarray, static: int, conditions: Any, here: Core
         hidden=(0, hidden),
         inner=(0, task.experts.gate_up.shape[4]),
         start=here.index * rows * hidden,
+        marks=here.index * rows,
     )
-    both = as_view(slots)
-    fill_with_zeros(both.select(0, here.index), 0, rows, sbm)
+    task.marks = unmarked(rows, here, sbm)
     first, count = split(static, here)
     for number in range(first, first + count):
         process_block(task, share, number, sbm, first_one=number == first)
     if conditions is not None:
         process_while(task, share, conditions, static + here.index, 2, False, sbm)
     barrier(slots, here)
-    add_up(both.select(0, 0), both.select(0, 1), here, sbm)
+    barrier(task.marks, here)
+    both = as_view(slots)
+    add_up(task, (both.select(0, 0), both.select(0, 1)), rows * hidden, here, sbm)
     return slots

@@ -86,7 +86,7 @@ def blockwise_mm_baseline_shard_hidden(
     sbm = manager()
     fill_with_zeros(as_view(task.output).slice(1, start, start + size), 0, rows, sbm)
     for number in range(block_count(task)):
-        process_block(task, share, number, sbm)
+        process_block(task, share, number, sbm, first_one=number == 0)
     return task.output
 
 

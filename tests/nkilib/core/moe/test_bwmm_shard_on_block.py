@@ -14,6 +14,8 @@ from kernels import check_close, launch, rejected
 from moe_numpy_cases import CASES, _cte
 from moes import block_arguments
 
+import nkisim
+from nkilib.core.moe.moe_cte import block_task
 from nkilib.core.moe.moe_cte.bwmm_shard_on_block import bwmm_shard_on_block
 from nkilib.core.moe.moe_cte.moe_cte_utils import BlockShardStrategy, SkipMode
 from nkilib.core.utils.common_types import ActFnType, ExpertAffinityScaleMode
@@ -245,3 +247,29 @@ def test_one_core_has_nothing_to_add_up() -> None:
     given, _ = drawn(200, 512, 64, 4, 2, 128, 0)
     with rejected("only support reducing data from 2 shards"):
         run(block_arguments(given), 1)
+
+
+def test_affinities_beyond_exact_numbers_are_picked_from_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    given, _ = drawn(300, 512, 64, 4, 2, 128, 0)
+    usual = run(block_arguments(given))
+    monkeypatch.setattr(block_task, "EXACT", 0)
+    reads = traced(block_arguments(given)).hbm_read
+    np.testing.assert_array_equal(run(block_arguments(given)), usual)
+    monkeypatch.undo()
+    assert traced(block_arguments(given)).hbm_read < reads
+
+
+def test_outputs_are_written_once_by_the_sum_and_once_by_each_block() -> None:
+    """No zeros are put there first; a mark of 4 bytes belongs to each token of a block and each row of a core."""
+    rows, hidden, block = 256, 512, 128
+    given, _ = drawn(rows, hidden, 64, 4, 2, block, 1)
+    arguments = block_arguments(given)
+    count = arguments["token_position_to_id"].size // block
+    written = traced(arguments).hbm_written
+    assert written == (count * block + 2 * rows) * (hidden * 2 + 4)
+
+
+def traced(arguments: dict[str, Any]) -> nkisim.Trace:
+    with nkisim.trace() as trace:
+        run(arguments)
+    return trace
