@@ -87,7 +87,7 @@ def mlp_rows(tokens: int, hidden: int, inner: int) -> Case:
     weights = [made(hidden, inner, dtype=FP8), made(hidden, inner, dtype=FP8), made(inner, hidden, dtype=FP8)]
     scales = [np.ones((1, size), F32) for size in (inner, inner, hidden)]
     name = f"mlp CTE row fp8, s{tokens} h{hidden} i{inner}"
-    return Case(name, launch, [x, *weights, *scales], tokens * hidden * 2, 3 * tokens * hidden * inner, (2,))
+    return Case(name, launch, [x, *weights, *scales], tokens * hidden * 2, 3 * tokens * hidden * inner)
 
 
 def qkv(name: str, tokens: tuple[int, int], hidden: int, width: int, **options: Any) -> Case:

@@ -22,6 +22,7 @@ from typing import Any
 import kernel_cost_cases
 import kernel_cost_moe
 import kernel_cost_others
+import kernel_cost_shapes
 import kernel_cost_subkernels
 from simulator import laid_out, provide
 
@@ -30,6 +31,7 @@ CASES = [
     *kernel_cost_subkernels.CASES,
     *kernel_cost_others.CASES,
     *kernel_cost_moe.CASES,
+    *kernel_cost_shapes.CASES,
 ]
 FIGURES = {
     "bytes": (1e6, ".2f"),
