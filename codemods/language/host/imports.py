@@ -209,8 +209,8 @@ def _without_successor(
     remains: Remains,
     statement: _Statement,
 ) -> Work:
-    """A name that the new language does not have: it goes unless something uses it still, or nobody knows what
-    importing it does.
+    """A name that the new language does not have: it goes, unless something uses it still or nobody knows
+    what importing it does.
     """
     alias = _alias(binding)
     kept = binding.name in kernels.ctx.pinned or remains.mentions(binding.name)
