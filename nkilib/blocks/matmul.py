@@ -148,6 +148,9 @@ def transpose_tiles(dst: Any, src: Any, rows: int) -> None:
         nisa.tensor_copy(dst=into.slice(1, first, end).get_view(), src=flipped)
 
 
+BANKS_TOGETHER = 4
+"""PSUM banks that one instruction empties where a row is spread."""
+
 _STAGED_ROWS = 2048
 """Rows that :func:`load_transposed` holds at a time."""
 
@@ -267,10 +270,13 @@ def broadcast_row(dst: Any, row: Any, sbm: SbufManager, ones: Any = None) -> Non
     if ones is None:
         ones = work.tile((1, rows), source.dtype)
         nisa.memset(dst=ones, value=1.0)
-    for start in range(0, columns, PSUM_COLUMNS):
-        end = min(start + PSUM_COLUMNS, columns)
+    for start in range(0, columns, BANKS_TOGETHER * PSUM_COLUMNS):
+        end = min(start + BANKS_TOGETHER * PSUM_COLUMNS, columns)
         spread = psum_tile((rows, end - start))
-        nisa.nc_matmul(dst=spread, stationary=ones, moving=source.slice(1, start, end).get_view())
+        for first in range(start, end, PSUM_COLUMNS):
+            last = min(first + PSUM_COLUMNS, end)
+            moving = source.slice(1, first, last).get_view()
+            nisa.nc_matmul(dst=spread[:, first - start : last - start], stationary=ones, moving=moving)
         nisa.tensor_copy(dst=into.slice(1, start, end).get_view(), src=spread)
     work.close()
 

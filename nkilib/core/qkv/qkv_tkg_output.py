@@ -5,7 +5,7 @@ from typing import Any
 import nki.isa as nisa
 import nki.language as nl
 
-from ...blocks.lnc import Cores, split, sum_over_cores
+from ...blocks.lnc import Cores, exchange, split, sum_over_cores
 from ...blocks.memory import Scratch, scratch
 from ...blocks.projection import accumulate, columns_at_once, row_sums, spread_columns
 from ...blocks.tiles import as_tile, as_view
@@ -47,7 +47,7 @@ def project(
             part = as_view(output).slice(1, start, end)
         else:
             part = as_view(work.tile((tokens, end - start), projection.dtype))
-        _project_columns(part, projection, start, here, work, sbm)
+        _project_columns(part, projection, start, 0 if in_sbuf else max(1, depth), here, work, sbm)
         if not in_sbuf:
             _store_columns(output, part, start, depth, here)
         work.close()
@@ -67,9 +67,18 @@ def _result(hidden: nl.ndarray, projection: Projection, depth: int, in_sbuf: boo
 
 
 def _project_columns(
-    dst: TensorView, projection: Projection, first: int, here: Cores, work: Scratch, sbm: SbufManager
+    dst: TensorView,
+    projection: Projection,
+    first: int,
+    unit: int,
+    here: Cores,
+    work: Scratch,
+    sbm: SbufManager,
 ) -> None:
-    """Columns from ``first`` on, summed over the cores, in SBUF ``[T, N]``."""
+    """Columns from ``first`` on, summed over the cores, in SBUF ``[T, N]``.
+
+    ``unit``: each core needs only its share of the columns, divided in units of it; 0: all of them.
+    """
     tokens, width = dst.shape
     bias = spread_columns(projection.bias, tokens, first, first + width, work, sbm)
     sums = row_sums(tokens, width)
@@ -82,8 +91,27 @@ def _project_columns(
         start, end, _ = piece.columns
         added = None if bias is None else as_view(bias).slice(1, start, end)
         leave(mine.slice(1, start, end), piece.product, added, projection.scales, first + start, sbm)
-    if here.count == 2:
+    if here.count == 2 and unit > 0 and width % (2 * unit) == 0:
+        _sum_own_half(dst, mine, here, sbm)
+    elif here.count == 2:
         sum_over_cores(as_tile(mine), here, sbm, dst=dst)
+
+
+def _sum_own_half(dst: TensorView, mine: TensorView, here: Cores, sbm: SbufManager) -> None:
+    """This core's half of the columns, fp32 ``[T, N]``, summed over the cores; only halves travel."""
+    tokens, width = mine.shape
+    half = width // 2
+    own, other = here.index * half, (1 - here.index) * half
+    work = scratch(sbm, name="half")
+    received = work.tile((tokens, half), nl.float32)
+    exchange(received, mine.slice(1, other, other + half), here)
+    nisa.tensor_tensor(
+        dst=dst.slice(1, own, own + half).get_view(),
+        data1=mine.slice(1, own, own + half).get_view(),
+        data2=received,
+        op=nl.add,
+    )
+    work.close()
 
 
 def _store_columns(output: nl.ndarray, part: TensorView, first: int, depth: int, here: Cores) -> None:

@@ -113,7 +113,11 @@ def rmsnorm_quant_kernel(
     )
     sbm = manager()
     work = scratch(sbm, name="rmsnorm_quant")
-    gamma = _load_gamma(ln_w, constants, work, sbm) if kargs.needs_rms_normalization() else None
+    gamma = (
+        _load_gamma(ln_w, min(count, PARTITIONS), constants, work, sbm)
+        if kargs.needs_rms_normalization()
+        else None
+    )
     inverse = _load_inverse(input_dequant_scale, work) if kargs.is_static_quant() else None
     source, target = as_view(hidden.reshape((rows, width))), as_view(out.reshape((rows, stored)))
     for tile in range(tiles.outer_dim_tile.tile_count):
@@ -132,15 +136,16 @@ def _rows_and_width(hidden: nl.ndarray) -> tuple[tuple[int, ...], int]:
 
 
 def _load_gamma(
-    ln_w: nl.ndarray, constants: RMSNormQuantConstants, work: Scratch, sbm: SbufManager
+    ln_w: nl.ndarray, rows: int, constants: RMSNormQuantConstants, work: Scratch, sbm: SbufManager
 ) -> TensorView:
-    """γ on all partitions: ``[128, H]`` in its own type."""
+    """γ on the partitions of a tile: ``[rows, H]`` in its own type."""
     width = constants.proc_dim_size
-    gamma = work.tile((PARTITIONS, width), ln_w.dtype)
+    gamma = work.tile((rows, width), ln_w.dtype)
     inner = scratch(sbm, name="gamma")
-    row = inner.tile((1, width), constants.pe_broadcast_ones_vector_sbuf.dtype)
+    ones = constants.pe_broadcast_ones_vector_sbuf
+    row = inner.tile((1, width), ones.dtype)
     nisa.dma_copy(dst=row, src=ln_w)
-    broadcast_row(gamma, row, sbm, constants.pe_broadcast_ones_vector_sbuf)
+    broadcast_row(gamma, row, sbm, ones[:, 0:rows])
     inner.close()
     return as_view(gamma)
 

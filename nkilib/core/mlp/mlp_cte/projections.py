@@ -2,12 +2,11 @@
 
 from typing import Any
 
-import nki.isa as nisa
 import nki.language as nl
 
 from ....blocks.activation import activate
 from ....blocks.lnc import exchange
-from ....blocks.matmul import transpose
+from ....blocks.matmul import copy_on, transpose
 from ....blocks.memory import PARTITIONS, Scratch, scratch
 from ....blocks.projection import (
     Piece,
@@ -131,7 +130,9 @@ def quantize(
         work = scratch(sbm, name="quantize")
         if params.quant_params.is_quant():
             rows = _quantized(rows, turned.dtype, layers, tile, params, work, sbm)
-        transpose(as_view(turned).slice(2, start, start + count), rows)
+        # What is quantised keeps Vector Engine busy with scales.
+        into = as_view(turned).slice(2, start, start + count)
+        transpose(into, rows, on_scalar=params.quant_params.is_quant())
         work.close()
 
 
@@ -154,7 +155,7 @@ def _quantized(
     else:
         quantize_static(small, rows, layers.inverse[0:count, :], sbm)
     wide = work.tile((count, columns), rows.dtype)
-    nisa.tensor_copy(dst=wide, src=small)
+    copy_on(wide, small, True)
     return as_view(wide)
 
 

@@ -21,7 +21,7 @@ def fill_with_zeros(rows: TensorView, first: int, count: int, sbm: SbufManager) 
         return
     work = scratch(sbm, name="zeros")
     zeros = work.tile((min(count, PARTITIONS), rows.shape[1]), rows.dtype)
-    nisa.memset(dst=zeros, value=0.0)
+    nisa.memset(dst=zeros, value=0.0, engine=nisa.gpsimd_engine)
     for start in range(first, first + count, PARTITIONS):
         size = min(PARTITIONS, first + count - start)
         nisa.dma_copy(dst=rows.slice(0, start, start + size).get_view(), src=zeros[0:size, :])
