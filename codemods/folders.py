@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
+from .patterns import pattern
 from .release import Release
 
-_FOREIGN = re.compile(r"(?:^|[/\\])(?:_?vendor(?:ed)?|third[-_]?party)[/\\]", re.IGNORECASE)
+_FOREIGN = pattern(r"(?:^|[/\\])(?:_?vendor(?:ed)?|third[-_]?party)[/\\]", re.IGNORECASE)
 
 
 def folder_pattern(release: Release) -> re.Pattern[str]:

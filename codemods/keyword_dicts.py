@@ -7,7 +7,6 @@ bound to one, once, and used for nothing but constant keys and such calls.
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator, Mapping
 
 from .analysis.context import Call, FileContext
@@ -16,11 +15,12 @@ from .analysis.values import callees
 from .calls import call_form, changed_callees, plans, target_of
 from .dialects import fitting
 from .model import Edit, EditCall, ReplaceString
+from .patterns import pattern
 from .record import record, replace
 from .release import CallChange, OldForm
 from .signature import CallForm, Unbindable, bind, first_break, positional_from, prove
 
-_LITERAL = re.compile(r"[rRuU]?(['\"]{3}|['\"])[A-Za-z_]\w*\1")
+_LITERAL = pattern(r"[rRuU]?(['\"]{3}|['\"])[A-Za-z_]\w*\1")
 
 
 @record

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from .analysis.context import FileContext, Import
 from .analysis.scopes import Use
 from .model import Edit, Finding, Rename, Wrap
+from .patterns import pattern
 from .trees import walk
 
 
@@ -82,7 +83,7 @@ def certain(ctx: FileContext, use: Use) -> bool:
 
 
 _EARLIER = sys.version_info < (3, 12)
-_FORMATTED = re.compile(rb"""[fF][rR]?['"]""")
+_FORMATTED = pattern(rb"""[fF][rR]?['"]""")
 
 
 def _must_stay(ctx: FileContext, found: Import, name: str) -> bool:

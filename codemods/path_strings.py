@@ -10,13 +10,14 @@ from enum import Enum
 from .analysis.context import FileContext
 from .analysis.scopes import Text, Use
 from .folders import folder_pattern
+from .patterns import pattern
 
 _PATCHERS = {"patch", "setattr", "delattr", "multiple", "stub", "spy"}
 _PROBES = {"find_spec", "importorskip"}
-_DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.\w+)*(?::[A-Za-z_]\w*(?:\.\w+)*)?\.?")
-_ENTRY = re.compile(r"[\w.-]+ ?= ?[A-Za-z_]\w*(?:\.\w+)+:[A-Za-z_]\w*(?:\.\w+)*")
-_TEMPLATE = re.compile(r"(?:[\w.:*-]|\{\w*\}|%s|%\(\w+\)s)+")
-_PLACE = re.compile(r"(?:\S+ ?@ ?)?\S+")
+_DOTTED = pattern(r"[A-Za-z_]\w*(?:\.\w+)*(?::[A-Za-z_]\w*(?:\.\w+)*)?\.?")
+_ENTRY = pattern(r"[\w.-]+ ?= ?[A-Za-z_]\w*(?:\.\w+)+:[A-Za-z_]\w*(?:\.\w+)*")
+_TEMPLATE = pattern(r"(?:[\w.:*-]|\{\w*\}|%s|%\(\w+\)s)+")
+_PLACE = pattern(r"(?:\S+ ?@ ?)?\S+")
 _LENGTH = 400
 
 

@@ -5,11 +5,12 @@ Spans are byte offsets into the text encoded as UTF-8 without a byte-order mark:
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from functools import cached_property
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
+from .patterns import pattern
 from .record import record
 
 if TYPE_CHECKING:
@@ -18,9 +19,8 @@ if TYPE_CHECKING:
     from .model import Span
 
 BOM = b"\xef\xbb\xbf"
-_NEWLINE = re.compile(rb"\r\n?|\n")
-_LINES = re.compile(r"[^\r\n]*(?:\r\n?|\n)?")
-_FIRST_LINES = re.compile(rb"[^\r\n]*(?:\r\n?|\n)?[^\r\n]*")
+_LINES = pattern(r"[^\r\n]*(?:\r\n?|\n)?")
+_FIRST_LINES = pattern(rb"[^\r\n]*(?:\r\n?|\n)?[^\r\n]*")
 
 
 def split_lines(text: str, keepends: bool = False) -> list[str]:
@@ -74,7 +74,9 @@ class Source:
     @cached_property
     def line_starts(self) -> tuple[int, ...]:
         """Byte offset of each line's first byte; lines end with CR LF, LF or CR, as for the interpreter."""
-        return (0, *(match.end() for match in _NEWLINE.finditer(self.utf8)))
+        lines = self.utf8.splitlines(keepends=True)
+        last = lines and not lines[-1].endswith((b"\r", b"\n"))
+        return (0, *accumulate(map(len, lines[:-1] if last else lines)))
 
     @cached_property
     def lines(self) -> tuple[str, ...]:

@@ -7,16 +7,15 @@ contain the marker.
 
 from __future__ import annotations
 
-import io
 import re
-import tokenize
 from collections.abc import Mapping
 
 from .model import Finding
+from .patterns import pattern
 from .record import fresh, record
 from .source import Source
 
-_COMMENT = re.compile(r"#\s*nkimigrate:\s*(skip-file|skip)\s*(?:\[([^\]]*)\])?")
+_COMMENT = pattern(r"#\s*nkimigrate:\s*(skip-file|skip)\s*(?:\[([^\]]*)\])?")
 
 
 @record
@@ -72,6 +71,9 @@ def _commented(line: bytes, code: bytes) -> bytes:
 
 
 def _comments(text: str) -> list[tuple[int, str]]:
+    import io
+    import tokenize
+
     try:
         tokens = list(tokenize.generate_tokens(io.StringIO(text, newline=None).readline))
     except (tokenize.TokenError, SyntaxError):

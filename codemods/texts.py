@@ -14,15 +14,16 @@ from .edit.refusal import EditRefused
 from .edit.splices import Splice, ordered, splice
 from .folders import folder_step, is_upstream, pinned, url_step
 from .model import Edit, Finding, Outcome, ReplaceText, Span
+from .patterns import pattern
 from .release import Release
 from .source import Source
 
 CODE = "NKM110"
 _NO_COMMENTS = (".json",)
-_IMPORT_NAMES = re.compile(r"known[_-](first|third)[_-]party|\[mypy-|--cov\b|known[_-]local")
-_SPELLED = re.compile(r"(?<![\w./-])[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*[.:][A-Za-z_]\w*", re.ASCII)
+_IMPORT_NAMES = pattern(r"known[_-](first|third)[_-]party|\[mypy-|--cov\b|known[_-]local")
+_SPELLED = pattern(r"(?<![\w./-])[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*[.:][A-Za-z_]\w*", re.ASCII)
 _LONGEST = 1000
-_WORD = re.compile(r"[^\s\"'`,;=\[\]{}()<>|]+")
+_WORD = pattern(r"[^\s\"'`,;=\[\]{}()<>|]+")
 
 
 def analyse_text(data: bytes, path: str, release: Release) -> Iterable[Finding]:

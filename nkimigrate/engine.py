@@ -11,13 +11,13 @@ import os
 import time
 
 from . import __version__, discovery, reading
-from .cache import CleanFiles
 from .names import Names
 
 TYPE_CHECKING = False  # typing stays unloaded on the path of a tree without a hit
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from .cache import CleanFiles
     from .candidates import Candidates
     from .codemods.analyse import Analysis
     from .config import Options
@@ -91,11 +91,18 @@ def _hits(options: Options, report: Report) -> tuple[_Hits, Others]:
         return _given(options, report), Others({})
     markers = _markers(options)
     key = f"{__version__} {b'+'.join(markers).decode()}"
-    clean = CleanFiles.load(_cache_root(options.paths), key) if options.cache else None
+    clean = _clean_files(options.paths, key) if options.cache else None
     found, others = _scan(options, markers, report, clean)
     if clean is not None:
         clean.save()
     return found, others
+
+
+def _clean_files(paths: Sequence[str], key: str) -> CleanFiles:
+    """What former runs saw nothing in."""
+    from .cache import CleanFiles
+
+    return CleanFiles.load(_cache_root(paths), key)
 
 
 def _cache_root(paths: Sequence[str]) -> str:

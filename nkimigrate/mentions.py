@@ -11,9 +11,11 @@ import re
 from collections.abc import Iterable
 from itertools import groupby
 
+from .codemods.patterns import pattern
+
 # No word boundary in front: patterns that begin with a literal are searched ten times as fast.
-_RELATIVE = re.compile(rb"from\s*\.+\s*import\b")
-_STAR = re.compile(rb"import\s*(?:\\\s*)?\*")
+_RELATIVE = pattern(rb"from\s*\.+\s*import\b")
+_STAR = pattern(rb"import\s*(?:\\\s*)?\*")
 
 
 _DEEP = 40

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from .codemods.edit import EditRefused
 from .codemods.elsewhere import Kernel
 from .codemods.embedded import EMBEDDED, Torn, opened
 from .codemods.model import LANGUAGE, Edit, Finding, Outcome
+from .codemods.patterns import pattern
 from .codemods.record import fresh, record, replace
 from .codemods.release import Release
 from .codemods.rule import Check, Rule
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 DIALECT = ("NKL601", "NKL602", "NKL603")
 """The codes of the dialect check."""
-_FROM_TOP = re.compile(rb"\bfrom\s+neuronxcc\s+import\b")
-_IMPORTS_NEW = re.compile(rb"^[ \t]*(?:import|from)[ \t]+nki\b", re.MULTILINE)
+_FROM_TOP = pattern(rb"from(?<!\wfrom)\s+neuronxcc\s+import\b")
+_IMPORTS_NEW = pattern(rb"[ \t]*(?:import|from)[ \t]+nki\b")
 
 
 @record
@@ -174,13 +174,18 @@ def _language(setting: Setting, task: Task) -> Iterator[Check]:
             launches=task.world.launches,
             partial=setting.partial,
         )
-    data = task.data
-    spelled = (b" nki" in data or b"\tnki" in data) and _IMPORTS_NEW.search(data) is not None
-    new = spelled and any(map(setting.wants, DIALECT))
+    new = any(map(setting.wants, DIALECT)) and _imports_new(task.data)
     if new and (step := load_language(*setting.step)):
         from .codemods.dialect.findings import dialect_findings
 
         yield partial(dialect_findings, step=step, wants=setting.wants)
+
+
+def _imports_new(data: bytes) -> bool:
+    """Whether a line seems to import the new language."""
+    if b" nki" not in data and b"\tnki" not in data:
+        return False
+    return any(_IMPORTS_NEW.match(line) for line in data.split(b"\n") if b"nki" in line)
 
 
 def _old_step(setting: Setting, task: Task) -> LanguageStep | None:

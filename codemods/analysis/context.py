@@ -11,12 +11,15 @@ import ast
 import re
 from collections.abc import Iterable, Mapping
 from functools import cached_property
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from ..model import Edit, Finding, Outcome
+from ..patterns import pattern
 from ..record import fresh, record
 from ..release import Release
 from . import values as v
+from .affected import spread
 from .evaluate import Evaluator
 from .scopes import Binding, Module, Text, Use
 
@@ -24,8 +27,8 @@ if TYPE_CHECKING:
     from ..source import Source
 
 _ALWAYS = frozenset({"getattr", "hasattr", "__import__", "super"})
+_NAMING = (ast.Name, ast.Attribute)
 _LOADERS = frozenset({"importlib", "pkgutil", "typing", "operator"})
-_WORD = re.compile(r"[A-Za-z_]\w*")
 
 
 @record
@@ -192,83 +195,21 @@ class FileContext:
             names |= {b.name for b in self.module.imports if self.target(b).partition(".")[0] in _LOADERS}
         else:
             names |= {b.name for b in self.module.imports if self.target(b) == "typing.cast"}
-        self._spread(names)
-        return frozenset(names)
+        return spread(names, self.module, self.evaluator)
 
     def _star_names(self, path: str) -> Iterable[str]:
         listed = self.release.stars.get(self.release.real(self.release.canonical(path)), ())
         prefix = path + "."
         return (*listed, *(k[len(prefix) :] for k in self.outside if k.startswith(prefix)))
 
-    def _spread(self, names: set[str]) -> None:
-        """Add every name whose binding mentions one that is in, until nothing is new."""
-        stored = (*self.module.attributes.values(), *self.module.items.values())
-        bindings = (*self.module.bindings, *(b for group in stored for b in group))
-        pending = [(b, words) for b in bindings if (words := self._mentioned(b))]
-        grown = True
-        while grown:
-            grown = False
-            rest = []
-            for pair in pending:
-                b, words = pair
-                if names.isdisjoint(words):
-                    rest.append(pair)
-                    continue
-                key = f".{b.name}" if isinstance(b.target, ast.Attribute) else b.name
-                if key not in names and self.evaluator.binding(b) is not None:
-                    names.update(_spellings(b, key))
-                    grown = True
-            pending = rest
-            grown |= self._spread_returns(names)
-
-    def _mentioned(self, binding: Binding) -> list[str]:
-        """The words that a binding's value and its annotation spell."""
-        start, end = binding.mentions
-        words = [word for use in self.module.uses[start:end] for word in use.words] if start < end else []
-        text = _text_annotation(binding) if binding.annotation is not None else ""
-        return [*words, *_WORD.findall(text)] if text else words
-
-    def _spread_returns(self, names: set[str]) -> bool:
-        """What functions that return an affected name are called, and names that are tested for being one."""
-        before = len(names)
-        for use in self._returned:
-            if not names.isdisjoint(use.words):
-                names.add(use.scope.name)
-                if use.scope.parent is not None and use.scope.parent.kind == "class":
-                    names.add(f".{use.scope.name}")
-        names.update(name for name, kinds in self._tested if kinds & names)
-        return len(names) > before
-
-    @cached_property
-    def _tested(self) -> list[tuple[str, set[str]]]:
-        """Names that are the subject of ``isinstance``, with the names in the tests."""
-        found = []
-        for use in self.module.by_name.get("isinstance", ()):
-            call = use.links[1] if len(use.links) > 1 else None
-            if isinstance(call, ast.Call) and len(call.args) == 2 and isinstance(call.args[0], ast.Name):
-                kinds = {n.id for n in ast.walk(call.args[1]) if isinstance(n, ast.Name)}
-                found.append((call.args[0].id, kinds))
-        return found
-
-    @cached_property
-    def _returned(self) -> list[Use]:
-        """Uses in what functions and lambdas return."""
-        return [
-            use
-            for use in self.module.uses
-            if (type(use.stmt) is ast.Return or type(use.scope.node) is ast.Lambda)
-            and use.scope.kind == "function"
-        ]
-
     @cached_property
     def uses(self) -> list[Use]:
         """The uses worth evaluating: of an affected name or attribute, or with such a use in their
         arguments.
         """
-        apart = self.affected_names.isdisjoint
-        hits = [use for use in self.module.uses if not apart(use.words)]
+        hits = {use for name in self.affected_names for use in self.module.spelling(name)}
         wanted: dict[Use, None] = {}
-        for use in hits:
+        for use in sorted(hits, key=attrgetter("order")):
             around = [use]
             while (outer := around[-1].outer) is not None:
                 around.append(outer)
@@ -284,11 +225,13 @@ class FileContext:
             values = self.evaluator.steps(use)
             for index, (link, value) in enumerate(zip(use.links, values, strict=True)):
                 before = values[index - 1] if index else None
-                if isinstance(link, ast.Name | ast.Attribute):
+                if isinstance(link, ast.Call):
+                    if before is not None:
+                        calls.append(Call(link, before, use, index))
+                    continue
+                if value is not None and isinstance(link, _NAMING):
                     symbols = {o.name for o in v.options(value) if isinstance(o, v.Symbol)}
                     references += [Reference(link, name, before, use, index) for name in sorted(symbols)]
-                if isinstance(link, ast.Call) and before is not None:
-                    calls.append(Call(link, before, use, index))
                 if isinstance(link, ast.Attribute):
                     attributes.append(Attribute(link, before, use, index))
         return references, calls, attributes
@@ -350,20 +293,5 @@ class FileContext:
 
 
 # A path, also one with a colon before its last parts and a name in front, as entry points are written.
-_DOTTED = re.compile(r"(?:[\w.-]{1,80} ?= ?)?(?P<path>[A-Za-z_]\w{0,80}(?:[.:][A-Za-z_]\w{0,80}){1,20})")
-_PATH = re.compile(r"[A-Za-z_][\w.:/\-]{0,300}")
-
-
-def _text_annotation(binding: Binding) -> str:
-    node = binding.annotation
-    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
-
-
-def _spellings(binding: Binding, key: str) -> set[str]:
-    """How a bound name may be spelled: also as an attribute of its class, and a class as its methods' first
-    parameter.
-    """
-    found = {key, f".{key}"} if binding.scope.kind == "class" else {key}
-    body = binding.node.body if isinstance(binding.node, ast.ClassDef) else []
-    methods = [m for m in body if isinstance(m, ast.FunctionDef | ast.AsyncFunctionDef)]
-    return found | {a.arg for m in methods for a in (*m.args.posonlyargs, *m.args.args)[:1]}
+_DOTTED = pattern(r"(?:[\w.-]{1,80} ?= ?)?(?P<path>[A-Za-z_]\w{0,80}(?:[.:][A-Za-z_]\w{0,80}){1,20})")
+_PATH = pattern(r"[A-Za-z_][\w.:/\-]{0,300}")

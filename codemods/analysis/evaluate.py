@@ -37,6 +37,8 @@ _MAPPINGS = {"dict", "Dict", "Mapping", "MutableMapping", "OrderedDict", "defaul
 _LENIENT = {"Optional", "Final", "ClassVar", "Annotated"}
 _MAX_DEPTH = 40
 _NOWHERE = ast.Pass()
+_TRAILERS = (ast.Attribute, ast.Call, ast.Subscript)
+_CHAINS = (ast.Name, *_TRAILERS)
 # Longer displays are tables of data, not collections of kernels.
 _LONG = 64
 _SHORT = 8
@@ -130,16 +132,20 @@ class Evaluator:
         return found
 
     def name_value(self, use: Use) -> v.Value:
-        if not isinstance(use.links[0], ast.Name):
+        if not use.name:
             return self._expression(use.links[0], use.scope, use.block, use.order)
         owner = self.module.lookup(use.name, use.scope)
         if owner is None:
             return self._star(use.name) or v.Symbol(f"builtins.{use.name}")
-        seen = reaching(owner[1], use, owner[0])
-        value = v.one_of([self.binding(b) for b in seen] + self._around_class(use, *owner))
+        scope, bindings = owner
+        if len(bindings) == 1 and scope.kind != "class":
+            value = self.binding(bindings[0])
+        else:
+            seen = reaching(bindings, use, scope)
+            value = v.one_of([self.binding(b) for b in seen] + self._around_class(use, scope, bindings))
         if isinstance(value, v.Mapping) and use.name in self.module.items:
-            return self._filled(value, use.name, owner[0])
-        return (self._checked(use, owner[1]) or value) if v.may_be_unknown(value) else value
+            return self._filled(value, use.name, scope)
+        return (self._checked(use, bindings) or value) if v.may_be_unknown(value) else value
 
     def _around_class(self, use: Use, owner: Scope, bindings: list[Binding]) -> list[v.Value]:
         """What a name in a class body means until the body binds it: what it means outside."""
@@ -353,9 +359,8 @@ class Evaluator:
     def _expression(self, node: ast.expr, scope: Scope, block: Block | None, order: int) -> v.Value:
         if isinstance(node, ast.Constant):
             return v.Constant(node.value)
-        links = _links(node)
-        if len(links) > 1 or isinstance(node, ast.Name):
-            return self.use(Use(links, scope, block, order, _NOWHERE, node))
+        if isinstance(node, _CHAINS):
+            return self.use(Use(_links(node), scope, block, order, _NOWHERE, node))
         handler = _COMPOUND.get(type(node))
         return (
             handler(self, node, lambda part: self._expression(part, scope, block, order)) if handler else None
@@ -720,7 +725,7 @@ def _peeled(value: v.Value) -> v.Value:
 
 def _links(node: ast.expr) -> list[ast.expr]:
     links = [node]
-    while isinstance(node, ast.Attribute | ast.Call | ast.Subscript):
+    while isinstance(node, _TRAILERS):
         node = node.func if isinstance(node, ast.Call) else node.value
         links.append(node)
     links.reverse()

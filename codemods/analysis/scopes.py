@@ -9,7 +9,8 @@ Raises RecursionError on absurdly nested code; the caller reports that file.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -60,7 +61,8 @@ class Binding:
 
     ``kind``: import, assign, element (of the iterable ``value``), parameter, function, class, other.
     ``foreign``: made by another scope, through ``global`` or ``nonlocal``.
-    ``path``: tuple-unpacking indexes into ``value``. ``mentions``: slice of the module's uses in its value.
+    ``path``: tuple-unpacking indexes into ``value``. ``mentions``: the uses in its value and annotation have
+    an order above the first of these numbers and not above the second.
     """
 
     __slots__ = (
@@ -101,12 +103,11 @@ class Use:
     """A trailer chain: ``links`` runs from its base, nearly always a Name, outwards to the outermost trailer.
 
     ``outer``: the use in whose arguments, or in whose base, this one stands; None for most.
-    ``words``: the names that it spells, those of attributes with a dot in front.
     ``name`` is "" when the base is another expression. ``block`` is None for a use whose place in the
     control flow is not known: it sees every binding.
     """
 
-    __slots__ = ("block", "inside", "links", "name", "order", "outer", "scope", "stmt", "words")
+    __slots__ = ("block", "inside", "links", "name", "order", "outer", "scope", "stmt")
 
     def __init__(
         self,
@@ -120,8 +121,7 @@ class Use:
     ) -> None:
         base = links[0]
         self.links = links
-        self.name: str = base.id if type(base) is ast.Name else ""
-        self.words: list[str] = [self.name]
+        self.name: str = base.id if base.__class__ is ast.Name else ""
         self.outer = outer
         self.scope = scope
         self.block = block
@@ -148,13 +148,14 @@ class Text:
 
 
 class Module:
-    """Everything one pass finds in a module."""
+    """Everything one pass finds in a module. ``uses`` are in the order of their numbers."""
 
     def __init__(self, tree: ast.Module) -> None:
         self.tree = tree
         self.top = Scope("module", tree, None, "")
         self.uses: list[Use] = []
-        self.by_name: dict[str, list[Use]] = {}
+        self.by_name: dict[str, list[Use]] = defaultdict(list)
+        self.by_attribute: dict[str, list[Use]] = defaultdict(list)
         self.texts: list[Text] = []
         self.bindings: list[Binding] = []
         self.imports: list[Binding] = []
@@ -173,6 +174,12 @@ class Module:
         """
         for scope in self.scope_of.values():
             scope.bindings.clear()
+
+    def spelling(self, name: str) -> Sequence[Use]:
+        """The uses that spell a name, or with a dot in front an attribute; maybe twice."""
+        if name[:1] == ".":
+            return self.by_attribute.get(name[1:], ())
+        return self.by_name.get(name, ())
 
     @cached_property
     def asserts(self) -> list[ast.Assert]:
@@ -249,6 +256,8 @@ class _Walker:
 
     def __init__(self, module: Module) -> None:
         self.m = module
+        self.uses, self.parents = module.uses, module.parents
+        self.by_name, self.by_attribute = module.by_name, module.by_attribute
         self.scope = module.top
         self.block = Block(None, module.tree, "body")
         self.order = 0
@@ -284,11 +293,12 @@ class _Walker:
         for decorator in node.decorator_list:
             self.expr(decorator, node)
         self.signature_uses(node.args)
-        start = len(self.m.uses)
+        start = self.order
         if node.returns:
             self.expr(node.returns, node)
+        mentions = (start, self.order)
         binding = self.bind(node.name, "function", node)
-        binding.annotation, binding.mentions = node.returns, (start, len(self.m.uses))
+        binding.annotation, binding.mentions = node.returns, mentions
         scope = self.new_scope("function", node, node.name)
         stmt = self.stmt
         self.parameters(node.args, scope)
@@ -296,12 +306,13 @@ class _Walker:
         self.stmt = stmt
 
     def klass(self, node: ast.ClassDef) -> None:
-        start = len(self.m.uses)
+        start = self.order
         for part in (*node.decorator_list, *node.bases):
             self.expr(part, node)
         for keyword in node.keywords:
             self.expr(keyword.value, node)
-        self.bind(node.name, "class", node).mentions = (start, len(self.m.uses))
+        mentions = (start, self.order)
+        self.bind(node.name, "class", node).mentions = mentions
         self.nested(self.new_scope("class", node, node.name), node.body)
 
     def new_scope(self, kind: str, node: ast.AST, name: str) -> Scope:
@@ -319,14 +330,15 @@ class _Walker:
         block, self.block = self.block, Block(None, scope.node, "body")
         starred = [a for a in (args.vararg, args.kwarg) if a]
         for arg in (*args.posonlyargs, *args.args, *args.kwonlyargs, *starred):
-            start = len(self.m.uses)
+            start = self.order
             if arg.annotation is not None:
                 self.scope, inner = outer, self.scope
                 self.expr(arg.annotation, arg)
                 self.scope = inner
+            mentions = (start, self.order)
             binding = self.bind(arg.arg, "parameter", arg)
             binding.annotation = None if arg in starred else arg.annotation
-            binding.mentions = (start, len(self.m.uses))
+            binding.mentions = mentions
         self.scope, self.block = outer, block
 
     def imports(self, node: ast.Import | ast.ImportFrom) -> None:
@@ -342,18 +354,18 @@ class _Walker:
             self.m.imports.append(binding)
 
     def assign(self, node: ast.Assign) -> None:
-        start = len(self.m.uses)
+        start = self.order
         self.expr(node.value, node)
-        mentions = (start, len(self.m.uses))
+        mentions = (start, self.order)
         for target in node.targets:
             self.target(target, node, "assign", node.value, mentions)
 
     def ann_assign(self, node: ast.AnnAssign) -> None:
-        start = len(self.m.uses)
+        start = self.order
         self.expr(node.annotation, node)
         if node.value is not None:
             self.expr(node.value, node)
-        mentions = (start, len(self.m.uses))
+        mentions = (start, self.order)
         self.target(node.target, node, "assign", node.value, mentions, node.annotation)
 
     def aug_assign(self, node: ast.AugAssign) -> None:
@@ -362,9 +374,9 @@ class _Walker:
         self.target(node.target, node, "other", None, (0, 0))
 
     def loop(self, node: ast.For | ast.AsyncFor) -> None:
-        start = len(self.m.uses)
+        start = self.order
         self.expr(node.iter, node)
-        self.target(node.target, node, "element", node.iter, (start, len(self.m.uses)))
+        self.target(node.target, node, "element", node.iter, (start, self.order))
         self.arm(node, "body", node.body)
         self.arm(node, "orelse", node.orelse)
 
@@ -375,10 +387,10 @@ class _Walker:
 
     def with_(self, node: ast.With | ast.AsyncWith) -> None:
         for item in node.items:
-            start = len(self.m.uses)
+            start = self.order
             self.expr(item.context_expr, node)
             if item.optional_vars is not None:
-                mentions = (start, len(self.m.uses))
+                mentions = (start, self.order)
                 self.target(item.optional_vars, node, "enter", item.context_expr, mentions)
         self.body(node.body)
 
@@ -497,12 +509,12 @@ class _Walker:
                 self.children(child)
 
     def expr(self, node: ast.expr, parent: ast.AST) -> None:
-        kind = type(node)
+        kind = node.__class__
         if kind is ast.Constant:
-            if type(node.value) is str:  # type: ignore[attr-defined]
+            if node.value.__class__ is str:  # type: ignore[attr-defined]
                 self.m.texts.append(Text(node, self.scope, self.stmt, parent))  # type: ignore[arg-type]
             return
-        self.m.parents[node] = parent
+        self.parents[node] = parent
         if kind is ast.Name:
             self.use([node], parent)
         elif kind in _TRAILERS:
@@ -512,22 +524,22 @@ class _Walker:
 
     def chain(self, top: ast.expr, parent: ast.AST) -> None:
         links = [top]
-        node = top
-        while type(node) in _TRAILERS:
-            inner = node.func if type(node) is ast.Call else node.value  # type: ignore[attr-defined]
-            if type(inner) is not ast.Attribute:
-                self.m.parents[inner] = node
-            links.append(inner)
+        inner = top
+        while (kind := inner.__class__) in _TRAILERS:
             node = inner
+            inner = node.func if kind is ast.Call else node.value  # type: ignore[attr-defined]
+            if inner.__class__ is not ast.Attribute:
+                self.parents[inner] = node
+            links.append(inner)
         links.reverse()
         use = self.use(links, parent)
         around, self.outer = self.outer, use
-        if type(node) is not ast.Name:
-            self.expr(node, links[1])
+        if kind is not ast.Name:
+            self.expr(inner, links[1])
         for link in links:
-            kind = type(link)
+            kind = link.__class__
             if kind is ast.Attribute:
-                use.words.append(f".{link.attr}")  # type: ignore[attr-defined]
+                self.by_attribute[link.attr].append(use)  # type: ignore[attr-defined]
             elif kind is ast.Call:
                 for arg in link.args:  # type: ignore[attr-defined]
                     self.expr(arg, link)
@@ -538,11 +550,11 @@ class _Walker:
         self.outer = around
 
     def use(self, links: list[ast.expr], parent: ast.AST) -> Use:
-        self.order += 1
-        use = Use(links, self.scope, self.block, self.order, self.stmt, parent, self.outer)
-        self.m.uses.append(use)
+        self.order = order = self.order + 1
+        use = Use(links, self.scope, self.block, order, self.stmt, parent, self.outer)
+        self.uses.append(use)
         if use.name:
-            self.m.by_name.setdefault(use.name, []).append(use)
+            self.by_name[use.name].append(use)
         return use
 
     def operands(self, node: ast.BinOp) -> None:
@@ -575,10 +587,10 @@ class _Walker:
             inner = self.scope
             if index == 0:
                 self.scope = outer
-            start = len(self.m.uses)
+            start = self.order
             self.expr(generator.iter, node)
             self.scope = inner
-            self.target(generator.target, generator, "element", generator.iter, (start, len(self.m.uses)))
+            self.target(generator.target, generator, "element", generator.iter, (start, self.order))
             for condition in generator.ifs:
                 self.expr(condition, node)
         parts = (node.key, node.value) if isinstance(node, ast.DictComp) else (node.elt,)
@@ -587,12 +599,12 @@ class _Walker:
         self.scope = outer
 
     def walrus(self, node: ast.NamedExpr) -> None:
-        start = len(self.m.uses)
+        start = self.order
         self.expr(node.value, node)
         scope = self.scope
         while self.scope.kind == "comprehension" and self.scope.parent is not None:
             self.scope = self.scope.parent
-        self.target(node.target, node, "assign", node.value, (start, len(self.m.uses)))
+        self.target(node.target, node, "assign", node.value, (start, self.order))
         self.scope = scope
 
 

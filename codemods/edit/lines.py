@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
-
 from ..model import Span
+from ..patterns import pattern
 
 _BLANK = b" \t\f"
-_LINE_END = re.compile(rb"[\r\n]|\Z")
-_NEWLINE = re.compile(rb"\r\n?|\n|\Z")
-_TAIL = re.compile(rb"(?P<blank>[ \t\f]*(?:;[ \t\f]*)?)(?P<comment>#[^\r\n]*)?(?=[\r\n]|\Z)")
-_CONTINUED = re.compile(rb"\\(?:\r\n?|\n)\Z")
+_LINE_END = pattern(rb"[\r\n]|\Z")
+_NEWLINE = pattern(rb"\r\n?|\n|\Z")
+_TAIL = pattern(rb"(?P<blank>[ \t\f]*(?:;[ \t\f]*)?)(?P<comment>#[^\r\n]*)?(?=[\r\n]|\Z)")
+_CONTINUED = pattern(rb"\\(?:\r\n?|\n)\Z")
 
 
 def line_start(data: bytes, offset: int) -> int:

@@ -33,6 +33,7 @@ from ..analysis.scopes import Text
 from ..joined_strings import joined_strings
 from ..model import Finding, ReplaceString
 from ..path_strings import called
+from ..patterns import pattern
 from ..private_imports import private_imports
 from ..private_kernels import (
     home,
@@ -48,7 +49,7 @@ from ..private_kernels import (
 
 CODE = "NKM401"
 LIBRARY = False
-_REGISTRY = re.compile(r"import|load|register|registry|kernel", re.IGNORECASE)
+_REGISTRY = pattern(r"import|load|register|registry|kernel", re.IGNORECASE)
 
 
 def check(ctx: FileContext) -> Iterator[Finding]:

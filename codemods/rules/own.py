@@ -7,19 +7,19 @@ a project that is migrated can name code to run.
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Iterable, Iterator
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from ..patterns import pattern
 from ..rule import BadRule
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 GROUP = "nkimigrate.rules"
-_CODE = re.compile(r"(?!NK[ML]\d)[A-Z]{2,8}\d{2,4}")
+_CODE = pattern(r"(?!NK[ML]\d)[A-Z]{2,8}\d{2,4}")
 
 
 def own_modules(taken: Iterable[str]) -> Iterator[ModuleType]:

@@ -127,15 +127,14 @@ def _table(path: str) -> dict[str, Any]:
 
 def _built(path: str, text: bytes) -> dict[str, Any] | None:
     """What the build of the package wrote down of this very text (see :mod:`.build`), if it did."""
-    import json
-    import zlib
+    import marshal
 
     try:
-        with open(f"{path.removesuffix('.toml')}.json", "rb") as file:
-            mark, table = json.loads(file.read())
-    except (OSError, ValueError):
+        with open(f"{path.removesuffix('.toml')}.built", "rb") as file:
+            known, table = marshal.loads(file.read())
+    except (OSError, ValueError, EOFError, TypeError):
         return None
-    return dict(table) if mark == zlib.crc32(text) else None
+    return dict(table) if known == text else None
 
 
 def _parsed(text: str) -> dict[str, Any]:
