@@ -151,7 +151,9 @@ bench-scale: measured
 kernel-errors: $(STAMP)
 	@PYTHONPATH=tests/support $(BIN)/python tests/support/kernel_errors.py $(TESTS)
 
+# The checkout's `topk` imports scipy.
 kernel-costs: measured
+	@$(if $(UPSTREAM),$(MEASURED)/bin/python -m pip install -qq --disable-pip-version-check $(PIP_OPTIONS) scipy)
 	@$(MEASURED)/bin/python benchmarks/kernel_costs.py $(if $(UPSTREAM),--upstream $(UPSTREAM)) $(OPTIONS)
 
 audit: $(STAMP)
