@@ -96,7 +96,13 @@ def is_free(ctx: FileContext, entry: PrivateKernel) -> bool:
     """
     if is_enumeration(entry):
         return entry.exact and not uses_private_kernels(ctx) and not _handed_on(ctx, entry)
-    return entry.exact and not _old_language(ctx)
+    return entry.exact and not (in_old_language(ctx) and _used_in_functions(ctx, entry))
+
+
+def _used_in_functions(ctx: FileContext, entry: PrivateKernel) -> bool:
+    """Whether functions, which may be kernels, use it; an import that none uses calls nothing."""
+    uses = (r.use for r in ctx.references if home(ctx.release, r.symbol) is entry)
+    return any(use.scope.kind not in ("module", "class") for use in uses)
 
 
 def _handed_on(ctx: FileContext, entry: PrivateKernel) -> bool:
@@ -118,7 +124,7 @@ def _homes_of(ctx: FileContext) -> tuple[str, ...]:
     return f"{ctx.release.root}.", *(f"builtins.{name}" for name in ONLY_LOOK)
 
 
-def _old_language(ctx: FileContext) -> bool:
+def in_old_language(ctx: FileContext) -> bool:
     """Whether the file imports the old compiler's NKI: its kernels cannot call the library's functions."""
     packages = {name.rpartition(".")[0] for name in ctx.release.private_packages}
     targets = (ctx.target(binding) for binding in ctx.module.imports)

@@ -37,7 +37,9 @@ from ..patterns import pattern
 from ..private_imports import private_imports
 from ..private_kernels import (
     home,
+    in_old_language,
     inside,
+    is_enumeration,
     is_free,
     module_step,
     module_summary,
@@ -99,7 +101,7 @@ def _string(ctx: FileContext, text: Text) -> Iterator[Finding]:
     names = {} if path in ctx.release.private_by_name else inside(ctx.release, path)
     if names:
         yield ctx.needs_you(CODE, text.node, module_summary(ctx.release, path, names), module_step(names))
-    elif is_free(ctx, entry):
+    elif is_free(ctx, entry) and (is_enumeration(entry) or not in_old_language(ctx)):
         new = entry.new if ":" not in text.value else ":".join(entry.new.rsplit(".", 1))
         edit = ReplaceString(ctx.source.span(text.node), text.value, new)
         yield ctx.finding(CODE, text.node, f"`{text.value}` is `{new}` now", edits=[edit])

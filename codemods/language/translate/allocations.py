@@ -33,7 +33,8 @@ def ndarray(w: Walker, node: ast.Call) -> Value:
     capacity.check(w, tile, w.writer.innermost.hint)
     spelled = _spelled(w, node, given, values, tile)
     if address is not None and tile.shape is not None and tile.dtype is not None:
-        spelled = f"{spelled[:-1]}, address={addresses.code(w, address, (), tile.shape, tile.dtype)})"
+        place = addresses.code(w, address, (), tile.shape, tile.dtype)
+        spelled = f"{spelled[:-1].rstrip().removesuffix(',')}, address={place})"
     return v.Tensor(spelled, tile.shape, tile.dtype, tile.space, whole=whole)
 
 

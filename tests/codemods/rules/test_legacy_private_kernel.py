@@ -115,6 +115,30 @@ def test_enumerations_that_nobody_else_is_given_move(use: str) -> None:
     assert f"from {TYPES} import ActFnType\n" in migrate({"app.py": before}).text("app.py")
 
 
+HELPER = f"from {PRE}.util.kernel_helpers import get_program_sharding_info\n"
+KERNEL = """
+@nki.jit
+def copy(x):
+    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm){use}
+    nl.store(out, nl.load(x))
+    return out
+"""
+
+
+def test_a_helper_that_no_function_uses_moves_with_its_file() -> None:
+    """It would move in a second run, when its file has the new language."""
+    text = f"import neuronxcc.nki as nki\nimport neuronxcc.nki.language as nl\n{HELPER}{KERNEL.format(use='')}"
+    new = migrate({"app.py": text}).text("app.py")
+    assert "from nkilib.core.utils.kernel_helpers import get_program_sharding_info\n" in new
+    assert "neuronxcc" not in new
+
+
+def test_a_helper_that_a_kernel_uses_waits_with_it() -> None:
+    use = "\n    grid, programs, core = get_program_sharding_info()"
+    text = f"import neuronxcc.nki as nki\nimport neuronxcc.nki.language as nl\n{HELPER}{KERNEL.format(use=use)}"
+    assert not migrate({"app.py": text}).changed
+
+
 # -- kernels ------------------------------------------------------------------------------------------------
 
 

@@ -70,7 +70,11 @@ def test_blocks_take_turns_in_banks_of_psum():
         @nki.jit
         def k(a, b):
             out = nl.ndarray((2, 3, 128, 64), dtype=a.dtype, buffer=nl.shared_hbm)
-            x = nl.ndarray((128, 128), dtype=a.dtype, buffer=ncc.sbuf.mod_alloc(base_addr=0))
+            x = nl.ndarray(
+                (128, 128),
+                dtype=a.dtype,
+                buffer=ncc.sbuf.mod_alloc(base_addr=0),
+            )
             x[...] = nl.load(a)
             y = nl.load(b)
             p = nl.ndarray((2, 3, nl.par_dim(128), 64), dtype=nl.float32,
