@@ -127,7 +127,9 @@ def copy(x):
 
 def test_a_helper_that_no_function_uses_moves_with_its_file() -> None:
     """It would move in a second run, when its file has the new language."""
-    text = f"import neuronxcc.nki as nki\nimport neuronxcc.nki.language as nl\n{HELPER}{KERNEL.format(use='')}"
+    text = (
+        f"import neuronxcc.nki as nki\nimport neuronxcc.nki.language as nl\n{HELPER}{KERNEL.format(use='')}"
+    )
     new = migrate({"app.py": text}).text("app.py")
     assert "from nkilib.core.utils.kernel_helpers import get_program_sharding_info\n" in new
     assert "neuronxcc" not in new
@@ -135,7 +137,9 @@ def test_a_helper_that_no_function_uses_moves_with_its_file() -> None:
 
 def test_a_helper_that_a_kernel_uses_waits_with_it() -> None:
     use = "\n    grid, programs, core = get_program_sharding_info()"
-    text = f"import neuronxcc.nki as nki\nimport neuronxcc.nki.language as nl\n{HELPER}{KERNEL.format(use=use)}"
+    text = (
+        f"import neuronxcc.nki as nki\nimport neuronxcc.nki.language as nl\n{HELPER}{KERNEL.format(use=use)}"
+    )
     assert not migrate({"app.py": text}).changed
 
 
