@@ -9,7 +9,7 @@ from dataclasses import replace
 from ..analysis.context import FileContext
 from ..elsewhere import Kernel, Seen
 from ..model import LANGUAGE, Finding, InsertBefore, Outcome
-from ..private_kernels import home, is_enumeration, uses_private_kernels
+from ..private_kernels import home, is_enumeration, is_free, uses_private_kernels
 from ..trees import children, walk
 from . import host
 from .migrate import of_module
@@ -55,7 +55,7 @@ def _of_module(ctx: FileContext, module: LanguageModule, wants: Callable[[str], 
     own = ctx.memory["language kernels"]
     assert isinstance(own, dict)
     private = (home(ctx.release, i.target) for i in ctx.imports)
-    if not module.functions and any(entry and not is_enumeration(entry) for entry in private):
+    if not module.functions and any(e and not is_enumeration(e) and not is_free(ctx, e) for e in private):
         # The compiler's own kernels are launched in the old way; NKM401 says what becomes of them.
         yield from _said(ctx, host.with_others(module), wants)
         return

@@ -146,6 +146,7 @@ REPORTED = {
     "manager from a call": ("y = rmsnorm_tkg(x, g, output_in_sbuf=True, sbm=b())", "`sbm` is not"),
     "allocation before a call": ("y = rmsnorm_tkg(x, b(), output_in_sbuf=True, sbm=sbm)", "order"),
     "no input": ("y = rmsnorm_tkg(gamma=g)", "misses inp"),
+    "norm of a norm": ("y = rmsnorm_tkg(rmsnorm_tkg(x, g), b)", "calls such a kernel itself"),
     "compared later": ("y = rmsnorm_tkg(x, g)\nreturn x if y is None else y", "None"),
     "in a table": ("t = {'a': rmsnorm_tkg}\ny = t['a'](x, g)", "container"),
 }  # fmt: skip
