@@ -14,7 +14,7 @@ import audit
 import pytest
 import yaml
 
-OLD = "from nkilib.core.mlp.mlp import mlp_kernel\n\ny = mlp_kernel(1)\n"
+OLD = "from nkilib.core.mlp.mlp import mlp_kernel\n\ny = mlp_kernel(1, 2, 3, 4)\n"
 CLEAN = "x = 1\n"
 
 

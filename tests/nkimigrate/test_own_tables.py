@@ -36,7 +36,7 @@ from acme_kernels.attn import fused_attention
 from nkilib.core.mlp.mlp import mlp_kernel
 
 y = rms(1, 2, 1e-5)
-z = fused_attention(y, mlp_kernel(y))
+z = fused_attention(y, mlp_kernel(y, 1, 2, 3))
 """
 NEW = """\
 from acme_kernels.norm import rms
@@ -44,7 +44,7 @@ from acme_kernels.attention import fused_attention
 from nkilib.core.mlp.mlp import mlp
 
 y = rms(1, 2, eps=1e-5)
-z = fused_attention(y, mlp(y))
+z = fused_attention(y, mlp(y, 1, 2, 3))
 """
 
 

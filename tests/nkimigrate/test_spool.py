@@ -184,6 +184,7 @@ def test_texts_and_findings_are_not_held(tmp_path: Path, monkeypatch: pytest.Mon
     assert on_disk < 20_000
 
 
+@pytest.mark.slow
 def test_a_small_file_adds_next_to_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What one more file adds to the most that a check and its reports hold: little but its path.
 
