@@ -137,7 +137,7 @@ _ODD: dict[type, str] = {
 
 
 def _calls(outer: ast.FunctionDef, node: ast.FunctionDef) -> list[ast.Call] | None:
-    """Calls of an inner function; None when something else happens to it as well."""
+    """Calls of an inner function; None when something else happens to it too, or a call cannot be right."""
     called: dict[int, ast.Call] = {}
     mentions: list[ast.Name] = []
     for each in scopes.within(outer):
@@ -152,7 +152,9 @@ def _calls(outer: ast.FunctionDef, node: ast.FunctionDef) -> list[ast.Call] | No
         return None
     calls = list(called.values())
     stars = any(isinstance(a, ast.Starred) for c in calls for a in c.args)
-    return None if stars or any(k.arg is None for c in calls for k in c.keywords) else calls
+    taken = len(node.args.posonlyargs) + len(node.args.args)
+    crowded = node.args.vararg is None and any(len(call.args) > taken for call in calls)
+    return None if stars or crowded or any(k.arg is None for c in calls for k in c.keywords) else calls
 
 
 def _meant(node: ast.AST) -> tuple[str, ...]:
