@@ -21,6 +21,7 @@
 #   make bench-language-speed  the language step's speed: UPSTREAM_SAMPLES=CHECKOUT@REVISION SDK=CHECKOUT@REVISION
 #   make bench-scale  what each stage costs a file, and on paper ten million: TREE=FOLDER KERNELS="FOLDER …"
 #   make kernel-errors  write docs/kernels.md: how exact the kernels are, by their tests; TESTS=FOLDER for some
+#   make kernel-checks  which checks of the kernels no test has seen to fail; TESTS=FOLDER for some
 #   make kernel-costs  trace the kernels; UPSTREAM=CHECKOUT@REVISION sets those of a checkout beside them
 #   make audit        look for known vulnerabilities in what an installation brings (pip-audit)
 #   make fuzz         mutated programs through the tool: CODE="CHECKOUT …" mutates kernels of checkouts, SECONDS=600
@@ -47,7 +48,7 @@ MEASURED := build/measured
 
 .PHONY: demo test test-slow test-browser test-lowest lint docs site measured bench bench-peers bench-growth public-code bench-simulator bench-models \
     bench-compat conformance test-kernels beta1-examples bench-language bench-language-speed bench-scale kernel-errors \
-    kernel-costs audit fuzz fuzz-coverage no-harm clean
+    kernel-checks kernel-costs audit fuzz fuzz-coverage no-harm clean
 .DEFAULT_GOAL := test
 
 $(STAMP): pyproject.toml constraints-lowest.txt
@@ -152,6 +153,9 @@ kernel-errors: $(STAMP)
 	@PYTHONPATH=tests/support $(BIN)/python tests/support/kernel_errors.py $(TESTS)
 
 # The checkout's `topk` imports scipy.
+kernel-checks: $(STAMP)
+	@PYTHONPATH=tests/support:tests/nkilib/oracles $(BIN)/python tests/support/kernel_checks.py $(TESTS)
+
 kernel-costs: measured
 	@$(if $(UPSTREAM),$(MEASURED)/bin/python -m pip install -qq --disable-pip-version-check $(PIP_OPTIONS) scipy)
 	@$(MEASURED)/bin/python benchmarks/kernel_costs.py $(if $(UPSTREAM),--upstream $(UPSTREAM)) $(OPTIONS)

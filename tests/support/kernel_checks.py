@@ -1,0 +1,154 @@
+"""Which checks of nkilib's kernels tests have seen to fail (``make kernel-checks``).
+
+A check is a place that raises: a call of ``kernel_assert``, a call of a function that asserts with words it is given,
+or a ``raise``. A pytest plugin listens to every ``pytest.raises``: the error's traceback says which checks failed.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import json
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import FunctionType, ModuleType, TracebackType
+from typing import Any
+
+import pytest
+
+import nkilib
+from nkilib.core.utils.kernel_assert import kernel_assert
+
+PACKAGE = Path(nkilib.__file__).parent
+TESTS = Path(__file__).resolve().parents[1] / "nkilib"
+FOUND = Path(__file__).resolve().parents[2] / "build" / "kernel-checks.json"
+NO_KERNEL = "insides.py"
+"""Says what nkilib does not have; no kernel runs it."""
+
+
+@dataclass(frozen=True, order=True)
+class Check:
+    """A place that raises."""
+
+    file: str
+    first: int
+    last: int
+    text: str
+
+
+@cache
+def checks() -> list[Check]:
+    """All checks of nkilib, by file and line."""
+    helpers = asserting()
+    return sorted(each for path in modules() for each in _checks(path, helpers))
+
+
+def modules() -> list[Path]:
+    return [path for path in sorted(PACKAGE.rglob("*.py")) if path.name != NO_KERNEL]
+
+
+def _checks(path: Path, helpers: set[Any]) -> Iterator[Check]:
+    source = path.read_text(encoding="utf-8")
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Raise) or (isinstance(node, ast.Call) and named(path, node.func) in helpers):
+            text = " ".join((ast.get_source_segment(source, node) or "").split())
+            yield Check(
+                path.relative_to(PACKAGE).as_posix(), node.lineno, node.end_lineno or node.lineno, text
+            )
+
+
+def asserting() -> set[Any]:
+    """``kernel_assert``, and the functions that call one of these with words that they are given."""
+    found: set[Any] = {kernel_assert}
+    count = 0
+    while count < len(found):
+        count = len(found)
+        found |= {function for path in modules() for function in _passing_on(path, found)}
+    return found
+
+
+def _passing_on(path: Path, known: set[Any]) -> Iterator[FunctionType]:
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef):
+            arguments = [*node.args.args, *node.args.kwonlyargs]
+            words = {each.arg for each in arguments if getattr(each.annotation, "id", "") == "str"}
+            calls = [
+                each
+                for each in ast.walk(node)
+                if isinstance(each, ast.Call) and named(path, each.func) in known
+            ]
+            if words & {each.id for call in calls for each in ast.walk(call) if isinstance(each, ast.Name)}:
+                yield getattr(module(path), node.name)
+
+
+def named(path: Path, node: ast.expr) -> Any:
+    """The function that a name of a module is; None for others."""
+    found = getattr(module(path), node.id, None) if isinstance(node, ast.Name) else None
+    return found if isinstance(found, FunctionType) else None
+
+
+@cache
+def module(path: Path) -> ModuleType:
+    parts = ("nkilib", *path.relative_to(PACKAGE).with_suffix("").parts)
+    return importlib.import_module(".".join(parts).removesuffix(".__init__"))
+
+
+class Listener:
+    """Collects, by test, the words and the checks of expected errors."""
+
+    def __init__(self) -> None:
+        self.failed: dict[str, dict[str, list[Check]]] = defaultdict(dict)
+        self.test = ""
+        raises = type(pytest.raises(ZeroDivisionError))
+        leave = raises.__exit__
+
+        def left(context: Any, kind: Any, error: Any, trace: TracebackType | None) -> bool:
+            if error is not None:
+                self.failed[self.test][str(error)] = list(failed(trace))
+            return leave(context, kind, error, trace)
+
+        raises.__exit__ = left
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: Any) -> None:
+        self.test = item.nodeid
+
+
+def failed(trace: TracebackType | None) -> Iterator[Check]:
+    """The checks that a traceback leads through."""
+    while trace is not None:
+        path = Path(trace.tb_frame.f_code.co_filename)
+        if path.is_relative_to(PACKAGE):
+            name = path.relative_to(PACKAGE).as_posix()
+            within = [
+                each for each in checks() if each.file == name and each.first <= trace.tb_lineno <= each.last
+            ]
+            if within:
+                yield max(within)
+        trace = trace.tb_next
+
+
+def main() -> int:
+    """Run the tests that are named, or all of nkilib's; what is found is added to that of earlier runs."""
+    listener = Listener()
+    chosen = sys.argv[1:] or [str(TESTS), "-m", "not slow"]
+    status = pytest.main(["-q", "--no-header", *chosen], plugins=[listener])
+    seen = json.loads(FOUND.read_text(encoding="utf-8")) if FOUND.exists() else {}
+    for test, found in listener.failed.items():
+        seen[test] = {w: [[c.file, c.first, c.text] for c in places] for w, places in found.items()}
+    FOUND.parent.mkdir(exist_ok=True)
+    FOUND.write_text(json.dumps(seen, indent=1), encoding="utf-8")
+    places = {tuple(place) for found in seen.values() for each in found.values() for place in each}
+    never = [check for check in checks() if (check.file, check.first, check.text) not in places]
+    for check in never:
+        print(f"{check.file}:{check.first}: never seen to fail: {check.text}")
+    print(f"{len(checks())} checks, {len(never)} never seen to fail")
+    return int(status)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
