@@ -9,7 +9,7 @@ from .analysis import values as v
 from .analysis.context import FileContext
 from .analysis.scopes import Use, reaching
 from .changed_parameters import Changed, changed_value, shape
-from .private_kernels import ONLY_LOOK
+from .private_kernels import only_looks
 from .record import record
 
 _LISTED = {"args", "arguments"}
@@ -59,7 +59,7 @@ def _known(ctx: FileContext, callee: v.Value) -> bool:
     return any(
         ctx.release.affects(n) or n.partition(".")[0] in {"functools", "inspect", "unittest", "nki"}
         for n in names
-    ) or any(n == f"builtins.{shown}" for n in names for shown in ONLY_LOOK)
+    ) or any(map(only_looks, names))
 
 
 def _handed(ctx: FileContext) -> Iterator[Handed]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable
 
 from .analysis import values as v
 from .analysis.context import FileContext
@@ -64,8 +65,8 @@ def _is(node: ast.expr | None, value: object) -> bool:
     return isinstance(node, ast.Constant) and node.value is value
 
 
-def problem(ctx: FileContext, norm: Norm) -> str:
-    """Why a call has to be left to a person; "" when it can be rewritten."""
+def problem(ctx: FileContext, norm: Norm, calls: Iterable[Norm]) -> str:
+    """Why one of the file's calls has to be left to a person; "" when it can be rewritten."""
     return (
         norm.call.problem
         or _callee_problem(ctx, norm)
@@ -73,6 +74,7 @@ def problem(ctx: FileContext, norm: Norm) -> str:
         or _form_problem(ctx, norm)
         or _place_problem(ctx, norm)
         or _order_problem(norm)
+        or _inner_problem(norm, calls)
     )
 
 
@@ -164,6 +166,13 @@ def _order_problem(norm: Norm) -> str:
     if norm.in_sbuf and norm.manager is not None and not all(map(_pure, others)):
         return "an argument would change its order of evaluation with the allocation"
     return ""
+
+
+def _inner_problem(norm: Norm, calls: Iterable[Norm]) -> str:
+    """Whether a call that always needs a person stands among the arguments."""
+    inner = {call.call.node for call in calls} - {norm.call.node}
+    found = any(part in inner for part in ast.walk(norm.call.node))
+    return "an argument calls such a kernel itself" if found else ""
 
 
 def _pure(node: ast.expr) -> bool:

@@ -14,8 +14,7 @@ from .record import record
 from .release import PrivateKernel, Release
 
 _TELLING = 12
-ONLY_LOOK = {"print", "repr", "str", "isinstance", "hasattr", "getattr", "setattr", "type", "id", "callable"}
-"""Functions of Python that do not call what they are given, and do not pass it on."""
+_ONLY_LOOK = {"print", "repr", "str", "isinstance", "hasattr", "getattr", "setattr", "type", "id", "callable"}
 
 
 def home(release: Release, name: str) -> PrivateKernel | None:
@@ -101,27 +100,30 @@ def is_free(ctx: FileContext, entry: PrivateKernel) -> bool:
 
 def _used_in_functions(ctx: FileContext, entry: PrivateKernel) -> bool:
     """Whether functions, which may be kernels, use it; an import that none uses calls nothing."""
-    uses = (r.use for r in ctx.references if home(ctx.release, r.symbol) is entry)
-    return any(use.scope.kind not in ("module", "class") for use in uses)
+    return any(use.scope.kind not in ("module", "class") for use in _uses(ctx, entry))
 
 
 def _handed_on(ctx: FileContext, entry: PrivateKernel) -> bool:
     """Whether a member is given to a function that may hand it to a private kernel: to any but the library's
     own, and those of Python that only look at it.
     """
-    uses = [r.use for r in ctx.references if home(ctx.release, r.symbol) is entry]
-    return any(use.outer is not None and not _keeps(ctx, use.outer) for use in uses)
+    return any(use.outer is not None and not _keeps(ctx, use.outer) for use in _uses(ctx, entry))
+
+
+def _uses(ctx: FileContext, entry: PrivateKernel) -> Iterator[Use]:
+    return (r.use for r in ctx.references if home(ctx.release, r.symbol) is entry)
 
 
 def _keeps(ctx: FileContext, outer: Use) -> bool:
     before = zip(outer.links[1:], ctx.evaluator.steps(outer), strict=False)
     called = [value for link, value in before if isinstance(link, ast.Call)]
     names = [o.name if isinstance(o, v.Symbol) else "" for value in called for o in v.options(value)]
-    return all(ctx.release.canonical(n).startswith(_homes_of(ctx)) for n in names)
+    return all(only_looks(n) or ctx.release.canonical(n).startswith(f"{ctx.release.root}.") for n in names)
 
 
-def _homes_of(ctx: FileContext) -> tuple[str, ...]:
-    return f"{ctx.release.root}.", *(f"builtins.{name}" for name in ONLY_LOOK)
+def only_looks(name: str) -> bool:
+    """Whether a name is that of a function of Python that neither calls what it is given nor passes it on."""
+    return name.startswith("builtins.") and name.removeprefix("builtins.") in _ONLY_LOOK
 
 
 def in_old_language(ctx: FileContext) -> bool:

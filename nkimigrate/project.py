@@ -7,7 +7,7 @@ exports and somebody else's import can mean.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias, TypeVar, overload
 
 from .candidates import ALONE, ANALYSED, EXPORTS, KERNELS, PINS, SURVEYED, Candidates
@@ -140,10 +140,8 @@ class _Project:
         """Remember the outcome of one more analysis of a file."""
         self.files.take(number, result)
         if isinstance(result, Analysis):
-            parent = _parent(self.files.place_of(number).module)
-            for path in result.imports:
-                self._ask(path)
-                self._ask(_sibling(parent, path))
+            for _, spelled in self._meant(number, result.imports):
+                self._ask(spelled)
 
     def _ask(self, path: str) -> None:
         if path in self._recent:  # most files import what others import
@@ -219,12 +217,10 @@ class _Project:
         real: dict[str, str] = {}
         for number in self.files.those(EXPORTS):
             exports = self.files.known(number).exports
-            for prefix in self._prefixes(number):
-                for name in exports:
-                    spelled = prefix + name
-                    if spelled in self.asked or spelled in self.around or self._asked_above(spelled):
-                        found[spelled] = name
-                        real[name] = name
+            for spelled, name in self._spelled(number, exports):
+                if spelled in self.asked or spelled in self.around or self._asked_above(spelled):
+                    found[spelled] = name
+                    real[name] = name
             exported.update((name, value) for name, value in exports.items() if name in real)
         return {**found, **real}
 
@@ -238,12 +234,10 @@ class _Project:
         real: dict[str, str] = {}
         for number in self.files.those(which):
             own = self.files.known(number).kernels
-            for prefix in self._prefixes(number):
-                for name in own:
-                    spelled = prefix + name
-                    if spelled in self.asked or self._asked_above(spelled):
-                        found[spelled] = name
-                        real[name] = name
+            for spelled, name in self._spelled(number, own):
+                if spelled in self.asked or self._asked_above(spelled):
+                    found[spelled] = name
+                    real[name] = name
             kernels.update((name, kernel) for name, kernel in own.items() if name in real)
             if owners is not None:
                 owners.update((name, number) for name in own if name in real)
@@ -252,9 +246,19 @@ class _Project:
     def _asked_above(self, spelled: str) -> bool:
         return any(package in self.asked for package in _around(spelled))
 
-    def _prefixes(self, number: int) -> tuple[str, ...]:
+    def _spelled(self, number: int, names: Collection[str]) -> Iterator[tuple[str, str]]:
+        """``(as others may import it, name)`` of names of a file."""
         place = self.files.place_of(number)
-        return prefixes(place.path, place.module, place.package)
+        for prefix in prefixes(place.path, place.module, place.package):
+            for name in names:
+                yield prefix + name, name
+
+    def _meant(self, number: int, paths: Iterable[str]) -> Iterator[tuple[str, str]]:
+        """``(path as a file spells it, path that it may mean)``: itself, or one in the file's own folder."""
+        parent = self.files.place_of(number).module.rpartition(".")[0]
+        for path in paths:
+            yield path, path
+            yield path, f"{parent}.{path}" if parent else ""
 
     def _seen(
         self, number: int, spellings: Spellings, below: Mapping[str, list[str]]
@@ -265,16 +269,14 @@ class _Project:
         if not spellings or not self.files.has(number, ANALYSED):
             return
         facts = self.files.known(number)
-        parent = _parent(self.files.place_of(number).module)
         own = facts.exports
-        for path in facts.imports:
-            for spelled in (path, _sibling(parent, path)):
-                for name in below.get(spelled, ()):
-                    if spellings[name] not in own:
-                        yield path + name[len(spelled) :], spellings[name]
-                for package in _around(spelled):
-                    if package in spellings and spellings[package] not in own:
-                        yield package, spellings[package]
+        for path, spelled in self._meant(number, facts.imports):
+            for name in below.get(spelled, ()):
+                if spellings[name] not in own:
+                    yield path + name[len(spelled) :], spellings[name]
+            for package in _around(spelled):
+                if package in spellings and spellings[package] not in own:
+                    yield package, spellings[package]
 
     # -- kernels ------------------------------------------------------------------------------------------
 
@@ -295,12 +297,10 @@ class _Project:
         self, number: int, spellings: Spellings, below: Mapping[str, list[str]]
     ) -> Iterator[tuple[str, str]]:
         facts = self.files.known(number)
-        parent = _parent(self.files.place_of(number).module)
-        for path in facts.imports:
-            for spelled in (path, _sibling(parent, path)):
-                for name in below.get(spelled, ()):
-                    if spellings[name] not in facts.kernels:
-                        yield path + name[len(spelled) :], spellings[name]
+        for path, spelled in self._meant(number, facts.imports):
+            for name in below.get(spelled, ()):
+                if spellings[name] not in facts.kernels:
+                    yield path + name[len(spelled) :], spellings[name]
 
     def _launches(self, launched: Mapping[int, Mapping[str, str]]) -> dict[str, dict[str, frozenset[Seen]]]:
         """For each module its kernels that other files can see, with how these launch them."""
@@ -329,29 +329,15 @@ class _Project:
         return {module: frozenset(names) for module, names in found.items()}
 
     def _pins(self, number: int) -> Iterator[str]:
-        parent = _parent(self.files.place_of(number).module)
-        for pin in self.files.known(number).pins:
-            yield pin
-            yield _sibling(parent, pin)
+        return (spelled for _, spelled in self._meant(number, self.files.known(number).pins))
 
     def _modules(self, wanted: set[str]) -> dict[str, str]:
         """Each of these names under which a file can be imported → its module name."""
         found: dict[str, str] = {}
         for number in range(len(self.files)):
             module = self.files.place_of(number).module
-            for prefix in self._prefixes(number):
-                if prefix + module in wanted:
-                    found[prefix + module] = module
+            found.update((s, module) for s, _ in self._spelled(number, (module,)) if s in wanted)
         return found
-
-
-def _parent(module: str) -> str:
-    return module.rpartition(".")[0]
-
-
-def _sibling(parent: str, path: str) -> str:
-    """The dotted name of a module that a script imports from its own folder."""
-    return f"{parent}.{path}" if parent else ""
 
 
 def _around(path: str) -> Iterator[str]:
