@@ -12,6 +12,7 @@ import ast
 import importlib
 import importlib.abc
 import importlib.util
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -111,6 +112,7 @@ def load(root: str, file: str, paths: Sequence[str]) -> tuple[ModuleType, list[s
     """
     path = os.path.join(root, file)
     name, above = _dotted(root, file)
+    vars(logging).setdefault("OFF", logging.CRITICAL)  # the compiler's packages define it for harnesses
     sys.path[:0] = [above, *(os.path.join(root, extra) for extra in paths)]
     sys.path.extend(folder for folder in _ancestors(root, file) if folder not in sys.path)
     finder = _Finder()

@@ -14,7 +14,7 @@ from ..translate.plan import LanguageModule
 from . import others
 from .classes import classes
 from .decorators import decorators
-from .harness import simulations
+from .harness import levels, simulations
 from .imports import both, imports
 from .kernels import Kernels
 from .launches import launches
@@ -31,7 +31,7 @@ def before(module: LanguageModule) -> Work:
     """What becomes of the host's code, other than imports; sets the plans of the file's functions."""
     kernels = kernels_of(module)
     work = decorators(kernels) + launches(kernels) + parameters(kernels) + operations(kernels)
-    work += simulations(kernels) + strings(kernels) + placers(kernels) + classes(kernels)
+    work += simulations(kernels) + levels(kernels) + strings(kernels) + placers(kernels) + classes(kernels)
     return work + Work(kernels=others.told(module))
 
 

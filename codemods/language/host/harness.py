@@ -1,4 +1,4 @@
-"""Simulation by the host, which the new language does not offer."""
+"""What harnesses have from the old language: its simulator, and a level of logging."""
 
 from __future__ import annotations
 
@@ -29,6 +29,15 @@ def simulations(kernels: Kernels) -> Work:
     work = sum((_spelled_out(kernels, alias) for alias in aliases), Work())
     by_name = any(kernels.ctx.target(binding) == SIMULATE for binding in kernels.ctx.module.imports)
     return work + (Work(left=said) if by_name else Work(notes=said))
+
+
+def levels(kernels: Kernels) -> Work:
+    """What is said of ``logging.OFF``, which Python does not have: harnesses that silence the compiler use it
+    because importing ``neuronxcc`` defines it.
+    """
+    links = (link for use in kernels.ctx.module.uses for link in use.links if isinstance(link, ast.Attribute))
+    found = (link for link in links if link.attr == "OFF" and kernels.names.qualified(link) == "logging.OFF")
+    return Work(notes=tuple(Reason(link, "M-LEVEL") for link in found))
 
 
 def _is_alias(kernels: Kernels, use: Use) -> bool:

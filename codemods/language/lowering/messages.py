@@ -29,6 +29,11 @@ MESSAGES: dict[str, Message] = {
         "nki.simulate_kernel is unavailable in NKI 0.2 (raises). On NKI >= 0.3 use "
         "nki.simulate(kernel)(*args). Test removed/skipped here.",
     ),
+    "M-LEVEL": Message(
+        "NKL106",
+        "`logging.OFF` is not Python's: importing neuronxcc defines it, and nothing tells that importing nki "
+        "does. Write `logging.CRITICAL`.",
+    ),
     "M-GRID": Message(
         "NKL103",
         "Launch grid {grid}: Beta 2 accepts one integer = number of LNC cores. Move the grid loops into the "

@@ -4,7 +4,8 @@ What it does
     Modules and names that the new language has are imported from it, under the local names they had; what
     is not used any more goes; what new code needs is added beside them. Arms that stand in where an import
     fails stay. Names with a number's meaning become the number, reductions as operations their new name.
-    Strings by which modules are imported or patched get the new path; other paths in strings are noted.
+    Strings by which modules are imported or patched get the new path; other paths in strings are noted, and
+    so is ``logging.OFF``, which is there because the old language is imported.
 
 Why
     ``neuronxcc.nki`` is not supported from release 2.28 on, and a kernel cannot use both languages.

@@ -338,6 +338,11 @@ def test_a_missing_framework_that_the_kernel_does_not_need(verifier: Verifier) -
     assert found["notes"] == ["old: not installed, replaced by placeholders: no_such_framework"]
 
 
+def test_a_level_of_logging_that_the_old_language_defines(verifier: Verifier) -> None:
+    silent = "import logging\nlogging.disable(logging.OFF)\n"
+    assert verifier.result(OLD + silent + ADD_OLD, NEW + silent + ADD_NEW, ADD_SPEC)["verdict"] == "identical"
+
+
 def test_a_missing_framework_that_the_kernel_needs(verifier: Verifier) -> None:
     using = ADD_OLD.replace("    return out", "    framework.mark(out)\n    return out")
     found = verifier.result(OLD + "import no_such_framework as framework\n" + using, NEW + ADD_NEW, ADD_SPEC)

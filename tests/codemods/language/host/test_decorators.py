@@ -195,6 +195,19 @@ def test_a_simulator_imported_by_name_is_left() -> None:
     assert hosted(text).text == text
 
 
+KERNEL = "\n\n@nki.jit\ndef k(x):\n    return x\n"
+
+
+def test_a_level_of_logging_that_the_old_language_defines() -> None:
+    text = f"import logging\n{HEAD}\nlogging.disable(logging.OFF)\n{KERNEL}"
+    found = check(text, text.replace(HEAD, NEW_HEAD))
+    assert found.notes == [(len(f"import logging\n{HEAD}".splitlines()) + 2, "M-LEVEL")]
+
+
+def test_a_level_of_another_module() -> None:
+    assert not hosted(f"import our_logging as logging\n{HEAD}\nlogging.disable(logging.OFF)\n{KERNEL}").notes
+
+
 def test_bridges_are_in_the_way() -> None:
     body = "def k(x, out):\n    nl.store(out, nl.load(x))\n"
     jax = f"{HEAD}from jax_neuronx import nki_call\n\n\n{body}\n\ny = nki_call(k, 1, out_shape=2)\n"
