@@ -22,8 +22,7 @@ def added(module: LanguageModule) -> Work:
     for name in names:
         module.helper(name)
     place = _first(module)
-    line = min([place.lineno, *(d.lineno for d in getattr(place, "decorator_list", ()))])
-    line = _above_comments(module, line)
+    line = _above_comments(module, _above_text(module, place))
     start = module.ctx.source.line_starts[line - 1]
     code = "".join(f"{_source(module, name)}\n\n" for name in names)
     if {"nl.", "nisa."} & {word for word in ("nl.", "nisa.") if word in code}:
@@ -44,6 +43,20 @@ def _first(module: LanguageModule) -> ast.stmt:
     """The statement at the top of the file that holds the first function."""
     lines = [function.node.lineno for function in module.functions.values()]
     return next(s for s in module.ctx.tree.body if s.lineno <= min(lines) <= (s.end_lineno or s.lineno))
+
+
+def _above_text(module: LanguageModule, place: ast.stmt) -> int:
+    """The first line of a statement, or that of the strings in front of it that describe it."""
+    body = module.ctx.tree.body
+    index = body.index(place)
+    while index > 1 and _is_text(body[index - 1]):
+        index -= 1
+    first = body[index]
+    return min([first.lineno, *(d.lineno for d in getattr(first, "decorator_list", ()))])
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
 
 
 def _above_comments(module: LanguageModule, line: int) -> int:
