@@ -108,9 +108,13 @@ def test_numbers_that_may_be_integers_are_promoted_when_traced(number):
     assert "dtype=promoted_dtype(a.dtype, " in new_text(NUMBERS.format(number=number))
 
 
-@pytest.mark.parametrize("above", ['"""What the kernel does."""\n', "# What the kernel does.\n", '"""a"""\n\n"""b"""\n'])
+@pytest.mark.parametrize(
+    "above", ['"""What the kernel does."""\n', "# What the kernel does.\n", '"""a"""\n\n"""b"""\n']
+)
 def test_helpers_come_above_what_describes_the_kernel(above):
-    described = KERNEL.replace("@nki.jit", f"{above}@nki.jit").format(dtype="nl.float16", uses="nl.store(out, z)")
+    described = KERNEL.replace("@nki.jit", f"{above}@nki.jit").format(
+        dtype="nl.float16", uses="nl.store(out, z)"
+    )
     text = new_text(described)
     assert text.index("def promoted_dtype") < text.index(above) < text.index("@nki.jit")
     assert f"{above}@nki.jit\ndef kernel" in text
