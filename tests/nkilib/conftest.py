@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import expected_errors
 import pytest
 
 import nkilib  # noqa: F401
 import nkisim
 from nkisim.checks import session
+
+
+@pytest.fixture(autouse=True)
+def seen_errors(request: pytest.FixtureRequest) -> None:
+    expected_errors.begin(request.node.nodeid)
 
 
 @pytest.fixture(autouse=True)

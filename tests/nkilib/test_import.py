@@ -1,4 +1,4 @@
-"""``import nkilib`` serves ``nki`` where there is no real one. Each case is a process of its own."""
+"""``import nkilib`` serves ``nki`` where there is no real one. Most cases are processes of their own."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+import nkilib
 
 ROOT = Path(__file__).parents[2]
 WHICH = "import nkilib, nki, nki.language; print(nki.language.__name__)"
@@ -67,3 +69,15 @@ def test_it_works_without_nkisim(real: Path) -> None:
 
 def test_without_either_nki_is_what_is_missing() -> None:
     assert "No module named 'nki'" in run(WITHOUT_NKISIM + WHICH).stderr
+
+
+def test_an_nkisim_that_does_not_import_is_no_absent_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "nkisim").mkdir()
+    (tmp_path / "nkisim" / "__init__.py").write_text("import absent")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "nkisim"]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(ModuleNotFoundError, match="absent"):
+        nkilib._serve_nki()

@@ -1,7 +1,7 @@
 """Which checks of nkilib's kernels tests have seen to fail (``make kernel-checks``).
 
 A check is a place that raises: a call of ``kernel_assert``, a call of a function that asserts with words it is given,
-or a ``raise``. A pytest plugin listens to every ``pytest.raises``: the error's traceback says which checks failed.
+or a ``raise``. The tracebacks of the errors that tests expect say which checks failed.
 """
 
 from __future__ import annotations
@@ -10,20 +10,18 @@ import ast
 import importlib
 import json
 import sys
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from types import FunctionType, ModuleType, TracebackType
+from types import FunctionType, ModuleType
 from typing import Any
 
 import pytest
+from expected_errors import PACKAGE, SEEN, Seen
 
-import nkilib
 from nkilib.core.utils.kernel_assert import kernel_assert
 
-PACKAGE = Path(nkilib.__file__).parent
 TESTS = Path(__file__).resolve().parents[1] / "nkilib"
 FOUND = Path(__file__).resolve().parents[2] / "build" / "kernel-checks.json"
 NO_KERNEL = "insides.py"
@@ -62,7 +60,10 @@ def _checks(path: Path, helpers: set[Any]) -> Iterator[Check]:
 
 
 def asserting() -> set[Any]:
-    """``kernel_assert``, and the functions that call one of these with words that they are given."""
+    """``kernel_assert``, and the functions that call one of these with words that they are given.
+
+    A text that is compared with others, as the name of an operation, is no such words.
+    """
     found: set[Any] = {kernel_assert}
     count = 0
     while count < len(found):
@@ -81,8 +82,15 @@ def _passing_on(path: Path, known: set[Any]) -> Iterator[FunctionType]:
                 for each in ast.walk(node)
                 if isinstance(each, ast.Call) and named(path, each.func) in known
             ]
-            if words & {each.id for call in calls for each in ast.walk(call) if isinstance(each, ast.Name)}:
+            compared = {
+                name for each in ast.walk(node) if isinstance(each, ast.Compare) for name in names(each)
+            }
+            if (words - compared) & {name for call in calls for name in names(call)}:
                 yield getattr(module(path), node.name)
+
+
+def names(node: ast.AST) -> set[str]:
+    return {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
 
 
 def named(path: Path, node: ast.expr) -> Any:
@@ -97,52 +105,31 @@ def module(path: Path) -> ModuleType:
     return importlib.import_module(".".join(parts).removesuffix(".__init__"))
 
 
-class Listener:
-    """Collects, by test, the words and the checks of expected errors."""
-
-    def __init__(self) -> None:
-        self.failed: dict[str, dict[str, list[Check]]] = defaultdict(dict)
-        self.test = ""
-        raises = type(pytest.raises(ZeroDivisionError))
-        leave = raises.__exit__
-
-        def left(context: Any, kind: Any, error: Any, trace: TracebackType | None) -> bool:
-            if error is not None:
-                self.failed[self.test][str(error)] = list(failed(trace))
-            return leave(context, kind, error, trace)
-
-        raises.__exit__ = left
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_setup(self, item: Any) -> None:
-        self.test = item.nodeid
-
-
-def failed(trace: TracebackType | None) -> Iterator[Check]:
-    """The checks that a traceback leads through."""
-    while trace is not None:
-        path = Path(trace.tb_frame.f_code.co_filename)
-        if path.is_relative_to(PACKAGE):
-            name = path.relative_to(PACKAGE).as_posix()
-            within = [
-                each for each in checks() if each.file == name and each.first <= trace.tb_lineno <= each.last
-            ]
-            if within:
-                yield max(within)
-        trace = trace.tb_next
+def failed(seen: Seen) -> Iterator[Check]:
+    """The checks that an error leads through."""
+    for file, line in seen.lines:
+        within = [each for each in checks() if each.file == file and each.first <= line <= each.last]
+        if within:
+            yield max(within)
 
 
 def main() -> int:
     """Run the tests that are named, or all of nkilib's; what is found is added to that of earlier runs."""
-    listener = Listener()
     chosen = sys.argv[1:] or [str(TESTS), "-m", "not slow"]
-    status = pytest.main(["-q", "--no-header", *chosen], plugins=[listener])
+    status = pytest.main(["-q", "--no-header", *chosen])
     seen = json.loads(FOUND.read_text(encoding="utf-8")) if FOUND.exists() else {}
-    for test, found in listener.failed.items():
-        seen[test] = {w: [[c.file, c.first, c.text] for c in places] for w, places in found.items()}
+    for test, errors in SEEN.items():
+        seen[test] = [
+            {
+                "words": each.words,
+                "entry": each.entry,
+                "checks": [[c.file, c.first, c.text] for c in failed(each)],
+            }
+            for each in errors
+        ]
     FOUND.parent.mkdir(exist_ok=True)
     FOUND.write_text(json.dumps(seen, indent=1), encoding="utf-8")
-    places = {tuple(place) for found in seen.values() for each in found.values() for place in each}
+    places = {tuple(place) for errors in seen.values() for each in errors for place in each["checks"]}
     never = [check for check in checks() if (check.file, check.first, check.text) not in places]
     for check in never:
         print(f"{check.file}:{check.first}: never seen to fail: {check.text}")

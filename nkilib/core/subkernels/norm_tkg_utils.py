@@ -132,8 +132,6 @@ def validate_shapes_quantize_mx(
     kernel_assert(narrow, f"output must be float16 or bfloat16, it is {output_dtype}")
     if is_residual_add:
         _check_residual(input_shape, residual_shape, output_residual_shape)
-    else:
-        kernel_assert(width % 4 == 0, f"H/128 must be a multiple of 4, it is {width}")
     return batch, sequence, hidden, PARTITIONS, width, tokens, hidden // 512
 
 

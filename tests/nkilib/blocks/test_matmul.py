@@ -9,7 +9,7 @@ import nki.language as nl
 import numpy as np
 import pytest
 from blockcheck import BF16, FP8, FP16, FP32, drawn, in_hbm, in_sbuf, sbuf
-from kernels import check_close, launch, on_chip
+from kernels import check_close, launch, on_chip, rejected
 
 import nkisim
 from nkilib.blocks import matmul, tiles
@@ -74,6 +74,22 @@ def test_contract_of_columns(as_views: bool) -> None:
 
     a, b = drawn((200, 40)), drawn((200, 60), seed=1)
     check_close(launch(kernel, a, b), f64(a[:, 5:13]).T @ f64(b[:, 7:27]), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns"),
+    [(200, (33, 8)), (300, (0, 8)), (140, (0, 8))],
+    ids=["columns", "tiles", "partitions"],
+)
+def test_a_product_outside_a_view_is_refused(rows: int, columns: tuple[int, int]) -> None:
+    def kernel(a: Any) -> None:
+        held = sbuf((128, 2, 40), a.dtype)
+        tiles.load_rows(held, a)
+        part = TensorView(held).slice(0, 0, 100) if rows == 140 else TensorView(held)
+        matmul.contract(psum_tile((8, 40)), part, held, rows, columns)
+
+    with rejected("the product is outside its operand"):
+        launch(kernel, drawn((256, 40)))
 
 
 def test_contract_in_the_spread_hidden_layout() -> None:

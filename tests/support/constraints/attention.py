@@ -19,7 +19,7 @@ from nkilib.core.attention.attention_tkg_utils import AttnTKGConfig
 from nkilib.core.utils.allocator import SbufManager, create_auto_alloc_manager
 from nkilib.experimental.transformer.attention_block_tkg import attention_block_tkg
 
-from .base import Changes, Table, beyond, cut, refused, shown, zeros
+from .base import Changes, Table, beyond, cut, defined, refused, shown, zeros
 
 I32, U32, U8 = np.int32, np.uint32, np.uint8
 
@@ -50,7 +50,7 @@ ENCODING = Table(
             "batch above 0": "batch of q is 0",
             "batch a multiple of that of keys": "must be a multiple",
             "at most 36864 queries": "q has 36865 tokens",
-            "at most 36864 keys": "36865 tokens",
+            "at most 36864 keys": "k and k_prior have 36865 tokens",
             "at most 36864 keys with the prefix": "k and k_prior have 36866 tokens",
             "window not negative": "sliding_window is -1",
             "window at most 36864": "sliding_window is 36865",
@@ -59,20 +59,24 @@ ENCODING = Table(
             "degree at most 32": "global_cp_deg is 33",
             "degree at least 1": "global_cp_deg is -1",
             "no scale with window, prefix or slices": "scale is 0.5",
-            "mask with window or slices": "causal_mask=True",
+            "mask with slices": "global_cp_deg needs causal_mask=True",
+            "mask with a window": "sliding_window needs causal_mask=True",
             "cp_offset goes with global_cp_deg": "cp_offset must be",
             "cp_offset has shape (1, 1)": "must have shape (1, 1)",
             "strided slices need a degree": "needs global_cp_deg",
         }),
         *shown(f"{CTE}::test_products_beyond_the_limit_are_refused", {"batch·queries·keys within 32·36864²": "batch·queries·keys is"}),
-        *shown(f"{CTE}::test_window_of_zero_is_none", {"a window of 0 is none": "sliding_window=0"}),
-        *shown(f"{CTE}::test_offset_alone_does_not_matter", {"cp_offset without a degree does nothing": "cp_offset"}),
-        *shown(f"{CTE}::test_queries_behind_all_keys_are_finite", {"queries that see no key": "isfinite"}),
-        *shown(f"{CTE}::test_what_the_prefix_does_not_use_does_not_matter", {"keys behind prior_used_len": "prior"}),
+        *defined(f"{CTE}::test_window_of_zero_is_none", {"a window of 0 is none": "sliding_window=0"}),
+        *defined(f"{CTE}::test_offset_alone_does_not_matter", {"cp_offset without a degree does nothing": "cp_offset"}),
+        *defined(f"{CTE}::test_queries_behind_all_keys_are_finite", {"queries that see no key": "isfinite"}),
+        *defined(f"{CTE}::test_what_the_prefix_does_not_use_does_not_matter", {"keys behind prior_used_len": "prior"}),
         beyond("a window of contiguous slices: cp_offset + sq ≤ sk", "runs out of hbm tensor", k=zeros(2, 16, 2048), v=zeros(2, 2048, 16),
                global_cp_deg=2, cp_offset=np.array([[2000]], I32), sliding_window=20),
         refused("sink has a row for each of q", "sink must have shape (2, 1)", sink=zeros(1, 1, dtype=FP32)),
-        *shown("core/attention/test_attention_cte_torch.py::test_refused", {"the reference: sink, priors, 128s of queries": "cache_softmax"}),
+        *shown("core/attention/test_attention_cte_torch.py::test_refused", {
+            "the reference: sink [bs, 1]": "sink must have shape (4, 1)", "the reference: no prefix without k_prior": "a prefix needs k_prior",
+            "the reference: a whole prefix": "k_prior needs v_prior and prior_used_len", "the reference: statistics of 128s of queries": "cache_softmax needs a multiple of 128",
+        }, of="nkilib.core.attention.attention_cte_torch"),
         refused("q, k and v have three dimensions", "q must have 3 dimensions", q=zeros(128, 16)),
     ],
     left={
@@ -117,7 +121,7 @@ def also(make: Any, name: str, dim: int = -1) -> Any:
 TOKEN = Table(
     "nkilib.core.attention.attention_tkg.attention_tkg", token, step,
     [
-        *shown(f"{TKG}::test_sizes", {
+        *defined(f"{TKG}::test_sizes", {
             "bs at least 1": "bs is 0, allowed: 1 to 128", "bs at most 128": "bs is 129",
             "q_head at least 1": "q_head is 0", "q_head at most 16": "q_head is 17, allowed: 1 to 16",
             "s_active at least 1": "s_active is 0", "s_active at most 8": "s_active is 9, allowed: 1 to 8",
@@ -152,16 +156,18 @@ TOKEN = Table(
         *shown(f"{TKG}::test_blocks_that_do_not_fill_the_partitions", {"blocks: the context in 128s of each core": "must divide by 256"}),
         *shown(f"{TKG}::test_long_blocks_must_fit_into_tiles", {"blocks: long tiles in 128 pieces": "must be multiples of 128 pieces"}),
         *shown(f"{TKG}::test_debug_tensors", {"4 debug tensors, 5 of blocks": "DBG_TENSORS must be"}),
-        *shown("core/attention/test_attention_tkg_torch.py::test_it_is_launched_as_a_kernel_is", {"the reference is subscripted": "TypeError"}),
+        *shown("core/attention/test_attention_tkg_torch.py::test_it_is_launched_as_a_kernel_is", {
+            "the reference is subscripted": "TypeError",
+        }, of="nkilib.core.utils.lnc_subscriptable"),
         *shown("core/attention/test_attention_tkg.py::test_debug_tensors_of_another_shape", {"the shapes of debug tensors": "must have shape"}),
         *shown(f"{TKG}::test_too_little_memory", {"room for a sequence": "Insufficient memory"}),
         *shown("core/attention/test_attention_tkg_utils.py::test_pieces_of_a_context_that_cores_cannot_share", {
             "pieces: the context in 128s of each core": "must divide by 256",
-        }),
-        *shown("core/attention/test_attention_tkg.py::test_blocks_in_several_tiles_ignore_strided_order", {"blocks with strided_mm1": "strided_mm1"}),
-        *shown("core/attention/test_attention_tkg.py::test_blocks_that_the_cache_does_not_have", {"blocks beyond the cache": "active_blocks_table"}),
-        *shown("core/attention/test_attention_tkg.py::test_masked_keys_do_not_matter", {"masked keys may be anything": "k_prior"}),
-        *shown("core/attention/test_attention_tkg.py::test_a_first_tile_without_any_visible_key", {"a first tile of which nothing is seen": "positions=np.zeros(2, int)"}),
+        }, of="nkilib.core.attention.attention_tkg_utils"),
+        *defined("core/attention/test_attention_tkg.py::test_blocks_in_several_tiles_ignore_strided_order", {"blocks with strided_mm1": "strided_mm1"}),
+        *defined("core/attention/test_attention_tkg.py::test_blocks_that_the_cache_does_not_have", {"blocks beyond the cache": "active_blocks_table"}),
+        *defined("core/attention/test_attention_tkg.py::test_masked_keys_do_not_matter", {"masked keys may be anything": "k_prior"}),
+        *defined("core/attention/test_attention_tkg.py::test_a_first_tile_without_any_visible_key", {"a first tile of which nothing is seen": "positions=np.zeros(2, int)"}),
         refused("v_prior [B, 1, full, d]", "v_prior must be [B, (1, 256, 64)]", cut("v_prior")),
         refused("v_prior has bs sequences", "B at least 2", cut("v_prior", 0)),
         refused("q in SBUF [d, bs·q_head·s_active]", "q must have shape (64, 4)", cut("q")),
@@ -199,7 +205,7 @@ MASK = Table(
         *shown("core/attention/test_gen_mask_tkg.py::test_shapes_that_are_refused", {
             "mask_out has five dimensions": "dimensions", "mask_out is for bs, q_head and s_active": "mask_out is (128, 2, 2, 3, 4)",
         }),
-        *shown("core/attention/test_gen_mask_tkg.py::test_blocks_have_new_tokens_in_the_last_tile_only", {"new tokens of blocks in another tile": "active"}),
+        *defined("core/attention/test_gen_mask_tkg.py::test_blocks_have_new_tokens_in_the_last_tile_only", {"new tokens of blocks in another tile": "active"}),
         refused("blocks fill the tile", "blocks of 4 must fill the 2 columns", block_len=4),
         refused("active_mask [s_active, bs, q_head, s_active]", "active_mask must have shape (4, 2, 3, 4)", active_mask=zeros(4, 2, 3, 3, dtype=U8)),
     ],
@@ -221,18 +227,19 @@ GRADIENT = Table(
     [
         *shown(f"{BWD}::test_what_is_rejected", {
             "query heads a multiple of key heads": "multiple of the 2", "q_ref has four dimensions": "q_ref must be [b, h, d, queries]",
-            "k_ref has four dimensions": "k_ref must be", "k_ref as q_ref": "k_ref", "v_ref as k_ref": "v_ref", "o_ref as q_ref": "o_ref",
-            "dy_ref as q_ref": "dy_ref", "lse_ref [b, h, 128, queries / 128]": "lse_ref", "sinks_ref [b, h] or [b, h, n]": "sinks_ref",
+            "k_ref has four dimensions": "k_ref must be", "k_ref as q_ref": "k_ref must have shape", "v_ref as k_ref": "v_ref must have shape", "o_ref as q_ref": "o_ref must have shape",
+            "dy_ref as q_ref": "dy_ref must have shape", "lse_ref [b, h, 128, queries / 128]": "lse_ref must have shape",
+            "sinks_ref [b, h] or [b, h, n]": "sinks_ref must be",
             "as many queries as keys with the mask": "as many queries", "a window needs the mask": "use_causal_mask=True",
             "d in equal tiles": "2 equal tiles", "d at most 2048": "2048", "queries in 128s": "2040 queries",
             "128, 256, or 512s of keys": "640 keys",
         }),
         *shown(f"{BWD}::test_tensors_of_other_types_are_rejected", {"one dtype": "is float32"}),
-        *shown(f"{BWD}::test_no_window", {"a window of None, 0 or less is none": "window"}),
+        *defined(f"{BWD}::test_no_window", {"a window of None, 0 or less is none": "window"}),
         *shown("core/attention/test_attention_bwd_torch.py::test_what_is_rejected", {
             "the reference: a window needs the mask": "use_causal_mask", "the reference: queries in 128s": "multiple of 128",
-        }),
-        *shown(f"{BWD}::test_scales", {"a scale of 0 is the default": "scale"}),
+        }, of="nkilib.core.attention.attention_bwd_torch"),
+        *defined(f"{BWD}::test_scales", {"a scale of 0 is the default": "scale"}),
     ],
     left={"no upper limit of lengths": "what does not fit SBUF is the allocator's error"},
 )  # fmt: skip
@@ -274,19 +281,20 @@ WHOLE = Table(
         *shown(f"{BLOCK}::test_the_first_generations_are_rejected", {"trn2 or later": "trn2"}),
         *shown(f"{BLOCK}::test_x_in_sbuf_has_128_partitions_and_whole_sequences", {"X in SBUF: whole sequences": "multiple of B = 3"}),
         *shown(f"{BLOCK}::test_sizes_are_checked", {
-            "B·S at most 128": "128", "a rotation needs d = 64 or 128": "64 or 128", "interleaved: B·heads·S at most 512": "512",
+            "B·S at most 128": "B·S must be at most 128", "a rotation needs d = 64 or 128": "64 or 128", "interleaved: B·heads·S at most 512": "512",
         }),
         *shown(f"{BLOCK}::test_what_is_rejected", {
             "d even": "even", "W_qkv has whole heads": "whole heads of 64", "W_qkv has a query head": "at least 3 heads",
-            "W_qkv has H rows": "qkv_w", "bias_qkv [1, columns]": "qkv_bias", "both caches 3-D or both 4-D": "3 or 4 dimensions",
+            "W_qkv has H rows": "qkv_w must have H = 512 rows", "bias_qkv [1, columns]": "qkv_bias", "both caches 3-D or both 4-D": "3 or 4 dimensions",
             "a cache has one head": "one head", "V_cache has B sequences": "B = 2 sequences",
-            "K_cache as V_cache and K_cache_transposed say": "K_cache must be", "the mask [S_ctx, B, heads, S]": "attention_mask",
+            "K_cache as V_cache and K_cache_transposed say": "K_cache must be", "the mask has four dimensions": "attention_mask must be [S_ctx, B, heads, S]",
+            "the mask [S_ctx, B, heads, S]": "attention_mask must have shape",
             "S_ctx within the cache": "more than the cache", "gamma [1, H]": "rmsnorm_X_gamma", "a norm of X has gamma": "needs norm_w",
             "cos [d/2, B, S]": "cos", "sin [d/2, B, S]": "sin", "norms of heads need d = 128": "d = 128",
-            "weights of the norm [1, d]": "rmsnorm_QK_post_rope", "scales need caches of float8_e4m3": "float8_e4m3",
-            "caches of float8_e4m3 need scales": "all float8_e4m3", "update_cache needs kv_cache_update_idx [B, 1]": "kv_cache_update_idx",
-            "transposed_out needs W_out": "transposed_out needs W_out", "W_out has heads·d rows": "weight",
-            "blocks: no K_cache_transposed": "blocks", "STATIC needs scales": "scale",
+            "weights of the norm [1, d]": "rmsnorm_QK_post_rope", "scales need caches of float8_e4m3": "k_scale and v_scale need caches",
+            "caches of float8_e4m3 need scales": "all float8_e4m3", "update_cache needs kv_cache_update_idx": "update_cache needs kv_cache_update_idx", "kv_cache_update_idx [B, 1]": "kv_cache_update_idx must have shape",
+            "transposed_out needs W_out": "transposed_out needs W_out", "W_out has heads·d rows": "weight must have N·D = 256 rows",
+            "blocks: no K_cache_transposed": "blocks", "STATIC needs scales": "STATIC needs qkv_w_scale and qkv_in_scale",
         }),
         *shown(f"{BLOCK}::test_scales_of_another_shape_are_rejected", {"k_scale and v_scale (1, 1) or (128, 1)": "(1, 1) or (128, 1)"}),
         *shown(f"{BLOCK}::test_blocks_of_two_shapes_are_rejected", {"block caches of one shape": "one shape"}),
@@ -294,10 +302,13 @@ WHOLE = Table(
         *shown(f"{BLOCK}::test_keys_that_must_be_turned_are_bfloat16", {"keys of other types into a transposed cache only": "transposed K_cache"}),
         *shown(f"{BLOCK}::test_hidden_sizes_that_cores_do_not_divide", {"H/128 divides by the cores": "divide by the 2 cores"}),
         *shown(f"{BLOCK}::test_rows_of_a_cache_are_counted_exactly", {"a cache of at most 2²⁴ rows": "a cache has at most 511 rows"}),
-        *shown(f"{BLOCK}::test_one_scale_quantises_nothing", {"one of k_scale and v_scale": "scale"}),
-        *shown(f"{BLOCK}::test_gamma_without_norm_is_not_read", {"gamma without the norm": "gamma"}),
-        *shown(f"{BLOCK}::test_no_rotation_without_both_tables", {"one of cos and sin": "cos"}),
-        *shown(f"{BLOCK}::test_a_sequence_of_blocks_can_be_left_out", {"blocks: an index of 2³²-1": "NEVER"}),
+        *defined(f"{BLOCK}::test_one_scale_quantises_nothing", {"one of k_scale and v_scale": "scale"}),
+        *defined(f"{BLOCK}::test_gamma_without_norm_is_not_read", {"gamma without the norm": "gamma"}),
+        *defined(f"{BLOCK}::test_no_rotation_without_both_tables", {"one of cos and sin": "cos"}),
+        *defined(f"{BLOCK}::test_a_sequence_of_blocks_can_be_left_out", {"blocks: an index of 2³²-1": "NEVER"}),
+        refused("K_cache has one head", "K_cache has one head", K_cache=zeros(2, 2, 256, 64), V_cache=zeros(2, 1, 256, 64)),
+        refused("blocks: a cache has one head", "V_cache has one head",
+                lambda _: {**generation(block=16), **{name: zeros(32, 16, 2, 64) for name in ("K_cache", "V_cache")}}),
         refused("X has three dimensions", "X must have 3 dimensions", X=zeros(2, 256)),
         refused("X in SBUF has 128 partitions", "X in SBUF must be [128, B·S, H/128]", X=zeros(64, 2, 2), in_tile="sbuf"),
         refused("X in HBM or SBUF", "X must be in HBM or in SBUF", X=zeros(128, 2, 2, dtype=FP32), in_tile="psum"),

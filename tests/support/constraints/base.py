@@ -24,9 +24,11 @@ class Row:
     """One demand.
 
     Attributes:
-        demand: in words. words: of the error when it is violated, or of the test that shows it. changes: arguments of
-            the call that violate it, or what makes them of the call's arguments. lnc, target: of the launch, where
-            they are not the table's. test: the one that shows it, ``file::function`` under ``tests/nkilib``.
+        demand: in words. words: of the error when it is violated. changes: arguments of the call that violate it, or
+            what makes them of the call's arguments. lnc, target: of the launch, where they are not the table's.
+        test: the one that violates it, ``file::function`` under ``tests/nkilib``. of: the function that it calls,
+            or a module of such, where it is none of the table's. defined: whether a violation is no error, but has
+            an outcome that the test compares; words are then of the test's text.
         raises: the exception.
     """
 
@@ -36,6 +38,8 @@ class Row:
     lnc: int | None = None
     target: str | None = None
     test: str = ""
+    of: str = ""
+    defined: bool = False
     raises: type[Exception] = AssertionError
 
     def violated(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -55,7 +59,8 @@ class Table:
     Attributes:
         name: its qualified name. call: the kernel, or a function that calls it. arguments: makes those of a call that
             violates nothing, as small as can be. rows: the demands. left: demands that no call here can violate, or
-            whose violation has no defined outcome → why. lnc, target: of the launch; 0 is none.
+            whose violation has no defined outcome → why. lnc, target: of the launch; 0 is none. of: of a table that
+            is not about one kernel, the module or package of the functions that its tests call.
     """
 
     name: str
@@ -65,6 +70,7 @@ class Table:
     left: Mapping[str, str] = field(default_factory=dict)
     lnc: int = 1
     target: str = "trn2"
+    of: str = ""
 
     @property
     def id(self) -> str:
@@ -96,9 +102,14 @@ def beyond(
     return Row(demand, words, made or changes, raises=SimulationError)
 
 
-def shown(test: str, demands: Mapping[str, str]) -> list[Row]:
-    """Demand → words of the test that shows it."""
-    return [Row(demand, words, test=test) for demand, words in demands.items()]
+def shown(test: str, demands: Mapping[str, str], of: str = "") -> list[Row]:
+    """Demand → words of the error that the test expects when it violates it."""
+    return [Row(demand, words, test=test, of=of) for demand, words in demands.items()]
+
+
+def defined(test: str, demands: Mapping[str, str]) -> list[Row]:
+    """What is no error when it is not as usual → words of the test that shows what happens then."""
+    return [Row(demand, words, test=test, defined=True) for demand, words in demands.items()]
 
 
 def zeros(*shape: int, dtype: Any = BF16) -> Any:

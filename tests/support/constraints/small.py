@@ -21,7 +21,7 @@ from nkilib.experimental.conv.depthwise_conv1d import depthwise_conv1d_implicit_
 from nkilib.experimental.loss import cross_entropy_backward, cross_entropy_forward
 from nkilib.experimental.subkernels.find_nonzero_indices import find_nonzero_indices
 
-from .base import Row, Table, beyond, refused, shown, zeros
+from .base import Row, Table, beyond, defined, refused, shown, zeros
 
 I32 = np.int32
 
@@ -34,7 +34,7 @@ SUMS = Table(
     "nkilib.core.cumsum.cumsum.cumsum", cumsum, lambda: {"x": zeros(4, 50)},
     [
         *shown("core/cumsum/test_cumsum.py::test_other_axes", {"the last axis": "along the last axis"}),
-        *shown("core/cumsum/test_cumsum.py::test_last_axis", {"the last axis by its number": "axis"}),
+        *defined("core/cumsum/test_cumsum.py::test_last_axis", {"the last axis by its number": "axis"}),
     ],
     left={"one axis at least": "a scalar is given to a kernel as a tensor of one element"},
 )  # fmt: skip
@@ -47,9 +47,11 @@ LARGEST = Table(
             "at most 128 rows of a core": "takes 1 to 128 rows, it would get 129", "at least 128 elements": "at least 128 elements",
             "stages of at most 16384": "a stage of 20000 elements is too long", "rows and columns": "must have rows and columns",
         }),
-        *shown(f"{MAX}::test_checks_of_folded_loads", {"folded loads are 2-D": "must be 2-D", "folds on 128 partitions": "more than the 128 partitions"}),
-        *shown(f"{MAX}::test_padding_is_never_the_maximum", {"maxima below the padding": "value"}),
-        *shown(f"{MAX}::test_indices_of_other_types_are_exact", {"indices of rows in bfloat16": "dtype"}),
+        *shown(f"{MAX}::test_checks_of_folded_loads", {
+            "folded loads are 2-D": "must be 2-D", "folds on 128 partitions": "more than the 128 partitions",
+        }, of="nkilib.core.max.cascaded_max_utils"),
+        *defined(f"{MAX}::test_padding_is_never_the_maximum", {"maxima below the padding": "value"}),
+        *defined(f"{MAX}::test_indices_of_other_types_are_exact", {"indices of rows in bfloat16": "dtype"}),
     ],
 )  # fmt: skip
 
@@ -69,17 +71,18 @@ CHOSEN = Table(
         }),
         *shown(f"{TOPK}::test_checks_of_the_method", {
             "method is a SupportedTopkMethods": "method must be one of", "no CASCADED": "by CASCADED is not available",
-            "topk is subscripted": "topk", "SCANNING of at most 16384": "a stage with 20000 elements is too long",
+            "topk is subscripted": "write topk[lnc]", "SCANNING of at most 16384": "a stage with 20000 elements is too long",
         }),
         *shown(f"{TOPK}::test_checks_of_configs", {
             "launched on the cores of the plan": "planned for 2 cores, launched on 1", "the input of the plan": "must be [4, V] as planned",
             "2-D input": "the input must be [BxS, V]",
         }),
-        *shown(f"{TOPK}::test_low_numbers", {"numbers below the padding": "low"}),
-        *shown(f"{TOPK}::test_short_rows", {"stages that overlap the end": "shape"}),
+        *defined(f"{TOPK}::test_low_numbers", {"numbers below the padding": "low"}),
+        *defined(f"{TOPK}::test_short_rows", {"stages that overlap the end": "shape"}),
         refused("a plan with k at most V", "k must be 1 to V = 300, it is 301", k=301),
+        refused("k at most V of what is searched", "k must be 1 to V = 5, it is 8", shape=(4, 5)),
     ],
-    lnc=2,
+    lnc=2, of="nkilib.core.topk",
 )  # fmt: skip
 
 NONZERO = "experimental/subkernels/test_find_nonzero_indices.py"
@@ -91,9 +94,9 @@ PLACES = Table(
             "[T, E]": "must be [T, E]", "elements of 4 bytes": "must have 4 bytes", "row_start_id needs n_rows": "needs n_rows",
             "n_rows at most E": "must be 1 to E = 4", "chunk_size above 0": "chunk_size must be positive",
         }),
-        *shown(f"{NONZERO}::test_sizes", {"an odd number of columns, one core": "lnc"}),
-        *shown(f"{NONZERO}::test_chunks_of_full_and_empty_tokens", {"chunks that do not divide T": "chunk"}),
-        *shown(f"{NONZERO}::test_the_number_of_columns_is_for_a_range", {"n_rows without row_start_id": "(6, 128)"}),
+        *defined(f"{NONZERO}::test_sizes", {"an odd number of columns, one core": "lnc"}),
+        *defined(f"{NONZERO}::test_chunks_of_full_and_empty_tokens", {"chunks that do not divide T": "chunk"}),
+        *defined(f"{NONZERO}::test_the_number_of_columns_is_for_a_range", {"n_rows without row_start_id": "(6, 128)"}),
         refused("row_start_id has shape (1,)", "row_start_id must have shape (1,)", row_start_id=zeros(1, 1, dtype=I32), n_rows=2),
         beyond("row_start_id + n_rows at most E", "runs out of hbm tensor", row_start_id=np.array([3], I32), n_rows=2),
         refused("n_rows at least 1", "n_rows must be 1 to E = 4, it is 0", row_start_id=zeros(1, dtype=I32), n_rows=0),
@@ -115,13 +118,13 @@ FLATTENED = Table(
     lambda: {"input_tensor": zeros(2, 2048, dtype=I32), "f_len": 128, "output_len": 4096, "row_offsets": np.array([0, 16], I32)},
     [
         *shown(f"{FLATTEN}::test_checks", {
-            "output_len in 128s": "multiple of 128", "output_len in f_lens": "multiple of f_len", "T in f_lens": "T = 2100",
+            "output_len in 128s": "multiple of 128", "output_len in f_lens": "output_len 3968 must be a multiple of f_len", "T in f_lens": "T = 2100",
             "16s of blocks in T": "multiple of 16, it is 8", "an offset for each row": "one entry for each of 2 rows",
             "an offset for each row from the start on": "at least 2 entries", "[E, T]": "[E, T]", "f_len above 0": "f_len must be positive",
         }),
-        *shown(f"{FLATTEN}::test_blocks_out_of_range_are_left_out", {"offsets beyond the output, or below 0": "offset"}),
-        *shown(f"{FLATTEN}::test_values_smaller_than_the_padding_are_lost_to_the_other_core", {"values below the padding": "padding"}),
-        *shown(f"{FLATTEN}::test_overlaps", {"rows that overlap": "[0, 8, 30, 38]"}),
+        *defined(f"{FLATTEN}::test_blocks_out_of_range_are_left_out", {"offsets beyond the output, or below 0": "offset"}),
+        *defined(f"{FLATTEN}::test_values_smaller_than_the_padding_are_lost_to_the_other_core", {"values below the padding": "padding"}),
+        *defined(f"{FLATTEN}::test_overlaps", {"rows that overlap": "[0, 8, 30, 38]"}),
         beyond("start + E at most N", "runs out of hbm tensor", row_offsets=np.array([0, 16, 0], I32), row_offsets_start=np.array([2], I32)),
         beyond("start not negative", "outside 0..2", row_offsets=np.array([0, 16, 0], I32), row_offsets_start=np.array([-1], I32)),
         refused("row_offsets_start has shape (1,)", "row_offsets_start must have shape (1,)", row_offsets_start=zeros(2, dtype=I32)),
@@ -140,8 +143,8 @@ CONVOLVED = Table(
             "the image [N, C, 1, W]": "must be [N, C, 1, W]", "channels divide by the cores": "C = 5 must divide by the 2 cores",
             "the filter [C, 1, 1, S]": "the filter must have shape",
         }),
-        *shown(f"{CONV}::test_only_zeros_beside_the_image_count", {"padding of the other axis does nothing": "above="}),
-        *shown(f"{CONV}::test_one_channel_needs_no_groups_and_permutations_are_ignored", {"permutations do nothing": "perm"}),
+        *defined(f"{CONV}::test_only_zeros_beside_the_image_count", {"padding of the other axis does nothing": "above="}),
+        *defined(f"{CONV}::test_one_channel_needs_no_groups_and_permutations_are_ignored", {"permutations do nothing": "perm"}),
     ],
     lnc=2,
 )  # fmt: skip
@@ -152,13 +155,13 @@ LOSS = "experimental/loss/test_cross_entropy.py"
 def losing(function: str, of_results: str = "results must be bfloat16 or float32") -> list[Row]:
     return [
         *shown(f"{LOSS}::test_checks", {
-            "logits [N, V]": "logits must be [N, V]", "targets [N]": "targets must be [N]", "a target for each row": "there are 3 rows of logits and 4 targets",
-            "targets int32": "targets must be int32", "logits bfloat16 or float32": "logits must be bfloat16 or float32",
-            "chunk_size above 0": "chunk_size must be positive", "chunk_size at most V": "chunk_size must be at most V = 300",
-            "chunk_size at most 65536": "chunk_size must be at most 65536", "positions_per_batch 1 to 128": "positions_per_batch must be 1 to 128",
-            "at most 24 MiB": "positions_per_batch times chunk_size takes 33554432 bytes",
+            "logits [N, V]": f"{function}: logits must be [N, V]", "targets [N]": f"{function}: targets must be [N]", "a target for each row": f"{function}: there are 3 rows of logits and 4 targets",
+            "targets int32": f"{function}: targets must be int32", "logits bfloat16 or float32": f"{function}: logits must be bfloat16 or float32",
+            "chunk_size above 0": f"{function}: chunk_size must be positive", "chunk_size at most V": f"{function}: chunk_size must be at most V = 300",
+            "chunk_size at most 65536": f"{function}: chunk_size must be at most 65536", "positions_per_batch 1 to 128": f"{function}: positions_per_batch must be 1 to 128",
+            "at most 24 MiB": f"{function}: positions_per_batch times chunk_size takes 33554432 bytes",
         }),
-        *shown(f"{LOSS}::test_empty_logits", {"logits not empty": "logits must not be empty"}),
+        *shown(f"{LOSS}::test_empty_logits", {"logits not empty": f"{function}: logits must not be empty"}),
         refused("dtype bfloat16 or float32", f"{function}: {of_results}", dtype=nl.int32),
         refused("dtype not float16", f"{function}: {of_results}", dtype=nl.float16),
         refused("logits with a vocabulary", f"{function}: logits must not be empty", logits_hbm=zeros(3, 0), chunk_size=1),
@@ -170,15 +173,16 @@ def logits() -> dict[str, Any]:
 
 
 UNSEEN = {"targets of 0 to V - 1": "numbers read at run time, which are documented as not checked"}
+CORE_LOSS = "nkilib.core.loss.cross_entropy"
 LOSSES = Table(
     "nkilib.experimental.loss.cross_entropy.cross_entropy_forward", cross_entropy_forward, logits,
-    losing("cross_entropy_forward"), UNSEEN, lnc=2,
+    losing("cross_entropy_forward"), UNSEEN, lnc=2, of=f"{CORE_LOSS}.cross_entropy_forward",
 )  # fmt: skip
 CORE_LOSSES = Table(
-    "nkilib.core.loss.cross_entropy.cross_entropy_forward", core_cross_entropy_forward, logits,
+    f"{CORE_LOSS}.cross_entropy_forward", core_cross_entropy_forward, logits,
     [
         *losing("cross_entropy_forward"),
-        *shown(f"{LOSS}::test_both_forwards_are_one", {"the same as the experimental one": "core"}),
+        *defined(f"{LOSS}::test_both_forwards_are_one", {"the same as the experimental one": "core"}),
     ],
     UNSEEN, lnc=2,
 )  # fmt: skip
@@ -204,7 +208,7 @@ ROTATED = Table(
             "d of 64 or 128": "d must be 64 or 128", "S divides by the cores": "must divide by the 2 cores", "cos [d/2, B, S]": "cos must have shape",
             "sin [d/2, B, S]": "sin must have shape", "cos and sin of one dtype": "cos and sin must have one dtype", "[d, B, N, S]": "must be [d, B, N, S]",
         }),
-        *shown(f"{ROPE}::test_odd_lengths_are_for_each_core_alone", {"an odd S without lnc_shard": "lnc"}),
+        *defined(f"{ROPE}::test_odd_lengths_are_for_each_core_alone", {"an odd S without lnc_shard": "lnc"}),
         refused("B, N, S above 0", "B, N and S must be positive", x_in=zeros(64, 1, 2, 0), cos=zeros(32, 1, 0), sin=zeros(32, 1, 0)),
     ],
     left={"B·N·S within SBUF": "what does not fit is the allocator's error"},
@@ -255,6 +259,7 @@ ROTATED_PAIRS = Table(
             "tables of the batch": "batch of 3", "tables of two or three dimensions": "must be [s', 128]", "q has four dimensions": "q must be [b, hq, s, d]",
             "q and k of one d": "one head size", "s in 128s of each core": "multiple of 256 on 2 cores",
         }),
+        refused("sin of d columns", "sin must have 64 columns, it has 128", sin=ones(128, 128)),
         refused("k of the batch of q", "k must have shape (1, 1, 128, 64)", k=ones(2, 1, 128, 64)),
         refused("k of the length of q", "k must have shape (1, 1, 128, 64)", k=ones(1, 1, 256, 64)),
         refused("q_out as q", "q_out must have shape (1, 2, 128, 64)", q_out=zeros(1, 1, 128, 64)),

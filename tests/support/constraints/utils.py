@@ -13,7 +13,7 @@ from nkilib.core.utils.stream_shuffle_broadcast import stream_shuffle_broadcast
 from nkilib.core.utils.tensor_view import TensorView
 from nkilib.core.utils.tp_broadcast import tp_broadcast
 
-from .base import Table, refused, shown, zeros
+from .base import Table, defined, refused, shown, zeros
 
 UTILS = "core/utils"
 BY = "nkilib.core.utils"
@@ -27,12 +27,15 @@ ALLOCATOR = Table(
         *shown(f"{UTILS}/test_allocator.py::test_10_and_11_ends_of_the_heap", {"room on the heap": "Heap out of memory", "pop_heap: a tensor": "heap underflow"}),
         *shown(f"{UTILS}/test_allocator.py::test_stack_and_heap_do_not_meet", {"room between stack and heap": "Heap out of memory"}),
         *shown(f"{UTILS}/test_allocator.py::test_8_no_scope", {"stack: an open scope": "no open scope"}),
-        *shown(f"{UTILS}/test_allocator.py::test_12_other_buffers", {"SBUF only": "not psum"}),
+        *shown(f"{UTILS}/test_allocator.py::test_12_other_buffers", {"SBUF only, alloc": "not psum"}, of=f"{BY}.allocator.alloc"),
+        *shown(f"{UTILS}/test_allocator.py::test_12_other_buffers", {"SBUF only, alloc_stack": "not psum"}, of=f"{BY}.allocator.alloc_stack"),
+        *shown(f"{UTILS}/test_allocator.py::test_12_other_buffers", {"SBUF only, alloc_heap": "not psum"}, of=f"{BY}.allocator.alloc_heap"),
         *shown(f"{UTILS}/test_allocator.py::test_14_what_the_compiler_decides", {"addresses without automatic allocation": "not available"}),
         *shown(f"{UTILS}/test_allocator.py::test_scopes_must_be_open", {"increment_section, close_scope: an open scope": "IndexError"}),
         *shown(f"{UTILS}/test_modular_allocator.py::test_10_lengths", {"ModularAllocator: as many buffers as dimensions": "block_dim has 1 entries and num_free_tiles 2"}),
         *shown(f"{UTILS}/test_modular_allocator.py::test_unknown_type", {"ModularAllocator: a known dtype": "unknown dtype float64"}),
     ],
+    of=BY,
 )  # fmt: skip
 
 VIEW = f"{UTILS}/test_tensor_view.py"
@@ -42,7 +45,8 @@ VIEWS = Table(
         *shown(f"{VIEW}::test_rejected", {
             "slice: start not negative": "start is -1", "slice: end behind start": "greater than start", "slice: start inside": "start 4 is outside dimension 1",
             "slice: step above 0": "step is 0", "slice: a dimension": "dim is 2, the view has dimensions 0 to 1", "no negative dimension": "dim is -1",
-            "broadcast: size 1": "dimension 1 has size 2, not 1", "SBUF: partitions stay": "partition", "permute: all dimensions": "must name 2 dimensions",
+            "broadcast: size 1": "dimension 1 has size 2, not 1", "SBUF: partitions stay": "is the partition, it must stay", "permute: all dimensions": "permute: (0,) must name 2 dimensions",
+            "rearrange: as many names as dimensions": "rearrange: ('a', 'b', 'c') must name 2 dimensions",
             "permute: dimensions": "is no dimension", "permute: each once": "names 1 twice", "permute: partitions stay": "moves the partition",
             "reshape_dim: one -1": "more than one -1", "reshape_dim: divides": "does not divide the 6 elements", "reshape_dim: all elements": "does not hold the 6 elements",
             "reshape_dim: sizes above 0": "size below 1", "flatten_dims: several": "no range of several of 2 dimensions", "flatten_dims: one after the other": "do not follow each other",
@@ -54,7 +58,7 @@ VIEWS = Table(
             "select: one dynamic index": "dynamic index already", "select: a stride of the tensor": "is that of no dimension", "select: no broadcast": "is a broadcast",
         }),
     ],
-    left={"strides and offsets that are not negative, as many as sizes": "no operation makes others"},
+    of=f"{BY}.tensor_view",
 )  # fmt: skip
 
 HOST = Table(
@@ -68,18 +72,22 @@ HOST = Table(
         *shown(f"{UTILS}/test_lnc_subscriptable.py::test_no_docstring", {"an annotation, and a docstring": "needs an annotation, and a docstring below it"}),
         *shown(f"{UTILS}/test_lnc_subscriptable.py::test_not_at_the_top_level", {"the top level of a module": "at the top level of a module"}),
     ],
+    of=f"{BY}.lnc_subscriptable",
 )  # fmt: skip
 
 OTHERS = Table(
     f"{BY}.kernel_helpers",
     rows=[
-        *shown(f"{UTILS}/test_kernel_helpers.py::test_reduce_rejects", {"reduce: an initial value, an input, a known operation": '("sub", [1], 1)'}),
+        *shown(f"{UTILS}/test_kernel_helpers.py::test_reduce_rejects", {
+            "reduce: an initial value": "needs an initial_value", "reduce: an input": "needs an input list", "reduce: a known operation": "not sub",
+        }),
         *shown(f"{UTILS}/test_kernel_helpers.py::test_no_activation", {"an ActFnType": "ActFnType"}),
         *shown(f"{UTILS}/test_tile_info.py::test_without_subtiles", {"TiledDimInfo: subtiles": "no subtiles"}),
         *shown(f"{UTILS}/test_tiled_range.py::test_no_tile_size", {"TiledRange: a tile size": "ZeroDivisionError"}),
         *shown(f"{UTILS}/test_logging.py::test_10_unknown_level", {"LogLevel: a known name": "KeyError"}),
-        *shown(f"{UTILS}/test_common_types.py::test_by_value_and_name", {"enums: a known value": "is not a valid NormType"}),
+        *defined(f"{UTILS}/test_common_types.py::test_by_value_and_name", {"enums: a known value": "is not a valid NormType"}),
     ],
+    of=BY,
 )  # fmt: skip
 
 
@@ -125,7 +133,7 @@ CHECKED = Table(
     f"{BY}.kernel_assert", lambda shape=(2, 3): assert_shape(zeros(2, 3), shape, "w", "hint"),
     rows=[
         *shown(f"{UTILS}/test_kernel_assert.py::test_message", {"the text of a failing check": "Please check the validation message"}),
-        *shown(f"{UTILS}/test_kernel_assert.py::test_falsy_conditions_fail", {"what is falsy fails": "condition"}),
+        *shown(f"{UTILS}/test_kernel_assert.py::test_falsy_conditions_fail", {"what is falsy fails": "exception:  - Please"}),
         refused("assert_shape: the shape", "w must have shape (3, 2), it has (2, 3). hint", shape=(3, 2)),
         refused("assert_shape: a tuple", "w must have shape [2, 3], it has (2, 3). hint", shape=[2, 3]),
     ],

@@ -51,7 +51,6 @@ def down_projection_mx_tp_shard_H(
     Raises AssertionError for more than 128 tokens, and when a shape does not fit.
     """
     kernel_assert(cfg.BxS <= PARTITIONS, f"at most 128 tokens, there are {cfg.BxS}")
-    kernel_assert(cfg.H_sharded % PARTITIONS == 0, f"H / cores = {cfg.H_sharded} must be a multiple of 128")
     planes, tokens = cfg.H1_sharded, cfg.BxS
     if bias_sb is not None:
         assert_shape(bias_sb, (PARTITIONS, planes), "bias_sb", "It is (128, H/128/cores).")
@@ -88,9 +87,8 @@ def down_projection_mx_shard_H(
         inter_sb, weight, weight_scale: as for :func:`down_projection_mx_tp_shard_H`.
         bias_sb: this core's b, SBUF ``[1, H_sharded]``, or on each partition, ``[128, H_sharded]``; or None.
 
-    Raises AssertionError unless H_sharded is a multiple of 512, and when a shape does not fit.
+    Raises AssertionError when a shape does not fit.
     """
-    kernel_assert(cfg.H_sharded % TILE == 0, f"H / cores = {cfg.H_sharded} must be a multiple of 512")
     sbm = manager()
     work = scratch(sbm, name="down_mx")
     bias = _spread_bias(bias_sb, cfg, work, sbm)

@@ -70,14 +70,14 @@ def test_types() -> None:
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("options", "words"),
     [
-        {"sink": values(4)},
-        {"v_prior": PRIOR["v_prior"]},
-        {"k_prior": PRIOR["k_prior"]},
-        {"q": values(4, 100, 16), "cache_softmax": True},
+        ({"sink": values(4)}, "sink must have shape (4, 1)"),
+        ({"v_prior": PRIOR["v_prior"]}, "a prefix needs k_prior"),
+        ({"k_prior": PRIOR["k_prior"]}, "k_prior needs v_prior and prior_used_len"),
+        ({"q": values(4, 100, 16), "cache_softmax": True}, "cache_softmax needs a multiple of 128 queries"),
     ],
 )
-def test_refused(options: dict[str, Any]) -> None:
-    with rejected():
+def test_refused(options: dict[str, Any], words: str) -> None:
+    with rejected(words):
         reference(**{**PLAIN, **options})

@@ -92,7 +92,8 @@ BOTH: list[tuple[dict[str, Any], str]] = [
     ({**static(), "down_w_scale": zeros(128, H, dtype=FP32)}, "down_w_scale must have shape (128, 1)"),
     ({**static(), "gate_up_in_scale": zeros(1, 1, dtype=FP32)}, "gate_up_in_scale must have shape"),
     ({**static(), "down_in_scale": zeros(1, 1, dtype=FP32)}, "down_in_scale must have shape"),
-    ({**static(), "down_in_scale": zeros(128, 1)}, "down_in_scale must be"),
+    ({**static(), "gate_up_in_scale": zeros(128, 1)}, "gate_up_in_scale must be float32"),
+    ({**static(), "down_in_scale": zeros(128, 1)}, "down_in_scale must be float32"),
     ({"quantization_type": QuantizationType.MX}, "needs gate_w_scale"),
     ({"quantization_type": QuantizationType.MX, GATE: zeros(H, I, dtype=np.uint8)}, f"{GATE} must be float16"),
 ]  # fmt: skip

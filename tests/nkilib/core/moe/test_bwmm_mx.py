@@ -450,7 +450,9 @@ def changed_shapes(arguments: dict[str, Any], H: int, inner: int) -> dict[str, A
         (INNER, 512, 1536, "I need to be multiple of 1024"),
         (HYBRID, 512, 768, "I need to be multiple of 1024"),
         (INNER, 9216, 1024, "Hidden dimension must be in [512, 8192], got 9216"),
+        (HYBRID, 9216, 1024, "Hidden dimension must be in [512, 8192], got 9216"),
         (INNER, 768, 1024, "Hidden dimension must be a multiple of 512, got 768"),
+        (HYBRID, 768, 1024, "Hidden dimension must be a multiple of 512, got 768"),
     ],
 )
 def test_refused_sizes(kernel: Any, H: int, inner: int, text: str) -> None:
@@ -473,10 +475,12 @@ REFUSED: list[tuple[Any, dict[str, Any], str]] = [
     (BLOCK, {"gate_up_proj_scale": None}, "MX weights need gate_up_proj_scale and down_proj_scale"),
     (BLOCK, {"down_proj_scale": np.zeros((2, 2, 2, 512), np.uint8)}, "down_proj_scale must have shape (2, 2, 1, 512)"),
     (BLOCK, {"down_proj_weight": np.zeros((2, 8, 1, 512), np.uint16)}, "down_proj_weight must have shape (2, 16, 1, 512)"),
-    (INNER, {"block_size": 128}, "Blocksize must be a multiple of 256"),
-    (INNER, {"block_size": None}, "block_size is needed"),
-    (INNER, {"skip_dma": SkipMode(False, True)}, "DMA weight skipping not supported for MXFP4/MXFP8 kernel"),
-    (INNER, {"expert_affinities_scaling_mode": ExpertAffinityScaleMode.PRE_SCALE_DELAYED}, "PRE_SCALE mode not implemented"),
+    *((each, *demand) for each in (INNER, HYBRID) for demand in [
+        ({"block_size": 128}, "Blocksize must be a multiple of 256"),
+        ({"block_size": None}, "block_size is needed"),
+        ({"skip_dma": SkipMode(False, True)}, "DMA weight skipping not supported for MXFP4/MXFP8 kernel"),
+        ({"expert_affinities_scaling_mode": ExpertAffinityScaleMode.PRE_SCALE_DELAYED}, "PRE_SCALE mode not implemented"),
+    ]),
     (HYBRID, {"conditions": np.zeros(9, np.int32)}, "conditions must have N + 1 ="),
     (HYBRID, {"num_static_block": 99}, "num_static_block must be 0 to"),
 ]  # fmt: skip
