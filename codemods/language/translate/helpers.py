@@ -52,7 +52,8 @@ def _above_text(module: LanguageModule, place: ast.stmt) -> int:
     while index > 1 and _is_text(body[index - 1]):
         index -= 1
     first = body[index]
-    return min([first.lineno, *(d.lineno for d in getattr(first, "decorator_list", ()))])
+    decorators: list[ast.expr] = getattr(first, "decorator_list", [])
+    return min([first.lineno, *(d.lineno for d in decorators)])
 
 
 def _is_text(statement: ast.stmt) -> bool:
