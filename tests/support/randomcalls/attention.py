@@ -134,7 +134,7 @@ def made_mask(pos_ids: Any, shape: tuple[int, ...], active_mask: Any = None, **o
 
 
 def masks(c: Choose) -> Call:
-    shared = c.of("", "context", "batch")
+    shared = c.of("", "", "context", "batch")
     batch, heads, new, length = c.int(1, 4), c.int(1, 3), c.int(1, 5), c.of(512, 1024)
     tile = c.of(length, 256)
     options: dict[str, Any] = {
