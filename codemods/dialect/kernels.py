@@ -20,7 +20,7 @@ class Kernels:
 
     Attributes:
         jitted: functions with ``@nki.jit``.
-        functions: those, what calls an instruction, and what they call in the module.
+        functions: those, what calls an instruction other than tests, and what they call in the module.
         classes: classes of the module that those make objects of.
     """
 
@@ -35,7 +35,9 @@ def find(module: Module) -> Kernels:
     defined = {n.name: n for n in module.tree.body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)}
     classes = {n.name: n for n in module.tree.body if isinstance(n, ast.ClassDef)}
     jitted = [f for f in defined.values() if any(_is_jit(d, scope) for d in f.decorator_list)]
-    pending = [*jitted, *(f for f in defined.values() if _runs_instructions(f, scope))]
+    tested = any(name.partition(".")[0] == "pytest" for name in module.imports.values())
+    instructed = (f for f in defined.values() if _runs_instructions(f, scope))
+    pending = [*jitted, *(f for f in instructed if not (tested and _is_collected(f, scope)))]
     found: dict[str, Function] = {}
     made: dict[str, ast.ClassDef] = {}
     while pending:
@@ -60,6 +62,14 @@ def _is_jit(decorator: ast.expr, scope: Scope) -> bool:
 def _runs_instructions(function: Function, scope: Scope) -> bool:
     calls = (node.func for node in nodes(function) if isinstance(node, ast.Call))
     return any(scope.qualified(called).startswith(_MARKS) for called in calls)
+
+
+def _is_collected(function: Function, scope: Scope) -> bool:
+    """Whether pytest calls it: a test, or a fixture. It may use instructions of a stand-in for ``nki``."""
+    decorators = (d.func if isinstance(d, ast.Call) else d for d in function.decorator_list)
+    return function.name.startswith("test") or any(
+        scope.qualified(d).startswith("pytest.") for d in decorators
+    )
 
 
 def _called(function: Function) -> Iterator[str]:

@@ -167,3 +167,38 @@ def test_the_librarys_own_kernels_pass(repository: Path) -> None:
     found = [f for file in files for f in findings(file.read_text("utf-8"), str(file))]
     assert len(files) > 100
     assert [(f.path, f.line, f.message) for f in found] == []
+
+
+TESTS = """\
+import pytest
+import nki
+import nki.isa as nisa
+import nki.language as nl
+
+
+@pytest.fixture
+def tile():
+    t = nl.ndarray((4, 4), dtype=nl.float32, buffer=nl.sbuf)
+    nisa.memset(dst=t, value=0.0)
+    yield t
+    del t
+
+
+def test_copy(tile):
+    with pytest.raises(ValueError):
+        nisa.tensor_copy(dst=tile, src=tile @ tile)
+"""
+
+
+def test_what_pytest_calls_is_no_kernel() -> None:
+    """Such a test uses instructions of a stand-in for nki."""
+    assert findings(TESTS, "test_copies.py") == []
+
+
+def test_what_is_called_like_a_test_is_one_without_pytest() -> None:
+    assert [f.line for f in findings(TESTS.replace("import pytest\n", ""), "copies.py")] != []
+
+
+def test_a_kernel_beside_tests_is_one() -> None:
+    kernel = "\n\n@nki.jit\ndef test_kernel(x):\n    del x\n    return x\n"
+    assert [f.line for f in findings(TESTS + kernel, "test_copies.py")] == [TESTS.count("\n") + 5]

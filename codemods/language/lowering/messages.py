@@ -223,6 +223,11 @@ MESSAGES: dict[str, Message] = {
         "with nl.static_range.",
     ),
     "M-PY": Message("NKL402", "Python feature {x} is not in the NKI 0.2 language."),
+    "M-INSIDE": Message(
+        "NKL402",
+        "`{name}` is a kernel that `{outer}` defines each time it is called. Move it to the top of the "
+        "file{given}, and run nkimigrate again.",
+    ),
     "M-LIST": Message(
         "NKL402",
         "`{x}` collects tiles one by one, and what its items are is not followed. Allocate one tensor with a "

@@ -23,11 +23,12 @@ _ODD = (ast.FunctionDef, *inline.ODD, *stars.ODD, *scopes.COMPREHENSIONS, ast.Im
 
 def plainer(module: LanguageModule) -> Text | None:
     """The file in plainer Python; None when its kernels are plain already."""
-    if not any(_odd(function.node) for function in module.functions.values()):
+    functions = {name: f.node for name, f in module.functions.items() if not f.inner}
+    if not any(_odd(node) for node in functions.values()):
         return None
     spellings = _spellings(module)
     folds = {*spellings.products, *spellings.folds}
-    chosen = {name for name, function in module.functions.items() if _odd(function.node, folds)}
+    chosen = {name for name, node in functions.items() if _odd(node, folds)}
     if not chosen or "\f" in module.ctx.source.text:
         return None
     start = Text.of(module.ctx.source.text)

@@ -5,7 +5,8 @@ What it does
     kernel. Functions inside of kernels become functions of the file, which are handed what they take from
     around them; comprehensions, ``zip``, ``enumerate``, ``reversed``, ``sum``, ``any``, ``all`` and
     ``math.prod`` become loops; arguments from a tuple or a mapping that is spelled in the kernel are written
-    out; imports move to the top. Where that is not certain to be the same, it is reported, too.
+    out; imports move to the top. Where that is not certain to be the same, it is reported, too, and so are
+    kernels that functions of the host define.
 
 Why
     The new language is compiled from a subset of Python.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
 from ...analysis.context import FileContext
 from ...trees import walk
+from ..plain.scopes import own
 from .names import BETA1, Names
 from .plan import Function
 
@@ -23,7 +24,8 @@ def functions(ctx: FileContext, names: Names) -> dict[str, Function]:
     """By name, in the order of the file. Of several definitions with one name, the last is meant."""
     definitions = {node.name: node for node in _definitions(ctx.tree)}
     chosen = {name for name, node in definitions.items() if _decorated(node, names)}
-    chosen |= _handed_over(ctx, names) & set(definitions)
+    handed = _handed_over(ctx, names)
+    chosen |= handed & set(definitions)
     kernels = set(chosen)
     every = {name: Function(node, False) for name, node in definitions.items()}
     calls = {name: list(_calls(function, definitions, names)) for name, function in every.items()}
@@ -33,8 +35,11 @@ def functions(ctx: FileContext, names: Names) -> dict[str, Function]:
             if callee not in chosen:
                 chosen.add(callee)
                 pending.append(callee)
-    chosen |= {name for name in every if name not in chosen and _speaks(every[name], names)}
-    chosen |= _only_called_by(ctx, chosen, calls)
+    speaking = {name for name in every if name not in chosen and _speaks(every[name].nodes.every, names)}
+    for name in speaking:
+        every[name].inner = tuple(_inner(every[name].node, handed, names))
+    chosen |= speaking
+    chosen |= _only_called_by(ctx, {name for name in chosen if not every[name].inner}, calls)
     found = {name: function for name, function in every.items() if name in chosen}
     for name in found:
         found[name].kernel = name in kernels
@@ -111,11 +116,36 @@ def _places(call: ast.Call, names: Names) -> bool:
     return names.short(call.func) in ("ncc.sbuf.alloc", "ncc.psum.alloc")
 
 
-def _speaks(function: Function, names: Names) -> bool:
-    """Whether the function uses the language itself, other than for launching."""
-    for inner in function.nodes.every:
+def _speaks(nodes: Iterable[ast.AST], names: Names) -> bool:
+    """Whether code uses the language itself, other than for launching."""
+    for inner in nodes:
         if isinstance(inner, ast.Call):
             name = names.qualified(inner.func)
             if name.startswith(_LANGUAGE) and not name.startswith(_HOST):
                 return True
     return False
+
+
+# -- kernels inside of functions of the host -----------------------------------------------------------
+
+
+def _inner(node: ast.FunctionDef, handed: Set[str], names: Names) -> Iterator[ast.FunctionDef]:
+    """The kernels that a function defines: what is made one there, and, in a function that does not use the
+    language otherwise, what uses it and is given away.
+    """
+    mine = own(node)
+    definitions = [n for n in mine if isinstance(n, ast.FunctionDef)]
+    speaks = _speaks(mine, names)
+    for definition in sorted(definitions, key=lambda n: n.lineno):
+        made = definition.name in handed or _decorated(definition, names)
+        given = not speaks and _given_away(definition, mine) and _speaks(walk(definition), names)
+        if made or given:
+            yield definition
+        else:
+            yield from _inner(definition, handed, names)
+
+
+def _given_away(definition: ast.FunctionDef, around: Sequence[ast.AST]) -> bool:
+    """Whether something other than a call has a function's name."""
+    called = {id(n.func) for n in around if isinstance(n, ast.Call)}
+    return any(isinstance(n, ast.Name) and n.id == definition.name and id(n) not in called for n in around)

@@ -7,14 +7,15 @@ from collections.abc import Mapping
 
 from ...analysis.context import FileContext
 from ...trees import walk
-from ..reasons import Change, Work
+from ..plain.scopes import free
+from ..reasons import Change, Reason, Work
 from ..step import LanguageStep
 from . import helpers, placers
 from .body import Lines
 from .function import Translated, walked
 from .kernels import functions
 from .names import Names
-from .plan import LanguageModule
+from .plan import Function, LanguageModule
 from .values import Value
 from .writer import Shared
 
@@ -69,13 +70,33 @@ def bodies(module: LanguageModule) -> list[Translated]:
     found: dict[str, Translated] = {}
     for name in _callers_first(module):
         module.needs |= shared.needs
-        found[name] = walked(module, module.functions[name], lines, shared, given.get(name, ()))
+        function = module.functions[name]
+        if function.inner:
+            found[name] = _with_kernels_inside(function)
+            continue
+        found[name] = walked(module, function, lines, shared, given.get(name, ()))
         for callee, arguments in found[name].calls:
             given.setdefault(callee, []).append(arguments)
     methods = [m for placer in module.placers.values() for m in placer.methods.values()]
     placing = [walked(module, method, lines, shared, ()) for method in methods]
     module.needs |= shared.needs
     return [*(found[name] for name in module.functions), *placing]
+
+
+def _with_kernels_inside(function: Function) -> Translated:
+    """A function of the host that defines kernels, for each of which there is a reason."""
+    reasons = tuple(_inside(function, kernel) for kernel in function.inner)
+    return Translated(function, (), reasons, (), (), ())
+
+
+def _inside(function: Function, kernel: ast.FunctionDef) -> Reason:
+    bound = {n.id for n in function.nodes.every if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    bound |= {n.arg for n in function.nodes.every if isinstance(n, ast.arg)}
+    taken = [f"`{name}`" for name in free(kernel) if name in bound]
+    names = ", ".join(taken)
+    given = f", with {names} as arguments or, where they are index tiles, made in it" if taken else ""
+    fields = {"name": kernel.name, "outer": function.node.name, "given": given}
+    return Reason(kernel, "M-INSIDE", fields)
 
 
 def _callers_first(module: LanguageModule) -> list[str]:

@@ -56,11 +56,13 @@ class Function:
         node: its definition. kernel: whether it is decorated to be launched (otherwise kernels call it).
         callers: calls of it from other functions of the language in this file.
         plan: see :class:`Plan`.
+        inner: kernels that are defined in it; it is code of the host's then.
     """
 
     node: ast.FunctionDef
     kernel: bool
     callers: list[ast.Call] = field(default_factory=list)
+    inner: tuple[ast.FunctionDef, ...] = ()
     plan: Plan = field(default_factory=Plan)
 
     @cached_property
