@@ -152,10 +152,10 @@ bench-scale: measured
 kernel-errors: $(STAMP)
 	@PYTHONPATH=tests/support $(BIN)/python tests/support/kernel_errors.py $(TESTS)
 
-# The checkout's `topk` imports scipy.
 kernel-checks: $(STAMP)
 	@PYTHONPATH=tests/support:tests/nkilib/oracles $(BIN)/python tests/support/kernel_checks.py $(TESTS)
 
+# The checkout's `topk` imports scipy.
 kernel-costs: measured
 	@$(if $(UPSTREAM),$(MEASURED)/bin/python -m pip install -qq --disable-pip-version-check $(PIP_OPTIONS) scipy)
 	@$(MEASURED)/bin/python benchmarks/kernel_costs.py $(if $(UPSTREAM),--upstream $(UPSTREAM)) $(OPTIONS)

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
@@ -24,6 +25,8 @@ from nkilib.core.utils.kernel_assert import kernel_assert
 
 TESTS = Path(__file__).resolve().parents[1] / "nkilib"
 FOUND = Path(__file__).resolve().parents[2] / "build" / "kernel-checks.json"
+TORCH = find_spec("torch") is not None
+"""What the references in ``*_torch.py`` need."""
 NO_KERNEL = "insides.py"
 """Says what nkilib does not have; no kernel runs it."""
 
@@ -50,13 +53,19 @@ def modules() -> list[Path]:
 
 
 def _checks(path: Path, helpers: set[Any]) -> Iterator[Check]:
-    source = path.read_text(encoding="utf-8")
-    for node in ast.walk(ast.parse(source)):
+    source, file = path.read_text(encoding="utf-8"), path.relative_to(PACKAGE).as_posix()
+    tree = ast.parse(source)
+    tried = {again: node for node in ast.walk(tree) if isinstance(node, ast.Try) for again in _again(node)}
+    for node in ast.walk(tree):
         if isinstance(node, ast.Raise) or (isinstance(node, ast.Call) and named(path, node.func) in helpers):
             text = " ".join((ast.get_source_segment(source, node) or "").split())
-            yield Check(
-                path.relative_to(PACKAGE).as_posix(), node.lineno, node.end_lineno or node.lineno, text
-            )
+            place = tried[node].body[-1] if node in tried else node
+            yield Check(file, place.lineno, place.end_lineno or place.lineno, text)
+
+
+def _again(node: ast.Try) -> Iterator[ast.AST]:
+    """Where an error is raised again; tracebacks say where it was raised first, in the statements that were tried."""
+    return (each for each in ast.walk(node) if isinstance(each, ast.Raise) and each.exc is None)
 
 
 def asserting() -> set[Any]:
@@ -130,11 +139,13 @@ def main() -> int:
     FOUND.parent.mkdir(exist_ok=True)
     FOUND.write_text(json.dumps(seen, indent=1), encoding="utf-8")
     places = {tuple(place) for errors in seen.values() for each in errors for place in each["checks"]}
-    never = [check for check in checks() if (check.file, check.first, check.text) not in places]
+    known = [check for check in checks() if TORCH or not check.file.endswith("_torch.py")]
+    never = [check for check in known if (check.file, check.first, check.text) not in places]
     for check in never:
         print(f"{check.file}:{check.first}: never seen to fail: {check.text}")
-    print(f"{len(checks())} checks, {len(never)} never seen to fail")
-    return int(status)
+    without = "" if TORCH else f"; without torch {len(checks()) - len(known)} others are not tried"
+    print(f"{len(known)} checks, {len(never)} never seen to fail{without}")
+    return int(status) or int(bool(never))
 
 
 if __name__ == "__main__":

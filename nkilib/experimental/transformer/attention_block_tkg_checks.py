@@ -82,7 +82,8 @@ def _derive_cache(K_cache: Any, V_cache: Any, transposed: bool, table: Any, size
         _derive_blocks(K_cache, V_cache, transposed, table, sizes)
         return
     batch, depth = sizes.batch, sizes.depth
-    values, keys = _without_head(V_cache, 1, "V_cache"), _without_head(K_cache, 1, "K_cache")
+    values = _without_head(V_cache, 1, "V_cache")
+    keys = _without_head(K_cache, 1, "K_cache")
     kernel_assert(values[0] == batch, f"V_cache must have B = {batch} sequences, it has {values[0]}")
     sizes.cache = values[1]
     wanted = (batch, depth, sizes.cache) if transposed else (batch, sizes.cache, depth)
