@@ -88,11 +88,6 @@ def _matrix(view: TensorView, partitions: int, tile: int, start: int, size: int)
     )
 
 
-def is_fp8(dtype: Any) -> bool:
-    """Whether a dtype is one of the 8-bit floats that ``double_row`` takes."""
-    return dtype == nl.float8_e4m3 or dtype == nl.float8_e5m2 or str(dtype) in ("float8e4", "float8e5")
-
-
 def transpose(
     dst: Any,
     src: Any,

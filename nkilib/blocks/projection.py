@@ -18,7 +18,8 @@ import nki.language as nl
 from ..core.utils.allocator import SbufManager, sizeinbytes
 from ..core.utils.kernel_assert import kernel_assert
 from ..core.utils.kernel_helpers import NUM_HW_PSUM_BANKS, div_ceil
-from .matmul import broadcast_row, contract, is_fp8
+from .dtypes import is_fp8
+from .matmul import broadcast_row, contract
 from .memory import PARTITIONS, PSUM_COLUMNS, Scratch, psum_tile, scratch
 from .tiles import as_tile, as_view, load_rows, tiles_of
 

@@ -15,6 +15,7 @@ import nki
 import nki.isa as nisa
 import nki.language as nl
 
+from ...blocks.dtypes import FLOATS, assert_dtype
 from ...blocks.lnc import Cores, cores, split
 from ...blocks.memory import PSUM_COLUMNS, Scratch, manager, psum_tile, scratch
 from ...blocks.rope import negate_half, rotate_spread
@@ -41,7 +42,8 @@ def RoPE(
     """Turn all heads by the angles of their positions.
 
     Args:
-        x_in: HBM ``[d, B, N, S]``, d 64 or 128: head size, batch, heads, sequence.
+        x_in: HBM ``[d, B, N, S]``, d 64 or 128: head size, batch, heads, sequence. It is bfloat16,
+            float16 or float32.
         cos, sin: HBM ``[d/2, B, S]`` of one dtype, for all heads.
         lnc_shard: each core takes its S / cores positions, which must be whole; otherwise each does all.
         contiguous_layout: the halves of a head are the members of its pairs; otherwise every other row is.
@@ -53,7 +55,7 @@ def RoPE(
 
     Raises AssertionError when a shape or a dtype is another.
     """
-    _validate(tuple(x_in.shape), cos, sin)
+    _validate(x_in, cos, sin)
     here = cores(alone=not lnc_shard)
     length = x_in.shape[3]
     kernel_assert(length % here.count == 0, f"S = {length} must divide by the {here.count} cores")
@@ -103,7 +105,7 @@ def RoPE_sbuf(
     Raises AssertionError when a shape or a dtype is another.
     """
     shape = tuple(x_in_sb.shape)
-    _validate(shape, cos_sb, sin_sb)
+    _validate(x_in_sb, cos_sb, sin_sb)
     assert_shape(x_out_sb, shape, "x_out_sb")
     kernel_assert(
         x_in_sb.dtype == x_out_sb.dtype,
@@ -236,7 +238,8 @@ def _permute_rows(dst: Any, src: Any, apart: bool, work: Scratch) -> None:
     nisa.tensor_copy(dst=as_tile(dst), src=moved)
 
 
-def _validate(shape: tuple[int, ...], cos: nl.ndarray, sin: nl.ndarray) -> None:
+def _validate(x: nl.ndarray, cos: nl.ndarray, sin: nl.ndarray) -> None:
+    shape = tuple(x.shape)
     kernel_assert(len(shape) == 4, f"x must be [d, B, N, S], its shape is {shape}")
     depth, batch, heads, length = shape
     kernel_assert(depth == 64 or depth == 128, f"d must be 64 or 128, it is {depth}")
@@ -247,3 +250,5 @@ def _validate(shape: tuple[int, ...], cos: nl.ndarray, sin: nl.ndarray) -> None:
     kernel_assert(
         cos.dtype == sin.dtype, f"cos and sin must have one dtype, they have {cos.dtype} and {sin.dtype}"
     )
+    assert_dtype(x, FLOATS, "x")
+    assert_dtype(cos, FLOATS, "cos and sin")

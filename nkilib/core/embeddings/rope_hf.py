@@ -17,6 +17,7 @@ import nki
 import nki.isa as nisa
 import nki.language as nl
 
+from ...blocks.dtypes import FLOATS, assert_dtype
 from ...blocks.lnc import Cores, cores, split
 from ...blocks.memory import PARTITIONS, Scratch, manager, scratch
 from ...blocks.rope import rotate_rows
@@ -57,7 +58,8 @@ def rope_hf(
     """Turn queries and keys by the angles of their positions, or gradients back.
 
     Args:
-        q, k: HBM ``[b, hq, s, d]``, ``[b, hk, s, d]``; s a multiple of 128 for each core.
+        q, k: HBM ``[b, hq, s, d]``, ``[b, hk, s, d]``; s a multiple of 128 for each core. All tensors are
+            bfloat16, float16 or float32.
         q_out, k_out: HBM of the same shapes; they are written and returned.
         cos, sin: HBM ``[s', d]`` or ``[b, s', d]``, s' ≥ s; row t is of position t.
         rope_cache: in their place, cosines beside sines: ``[s', 2d]`` or ``[b, s', 2d]``.
@@ -171,6 +173,10 @@ def _validate(
     assert_shape(k, (q.shape[0], k.shape[1], q.shape[2], depth), "k")
     assert_shape(q_out, tuple(q.shape), "q_out")
     assert_shape(k_out, tuple(k.shape), "k_out")
+    assert_dtype(q, FLOATS, "q")
+    assert_dtype(k, FLOATS, "k")
+    assert_dtype(q_out, FLOATS, "q_out")
+    assert_dtype(k_out, FLOATS, "k_out")
     if rope_cache is not None:
         kernel_assert(cos is None and sin is None, "give rope_cache, or cos and sin, not both")
         _validate_table(rope_cache, "rope_cache", q, 2 * depth)
@@ -186,6 +192,7 @@ def _validate(
 
 def _validate_table(table: nl.ndarray, name: str, q: nl.ndarray, width: int) -> None:
     shape = tuple(table.shape)
+    assert_dtype(table, FLOATS, name)
     ranked = len(shape) == 2 or len(shape) == 3
     kernel_assert(ranked, f"{name} must be [s', {width}] or [b, s', {width}], its shape is {shape}")
     length, columns = shape[len(shape) - 2], shape[len(shape) - 1]

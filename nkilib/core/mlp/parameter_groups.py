@@ -4,12 +4,14 @@ from typing import Any
 
 import nki.language as nl
 
+from ...blocks.dtypes import assert_dtype
 from ...blocks.memory import PARTITIONS
 from ..utils.common_types import ExpertAffinityScaleMode, NormType, QuantizationType
 from ..utils.kernel_assert import kernel_assert
 from ..utils.tensor_view import TensorView
 
 SUPPORTED_DTYPES = [nl.float16, nl.bfloat16, nl.float8_e4m3, "float8e4"]
+_ALLOWED = SUPPORTED_DTYPES[0:3]
 SUPPORTED_QUANT_TYPES = [
     QuantizationType.NONE,
     QuantizationType.STATIC,
@@ -20,13 +22,7 @@ SUPPORTED_QUANT_TYPES = [
 
 def check_dtype(tensor: Any, name: str) -> None:
     """Raise AssertionError unless the tensor is None or of one of :data:`SUPPORTED_DTYPES`."""
-    if tensor is None:
-        return
-    found = False
-    for dtype in SUPPORTED_DTYPES:
-        if str(dtype) == str(tensor.dtype):
-            found = True
-    kernel_assert(found, f"{name} must be float16, bfloat16 or float8_e4m3, its dtype is {tensor.dtype}")
+    assert_dtype(tensor, _ALLOWED, name)
 
 
 def check_shape(tensor: Any, shape: tuple[int, ...], name: str) -> None:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from ...blocks.activation import Gating
-from ...blocks.matmul import is_fp8
+from ...blocks.dtypes import is_fp8
 from ..utils.common_types import NormType
 from ..utils.kernel_helpers import is_rms_normalization
 

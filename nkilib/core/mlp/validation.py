@@ -111,6 +111,8 @@ def _validate_tkg(params: "MLPParameters") -> None:
         not (optimized and params.use_tkg_down_proj_column_tiling),
         "use_tkg_down_proj_optimized_layout needs use_tkg_down_proj_column_tiling=False",
     )
+    quantised = mlpp_has_quantized_input(params) and mlpp_has_normalization(params)
+    kernel_assert(not quantised, "token generation has no norm of an fp8 hidden_tensor")
     if params.input_in_sbuf:
         kernel_assert(
             not params.store_output_in_sbuf and not mlpp_store_fused_add(params),

@@ -20,8 +20,9 @@ import nki.isa as nisa
 import nki.language as nl
 
 from ... import insides
+from ...blocks.dtypes import FLOATS, FLOATS_AND_FP8, assert_dtype, is_fp8
 from ...blocks.lnc import Cores, cores
-from ...blocks.matmul import contract, is_fp8
+from ...blocks.matmul import contract
 from ...blocks.memory import PARTITIONS, PSUM_COLUMNS, Scratch, manager, psum_tile, scratch
 from ...blocks.projection import spread_columns
 from ...blocks.tiles import as_view, load_hidden_row
@@ -82,7 +83,7 @@ def output_projection_tkg(
     """Project attention outputs of all heads back to the hidden size.
 
     Args:
-        attention: HBM or SBUF ``[D, B, N, S]``, D ≤ 128.
+        attention: HBM or SBUF ``[D, B, N, S]``, D ≤ 128; bfloat16, float16 or float32, as the bias.
         weight: HBM ``[N·D, H]``, for STATIC fp8; H divisible by the cores.
         bias: HBM ``[1, H]`` or None.
         quantization_type: NONE, or STATIC with one scale for each operand.
@@ -275,6 +276,8 @@ def _validate(
     kernel_assert(head_dim <= P_MAX, f"D must be at most {P_MAX}, it is {head_dim}")
     kernel_assert(hidden % here.count == 0, f"H = {hidden} must divide by the {here.count} cores")
     validate_operands(heads * head_dim, weight, bias)
+    assert_dtype(attention, FLOATS, "attention")
+    assert_dtype(weight, FLOATS_AND_FP8, "weight")
     if in_sbuf and not transposed:
         kernel_assert(tokens <= P_MAX, f"OUT_IN_SB takes at most {P_MAX} tokens, B·S is {tokens}")
     if not transposed:

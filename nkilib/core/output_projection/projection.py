@@ -11,7 +11,8 @@ from typing import Any
 import nki.isa as nisa
 import nki.language as nl
 
-from ...blocks.matmul import contract, is_fp8
+from ...blocks.dtypes import FLOATS, assert_dtype, is_fp8
+from ...blocks.matmul import contract
 from ...blocks.memory import PARTITIONS, PSUM_COLUMNS, Scratch, psum_tile
 from ...blocks.projection import affine
 from ...blocks.quantize import invert, quantize_static
@@ -134,6 +135,7 @@ def validate_operands(rows: int, weight: Any, bias: Any) -> None:
     kernel_assert(weight.shape[0] == rows, f"weight must have N·D = {rows} rows, it has {weight.shape[0]}")
     if bias is not None:
         assert_shape(bias, (1, weight.shape[1]), "bias")
+        assert_dtype(bias, FLOATS, "bias")
 
 
 def validate_quantization(kind: QuantizationType, weight: Any, weight_scale: Any, input_scale: Any) -> None:
@@ -147,3 +149,5 @@ def validate_quantization(kind: QuantizationType, weight: Any, weight_scale: Any
     kernel_assert(given, "STATIC needs a weight scale and an input scale")
     assert_shape(weight_scale, (PARTITIONS, 1), "the weight scale")
     assert_shape(input_scale, (PARTITIONS, 1), "the input scale")
+    assert_dtype(weight_scale, FLOATS, "the weight scale")
+    assert_dtype(input_scale, FLOATS, "the input scale")

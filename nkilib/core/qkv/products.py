@@ -10,6 +10,7 @@ from typing import Any
 import nki.isa as nisa
 import nki.language as nl
 
+from ...blocks.dtypes import FLOATS, assert_dtype
 from ...blocks.memory import PARTITIONS, Scratch
 from ...blocks.projection import affine
 from ...blocks.quantize import invert
@@ -120,6 +121,7 @@ def _check_scale(name: str, scale: Any, columns: int) -> None:
     shape = tuple(scale.shape)
     fits = shape == (PARTITIONS, columns) or shape == (1, columns)
     kernel_assert(fits, f"{name} must be [128, {columns}] or [1, {columns}], it is {shape}")
+    assert_dtype(scale, FLOATS, name)
 
 
 def validate_quantization(kind: QuantizationType, allowed: list[QuantizationType]) -> None:

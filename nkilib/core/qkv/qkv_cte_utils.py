@@ -6,7 +6,7 @@ from typing import Any
 import nki.language as nl
 
 from ... import insides
-from ...blocks.matmul import is_fp8
+from ...blocks.dtypes import FLOATS, FLOATS_AND_FP8, PACKED_MX, assert_dtype, assert_dtypes, is_fp8
 from ...blocks.memory import PARTITIONS
 from ...blocks.mx import LANES, TILE
 from ..utils.allocator import SbufManager
@@ -121,6 +121,7 @@ def cache_dtype(args: QKV_CTE_UserInput) -> Any:
 def validate(args: QKV_CTE_UserInput, cores: int) -> None:
     """Raises AssertionError for what the kernel cannot do."""
     _check_sizes(args)
+    _check_types(args)
     _check_layout(args)
     _check_residual(args)
     _check_norm(args)
@@ -152,6 +153,21 @@ def _check_sizes(args: QKV_CTE_UserInput) -> None:
         assert_shape(args.bias, (1, columns), "[QKV CTE Kernel] bias")
     actual = args.hidden_actual or 0
     _check(actual <= hidden, f"hidden_actual must be at most H = {hidden}, it is {actual}")
+
+
+def _check_types(args: QKV_CTE_UserInput) -> None:
+    """MX weights are the matter of :func:`_check_mx`."""
+    floats = (
+        (args.input, "input"), (args.bias, "bias"),
+        (args.mlp_prev, "mlp_prev"), (args.attention_prev, "attention_prev"),
+        (args.gamma_norm_weights, "gamma_norm_weights"), (args.layer_norm_bias, "layer_norm_bias"),
+        (args.cos_cache, "cos_cache"), (args.sin_cache, "sin_cache"),
+    )  # fmt: skip
+    assert_dtypes(floats, FLOATS)
+    if not is_mx(args):
+        assert_dtype(args.fused_qkv_weights, FLOATS_AND_FP8, "fused_qkv_weights")
+    if fills_cache(args):
+        assert_dtypes(((args.k_cache, "k_cache"), (args.v_cache, "v_cache")), FLOATS_AND_FP8)
 
 
 def _check_layout(args: QKV_CTE_UserInput) -> None:
@@ -213,6 +229,8 @@ def _check_mx(args: QKV_CTE_UserInput, cores: int) -> None:
     share = sequence // cores
     _check(share % 2 == 0, f"MX needs an even number of tokens on each core, S / {cores} is {share}")
     _check(args.qkv_w_scale is not None, "MX needs qkv_w_scale")
+    assert_dtype(args.fused_qkv_weights, PACKED_MX, "fused_qkv_weights")
+    assert_dtype(args.qkv_w_scale, [nl.uint8], "qkv_w_scale")
     wanted = (hidden // GROUP_VALUES, args.fused_qkv_weights.shape[1])
     assert_shape(args.qkv_w_scale, wanted, "[QKV CTE Kernel] qkv_w_scale")
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import nki.language as nl
 
+from ...blocks.dtypes import FLOATS, FLOATS_AND_FP8, assert_dtype
 from ...blocks.lnc import Cores
 from ...blocks.memory import PARTITIONS
 from ..subkernels import layernorm_tkg as layernorm
@@ -69,6 +70,9 @@ def validate_operands(
     kernel_assert(tokens > 0, f"hidden must have tokens, its shape is {hidden.shape}")
     kernel_assert(tokens <= MOST_TOKENS, f"B·S must be at most {MOST_TOKENS}, it is {tokens}")
     kernel_assert(weight.shape[0] == width, f"qkv_w must have H = {width} rows, it has {weight.shape[0]}")
+    assert_dtype(hidden, FLOATS, "hidden")
+    assert_dtype(weight, FLOATS_AND_FP8, "qkv_w")
+    assert_dtype(bias, FLOATS, "qkv_bias")
     wide = (hidden.dtype == nl.float32) == (weight.dtype == nl.float32)
     kernel_assert(wide, f"float32 goes with float32 only: hidden is {hidden.dtype}, qkv_w {weight.dtype}")
     if bias is not None:
@@ -93,6 +97,8 @@ def validate_output(
 
 def validate_norm(norm: Norm, width: int) -> None:
     kind = norm.kind
+    assert_dtype(norm.gamma, FLOATS, "norm_w")
+    assert_dtype(norm.beta, FLOATS, "norm_bias")
     known = kind == NormType.NO_NORM or kind == NormType.RMS_NORM or kind == NormType.LAYER_NORM
     kernel_assert(known, f"norm_type must be NO_NORM, RMS_NORM or LAYER_NORM, it is {kind}")
     if norm.beta is not None:
@@ -109,6 +115,8 @@ def validate_add(hidden: nl.ndarray, attention: Any, mlp: Any, norm: Norm, here:
     kernel_assert(attention is not None and mlp is not None, "fused_add needs attn_prev and mlp_prev")
     assert_shape(attention, tuple(hidden.shape), "attn_prev")
     assert_shape(mlp, tuple(hidden.shape), "mlp_prev")
+    assert_dtype(attention, FLOATS, "attn_prev")
+    assert_dtype(mlp, FLOATS, "mlp_prev")
     tokens = tokens_of(hidden)
     divided = here.count == 2 and norm.kind != NormType.NO_NORM and tokens > threshold(norm)
     kernel_assert(

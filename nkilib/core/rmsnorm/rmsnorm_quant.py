@@ -18,6 +18,7 @@ import nki
 import nki.isa as nisa
 import nki.language as nl
 
+from ...blocks.dtypes import FLOATS, assert_dtype
 from ...blocks.lnc import cores, split
 from ...blocks.matmul import broadcast_row
 from ...blocks.memory import PARTITIONS, Scratch, manager, scratch
@@ -204,6 +205,7 @@ def _validate(
     shape = tuple(hidden.shape)
     kernel_assert(len(shape) >= 2, f"hidden must have at least 2 dimensions, its shape is {shape}")
     kernel_assert(num_elts(shape) > 0, f"hidden must not be empty, its shape is {shape}")
+    assert_dtype(hidden, FLOATS, "hidden")
     leading, width = _rows_and_width(hidden)
     rows = num_elts(leading)
     _validate_sizes(shape, rows, width)
@@ -214,6 +216,7 @@ def _validate(
         kernel_assert(
             given == (width,) or given == (1, width), f"ln_w must be [{width}] or [1, {width}], it is {given}"
         )
+        assert_dtype(ln_w, FLOATS, "ln_w")
     if kargs.is_static_quant():
         kernel_assert(scale is not None, "STATIC needs input_dequant_scale")
         assert_shape(scale, (PARTITIONS, 1), "input_dequant_scale")

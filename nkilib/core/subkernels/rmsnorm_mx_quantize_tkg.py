@@ -14,6 +14,7 @@ from typing import Any
 import nki.isa as nisa
 import nki.language as nl
 
+from ...blocks.dtypes import FLOATS, FLOATS_16, assert_dtype
 from ...blocks.lnc import Cores, cores, gather, split
 from ...blocks.memory import PARTITIONS, Scratch, manager, scratch
 from ...blocks.mx import MxOperand, mx_columns, quantize_spread
@@ -48,7 +49,7 @@ def rmsnorm_mx_quantize_tkg(
     """Fill the outputs; returns (output, output_quant, output_scale), and output_residual with a residual.
 
     Args:
-        input, residual: HBM ``[B, S, H]`` of 16 bits; T = B·S. gamma: HBM ``[1, H]``.
+        input, residual: HBM ``[B, S, H]``, bfloat16 or float16; T = B·S. gamma: HBM ``[1, H]``.
         output: SBUF float16 or bfloat16 ``[128, T, H/128]``; each core has its own tokens only.
         output_quant: SBUF float8_e4m3fn_x4 ``[128, H/512, T]``, on both cores all tokens.
         output_scale: SBUF uint8, the same shape, also complete; row r of the scales is on partition
@@ -119,6 +120,9 @@ def _check(
         found = tuple(tensor.shape)
         kernel_assert(found == expected, f"quantised values and scales must be {expected}, one is {found}")
     kernel_assert(tokens % 4 == 0, f"B*S must be a multiple of 4, it is {tokens}")
+    assert_dtype(input, FLOATS_16, "input")
+    assert_dtype(residual, FLOATS_16, "residual")
+    assert_dtype(gamma, FLOATS, "gamma")
     return hidden
 
 

@@ -9,6 +9,7 @@ SBUF is completed by exchange, one in HBM is stored in halves. Otherwise each co
 
 import nki.language as nl
 
+from ...blocks.dtypes import FLOATS, assert_dtype
 from ...blocks.lnc import cores, sharing
 from ...blocks.memory import PARTITIONS, manager, scratch
 from ...blocks.norm import rms_norm_spread, rms_norm_spread_with
@@ -46,7 +47,8 @@ def rmsnorm_tkg(
     """Normalise ``input`` into ``output``, which is returned.
 
     Args:
-        input: HBM ``[B, S, H]``, or SBUF ``[128, B·S, H/128]`` in the layout of the output.
+        input: HBM ``[B, S, H]``, or SBUF ``[128, B·S, H/128]`` in the layout of the output. All tensors are
+            bfloat16, float16 or float32.
         gamma: HBM ``[1, H]``; None is γ = 1.
         output: HBM or SBUF ``[128, B·S, H/128]``; its hidden layout has one shard for each core.
         eps: added to the mean square.
@@ -62,6 +64,9 @@ def rmsnorm_tkg(
     source, target = as_view(input), as_view(output)
     weights = None if gamma is None else as_view(gamma)
     tokens, _, _, width = validate_shapes(source, weights, target)
+    assert_dtype(source, FLOATS, "input")
+    assert_dtype(target, FLOATS, "output")
+    assert_dtype(weights, FLOATS, "gamma")
     here = cores(alone=single_core_forced)
     shards = 1 if hidden_dim_tp else here.count
     kernel_assert(width % shards == 0, f"H/128 = {width} must divide by the {shards} cores of the launch")

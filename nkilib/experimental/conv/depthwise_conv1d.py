@@ -10,6 +10,7 @@ import nki
 import nki.isa as nisa
 import nki.language as nl
 
+from ...blocks.dtypes import FLOATS, assert_dtype
 from ...blocks.lnc import cores, split
 from ...blocks.memory import PARTITIONS, manager, scratch
 from ...blocks.tiles import as_view
@@ -51,7 +52,7 @@ def depthwise_conv1d_implicit_gemm(
     """Convolve each channel with its filter (a cross-correlation); channels are divided between the cores.
 
     Args:
-        img_ref: HBM ``[N, C, 1, W]``. filter_ref: HBM ``[C, 1, 1, S]``.
+        img_ref: HBM ``[N, C, 1, W]``. filter_ref: HBM ``[C, 1, 1, S]``. Both bfloat16, float16 or float32.
         padding: zeros before and after each axis; of these only the last pair counts.
         stride: (1, from one result to the next).
         rhs_dilation, lhs_dilation, batch_group_count: ones only.
@@ -160,6 +161,8 @@ def _validate(
     kernel_assert(len(shape) == 4 and shape[2] == 1, f"the image must be [N, C, 1, W], its shape is {shape}")
     channels = shape[1]
     assert_shape(filter_ref, (channels, 1, 1, filter_ref.shape[len(filter_ref.shape) - 1]), "the filter")
+    assert_dtype(img_ref, FLOATS, "the image")
+    assert_dtype(filter_ref, FLOATS, "the filter")
     kernel_assert(stride[0] == 1 and stride[1] >= 1, f"stride must be (1, at least 1), it is {stride}")
     for dilation in (rhs_dilation, lhs_dilation):
         kernel_assert(dilation[0] == 1 and dilation[1] == 1, f"dilations must be (1, 1), one is {dilation}")

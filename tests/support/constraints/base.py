@@ -112,6 +112,37 @@ def defined(test: str, demands: Mapping[str, str]) -> list[Row]:
     return [Row(demand, words, test=test, defined=True) for demand, words in demands.items()]
 
 
+FLOATS = "bfloat16, float16 or float32"
+FLOATS_AND_FP8 = "bfloat16, float16, float32, float8_e4m3 or float8_e5m2"
+
+
+def typed(
+    names: Mapping[str, str],
+    allowed: str = FLOATS,
+    dtype: Any = np.int32,
+    made: Callable[[dict[str, Any]], Changes] | None = None,
+    prefix: str = "",
+    **options: Any,
+) -> list[Row]:
+    """Tensors of an element type that is refused: argument → its name in the error. ``made`` makes arguments first."""
+
+    def row(name: str, spoken: str) -> Row:
+        def changes(arguments: dict[str, Any]) -> Changes:
+            given = {**arguments, **(made(arguments) if made else {})}
+            return {**given, name: given[name].astype(dtype)}
+
+        found = np.dtype(dtype)
+        words = f"{spoken} must be {allowed}, its dtype is {found}"
+        return refused(f"{prefix}{name} is {allowed}, not {found}", words, changes, **options)
+
+    return [row(name, spoken) for name, spoken in names.items()]
+
+
+def named(*names: str) -> dict[str, str]:
+    """Arguments that errors call by their names."""
+    return {name: name for name in names}
+
+
 def zeros(*shape: int, dtype: Any = BF16) -> Any:
     return np.zeros(shape, dtype)
 

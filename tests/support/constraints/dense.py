@@ -21,8 +21,14 @@ from nkilib.core.rmsnorm.rmsnorm_quant import RmsNormQuantKernelArgs, rmsnorm_qu
 from nkilib.core.subkernels.layernorm_tkg import layernorm_tkg
 from nkilib.core.subkernels.rmsnorm_mx_quantize_tkg import rmsnorm_mx_quantize_tkg
 from nkilib.core.subkernels.rmsnorm_tkg import rmsnorm_tkg
+from nkilib.core.utils.common_types import NormType
 
-from .base import Table, beyond, defined, refused, shown, zeros
+from .base import FLOATS, FLOATS_AND_FP8, Table, beyond, defined, named, refused, shown, typed, zeros
+
+
+def eights(*shape: int) -> Any:
+    return zeros(*shape, dtype=FP8)
+
 
 # -- MLP --------------------------------------------------------------------------------------------------
 
@@ -79,6 +85,8 @@ FEED = Table(
             "quantised: no norm": "has no norm", "quantised: no fused add": "has no fused add", "quantised: no biases": "no projection biases",
             "STATIC: hidden without scales": "hidden_tensor must have shape (1, 98, 256)",
         }),
+        refused("few tokens: no norm of fp8 hidden", "has no norm of an fp8 hidden_tensor", hidden_tensor=eights(1, 4, 256),
+                normalization_type=NormType.RMS_NORM, normalization_weights_tensor=zeros(1, 256)),
         *shown(f"{MLP}::test_row_quantised_tokens_have_their_scales", {"ROW: hidden with scales": "hidden_tensor must have shape (1, 98, 260)"}),
         *shown(f"{MLP}::test_tokens_divide_by_the_cores", {"many tokens: B·S divides by the cores": "must divide by the 2 cores"}),
         *defined(f"{INSIDE}::test_without_a_norm_its_weights_are_not_read", {"NO_NORM: weights of the norm": "np.nan"}),
@@ -134,10 +142,6 @@ PROJECTIONS = Table(
 DISPATCH, CTE, TKG = (f"core/qkv/test_{name}.py" for name in ("qkv", "qkv_cte", "qkv_tkg"))
 
 
-def eights(*shape: int) -> Any:
-    return zeros(*shape, dtype=FP8)
-
-
 def static(**more: Any) -> dict[str, Any]:
     scales = {"qkv_w_scale": qkvs.scale([1, 1, 1]), "qkv_in_scale": qkvs.scale(1)}
     return {"quantization_type": STATIC, **scales, **qkvs.heads(1, 1), **more}
@@ -181,6 +185,24 @@ def encoded(input: Any, in_tile: bool = False, **options: Any) -> Any:
     return qkv_cte(in_sbuf(input) if in_tile else input, **options)
 
 
+def everything(_: Any) -> dict[str, Any]:
+    """All tensors that a call can have beside the first two."""
+    row, rows, angles = zeros(1, 256), zeros(1, 128, 256), zeros(1, 128, 128)
+    return {
+        **qkvs.heads(1, 1),
+        "bias": zeros(1, 384),
+        "fused_residual_add": True,
+        "mlp_prev": rows,
+        "attention_prev": rows,
+        "fused_norm_type": NormType.LAYER_NORM,
+        "gamma_norm_weights": row,
+        "layer_norm_bias": row,
+        "fused_rope": True,
+        "cos_cache": angles,
+        "sin_cache": angles,
+    }
+
+
 PROJECTED_CTE = Table(
     "nkilib.core.qkv.qkv_cte.qkv_cte", encoded, lambda: {"input": zeros(1, 128, 256), "fused_qkv_weights": zeros(256, 384)},
     [
@@ -213,6 +235,12 @@ PROJECTED_CTE = Table(
         *shown(f"{CTE}::test_a_manager_and_what_is_said_of_it_must_agree", {"use_auto_allocation is what sbm does": "use_auto_allocation must say what sbm does"}),
         *defined(f"{CTE}::test_heads_that_do_not_divide_a_bank", {"fused_rope: d that does not divide 512": "96"}),
         refused("input in HBM", "input must be in HBM", input=zeros(1, 8, 256), in_tile=True),
+        *typed(named("input")),
+        *typed(named("input"), dtype=FP8),
+        *typed(named("fused_qkv_weights"), FLOATS_AND_FP8),
+        *typed(named("bias", "mlp_prev", "attention_prev", "gamma_norm_weights", "layer_norm_bias", "cos_cache", "sin_cache"), made=everything),
+        *typed(named("k_cache", "v_cache"), FLOATS_AND_FP8, made=slotted),
+        *typed(named("qkv_w_scale", "qkv_in_scale"), made=lambda _: {**static(), "fused_qkv_weights": eights(256, 384)}),
         refused("fused_norm_type is a NormType", "1 is no NormType", fused_norm_type=1, gamma_norm_weights=zeros(1, 256)),
         refused("STATIC: heads make up I", "2 + 2·1 heads of 128 must be I = 384 columns",
                 **static(num_q_heads=2), fused_qkv_weights=eights(256, 384)),
@@ -254,6 +282,15 @@ PROJECTED_TKG = Table(
         *defined(f"{TKG}::test_heads_that_do_not_divide_a_block", {"NBSd: heads that do not divide 4096": "depth"}),
         refused("STATIC: heads make up I", "2 + 2·1 heads of 128 must be I = 384 columns", **static(num_q_heads=2), qkv_w=eights(256, 384)),
         refused("STATIC: fp8 weights", "not to bfloat16", **static()),
+        *typed(named("hidden")),
+        *typed(named("hidden"), dtype=FP8),
+        *typed(named("qkv_w"), FLOATS_AND_FP8),
+        refused("qkv_bias of a float type", f"qkv_bias must be {FLOATS}", qkv_bias=zeros(1, 384, dtype=np.int32)),
+        *typed(named("norm_w", "norm_bias", "attn_prev", "mlp_prev"), made=lambda _: {
+            "norm_type": NormType.LAYER_NORM, "norm_w": zeros(1, 256), "norm_bias": zeros(1, 256),
+            "fused_add": True, "attn_prev": zeros(1, 4, 256), "mlp_prev": zeros(1, 4, 256),
+        }),
+        *typed(named("qkv_w_scale", "qkv_in_scale"), made=lambda _: {**static(), "qkv_w": eights(256, 384)}),
         refused("there are tokens", "hidden must have tokens", hidden=zeros(1, 0, 256)),
     ],
 )  # fmt: skip
@@ -285,6 +322,7 @@ BACK_CTE = Table(
             "attention of a float type": "attention must be bfloat16, float16 or float32", "weight of a float type": "weight must be bfloat16, float16, float32 or float8_e4m3",
         }, of="nkilib.core.output_projection"),
         *defined(f"{OUT_CTE}::test_fp8_weights_without_quantisation_leave_the_attention_as_it_is", {"NONE: an fp8 weight": "FP8"}),
+        refused("bias of a float type", f"bias must be {FLOATS}", bias=zeros(1, 128, dtype=np.int32)),
         refused("STATIC: weight_scales [128, 1]", "the weight scale must have shape (128, 1)", weight=eights(16, 128), quantization_type=STATIC,
                 weight_scales=np.ones((1, 1), FP32), input_scales=qkvs.scale(1)),
     ],
@@ -304,6 +342,13 @@ BACK_TKG = Table(
             "STATIC: weight_scale [128, 1]": "the weight scale must have shape (128, 1)", "STATIC: scales": "STATIC needs a weight scale and an input scale",
         }),
         *defined(f"{OUT_TKG}::test_fp8_weights_without_quantisation_leave_the_attention_as_it_is", {"NONE: an fp8 weight": "FP8"}),
+        *typed(named("attention")),
+        *typed(named("attention"), dtype=FP8),
+        *typed(named("weight"), FLOATS_AND_FP8),
+        refused("bias of a float type", f"bias must be {FLOATS}", bias=zeros(1, 256, dtype=np.int32)),
+        *typed({"weight_scale": "the weight scale", "input_scale": "the input scale"}, made=lambda _: {
+            "weight": eights(128, 256), "quantization_type": STATIC, "weight_scale": qkvs.scale(1), "input_scale": qkvs.scale(1),
+        }),
         refused("STATIC: an fp8 weight", "STATIC needs an fp8 weight", quantization_type=STATIC, weight_scale=qkvs.scale(1), input_scale=qkvs.scale(1)),
         refused("STATIC: input_scale [128, 1]", "the input scale must have shape (128, 1)", weight=eights(128, 256), quantization_type=STATIC,
                 weight_scale=qkvs.scale(1), input_scale=qkvs.scale([1, 1])),
@@ -333,6 +378,7 @@ ROWS = Table(
         }),
         *defined(f"{QUANT}::test_static_ignores_the_bound", {"STATIC: lower_bound does nothing": "lower_bound"}),
         *defined(f"{QUANT}::test_gamma_is_not_read_without_norm", {"NO_NORM: ln_w is not read": "NO_NORM"}),
+        *typed(named("hidden", "ln_w")),
     ],
     of="nkilib.core.rmsnorm.rmsnorm_quant",
 )  # fmt: skip
@@ -344,9 +390,10 @@ RMSNORM, LAYERNORM, MX_NORM, HELP = (
 
 def normed(kernel: Any) -> Any:
     def run(
-        input: Any, gamma: Any, out: tuple[int, ...] = (128, 4, 2), in_tile: bool = False, **options: Any
-    ) -> Any:
-        made = sbuf(out, input.dtype) if in_tile else nl.ndarray(out, dtype=input.dtype, buffer=nl.shared_hbm)
+        input: Any, gamma: Any, out: tuple[int, ...] = (128, 4, 2), in_tile: bool = False, dtype: Any = None, **options: Any
+    ) -> Any:  # fmt: skip
+        dtype = dtype or input.dtype
+        made = sbuf(out, dtype) if in_tile else nl.ndarray(out, dtype=dtype, buffer=nl.shared_hbm)
         kernel(in_sbuf(input) if in_tile else input, gamma, made, **options)
 
     return run
@@ -363,6 +410,9 @@ SHAPES = [
         input=zeros(64, 4, 2),
         in_tile=True,
     ),
+    *typed(named("input", "gamma")),
+    *typed(named("input"), dtype=FP8),
+    refused("an output of a float type", "output must be bfloat16, float16 or float32", dtype=nl.int32),
 ]
 NORMED = Table(
     "nkilib.core.subkernels.rmsnorm_tkg.rmsnorm_tkg", normed(rmsnorm_tkg), lambda: {"input": zeros(1, 4, 256), "gamma": zeros(1, 256)},
@@ -382,6 +432,7 @@ LAYERED = Table(
             "H in 128s": "H must be a multiple of 128", "beta [1, H]": "beta", "H/128 divides by the cores": "2 cores", "there are tokens": "empty",
         }),
         *defined(f"{LAYERNORM}::test_large", {"more than 512 tokens": "640"}),
+        refused("beta of a float type", "beta must be bfloat16, float16 or float32", beta=zeros(1, 256, dtype=np.int32)),
     ],
 )  # fmt: skip
 
@@ -412,6 +463,12 @@ NORMED_MX = Table(
             "the function: output_residual": "a residual add needs output_residual", "output_residual [B·S, H]": "output_residual must have shape",
             "the function: gamma": "gamma must have shape", "the function: output": "output must have shape (128, 256, 8)",
         }, of="nkilib.core.subkernels.norm_tkg_utils"),
+        *typed(named("input"), "bfloat16 or float16"),
+        *typed(named("input"), "bfloat16 or float16", FP32),
+        *typed(named("gamma")),
+        refused("residual: bfloat16 or float16", "residual must be bfloat16 or float16", input=zeros(256, 1, 1024, dtype=FP16),
+                gamma=zeros(1, 1024, dtype=FP16), residual=zeros(256, 1, 1024, dtype=np.int32), total=(256, 1024),
+                out=(128, 256, 8), quant=(128, 2, 256), scale=(128, 2, 256)),
         refused("output (128, B·S, H/128)", "output must have shape (128, 32, 4)", out=(128, 32, 3)),
         refused("gamma [1, H]", "gamma must have shape (1, 512)", gamma=zeros(512, dtype=FP16)),
         refused("the residual's shape", "residual must have shape", residual=zeros(32, 1, 1024, dtype=FP16), total=(32, 512)),

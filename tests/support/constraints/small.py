@@ -21,7 +21,7 @@ from nkilib.experimental.conv.depthwise_conv1d import depthwise_conv1d_implicit_
 from nkilib.experimental.loss import cross_entropy_backward, cross_entropy_forward
 from nkilib.experimental.subkernels.find_nonzero_indices import find_nonzero_indices
 
-from .base import Row, Table, beyond, defined, refused, shown, zeros
+from .base import Row, Table, beyond, defined, named, refused, shown, typed, zeros
 
 I32 = np.int32
 
@@ -145,6 +145,7 @@ CONVOLVED = Table(
         }),
         *defined(f"{CONV}::test_only_zeros_beside_the_image_count", {"padding of the other axis does nothing": "above="}),
         *defined(f"{CONV}::test_one_channel_needs_no_groups_and_permutations_are_ignored", {"permutations do nothing": "perm"}),
+        *typed({"img_ref": "the image", "filter_ref": "the filter"}),
     ],
     lnc=2,
 )  # fmt: skip
@@ -209,6 +210,8 @@ ROTATED = Table(
             "sin [d/2, B, S]": "sin must have shape", "cos and sin of one dtype": "cos and sin must have one dtype", "[d, B, N, S]": "must be [d, B, N, S]",
         }),
         *defined(f"{ROPE}::test_odd_lengths_are_for_each_core_alone", {"an odd S without lnc_shard": "lnc"}),
+        *typed({"x_in": "x"}),
+        refused("cos and sin of a float type", "cos and sin must be bfloat16, float16 or float32", cos=zeros(32, 1, 16, dtype=I32), sin=zeros(32, 1, 16, dtype=I32)),
         refused("B, N, S above 0", "B, N and S must be positive", x_in=zeros(64, 1, 2, 0), cos=zeros(32, 1, 0), sin=zeros(32, 1, 0)),
     ],
     left={"B·N·S within SBUF": "what does not fit is the allocator's error"},
@@ -232,6 +235,7 @@ ROTATED_TILE = Table(
         refused("cos [d/2, B, S]", "cos must have shape (32, 1, 16)", cos=ones(32, 1, 15)),
         refused("sin [d/2, B, S]", "sin must have shape (32, 1, 16)", sin=ones(16, 1, 16)),
         refused("cos and sin of one dtype", "cos and sin must have one dtype", sin=zeros(32, 1, 16, dtype=FP32)),
+        refused("x_in_sb of a float type", "x must be bfloat16, float16 or float32", x=zeros(64, 1, 2, 16, dtype=I32), dtype=nl.int32),
     ],
 )  # fmt: skip
 
@@ -260,6 +264,8 @@ ROTATED_PAIRS = Table(
             "q and k of one d": "one head size", "s in 128s of each core": "multiple of 256 on 2 cores",
         }),
         refused("sin of d columns", "sin must have 64 columns, it has 128", sin=ones(128, 128)),
+        *typed(named("q", "k", "q_out", "k_out", "cos", "sin")),
+        refused("rope_cache of a float type", "rope_cache must be bfloat16, float16 or float32", rope_cache=zeros(128, 128, dtype=I32), cos=None, sin=None),
         refused("k of the batch of q", "k must have shape (1, 1, 128, 64)", k=ones(2, 1, 128, 64)),
         refused("k of the length of q", "k must have shape (1, 1, 128, 64)", k=ones(1, 1, 256, 64)),
         refused("q_out as q", "q_out must have shape (1, 2, 128, 64)", q_out=zeros(1, 1, 128, 64)),

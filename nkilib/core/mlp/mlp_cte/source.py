@@ -5,8 +5,9 @@ from typing import Any
 import nki.isa as nisa
 import nki.language as nl
 
+from ....blocks.dtypes import is_fp8
 from ....blocks.lnc import split
-from ....blocks.matmul import is_fp8, transpose
+from ....blocks.matmul import transpose
 from ....blocks.memory import PARTITIONS, Scratch, scratch
 from ....blocks.norm import layer_norm_rows, rms_norm_rows
 from ....blocks.tiles import as_view, load_column, tiles_of

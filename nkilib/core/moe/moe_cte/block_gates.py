@@ -10,9 +10,10 @@ import nki.isa as nisa
 import nki.language as nl
 
 from ....blocks.activation import activate, clamp
+from ....blocks.dtypes import is_fp8
 from ....blocks.indirect import gather_or_zero
 from ....blocks.lnc import sum_over_cores
-from ....blocks.matmul import contract, copy_on, is_fp8, load_transposed, transpose
+from ....blocks.matmul import contract, copy_on, load_transposed, transpose
 from ....blocks.memory import PARTITIONS, PSUM_COLUMNS, Scratch, psum_tile, scratch
 from ....blocks.mx import TILE, mx_columns, mx_operand
 from ....blocks.tiles import as_view, load_column, load_rows, tiles_of

@@ -5,9 +5,10 @@ from typing import Any
 import nki.isa as nisa
 import nki.language as nl
 
+from ....blocks.dtypes import is_fp8
 from ....blocks.indirect import gather_or_zero, scatter_rows
 from ....blocks.lnc import exchange
-from ....blocks.matmul import contract, copy_on, is_fp8
+from ....blocks.matmul import contract, copy_on
 from ....blocks.memory import PARTITIONS, PSUM_COLUMNS, Scratch, psum_tile, scratch
 from ....blocks.projection import affine, spread_columns, weigh
 from ....blocks.tiles import as_view, load_rows, tiles_of

@@ -2,10 +2,8 @@
 
 from typing import Any
 
-import nki.language as nl
-
 from .... import insides
-from ....blocks.matmul import is_fp8
+from ....blocks.dtypes import FLOATS, is_fp8, is_one_of
 from ...utils.kernel_assert import kernel_assert
 from ..projection import validate_operands
 
@@ -52,11 +50,7 @@ def validate_output_projection_inputs(
     most = _MAX_VALIDATED_N_SIZE
     kernel_assert(n_size <= most, f"N must be at most {most}, it is {n_size}")
     kernel_assert(h_size % n_prgs == 0, f"H = {h_size} must divide by the {n_prgs} cores of the launch")
-    known = _is_float(attention_dtype)
+    known = is_one_of(attention_dtype, FLOATS)
     kernel_assert(known, f"attention must be bfloat16, float16 or float32, it is {attention_dtype}")
-    known = _is_float(weight_dtype) or is_fp8(weight_dtype)
+    known = is_one_of(weight_dtype, FLOATS) or is_fp8(weight_dtype)
     kernel_assert(known, f"weight must be bfloat16, float16, float32 or float8_e4m3, it is {weight_dtype}")
-
-
-def _is_float(dtype: Any) -> bool:
-    return dtype == nl.bfloat16 or dtype == nl.float16 or dtype == nl.float32
