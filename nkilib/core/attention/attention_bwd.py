@@ -21,6 +21,7 @@ import nki.isa as nisa
 import nki.language as nl
 
 from ... import insides
+from ...blocks.dtypes import FLOATS, assert_dtypes
 from ...blocks.lnc import cores
 from ...blocks.masks import Band, Bounds, query_positions
 from ...blocks.memory import PARTITIONS, Scratch, manager, scratch
@@ -59,8 +60,8 @@ def attention_bwd(
         softmax_scale: of the scores; ``1/√d`` if None or 0.
         sliding_window: keys that a query sees, its own included; all if None or not positive.
 
-    The five main tensors have one dtype. d is divided into tiles of equal size of at most 128; queries are a
-    multiple of 128; keys are 128, 256 or a multiple of 512.
+    All tensors are bfloat16, float16 or float32, the five main ones of one dtype. d is divided into tiles of
+    equal size of at most 128; queries are a multiple of 128; keys are 128, 256 or a multiple of 512.
 
     Returns:
         ``(dq, dk, dv)`` in shared HBM, like q, k and v; with sinks a fourth, like them.
@@ -148,6 +149,7 @@ def _validate(
         kernel_assert(
             tensor.dtype == q.dtype, f"{name} is {tensor.dtype}, q_ref is {q.dtype}: they must agree"
         )
+    assert_dtypes(((q, "q_ref"), (lse, "lse_ref"), (sinks, "sinks_ref")), FLOATS)
     _validate_sizes(size, queries, keys)
     assert_shape(lse, (batch, heads, PARTITIONS, queries // PARTITIONS), "lse_ref")
     if sinks is not None:

@@ -32,6 +32,7 @@ import nki
 import nki.language as nl
 
 from ... import insides
+from ...blocks.dtypes import FLOATS, assert_dtypes
 from ...blocks.lnc import Cores, cores
 from ...blocks.memory import PARTITIONS, manager, scratch
 from ...blocks.tiles import tiles_of
@@ -130,6 +131,8 @@ def attention_cte(
     )  # fmt: skip
     _check_optional(k_prior, v_prior, prior_used_len, cp_offset, cfg)
     _check_shapes(q, k, v, k_prior, v_prior, cfg)
+    tensors = ((q, "q"), (k, "k"), (v, "v"), (k_prior, "k_prior"), (v_prior, "v_prior"))
+    assert_dtypes(tensors, FLOATS)
     _check_limits(q.shape[0], k.shape[0], cfg)
     if sink is not None:
         assert_shape(sink, (q.shape[0], 1), "sink")

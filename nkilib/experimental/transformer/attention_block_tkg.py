@@ -36,6 +36,7 @@ from .attention_block_tkg_checks import (
     check_norms,
     check_rotation,
     check_scales,
+    check_types,
     check_update,
     sizes_of,
 )
@@ -102,7 +103,8 @@ def attention_block_tkg(
     """Run the block for up to 128 tokens ``T = B·S``.
 
     Args:
-        X: HBM ``[B, S, H]``, or SBUF ``[128, T, H/128]`` with one shard of H for each core.
+        X: HBM ``[B, S, H]``, or SBUF ``[128, T, H/128]`` with one shard of H for each core. It and
+            the biases are bfloat16, float16 or float32, weights and caches may also be fp8.
         X_hidden_dim_actual: divisor of the norm's mean when X is padded with zeros; H if None.
         rmsnorm_X_enabled, rmsnorm_X_eps, rmsnorm_X_gamma: the norm of X; eps 1e-3 if None, HBM ``[1, H]``.
         W_qkv, bias_qkv: HBM ``[H, (heads + 2)·d]`` and ``[1, …]`` or None.
@@ -136,6 +138,7 @@ def attention_block_tkg(
     Raises AssertionError when a limit, a shape or a combination is not met.
     """
     sizes = sizes_of(X, W_qkv, K_cache, V_cache, attention_mask, K_cache_transposed, active_blocks_table)
+    check_types(X, W_qkv, bias_qkv, K_cache, V_cache, W_out, bias_out)
     head_norms = rmsnorm_QK_pre_rope_enabled or rmsnorm_QK_post_rope_enabled
     check_norms(sizes, rmsnorm_X_gamma, head_norms, (rmsnorm_QK_post_rope_W_Q, rmsnorm_QK_post_rope_W_K))
     rotates, quantized = cos is not None and sin is not None, k_scale is not None and v_scale is not None

@@ -5,6 +5,7 @@ from typing import Any
 import nki.isa as nisa
 import nki.language as nl
 
+from ...blocks.dtypes import FLOATS, FLOATS_AND_FP8, assert_dtypes
 from ...blocks.memory import PARTITIONS, PSUM_COLUMNS
 from ...core.attention.attention_tkg_utils import is_fp8_e4m3
 from ...core.utils.kernel_assert import assert_shape, kernel_assert
@@ -122,6 +123,15 @@ def _without_head(cache: Any, axis: int, name: str) -> tuple[int, ...]:
 
 def _check_rows(rows: int) -> None:
     kernel_assert(rows <= MOST_ROWS, f"a cache has at most {MOST_ROWS} rows, this one has {rows}")
+
+
+def check_types(
+    X: Any, W_qkv: Any, bias_qkv: Any, K_cache: Any, V_cache: Any, W_out: Any, bias_out: Any
+) -> None:
+    """Of all tensors that products read; weights and caches may have 8 bits."""
+    assert_dtypes(((X, "X"), (bias_qkv, "bias_qkv"), (bias_out, "bias_out")), FLOATS)
+    stored = ((W_qkv, "W_qkv"), (W_out, "W_out"), (K_cache, "K_cache"), (V_cache, "V_cache"))
+    assert_dtypes(stored, FLOATS_AND_FP8)
 
 
 def check_norms(sizes: Sizes, gamma: Any, enabled: bool, weights: Any) -> None:

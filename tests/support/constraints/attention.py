@@ -19,7 +19,7 @@ from nkilib.core.attention.attention_tkg_utils import AttnTKGConfig
 from nkilib.core.utils.allocator import SbufManager, create_auto_alloc_manager
 from nkilib.experimental.transformer.attention_block_tkg import attention_block_tkg
 
-from .base import Changes, Table, beyond, cut, defined, refused, shown, zeros
+from .base import FLOATS, Changes, Table, beyond, cut, defined, named, refused, shown, typed, zeros
 
 I32, U32, U8 = np.int32, np.uint32, np.uint8
 
@@ -77,10 +77,14 @@ ENCODING = Table(
             "the reference: sink [bs, 1]": "sink must have shape (4, 1)", "the reference: no prefix without k_prior": "a prefix needs k_prior",
             "the reference: a whole prefix": "k_prior needs v_prior and prior_used_len", "the reference: statistics of 128s of queries": "cache_softmax needs a multiple of 128",
         }, of="nkilib.core.attention.attention_cte_torch"),
+        *typed(named("q", "k", "v")),
+        *typed(named("q"), dtype=FP8),
+        *typed(named("k_prior", "v_prior"), made=lambda given: {
+            "k_prior": zeros(2, 16, 64), "v_prior": zeros(2, 64, 16), "prior_used_len": np.array([64], I32),
+        }),
         refused("q, k and v have three dimensions", "q must have 3 dimensions", q=zeros(128, 16)),
     ],
     left={
-        "dtypes": "there is no check: each is rounded to bfloat16",
         "prior_used_len up to s_prior, and values of the unused prefix finite": "numbers read at run time",
     },
 )  # fmt: skip
@@ -90,10 +94,12 @@ ENCODING = Table(
 TKG = "core/attention/test_attention_tkg_checks.py"
 
 
-def token(out: tuple[int, ...] = (2, 1, 64, 2), k_out: tuple[int, ...] | None = None, **given: Any) -> Any:
+def token(
+    out: tuple[int, ...] = (2, 1, 64, 2), k_out: tuple[int, ...] | None = None, dtype: Any = nl.bfloat16, **given: Any
+) -> Any:  # fmt: skip
     """The kernel with results of these shapes in HBM."""
     cfg = AttnTKGConfig(**{name: given.pop(name) for name in FIELDS})
-    made = [None if shape is None else tkgcases.output(shape, nl.bfloat16, False) for shape in (out, k_out)]
+    made = [None if shape is None else tkgcases.output(shape, dtype, False) for shape in (out, k_out)]
     sbm = create_auto_alloc_manager(tkgcases.QUIET)
     sbm.open_scope()
     if cfg.qk_in_sb:
@@ -101,6 +107,9 @@ def token(out: tuple[int, ...] = (2, 1, 64, 2), k_out: tuple[int, ...] | None = 
     attention_tkg(out=made[0], k_out=made[1], cfg=cfg, sbm=sbm, **given)
     sbm.close_scope()
     return made[0]
+
+
+OR_EIGHTS = "bfloat16, float16, float32 or float8_e4m3"
 
 
 def step(**options: Any) -> dict[str, Any]:
@@ -185,6 +194,9 @@ TOKEN = Table(
         refused("k_out [bs, 1, d, s_active]", "k_out must have shape (2, 1, 64, 2)", lambda given: {**rotated(given), "k_out": (2, 1, 2, 64)}),
         refused("k_out in SBUF [d, bs·s_active]", "k_out must have shape (64, 4)",
                 lambda given: {**rotated(given), "k_out_in_sb": True, "k_out": (2, 1, 64, 2)}),
+        *typed(named("q", "k_active", "v_active", "k_prior", "v_prior"), OR_EIGHTS),
+        refused("out of a float type", "out must be bfloat16", dtype=nl.int32),
+        refused("k_out of a float type", "k_out must be bfloat16", lambda given: {**rotated(given), "k_out": (2, 1, 64, 2), "out": None, "dtype": nl.int32}),
         refused("d_head at least 1", "d_head is 0, allowed: 1 to 128", d_head=0),
     ],
     left={
@@ -236,6 +248,9 @@ GRADIENT = Table(
         }),
         *shown(f"{BWD}::test_tensors_of_other_types_are_rejected", {"one dtype": "is float32"}),
         *defined(f"{BWD}::test_no_window", {"a window of None, 0 or less is none": "window"}),
+        refused("q_ref of a float type", f"q_ref must be {FLOATS}", lambda given: {name: value.astype(I32) for name, value in given.items() if name != "lse_ref"}),
+        *typed(named("lse_ref")),
+        refused("sinks_ref of a float type", f"sinks_ref must be {FLOATS}", sinks_ref=zeros(1, 2, dtype=I32)),
         *shown("core/attention/test_attention_bwd_torch.py::test_what_is_rejected", {
             "the reference: a window needs the mask": "use_causal_mask", "the reference: queries in 128s": "multiple of 128",
         }, of="nkilib.core.attention.attention_bwd_torch"),
@@ -309,6 +324,11 @@ WHOLE = Table(
         refused("K_cache has one head", "K_cache has one head", K_cache=zeros(2, 2, 256, 64), V_cache=zeros(2, 1, 256, 64)),
         refused("blocks: a cache has one head", "V_cache has one head",
                 lambda _: {**generation(block=16), **{name: zeros(32, 16, 2, 64) for name in ("K_cache", "V_cache")}}),
+        *typed(named("X")),
+        *typed(named("X"), dtype=FP8),
+        *typed(named("W_qkv", "W_out", "K_cache", "V_cache"), f"{OR_EIGHTS.replace(' or', ',')} or float8_e5m2"),
+        refused("bias_qkv of a float type", f"bias_qkv must be {FLOATS}", bias_qkv=zeros(1, 256, dtype=I32)),
+        refused("bias_out of a float type", f"bias_out must be {FLOATS}", bias_out=zeros(1, 256, dtype=I32)),
         refused("X has three dimensions", "X must have 3 dimensions", X=zeros(2, 256)),
         refused("X in SBUF has 128 partitions", "X in SBUF must be [128, B·S, H/128]", X=zeros(64, 2, 2), in_tile="sbuf"),
         refused("X in HBM or SBUF", "X must be in HBM or in SBUF", X=zeros(128, 2, 2, dtype=FP32), in_tile="psum"),
