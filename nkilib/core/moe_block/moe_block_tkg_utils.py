@@ -5,6 +5,7 @@ from typing import Any
 
 import nki.language as nl
 
+from ...blocks.dtypes import FLOATS, assert_dtype
 from ...blocks.memory import PARTITIONS
 from ..moe.moe_tkg.moe_tkg_checks import is_mx
 from ..utils.kernel_assert import kernel_assert
@@ -71,6 +72,7 @@ def parse_moe_block_config(
 ) -> tuple[MoEBlockTKGDims, QuantizationConfig, ExpertConfig]:
     """What the arguments say."""
     kernel_assert(len(inp.shape) == 3, f"inp must be [B, S, H], its shape is {inp.shape}")
+    assert_dtype(inp, FLOATS, "inp")
     batch, sequence, hidden = inp.shape
     kernel_assert(hidden % PARTITIONS == 0, f"H={hidden} must be divisible by {PARTITIONS}")
     _, count, index = get_verified_program_sharding_info()

@@ -20,6 +20,7 @@ from typing import Any
 import nki.language as nl
 
 from ... import insides
+from ...blocks.dtypes import FLOATS, assert_dtype
 from ...blocks.lnc import cores
 from ...blocks.memory import PARTITIONS, PSUM_COLUMNS
 from ..utils.common_types import RouterActFnType
@@ -213,6 +214,7 @@ def validate_weight(x: nl.ndarray, w: nl.ndarray) -> None:
     kernel_assert(experts <= F_MAX, f"E ({experts}) must be <= gemm_moving_fmax ({F_MAX})")
     kernel_assert(experts >= _FEWEST_EXPERTS, f"E ({experts}) must be >= {_FEWEST_EXPERTS}")
     kernel_assert(hidden % P_MAX == 0, f"H ({hidden}) must be a multiple of pmax ({P_MAX})")
+    assert_dtype(x, FLOATS, "x")
     kernel_assert(x.dtype == w.dtype, f"x dtype ({x.dtype}) must match w dtype ({w.dtype})")
 
 

@@ -32,7 +32,20 @@ from nkilib.experimental.moe.bwd.blockwise_mm_backward import blockwise_mm_bwd
 from nkilib.experimental.moe.forward.bwmm_shard_on_H import blockwise_mm_baseline_shard_hidden
 from nkisim.core.dtypes import dtype_of
 
-from .base import Changes, Row, Table, beyond, cut, defined, refused, shown, zeros
+from .base import (
+    FLOATS_AND_FP8,
+    Changes,
+    Row,
+    Table,
+    beyond,
+    cut,
+    defined,
+    named,
+    refused,
+    shown,
+    typed,
+    zeros,
+)
 
 I32, U32, U8 = np.int32, np.uint32, np.uint8
 KINDS = MoECTEImplementation
@@ -76,6 +89,7 @@ ROUTED = Table(
         }, of="nkilib.core.router_topk.operands"),
         *defined(f"{ROUTER}::test_column_tiling_of_fewer_tiles_than_groups", {"column tiling of few columns of H": "use_column_tiling"}),
         *defined(f"{ROUTER}::test_normalisation_is_for_activations_before_the_choice", {"norm_topk_prob without router_pre_norm": "norm_topk_prob"}),
+        refused("x and w of a float type", "x must be bfloat16, float16 or float32", x=zeros(4, 256, dtype=I32), w=zeros(256, 16, dtype=I32)),
         refused("w_bias has E elements", "w_bias must be [16] or [1, 16]", w_bias=zeros(17)),
         refused("w_bias has one row", "w_bias must be [16] or [1, 16]", w_bias=zeros(2, 16)),
         refused("router_logits [T, E]", "router_logits must have shape (4, 16)", cut("router_logits")),
@@ -180,6 +194,11 @@ EXPERTS = Table(
         refused("float32 with float32", "float32 goes with float32 only", hidden_input=zeros(4, 256, dtype=FP32)),
         refused("MX, selected: float16 or bfloat16", "Expected input dtype in float16, bfloat16, got float32",
                 mx(False, hidden_input=zeros(4, 512, dtype=FP32)), target="trn3"),
+        *typed(named("hidden_input", "expert_gate_up_bias", "expert_down_bias", "expert_affinities")),
+        *typed(named("hidden_input"), dtype=FP8),
+        *typed(named("expert_gate_up_weights", "expert_down_weights"), FLOATS_AND_FP8),
+        *typed(named("expert_gate_up_weights_scale", "expert_down_weights_scale"), made=lambda _: experts(row=True)),
+        *typed(named("expert_gate_up_bias", "expert_down_bias"), made=lambda _: experts_mx(), prefix="MX: ", target="trn3"),
         refused("rank_id [1, 1]", "rank_id must have shape (1, 1)", rank_id=zeros(2, 1, dtype=U32)),
         *(refused(f"{name} as the others", f"{name} must have shape", without(experts, name, dim=dim, row=name.endswith("scale"))) for name, dim in NAMES.items()),
         *(refused(f"MX: {name} as the others", f"{name} must have shape", without(experts_mx, name, dim=dim), target="trn3") for name, dim in NAMES.items()),
@@ -223,6 +242,8 @@ AROUND = Table(
             "MX, all: a residual as inp": "residual must be as inp",
         }),
         *defined(f"{BLOCK}::test_a_residual_is_not_read_by_selected_experts", {"selected: a residual does nothing": "residual"}),
+        *typed(named("inp", "gamma")),
+        *typed(named("inp"), dtype=FP8),
         refused("router_bias [E] or [1, E]", "w_bias must be [8] or [1, 8]", router_bias=zeros(1, 7)),
         refused("router_weights of H rows", "router_weights must have H = 256 rows", router_weights=zeros(128, 8)),
         refused("hidden_act_fn is an ActFnType", "silu is no ActFnType", hidden_act_fn="silu"),
@@ -274,6 +295,9 @@ MAPS = [
 ]
 MODE = [refused("a scaling mode", "1 is no ExpertAffinityScaleMode", expert_affinities_scaling_mode=1)]
 WEIGHTS = [
+    *typed(named("hidden_states", "expert_affinities_masked")),
+    *typed(named("hidden_states"), dtype=FP8),
+    *typed(named("gate_up_proj_weight", "down_proj_weight"), FLOATS_AND_FP8),
     refused("hidden states of H", "hidden_states must be [R, 512] as the weights", cut("hidden_states")),
     refused(
         "two products", "gate_up_proj_weight must have shape (2, 512, 2, 32)", cut("gate_up_proj_weight", 2)
@@ -290,12 +314,20 @@ WEIGHTS = [
     ),
 ]
 BIASES = [
+    *typed(named("gate_and_up_proj_bias", "down_proj_bias")),
     refused(
         "gate and up bias [E, 2, I]", "gate_and_up_proj_bias must have E·2·I", cut("gate_and_up_proj_bias")
     ),
     refused("down bias [E, H]", "down_proj_bias must have E·H", cut("down_proj_bias")),
 ]
 SCALES = [
+    *typed(
+        named("gate_up_proj_scale", "down_proj_scale"),
+        made=lambda _: {
+            "gate_up_proj_scale": zeros(2, 1, 64, dtype=FP32),
+            "down_proj_scale": zeros(2, 1, 512, dtype=FP32),
+        },
+    ),
     refused(
         "gate and up scale [E, 1, 2·I]",
         "gate_up_proj_scale must have E·2·I",
@@ -310,6 +342,9 @@ SCALES = [
     ),
 ]
 REFUSED_MX = [
+    *typed(named("hidden_states"), "bfloat16 or float16"),
+    *typed(named("hidden_states"), "bfloat16 or float16", FP32),
+    *typed(named("expert_affinities_masked", "gate_and_up_proj_bias", "down_proj_bias")),
     refused(
         "MX elements, or what carries them",
         "must have MX elements",
@@ -329,7 +364,7 @@ REFUSED_MX = [
         "gate_and_up_proj_bias must have shape",
         cut("gate_and_up_proj_bias"),
     ),
-    BIASES[1],
+    BIASES[-1],
     refused("activation_function is an ActFnType", "silu is no ActFnType", activation_function="silu"),
 ]
 
@@ -464,6 +499,7 @@ THROUGH = Table(
     [
         *shown(f"{ANY}::test_blocks", {"PING_PONG": "Currently only support PING-PONG sharding strategy"}),
         *shown(f"{ANY}::test_an_unknown_implementation", {"a known implementation": "spec.implementation must be a MoECTEImplementation"}),
+        *typed(named("hidden_states")),
         refused("hybrid: conditions", "conditions are needed", specified(KINDS.shard_on_i_hybrid)),
         refused("dropping: B in 1024s", "Blocksize must be a multiple of 1024", specified(KINDS.shard_on_i_dropping)),
         refused("a scaling mode", "1 is no ExpertAffinityScaleMode", expert_affinities_scaling_mode=1),
@@ -483,6 +519,8 @@ BY_HIDDEN = Table(
         *defined(f"{ON_H}::test_rows_of_the_down_weights_that_pad_them_are_not_read", {"rows of the down weights beyond I": "nan"}),
         *defined(f"{ON_H}::test_skipping_weights_changes_nothing", {"skip_weight": "skip"}),
         *MAPS, *WEIGHTS, *MODE,
+        refused("gate_up_activations_T of a float type", f"gate_up_activations_T must be {FLOATS_AND_FP8}", gate_up_activations_T=zeros(1, 2, 32, 128, dtype=I32)),
+        refused("down_activations of a float type", f"down_activations must be {FLOATS_AND_FP8}", down_activations=zeros(1, 128, 512, dtype=I32)),
     ],
     lnc=2,
 )  # fmt: skip
@@ -504,6 +542,10 @@ DIFFERENTIATED = Table(
         }, of="nkilib.experimental.moe.bwd"),
         *shown(f"{BACK}::test_refused_activations", {"SiLU or Swish": "activation_function must be SiLU or Swish"}),
         *defined(f"{BACK}::test_what_is_not_used", {"options that do nothing": "shard_option"}),
+        *typed(named(
+            "hidden_states", "expert_affinities_masked", "gate_up_proj_weight", "down_proj_weight", "output_hidden_states_grad",
+            "gate_up_proj_act_checkpoint_T", "down_proj_act_checkpoint",
+        )),
         *MAPS[1:3],
         refused("whole blocks of tokens", "token_position_to_id must have N·B", cut("token_position_to_id")),
         refused("the output's gradient as hidden", "output_hidden_states_grad must have shape", cut("output_hidden_states_grad", 0)),

@@ -3,6 +3,7 @@
 from typing import Any
 
 from ....blocks.activation import Gating
+from ....blocks.dtypes import FLOATS, FLOATS_AND_FP8, assert_dtype
 from ...utils.allocator import num_elts
 from ...utils.common_types import ActFnType, ExpertAffinityScaleMode, QuantizationType
 from ...utils.kernel_assert import assert_shape, kernel_assert
@@ -27,14 +28,20 @@ def float_experts(
     assert_shape(gate_up, (count, hidden, 2, inner), "gate_up_proj_weight")
     fits = down.shape[0] == count and down.shape[1] >= inner and down.shape[2] == hidden
     kernel_assert(fits, f"down_proj_weight must be [{count}, at least {inner}, {hidden}], it is {down.shape}")
+    assert_dtype(gate_up, FLOATS_AND_FP8, "gate_up_proj_weight")
+    assert_dtype(down, FLOATS_AND_FP8, "down_proj_weight")
     biased = gate_up_bias is not None and down_bias is not None
     scaled = gate_up_scale is not None and down_scale is not None
     if biased:
         check_elements(gate_up_bias, count * 2 * inner, "gate_and_up_proj_bias", "E·2·I")
         check_elements(down_bias, count * hidden, "down_proj_bias", "E·H")
+        assert_dtype(gate_up_bias, FLOATS, "gate_and_up_proj_bias")
+        assert_dtype(down_bias, FLOATS, "down_proj_bias")
     if scaled:
         check_elements(gate_up_scale, count * 2 * inner, "gate_up_proj_scale", "E·2·I")
         check_elements(down_scale, count * hidden, "down_proj_scale", "E·H")
+        assert_dtype(gate_up_scale, FLOATS, "gate_up_proj_scale")
+        assert_dtype(down_scale, FLOATS, "down_proj_scale")
     return Experts(
         gate_up=gate_up,
         down=down,

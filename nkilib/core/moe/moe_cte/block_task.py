@@ -12,12 +12,14 @@ from typing import Any
 import nki.isa as nisa
 import nki.language as nl
 
+from ....blocks.dtypes import FLOATS, FLOATS_16, FLOATS_AND_FP8, assert_dtype
 from ....blocks.indirect import gather_or_zero, gather_rows
 from ....blocks.lnc import Cores
 from ....blocks.memory import PARTITIONS, Scratch, scratch
 from ....blocks.softmax import spread_column
 from ....blocks.tiles import as_view, from_runtime_start, load_broadcast
 from ...utils.allocator import SbufManager
+from ...utils.common_types import QuantizationType
 from ...utils.kernel_assert import kernel_assert
 from ...utils.tensor_view import TensorView
 from ..experts import Experts, expert_count, hidden_size
@@ -107,8 +109,13 @@ def block_count(task: Task) -> int:
 
 
 def check_task(task: Task) -> None:
-    """Raise AssertionError for tensors that do not fit each other."""
+    """Raise AssertionError for tensors that do not fit each other, and for element types."""
     experts = task.experts
+    mx = experts.kind == QuantizationType.MX
+    assert_dtype(task.hidden, FLOATS_16 if mx else FLOATS, "hidden_states")
+    assert_dtype(task.affinities, FLOATS, "expert_affinities_masked")
+    assert_dtype(task.gates_out, FLOATS_AND_FP8, "gate_up_activations_T")
+    assert_dtype(task.down_out, FLOATS_AND_FP8, "down_activations")
     (rows, hidden), count, width = task.hidden.shape, expert_count(experts), hidden_size(experts)
     kernel_assert(
         hidden == width, f"hidden_states must be [R, {width}] as the weights, it is {task.hidden.shape}"

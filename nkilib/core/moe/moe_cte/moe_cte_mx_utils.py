@@ -6,6 +6,7 @@ import nki.language as nl
 
 from .... import insides
 from ....blocks.activation import Gating
+from ....blocks.dtypes import FLOATS, PACKED_MX, assert_dtypes, is_one_of
 from ....blocks.mx import LANES, TILE
 from ....blocks.mx_ragged import GROUP
 from ...utils.common_types import ExpertAffinityScaleMode, QuantizationType
@@ -20,7 +21,6 @@ __getattr__ = insides.named(__name__)
 
 SBUF_QUADRANT_SIZE = SB_QUADRANT_SIZE
 
-_ELEMENTS = (nl.float4_e2m1fn_x4, nl.float8_e4m3fn_x4, nl.float8_e5m2_x4)
 _CARRIERS_OF_FP4 = (nl.uint16, nl.int16, nl.float16)
 _CARRIERS_OF_FP8 = (nl.uint32, nl.int32, nl.float32)
 
@@ -57,9 +57,7 @@ def mx_experts(
     given = gate_up_scale is not None and down_scale is not None
     kernel_assert(given, "MX weights need gate_up_proj_scale and down_proj_scale")
     weight = convert_to_mxfp_dtype(gate_up, weight_dtype)
-    known = False
-    for each in _ELEMENTS:
-        known = known or weight.dtype == each
+    known = is_one_of(weight.dtype, PACKED_MX)
     kernel_assert(known, f"gate_up_proj_weight must have MX elements, or carry them; it is {weight.dtype}")
     count, hidden = down.shape[0], down.shape[3]
     inner = gate_up.shape[4]
@@ -68,6 +66,8 @@ def mx_experts(
     assert_shape(gate_up_scale, (count, 16, 2, hidden // TILE, inner), "gate_up_proj_scale")
     assert_shape(down, (count, rows, tiles, hidden), "down_proj_weight")
     assert_shape(down_scale, (count, rows // GROUP, tiles, hidden), "down_proj_scale")
+    biases = ((gate_up_bias, "gate_and_up_proj_bias"), (down_bias, "down_proj_bias"))
+    assert_dtypes(biases, FLOATS)
     if gate_up_bias is not None:
         assert_shape(gate_up_bias, (count, rows, 2, tiles, LANES), "gate_and_up_proj_bias")
     if down_bias is not None:

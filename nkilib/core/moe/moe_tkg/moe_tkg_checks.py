@@ -4,6 +4,7 @@ from typing import Any
 
 import nki.language as nl
 
+from ....blocks.dtypes import FLOATS, FLOATS_AND_FP8, assert_dtype, assert_dtypes
 from ....blocks.lnc import cores
 from ....blocks.memory import PARTITIONS, PSUM_COLUMNS
 from ....blocks.mx import TILE
@@ -117,10 +118,14 @@ def _check_width(request: Request) -> None:
 def check_tensors(request: Request, is_all_expert: bool) -> None:
     """Raise AssertionError for a tensor that is read and does not fit the others."""
     experts, routing, tokens = request.experts, request.routing, token_count(request)
+    biases = ((experts.gate_up_bias, "expert_gate_up_bias"), (experts.down_bias, "expert_down_bias"))
+    assert_dtypes(biases, FLOATS)
+    assert_dtype(routing.affinities, FLOATS, "expert_affinities")
     if experts.kind == QuantizationType.MX:
         _check_mx_experts(experts)
     else:
         _check_experts(experts)
+        assert_dtype(request.hidden, FLOATS, "hidden_input")
         wide = (request.hidden.dtype == nl.float32) == (experts.gate_up.dtype == nl.float32)
         kernel_assert(
             wide,
@@ -142,6 +147,8 @@ def _check_experts(experts: Experts) -> None:
     count, hidden, inner = expert_count(experts), hidden_size(experts), inner_size(experts)
     assert_shape(experts.gate_up, (count, hidden, 2, inner), "expert_gate_up_weights")
     assert_shape(experts.down, (count, inner, hidden), "expert_down_weights")
+    assert_dtype(experts.gate_up, FLOATS_AND_FP8, "expert_gate_up_weights")
+    assert_dtype(experts.down, FLOATS_AND_FP8, "expert_down_weights")
     if experts.gate_up_bias is not None:
         assert_shape(experts.gate_up_bias, (count, 2, inner), "expert_gate_up_bias")
     if experts.down_bias is not None:
@@ -149,6 +156,8 @@ def _check_experts(experts: Experts) -> None:
     if experts.kind == QuantizationType.ROW:
         assert_shape(experts.gate_up_scale, (count, 2, inner), "expert_gate_up_weights_scale")
         assert_shape(experts.down_scale, (count, hidden), "expert_down_weights_scale")
+        assert_dtype(experts.gate_up_scale, FLOATS, "expert_gate_up_weights_scale")
+        assert_dtype(experts.down_scale, FLOATS, "expert_down_weights_scale")
 
 
 def _check_mx_experts(experts: Experts) -> None:

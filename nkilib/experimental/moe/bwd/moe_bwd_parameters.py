@@ -6,6 +6,7 @@ from typing import Any
 
 import nki.language as nl
 
+from ....blocks.dtypes import FLOATS, assert_dtypes
 from ....core.moe.moe_cte.block_inputs import check_activation, check_layouts
 from ....core.moe.moe_cte.moe_cte_utils import SkipMode
 from ....core.utils.common_types import ActFnType
@@ -195,13 +196,27 @@ class MOEBwdParameters(nl.NKIObject):
             self.blocking_params = MOEBwdDroplessBlockingParams()
 
     def validate(self) -> None:
-        """Raise AssertionError for sizes and activations that the kernel does not take."""
+        """Raise AssertionError for sizes, activations and element types that the kernel does not take."""
         block, inner, hidden = self.block_size, self.I_TP, self.H
         known = block == 128 or block == 256 or block == 512 or block == 1024
         kernel_assert(known, f"block_size must be 128, 256, 512, or 1024, got {block}")
         kernel_assert(inner % 2 == 0, f"I_TP must be divisible by 2, got {inner}")
         kernel_assert(hidden % 2 == 0, f"H must be divisible by 2, got {hidden}")
         check_activation(self.activation_type)
+        self._validate_types()
+
+    def _validate_types(self) -> None:
+        """Gradients have the types of what they belong to, and add up in them."""
+        tensors = (
+            (self.hidden_states, "hidden_states"),
+            (self.expert_affinities_masked, "expert_affinities_masked"),
+            (self.gate_up_proj_weight, "gate_up_proj_weight"),
+            (self.down_proj_weight, "down_proj_weight"),
+            (self.output_hidden_states_grad, "output_hidden_states_grad"),
+            (self.gate_up_proj_act_checkpoint_T, "gate_up_proj_act_checkpoint_T"),
+            (self.down_proj_act_checkpoint, "down_proj_act_checkpoint"),
+        )
+        assert_dtypes(tensors, FLOATS)
 
     def validate_sharding(self, num_shards: int) -> None:
         """Raise AssertionError unless so many cores can divide H and I."""
