@@ -39,6 +39,8 @@ def call(w: Walker, node: ast.Call) -> Value:
     if isinstance(function, UserFunction):
         return functions.call(w, node, function)
     short = w.names.short(node.func)
+    if not short and isinstance(function, Named):
+        short = function.name
     if short in _WALKED:
         return _WALKED[short](w, node)
     if tokens.is_ours(w.names.qualified(node.func)) and not _of_trace_time(w, node, short):

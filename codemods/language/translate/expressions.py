@@ -110,12 +110,16 @@ def attribute(w: Walker, node: ast.Attribute, base: Value) -> Value:
             return _without_tensor(found, base)
         if found is not None:
             return found
+        raise Refused("M-PY", x=f"the attribute `{node.attr}` of a tensor")
     if isinstance(base, Grid):
         return base.component(node.attr)
     if isinstance(base, v.Dtype):
         size = views.itemsize(base, w.writer) if node.attr == "itemsize" else None
         if size is not None:
             return size
+        if numbers.is_maker(w, node) and base.known is not None:
+            return Named(w.segment(node), f"{numbers.NUMPY}{base.known}")
+        raise Refused("M-PY", x=f"the attribute `{node.attr}` of an element type")
     return v.Unknown(w.respelled(node, [(node.value, text(base))]))
 
 
@@ -137,6 +141,8 @@ def _tensor_attribute(w: Walker, base: v.Tensor, name: str) -> Value | None:
         return replace(base.dtype, text=spelled) if base.dtype else v.Dtype(spelled, None, base.text)
     if name == "itemsize":
         return views.itemsize(base.dtype, w.writer) if base.dtype else None
+    if name == "buffer":  # of which the old language says nothing, but kernels use it
+        return v.Unknown(f"{base.text}.buffer")
     if name == "ndim":
         rank = None if base.shape is None else Sym.constant(len(base.shape))
         return v.Scalar(f"len({base.text}.shape)", rank)

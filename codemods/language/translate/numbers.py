@@ -46,7 +46,7 @@ def function(w: Walker, node: ast.Call, short: str, given: Value) -> tuple[str, 
 
     Raises Refused for one that kernels do not have.
     """
-    new = "builtins.float" if _is_float(node, short) else _RENAMED.get(short, short)
+    new = "builtins.float" if _is_float(w, node, short) else _RENAMED.get(short, short)
     library, _, name = new.rpartition(".")
     absent = library in _LIBRARIES or (library == "builtins" and name in ABSENT)
     absent |= library == "math" and name not in FUNCTIONS
@@ -66,15 +66,44 @@ def _is_constant(w: Walker, node: ast.Call) -> bool:
     return isinstance(outer, ast.Call) and w.names.short(outer.func) == "nl.shared_constant"
 
 
-def _is_float(node: ast.Call, short: str) -> bool:
-    """Whether one of NumPy's numbers is the same as Python's."""
+def is_maker(w: Walker, node: ast.Attribute) -> bool:
+    """Whether it is the class of an element type's numbers, where one is made: ``np.dtype(d).type(0.5)``."""
+    outer = w.function.nodes.parents.get(node)
+    return node.attr == "type" and isinstance(outer, ast.Call) and outer.func is node
+
+
+def _is_float(w: Walker, node: ast.Call, short: str) -> bool:
+    """Whether one of NumPy's numbers is the same as Python's: it is exact, or rounded where it is used."""
     if short != "numpy.float32" or len(node.args) != 1 or node.keywords:
         return short == "numpy.float64"
+    return _is_exact(node.args[0]) or _is_operand(w, node)
+
+
+def _is_exact(node: ast.expr) -> bool:
     try:
-        number = float(ast.literal_eval(node.args[0]))
+        number = float(ast.literal_eval(node))
         return number != number or struct.unpack("f", struct.pack("f", number))[0] == number
     except (TypeError, ValueError, OverflowError):
         return False
+
+
+def _is_operand(w: Walker, node: ast.Call) -> bool:
+    """Whether only instructions get a number, which take it as float32: itself, or by the name it has."""
+    nodes = w.function.nodes
+    outer = nodes.parents.get(node)
+    if not isinstance(outer, ast.Assign):
+        return _is_taken(w, node)
+    name = getattr(outer.targets[0], "id", "")
+    mentions = [n for n in nodes.every if isinstance(n, ast.Name) and n.id == name]
+    bound = [n for n in mentions if not isinstance(n.ctx, ast.Load)]
+    return bound == outer.targets and all(n in bound or _is_taken(w, n) for n in mentions)
+
+
+def _is_taken(w: Walker, node: ast.expr) -> bool:
+    parents = w.function.nodes.parents
+    outer = parents.get(node)
+    outer = parents.get(outer) if isinstance(outer, ast.keyword) else outer
+    return isinstance(outer, ast.Call) and w.names.short(outer.func).startswith(("nl.", "nisa."))
 
 
 def limit(w: Walker, node: ast.Attribute, dtype: Value) -> v.Scalar | None:

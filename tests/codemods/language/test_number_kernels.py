@@ -27,6 +27,8 @@ SAME = {
     "np.abs(n - m * 2)": "abs(n - m * 2)",
     "np.maximum(n, m) - np.minimum(n, m)": "max(n, m) - min(n, m)",
     "np.float32(0.5)": "float(0.5)",
+    "np.float32(1 / m)": "float(1 / m)",
+    "np.dtype(np.float32).type(0.1)": "float(0.1)",
     "np.float64(0.1) * m": "float(0.1) * m",
     "np.int32(m) * 2": "int(m) * 2",
     "np.finfo(np.float16).max": "65504.0",
@@ -48,7 +50,12 @@ def test_numbers_of_libraries(code):
     "code",
     [
         "np.exp(2.0)",
-        "np.float32(0.1)",
+        "np.float32(0.1) * n",
+        "np.float16(0.1)",
+        "x.dtype.type(0.5)",
+        "np.dtype(np.float32).name",
+        "nl.load(x).nbytes",
+        "x.strides[0]",
         "np.power(n, 2)",
         "math.exp(1.0)",
         "math.log(m)",
@@ -59,6 +66,20 @@ def test_numbers_of_libraries(code):
 )
 def test_functions_that_kernels_do_not_have(code):
     assert migrated(HEAD + "import math\n\n\n" + KERNEL.format(code=code))[1] == ["M-PY"]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_what_an_instruction_rounds_need_not_be_rounded_before(dtype):
+    new = check_same_strictly(HEAD + KERNEL.format(code="np.float32(0.1)"), X.astype(dtype))
+    assert "    number = float(0.1)\n" in new
+    directly = KERNEL.replace("    number = {code}\n", "").replace("number", "np.float32(0.1)")
+    assert "operand0=float(0.1)" in check_same_strictly(HEAD + directly, X.astype(dtype))
+
+
+@pytest.mark.parametrize("use", ["number * 2.0", "max(number, 0.0)", "helper(number)"])
+def test_what_is_calculated_with_is_rounded_before(use):
+    text = KERNEL.format(code="np.float32(0.1)").replace("(x), number)", f"(x), {use})")
+    assert "M-PY" in migrated(HEAD + "\ndef helper(n):\n    return n\n\n\n" + text)[1]
 
 
 FILLED = """\
@@ -95,3 +116,7 @@ def test_how_many_programs_there_are(code):
     text = KERNEL.format(code=code)
     check_same(text, "k", X)
     assert migrated(HEAD + text.replace("()", "(0, 1)").replace("(0)", "(0, 1)"))[1] == ["M-ARGUMENT"]
+
+
+def test_which_memory_a_tile_is_in():
+    check_same(KERNEL.format(code="2.0 if x.buffer == nl.sbuf else 3.0"), "k", X)
