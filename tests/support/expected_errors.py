@@ -39,6 +39,11 @@ SEEN: dict[str, list[Seen]] = defaultdict(list)
 _RUNNING = [""]
 
 
+def function_of(test: str) -> str:
+    """``file::function`` under ``tests/nkilib`` of a test's id."""
+    return test.partition("tests/nkilib/")[2].partition("[")[0]
+
+
 def begin(test: str) -> None:
     """What is seen from now on is of this test."""
     _RUNNING[0] = test

@@ -1,4 +1,4 @@
-"""Which checks of nkilib's kernels tests have seen to fail (``make kernel-checks``).
+"""Which checks of nkilib's kernels tests have seen to fail, and which are demands (``make kernel-checks``).
 
 A check is a place that raises: a call of ``kernel_assert``, a call of a function that asserts with words it is given,
 or a ``raise``. The tracebacks of the errors that tests expect say which checks failed.
@@ -10,8 +10,9 @@ import ast
 import importlib
 import json
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,7 +20,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 import pytest
-from expected_errors import PACKAGE, SEEN, Seen
+from expected_errors import PACKAGE, SEEN, Seen, function_of
 
 from nkilib.core.utils.kernel_assert import kernel_assert
 
@@ -27,6 +28,9 @@ TESTS = Path(__file__).resolve().parents[1] / "nkilib"
 FOUND = Path(__file__).resolve().parents[2] / "build" / "kernel-checks.json"
 TORCH = find_spec("torch") is not None
 """What the references in ``*_torch.py`` need."""
+VIOLATIONS = "properties/test_constraints.py::test_a_violation_is_an_error"
+NO_DEMANDS = ("blocks/", "__init__.py")
+"""What is not called by users."""
 NO_KERNEL = "insides.py"
 """Says what nkilib does not have; no kernel runs it."""
 
@@ -39,6 +43,13 @@ class Check:
     first: int
     last: int
     text: str
+
+    @property
+    def place(self) -> tuple[str, int, str]:
+        return self.file, self.first, self.text
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.first}: {self.text}"
 
 
 @cache
@@ -122,30 +133,59 @@ def failed(seen: Seen) -> Iterator[Check]:
             yield max(within)
 
 
+Places = set[tuple[str, int, str]]
+
+
+def record() -> dict[str, list[Any]]:
+    """Test → the errors that it expected, of this run and of earlier ones."""
+    seen = json.loads(FOUND.read_text(encoding="utf-8")) if FOUND.exists() else {}
+    for test, errors in SEEN.items():
+        seen[test] = [
+            {**asdict(each), "checks": [[c.file, c.first, c.text] for c in failed(each)]} for each in errors
+        ]
+    FOUND.parent.mkdir(exist_ok=True)
+    FOUND.write_text(json.dumps(seen, indent=1), encoding="utf-8")
+    return seen
+
+
+def places(errors: Iterable[tuple[Seen, Places]]) -> Places:
+    return {place for _, checks in errors for place in checks}
+
+
+def demanded(seen: dict[str, list[tuple[Seen, Places]]]) -> Places:
+    """The checks that a row of ``tests/support/constraints`` names."""
+    from constraints import TABLES  # imports nki, which nkilib makes importable
+
+    found = places(seen[VIOLATIONS])
+    for table in TABLES:
+        for row in table.rows:
+            errors = seen[row.test] if row.test and not row.defined else []
+            violations = set(table.violations(row, (error for error, _ in errors)))
+            found |= places(each for each in errors if each[0] in violations)
+    return found
+
+
 def main() -> int:
     """Run the tests that are named, or all of nkilib's; what is found is added to that of earlier runs."""
     chosen = sys.argv[1:] or [str(TESTS), "-m", "not slow"]
     status = pytest.main(["-q", "--no-header", *chosen])
-    seen = json.loads(FOUND.read_text(encoding="utf-8")) if FOUND.exists() else {}
-    for test, errors in SEEN.items():
-        seen[test] = [
-            {
-                "words": each.words,
-                "entry": each.entry,
-                "checks": [[c.file, c.first, c.text] for c in failed(each)],
-            }
-            for each in errors
+    seen: dict[str, list[tuple[Seen, Places]]] = defaultdict(list)
+    for test, errors in record().items():
+        seen[function_of(test)] += [
+            (Seen(each["words"], each["entry"], ()), {tuple(c) for c in each["checks"]}) for each in errors
         ]
-    FOUND.parent.mkdir(exist_ok=True)
-    FOUND.write_text(json.dumps(seen, indent=1), encoding="utf-8")
-    places = {tuple(place) for errors in seen.values() for each in errors for place in each["checks"]}
+    failing, rows = places(each for errors in seen.values() for each in errors), demanded(seen)
     known = [check for check in checks() if TORCH or not check.file.endswith("_torch.py")]
-    never = [check for check in known if (check.file, check.first, check.text) not in places]
-    for check in never:
-        print(f"{check.file}:{check.first}: never seen to fail: {check.text}")
+    wrong = [f"{check}: never seen to fail" for check in known if check.place not in failing]
+    wrong += [
+        f"{check}: no row of tests/support/constraints says so"
+        for check in known
+        if check.place in failing - rows and not check.file.startswith(NO_DEMANDS)
+    ]
+    print("\n".join(wrong))
     without = "" if TORCH else f"; without torch {len(checks()) - len(known)} others are not tried"
-    print(f"{len(known)} checks, {len(never)} never seen to fail{without}")
-    return int(status) or int(bool(never))
+    print(f"{len(known)} checks, {len(wrong)} without a test or a row{without}")
+    return int(status) or int(bool(wrong))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from constraints import TABLES, Row, Table
-from expected_errors import SEEN, Seen
+from expected_errors import SEEN, Seen, function_of
 from kernel_checks import failed
 from kernels import PREFIX
 from randomcalls import FAMILIES
@@ -70,17 +70,12 @@ def test_a_demand_is_named_once(table: Table) -> None:
     assert sorted(set(demands)) == sorted(demands)
 
 
-def function_of(item: str) -> str:
-    """``file::function`` under ``tests/nkilib`` of a test's id."""
-    return item.partition("tests/nkilib/")[2].partition("[")[0]
-
-
 def unproven(test: str, seen: list[Seen]) -> Iterator[str]:
     """What the tables say of a test that the errors that it expected do not show."""
     demands: Counter[Any] = Counter()
     for table, row in ELSEWHERE:
         if row.test == test:
-            errors = violated(table, row, seen)
+            errors = table.violations(row, seen)
             checks = {tuple(failed(error)) for error in errors}
             if len(checks) != 1:
                 yield f"{table.id}: {row.demand}: {row.words!r} is said by {len(checks)} checks: {checks}"
@@ -88,16 +83,6 @@ def unproven(test: str, seen: list[Seen]) -> Iterator[str]:
             demands[violation] += 1
             if demands[violation] > max(len(errors), 1):
                 yield f"{table.id}: {row.demand}: {row.words!r} is an error that shows another demand"
-
-
-def violated(table: Table, row: Row, seen: list[Seen]) -> list[Seen]:
-    """The errors with the row's words, when the test called what the row is about."""
-    called = row.of or table.of or table.name
-    return [
-        error
-        for error in seen
-        if row.words in error.words and (error.entry == called or error.entry.startswith(f"{called}."))
-    ]
 
 
 @cache

@@ -130,7 +130,7 @@ def also(make: Any, name: str, dim: int = -1) -> Any:
 TOKEN = Table(
     "nkilib.core.attention.attention_tkg.attention_tkg", token, step,
     [
-        *defined(f"{TKG}::test_sizes", {
+        *shown(f"{TKG}::test_sizes", {
             "bs at least 1": "bs is 0, allowed: 1 to 128", "bs at most 128": "bs is 129",
             "q_head at least 1": "q_head is 0", "q_head at most 16": "q_head is 17, allowed: 1 to 16",
             "s_active at least 1": "s_active is 0", "s_active at most 8": "s_active is 9, allowed: 1 to 8",

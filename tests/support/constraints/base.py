@@ -6,12 +6,13 @@ is the demands of one kernel, beside a call that violates none of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from blockcheck import BF16
+from expected_errors import Seen
 from kernels import launch
 
 from nkisim.core.errors import SimulationError
@@ -75,6 +76,15 @@ class Table:
     @property
     def id(self) -> str:
         return self.name.rpartition(".")[2]
+
+    def violations(self, row: Row, seen: Iterable[Seen]) -> list[Seen]:
+        """The errors with a row's words, when a test called what the row is about."""
+        called = row.of or self.of or self.name
+        return [
+            error
+            for error in seen
+            if row.words in error.words and (error.entry == called or error.entry.startswith(f"{called}."))
+        ]
 
     def run(self, arguments: dict[str, Any], lnc: int | None = None, target: str | None = None) -> Any:
         return launch(

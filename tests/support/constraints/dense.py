@@ -32,7 +32,7 @@ def eights(*shape: int) -> Any:
 
 # -- MLP --------------------------------------------------------------------------------------------------
 
-MLP, INSIDE = "core/mlp/test_mlp_checks.py", "core/mlp/test_mlp_options.py"
+MLP, INSIDE, PARAMETERS = (f"core/mlp/test_mlp_{name}.py" for name in ("checks", "options", "parameters"))
 GATE, UP, DOWN = "gate_proj_weights_tensor", "up_proj_weights_tensor", "down_proj_weights_tensor"
 
 
@@ -61,12 +61,22 @@ FEED = Table(
             "up bias not float32": "up_proj_bias_tensor must be", "down bias not float32": "down_proj_bias_tensor must be",
             "norm bias with LAYER_NORM only": "is for LAYER_NORM", "a known quantization_type": "quantization_type 7 is not known",
             "ROW: gate scale [128, I]": "gate_w_scale must have shape (128, 130)", "ROW: up scale [128, I]": "up_w_scale must have shape (128, 130)",
-            "ROW: down scale [128, H]": "down_w_scale must have shape (128, 256)", "weight scales float32": "gate_w_scale must be",
+            "ROW: down scale [128, H]": "down_w_scale must have shape (128, 256)", "gate_w_scale float32": "gate_w_scale must be float32",
+            "up_w_scale float32": "up_w_scale must be float32", "down_w_scale float32": "down_w_scale must be float32",
             "ROW needs its scales": "needs gate_w_scale", "STATIC needs its scales": "needs down_w_scale",
             "STATIC needs input scales": "gate_up_in_scale and down_in_scale", "STATIC: weight scales [128, 1]": "down_w_scale must have shape (128, 1)",
             "STATIC: gate_up_in_scale [128, 1]": "gate_up_in_scale must have shape", "STATIC: down_in_scale [128, 1]": "down_in_scale must have shape",
             "gate_up_in_scale float32": "gate_up_in_scale must be float32", "down_in_scale float32": "down_in_scale must be float32", "no MX weights": f"{GATE} must be float16, bfloat16 or float8_e4m3, its dtype is uint8",
         }),
+        *shown(f"{MLP}::test_token_generation_divides_the_hidden_dimension", {
+            "mlp_tkg: no shard_on_h_disabled": "shard_on_h_disabled is for experts",
+        }, of="nkilib.core.mlp.mlp_tkg.mlp_tkg"),
+        *shown(f"{PARAMETERS}::test_sequence_lengths_beyond_the_sequence", {
+            "override_seq_len: within the sequence": "seq_len must be 1 to 5",
+        }, of="nkilib.core.mlp.mlp_parameters"),
+        *shown(f"{PARAMETERS}::test_inner_sizes_beyond_the_columns", {
+            "override_inter_size: within the columns": "the intermediate size must be 1 to 130",
+        }, of="nkilib.core.mlp.mlp_parameters"),
         *shown(f"{MLP}::test_the_grid_has_one_dimension", {"a grid of one dimension": "at most 1 dimension, it has 2"}),
         *shown(f"{MLP}::test_token_generation", {
             "few tokens: the optimized layout without column tiling": "use_tkg_down_proj_column_tiling=False",
@@ -228,6 +238,7 @@ PROJECTED_CTE = Table(
             "caches: S rows": "must be [1, ≥ 128, 128]", "caches: rows of the heads": "v_cache must have rows of 128",
             "blocks: slot_mapping and block_size": "use_block_kv needs slot_mapping and block_size", "slot_mapping [B, S]": "slot_mapping must have shape (1, 128)",
             "blocks of block_size": "must have blocks of block_size = 8", "MX: no caches": "do not go with MX", "MX: H/4 rows": "must have 128 rows",
+            "MX: packed weights": "fused_qkv_weights must be float4_e2m1fn_x4", "MX: uint8 scales": "qkv_w_scale must be uint8",
             "MX: scales": "MX needs qkv_w_scale", "MX: scales [H/32, I]": "qkv_w_scale must have shape (16, 512)", "MX: an even number of tokens": "MX needs an even number of tokens",
             "MX: H in 512s": "MX needs H in multiples of 512, it is 384", "swizzled: MX": "is_input_swizzled goes with MX only", "swizzled: NO_NORM": "goes with NO_NORM",
             "swizzled: no residuals": "without fused_residual_add",
@@ -311,6 +322,9 @@ BACK_CTE = Table(
         *shown(f"{OUT_CTE}::test_operands_must_fit", {
             "weight of N·D rows": "weight must have N·D = 8 rows", "bias [1, H]": "bias must have shape (1, 16)", "attention [B, N, D, S]": "attention must be [B, N, D, S]",
         }),
+        *shown(f"{OUT_CTE}::test_head_packing", {
+            "calculate_head_packing: D of 1 to 128": "D must be 1 to 128, it is 129",
+        }, of="nkilib.core.output_projection.output_projection_utils"),
         *shown(f"{OUT_CTE}::test_other_quantisations", {"NONE or STATIC": "must be NONE or STATIC"}),
         *shown(f"{OUT_CTE}::test_static_needs_its_operands", {
             "STATIC: an fp8 weight": "STATIC needs an fp8 weight", "STATIC: scales": "STATIC needs a weight scale and an input scale", "STATIC: input_scales [128, 1]": "the input scale must have shape (128, 1)",

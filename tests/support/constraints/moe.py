@@ -161,7 +161,7 @@ EXPERTS = Table(
         *defined(f"{TKG}::test_selective_does_not_read_the_eager_affinities", {"selected, not MX: eager affinities": "eager"}),
         *defined(f"{TKG}::test_an_expert_that_is_named_twice_counts_once_in_the_mask", {"an expert that a token names twice": "mask"}),
         *shown(f"{TKG}::test_affinities_of_a_rank_are_refused", {
-            "masking: K of expert_index": "expert_index has 3 columns, K is 2",
+            "masking: K of expert_index": "expert_index has 3 columns, K is 2", "masking: affinities [T, E]": "expert_affinities must have shape (5, 24)",
         }, of="nkilib.core.moe.moe_tkg.moe_tkg_affinity_masking"),
         *shown(f"{TKG_MX}::test_refused_for_all_experts", {
             "MX: both scales": "Scales must be set when using MX weights", "MX, all: T in 32s": "Expected T divisible by 32, got T=33",

@@ -455,6 +455,11 @@ def wide(hidden: int) -> dict[str, Any]:
         ("must have blocks of block_size = 8", BLOCKS | {"block_size": 8}),
         ("do not go with MX", CACHES | MX_WEIGHTS),
         ("must have 128 rows", MX_WEIGHTS | {"fused_qkv_weights": PACKED[1:]}),
+        (
+            "fused_qkv_weights must be float4_e2m1fn_x4",
+            MX_WEIGHTS | {"fused_qkv_weights": PACKED.view(np.uint16)},
+        ),
+        ("qkv_w_scale must be uint8", MX_WEIGHTS | {"qkv_w_scale": np.zeros((16, 512), np.int8)}),
         ("MX needs qkv_w_scale", MX_WEIGHTS | {"qkv_w_scale": None}),
         ("qkv_w_scale must have shape (16, 512)", MX_WEIGHTS | {"qkv_w_scale": np.zeros((8, 512), np.uint8)}),
         ("MX needs an even number of tokens", MX_WEIGHTS | {"input": TOKENS[:, 1:]}),
