@@ -182,7 +182,7 @@ def main() -> int:
         for check in known
         if check.place in failing - rows and not check.file.startswith(NO_DEMANDS)
     ]
-    print("\n".join(wrong))
+    print(*wrong, sep="\n", end="\n" if wrong else "")
     without = "" if TORCH else f"; without torch {len(checks()) - len(known)} others are not tried"
     print(f"{len(known)} checks, {len(wrong)} without a test or a row{without}")
     return int(status) or int(bool(wrong))
