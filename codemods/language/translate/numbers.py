@@ -52,7 +52,7 @@ def function(w: Walker, node: ast.Call, short: str, given: Value) -> tuple[str, 
     absent |= library == "math" and name not in FUNCTIONS
     array = new in _ARRAYS or (new.startswith(NUMPY) and _is_constant(w, node))
     if absent or (new.startswith(NUMPY) and not array):
-        raise Refused("M-PY", x=f"a call of `{getattr(given, 'text', '') or new}`")
+        raise Refused("M-PY", x=f"a call of `{_spelled(w, node, short) or getattr(given, 'text', '') or new}`")
     if new == short:
         return short, given
     return new, Named(name if library == "builtins" else f"{w.writer.module(library)}.{name}", new)
@@ -64,6 +64,11 @@ def _is_constant(w: Walker, node: ast.Call) -> bool:
     outer = parents.get(node)
     outer = parents.get(outer) if isinstance(outer, ast.keyword) else outer
     return isinstance(outer, ast.Call) and w.names.short(outer.func) == "nl.shared_constant"
+
+
+def _spelled(w: Walker, node: ast.Call, short: str) -> str:
+    """How the old code has a number's type, of which the new one has only a name for tensors; else ""."""
+    return w.segment(node.func) if short in ("numpy.float16", "numpy.float32") else ""
 
 
 def is_maker(w: Walker, node: ast.Attribute) -> bool:
@@ -102,6 +107,8 @@ def _is_operand(w: Walker, node: ast.Call) -> bool:
 def _is_taken(w: Walker, node: ast.expr) -> bool:
     parents = w.function.nodes.parents
     outer = parents.get(node)
+    if isinstance(outer, ast.UnaryOp) and isinstance(outer.op, ast.USub):
+        return _is_taken(w, outer)
     outer = parents.get(outer) if isinstance(outer, ast.keyword) else outer
     return isinstance(outer, ast.Call) and w.names.short(outer.func).startswith(("nl.", "nisa."))
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ml_dtypes
 import numpy as np
 import pytest
+from helpers import check_reported
 from migrated import HEAD, check_same, check_same_strictly, migrated
 
 RNG = np.random.default_rng(3)
@@ -120,3 +122,52 @@ def test_how_many_programs_there_are(code):
 
 def test_which_memory_a_tile_is_in():
     check_same(KERNEL.format(code="2.0 if x.buffer == nl.sbuf else 3.0"), "k", X)
+
+
+ROUNDED = """\
+import math
+
+
+@nki.jit
+def k(x):
+    n, m = x.shape
+    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    number = {code}
+    tile = nisa.activation(op=nl.copy, data=nl.load(x), scale={scale})
+    nl.store(out, nisa.tensor_scalar(tile, nl.multiply, number, op1=nl.add, operand1=np.float32(0.1)))
+    return out
+"""
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("scale", ["2.0", "-number"])
+def test_a_number_that_float32_does_not_hold_is_rounded_by_the_instructions_that_get_it(scale, dtype):
+    text = ROUNDED.format(code="np.float32(1.0 / np.sqrt(m))", scale=scale)
+    x = X.astype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
+    new = check_same(text, "k", x)
+    assert "    number = float(1.0 / math.sqrt(m))\n" in new
+    assert "operand1=float(0.1)" in new
+    third = np.float32(1 / np.sqrt(24))
+    assert np.float64(third) != 1 / np.sqrt(24), "the rounding makes no difference"
+
+
+@pytest.mark.parametrize(
+    ("scale", "more"),
+    [
+        ("number * 3", ""),  # Python computes with what float32 holds
+        ("max(number, 0.1)", ""),
+        ("2.0", "    number *= 3\n"),
+        ("2.0", "    other = number\n"),
+        ("2.0", "    assert number == np.float32(0.1)\n"),
+    ],
+)
+def test_a_rounded_number_that_python_computes_with_stays(scale, more):
+    text = ROUNDED.format(code=f"np.float32(0.1)\n{more}".rstrip(), scale=scale)
+    assert "M-PY" in migrated(HEAD + text)[1]
+
+
+def test_a_rounded_number_is_named_as_it_was_written():
+    text = HEAD + KERNEL.format(code="np.float32(0.1) * n")
+    check_reported(
+        text, "NKL402", line=text.count("\n", 0, text.index("number =")) + 1, contains="`np.float32`"
+    )
