@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import reduce
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -109,12 +110,23 @@ def filled(value: Any, region: Region, fill: float) -> Any:
 
 
 def domain_of(*operands: Any) -> tuple[int, ...]:
-    """The shape that operands broadcast to. Raises SimulationError when they do not."""
+    """The shape that operands broadcast to: a column is repeated along all free dimensions of the other one.
+
+    Raises SimulationError when they do not broadcast.
+    """
+    shapes = [operand.shape for operand in operands if isinstance(operand, Operand)]
+    rank = max(map(len, shapes))
     try:
-        return np.broadcast_shapes(*(operand.shape for operand in operands if isinstance(operand, Operand)))
+        return np.broadcast_shapes(*(widened(shape, rank) for shape in shapes))
     except ValueError:
-        shapes = " and ".join(repr(operand) for operand in operands)
-        raise fail(f"{shapes} do not broadcast to one shape") from None
+        which = " and ".join(repr(operand) for operand in operands)
+        raise fail(f"{which} do not broadcast to one shape") from None
+
+
+def widened(shape: tuple[int, ...], rank: int) -> tuple[int, ...]:
+    """The shape of a column (one element in each partition) in more dimensions; other shapes as they are."""
+    is_column = 2 <= len(shape) < rank and prod(shape[1:]) == 1
+    return (*shape, *[1] * (rank - len(shape))) if is_column else shape
 
 
 def in_sbuf(tensor: Tensor) -> Tensor:

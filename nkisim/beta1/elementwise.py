@@ -14,7 +14,7 @@ from ..core.memory import OFF_CHIP, PSUM
 from ..core.operators import Operator
 from ..core.tensor import Tensor
 from . import operators
-from .compute import as_type, computed, domain_of, in_sbuf
+from .compute import as_type, computed, domain_of, in_sbuf, widened
 from .dtypes import promoted, result_type, type_of
 from .index import Index, as_index
 from .tile import Operand, Tile, assign
@@ -122,7 +122,10 @@ def _column(value: Tensor, other: Tensor, shape: tuple[int, ...]) -> bool:
 
 def spread(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
     """The tensor, repeated to a shape that it broadcasts to."""
-    return tensor if tensor.array.shape == shape else tensor.like(np.broadcast_to(tensor.array, shape))
+    if tensor.array.shape == shape:
+        return tensor
+    array = tensor.array.reshape(widened(tensor.array.shape, len(shape)))
+    return tensor.like(np.broadcast_to(array, shape))
 
 
 def _with_scalar(

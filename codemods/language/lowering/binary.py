@@ -21,6 +21,7 @@ from .call import Call, Lowering, code, literal, operand_code
 from .tiles import (
     aligned,
     as_type,
+    beside_column,
     broadcast,
     in_partitions,
     in_sbuf,
@@ -107,6 +108,9 @@ def combined(
         return with_scalar(call, function, x, y, None, dtype, False, options)
     if y.shape is None and is_single_column(x):
         return with_scalar(call, function, y, x, None, dtype, True, options)
+    for data, other in ((x, y), (y, x)):
+        if beside_column(call, data, other):
+            return with_scalar(call, function, data, other, data.shape, dtype, data is y, options)
     shape = broadcast(call, x, y)
     if not all(each.shape is None or aligned(call, each, shape) for each in (x, y)):
         call.out.note("M-SAME", fn=call.name, operands=f"{x.text}, {y.text}")

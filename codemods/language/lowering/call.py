@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from ..analysis.dtypes import dtype_of
+from ...trees import walk
+from ..analysis.dtypes import FLOAT32, dtype_of, number_type
 from ..analysis.symbols import Sym
 from ..analysis.values import Dtype, Items, Scalar, Shape, Space, Tensor, Token, Unknown, Value
 from .emitter import Emitter
@@ -95,7 +96,20 @@ class Call:
 def _size(value: Value) -> Sym:
     if isinstance(value, Scalar) and value.sym is not None:
         return value.sym
-    return Sym.atom(operand_code(code(value)), code(value))
+    text = _whole(code(value))
+    return Sym.atom(operand_code(text), text)
+
+
+def _whole(text: str) -> str:
+    """``a // b`` for a size that is spelled ``a / b``: the former language took floats that are whole."""
+    if "/" not in text or number_type(Scalar(text)) != FLOAT32:
+        return text
+    node = ast.parse(text, mode="eval").body
+    divisions = [n for n in walk(node) if isinstance(n, ast.BinOp) and isinstance(n.op, ast.Div)]
+    if divisions != [node] or "." in text or not text.isascii():
+        return f"int({text})"
+    place = text.index("/", divisions[0].left.end_col_offset)
+    return f"{text[:place]}/{text[place:]}"
 
 
 Lowering = Callable[[Call], Tensor | None]

@@ -188,6 +188,13 @@ def is_single_column(tensor: Tensor) -> bool:
     return own is not None and len(own) == 2 and own[1].value == 1 and own[0].value != 1
 
 
+def beside_column(call: Call, tensor: Tensor, other: Tensor) -> bool:
+    """Whether ``other`` has one element in each partition of a tensor of more dimensions, for all of them."""
+    if tensor.shape is None or other.shape is None or not is_single_column(other):
+        return False
+    return len(tensor.shape) > 2 and call.out.same(tensor.shape[0], other.shape[0]) is True
+
+
 def spread(call: Call, tensor: Tensor, shape: Shape, hint: str = "spread") -> Tensor:
     """The tensor repeated to a shape: partitions by a helper, free dimensions by an access pattern.
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 
+from ..analysis import values as v
 from ..analysis.refusal import Refused
 from . import blocks, operations
 from .names import BETA1
-from .values import Absent, Blocks, Value
+from .values import Absent, Axes, Blocks, Value
 from .walker import Walker, known
 
 _IGNORED = frozenset(("mask", "lazy_initialization", "precise_schedule", "dtype_hint"))
@@ -39,8 +40,15 @@ def bound(w: Walker, node: ast.Call, name: str, receiver: Value | None = None) -
     found: dict[str, Value] = {} if receiver is None else {"self": receiver}
     for parameter, argument in named(w, node, name).items():
         value = known(operations.nested(w, argument))
-        found[parameter] = blocks.view(w, value, (), value.text) if isinstance(value, Blocks) else value
+        found[parameter] = _of_tiles(w, value)
     return {key: value for key, value in found.items() if not _is_none(value)}
+
+
+def _of_tiles(w: Walker, value: Value) -> Value:
+    """What families of functions see of a value that is the walker's own."""
+    if isinstance(value, Blocks):
+        return blocks.view(w, value, (), value.text)
+    return v.Unknown(value.text) if isinstance(value, Axes) else value
 
 
 def _is_none(value: Value) -> bool:

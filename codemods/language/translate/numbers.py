@@ -52,7 +52,9 @@ def function(w: Walker, node: ast.Call, short: str, given: Value) -> tuple[str, 
     absent |= library == "math" and name not in FUNCTIONS
     array = new in _ARRAYS or (new.startswith(NUMPY) and _is_constant(w, node))
     if absent or (new.startswith(NUMPY) and not array):
-        raise Refused("M-PY", x=f"a call of `{_spelled(w, node, short) or getattr(given, 'text', '') or new}`")
+        raise Refused(
+            "M-PY", x=f"a call of `{_spelled(w, node, short) or getattr(given, 'text', '') or new}`"
+        )
     if new == short:
         return short, given
     return new, Named(name if library == "builtins" else f"{w.writer.module(library)}.{name}", new)

@@ -266,3 +266,76 @@ def test_an_operation_that_depends_on_a_size(count):
 
 def test_a_choice_of_what_is_no_operation():
     assert migrated(HEAD + CHOSEN.replace("else np.multiply", "else np.divide"))[1] == ["M-OP"]
+
+
+COLUMN = """\
+@nki.jit
+def k(x, bias):
+    n, h, w = x.shape
+    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    columns = nl.ndarray((64, 2), dtype=nl.float32, buffer=nl.sbuf)
+    for i in nl.affine_range(2):
+        nisa.dma_copy(dst=columns[:, i], src=bias[i * 64:(i + 1) * 64])
+        tile = nl.ndarray((64, h, w), dtype=x.dtype, buffer=nl.sbuf)
+        nisa.dma_copy(dst=tile, src=x[i * 64:(i + 1) * 64])
+        result = {code}
+        nisa.dma_copy(dst=out[i * 64:(i + 1) * 64], src=result)
+    return out
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "function", "more"),
+    [
+        ("nisa.tensor_tensor(tile, columns[:, i], nl.add)", np.add, "op0=nl.add"),
+        ("nl.subtract(columns[:, i:i + 1], tile)", lambda x, b: b - x, "reverse0=True"),
+    ],
+)
+def test_a_column_beside_a_tile_of_more_dimensions_stands_for_all_of_them(code, function, more):
+    x, bias = RNG.normal(size=(128, 3, 5)).astype(np.float32), RNG.normal(size=128).astype(np.float32)
+    text = HEAD + COLUMN.format(code=code)
+    new = check_same_strictly(text, x, bias)
+    assert "nisa.tensor_scalar(\n" in new
+    assert more in new
+    np.testing.assert_array_equal(module(new).k(x, bias), function(x, bias[:, None, None]))
+
+
+@pytest.mark.parametrize("columns", ["columns[0:32, 0:1]", "columns"])
+def test_what_is_no_column_of_the_tile_has_no_meaning_beside_more_dimensions(columns):
+    assert "M-SHAPE" in migrated(HEAD + COLUMN.format(code=f"nl.add(tile, {columns})"))[1]
+
+
+VIEWS = """\
+@nki.jit
+def k(x):
+    n = x.shape[0]
+    halves = x.reshape((64, n // 64))
+    out = nl.ndarray(halves.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    tile = nl.multiply(nl.load(halves), 2.0)
+    pairs = tile.reshape((64, {size}, 2))
+    nl.store(out[:, 0:n // 128], nl.max(pairs, axis=2))
+    nl.store(out[:, n // 128:n // 64], nl.min(pairs, axis=2))
+    out = out.reshape(x.shape)
+    return out
+"""
+
+
+@pytest.mark.parametrize(
+    ("size", "code"),
+    [
+        ("n / 128", "n // 128"),
+        ("(n // 64) / 2", "(n // 64) // 2"),
+        ("0.5 * (n // 64)", "int(0.5 * (n // 64))"),
+        ("n / 64 / 2", "int(n / 64 / 2)"),
+        ("n / 256 * 2", "int(n / 256 * 2)"),
+        ("2 * (n / 256)", "int(2 * (n / 256))"),
+    ],
+)
+def test_sizes_that_were_floats_and_a_shape_of_unknown_rank(size, code):
+    x = RNG.normal(size=64 * 12).astype(np.float32)
+    new = check_same_strictly(HEAD + VIEWS.format(size=size), x)
+    assert f"tile.reshape((64, {code}, 2))" in new
+    assert "out = out.reshape(x.shape)" in new
+    pairs = (2 * x).reshape(64, 6, 2)
+    expected = np.concatenate([pairs.max(2), pairs.min(2)], axis=1)
+    np.testing.assert_array_equal(module(new).k(x), expected.reshape(-1))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import nkisim.beta1 as nki
+import nkisim.beta1.isa as nisa
 import nkisim.beta1.language as nl
 from nkisim.beta1.elementwise import FUNCTIONS
 from nkisim.core.errors import SimulationError
@@ -253,6 +254,17 @@ def test_in_place_on_parts(run, rng):
     expected[0:2] -= 5
     expected[4:6] = expected[0:2]
     np.testing.assert_array_equal(run(body, x), expected)
+
+
+@pytest.mark.parametrize("sizes", [(3, 5), (8, 2), (2, 3, 4)])
+def test_a_column_is_repeated_along_all_dimensions_of_a_tile(sizes, run, rng):
+    x, y = (rng.standard_normal((8, *each)).astype(np.float32) for each in (sizes, (1,)))
+
+    def body(t, u):
+        return nisa.tensor_tensor(nl.multiply(u, t), u, nl.add)
+
+    column = y.reshape(8, *[1] * len(sizes))
+    np.testing.assert_array_equal(run(body, x, y), x * column + column)
 
 
 def test_psum_operands_are_copied_where_two_cannot_be_read(run, rng):
