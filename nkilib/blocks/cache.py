@@ -254,7 +254,9 @@ def gather_keys(
     """
     columns = as_view(dst).reshape_dim(2, (dst.shape[2] // PARTITIONS, PARTITIONS))
     if blocks.depth == PARTITIONS and sizeinbytes(blocks.rows.dtype) == 2:
-        nisa.memset(dst=dst, value=0.0, engine=nisa.vector_engine)
+        half = dst.shape[2] // 2
+        nisa.memset(dst=dst[:, :, 0:half], value=0.0, engine=nisa.vector_engine)
+        nisa.memset(dst=dst[:, :, half : dst.shape[2]], value=0.0, engine=nisa.gpsimd_engine)
         for batch in range(dst.shape[1]):
             _gather_columns(columns.select(1, batch), blocks, numbers, first + batch)
         return columns

@@ -15,7 +15,7 @@ import nki.isa as nisa
 import nki.language as nl
 
 from ...blocks.lnc import exchange, sum_over_cores
-from ...blocks.matmul import contract, sum_over_partitions
+from ...blocks.matmul import contract
 from ...blocks.memory import PARTITIONS, PSUM_COLUMNS, Scratch, psum_tile, scratch
 from ...blocks.softmax import column_max, spread_column, weigh_columns
 from ...blocks.tiles import as_view
@@ -39,7 +39,7 @@ class Group(nl.NKIObject):
     """Sequences ``first`` to ``first + batches - 1`` of this core; ``column`` is their first query.
 
     Attributes:
-        sums: fp32 ``[128, 2, C]``: at 0 Σ weights·values on d partitions, at 1 Σ weights, once it is known.
+        sums: fp32 ``[d, C]``, Σ weights·values.
         total: fp32 ``[128, C]``, sums of weights on each partition.
         largest: fp32 ``[128, C]``, the maxima, once there are any (``begun``).
     """
@@ -103,12 +103,10 @@ def _attend_group(call: Call, plan: Plan, tiles: list[Tile], first: int, batches
         first=first,
         batches=batches,
         column=first * queries,
-        sums=work.tile((PARTITIONS, 2, columns), nl.float32),
+        sums=work.tile((call.cfg.d_head, columns), nl.float32),
         total=work.tile((PARTITIONS, columns), nl.float32),
         largest=work.tile((PARTITIONS, columns), nl.float32),
     )
-    if call.cfg.d_head < PARTITIONS:
-        nisa.memset(dst=group.sums, value=0.0)
     for tile in tiles:
         _attend_tile(call, plan, group, tile)
     _finish(call, group, work)
@@ -231,17 +229,17 @@ def _add_tile(
     group: Group, product: nl.ndarray, part: nl.ndarray, largest: nl.ndarray, work: Scratch
 ) -> None:
     """Take the tile in; what was summed before is scaled down to the new maxima."""
-    depth = product.shape[0]
-    sums = group.sums[0:depth, 0, :]
     if not group.begun:
-        nisa.tensor_copy(dst=sums, src=product)
+        nisa.tensor_copy(dst=group.sums, src=product)
         nisa.tensor_copy(dst=group.total, src=part)
     else:
         factor = work.tile((PARTITIONS, part.shape[1]), nl.float32)
         nisa.tensor_tensor(dst=factor, data1=group.largest, data2=largest, op=nl.subtract)
         nisa.activation(dst=factor, op=nl.exp, data=factor)
-        nisa.tensor_tensor(dst=sums, data1=sums, data2=factor[0:depth, :], op=nl.multiply)
-        nisa.tensor_tensor(dst=sums, data1=sums, data2=product, op=nl.add)
+        nisa.tensor_tensor(
+            dst=group.sums, data1=group.sums, data2=factor[0 : product.shape[0], :], op=nl.multiply
+        )
+        nisa.tensor_tensor(dst=group.sums, data1=group.sums, data2=product, op=nl.add)
         nisa.tensor_tensor(dst=group.total, data1=group.total, data2=factor, op=nl.multiply)
         nisa.tensor_tensor(dst=group.total, data1=group.total, data2=part, op=nl.add)
         nisa.tensor_copy(dst=group.largest, src=largest)
@@ -253,28 +251,40 @@ def _add_tile(
 
 def _finish(call: Call, group: Group, work: Scratch) -> None:
     """Divide by the sums of all weights, and deliver."""
-    depth, share, columns = call.cfg.d_head, call.share, group.total.shape[1]
-    sum_over_partitions(group.sums[:, 1, :], group.total, call.sbm, ones=call.ones)
+    share = call.share
     if share.by_context:
         sum_over_cores(group.sums, share.here, call.sbm, gpsimd=call.cfg.use_gpsimd_sb2sb)
-    if call.sink is not None:
-        extra = work.tile((PARTITIONS, columns), nl.float32)
-        nisa.tensor_tensor(
-            dst=extra, data1=_sink_of(call, group).get_view(), data2=group.largest, op=nl.subtract
-        )
-        nisa.activation(dst=extra, op=nl.exp, data=extra)
-        nisa.tensor_tensor(dst=group.sums[:, 1, :], data1=group.sums[:, 1, :], data2=extra, op=nl.add)
-    keep_sums(call, group.sums[0:1, 1, :], group.column)
-    nisa.reciprocal(dst=group.sums[0:depth, 1, :], data=group.sums[0:depth, 1, :])
+    factors = _factors(call, group, work)
     result = _result(call, group, work)
-    nisa.tensor_tensor(
-        dst=result.get_view(),
-        data1=group.sums[0:depth, 0, :],
-        data2=group.sums[0:depth, 1, :],
-        op=nl.multiply,
-    )
+    nisa.tensor_tensor(dst=result.get_view(), data1=group.sums, data2=factors, op=nl.multiply)
     if not call.cfg.out_in_sb and (share.by_batch or share.here.index == 0):
         _store(call, group, result)
+
+
+def _factors(call: Call, group: Group, work: Scratch) -> nl.ndarray:
+    """1 / Σ weights, the sink's among them, for each query: PSUM ``[d, C]``.
+
+    Partitions are summed into one row, which is spread when nothing remains to be done: two narrow products,
+    of 128 multiply-adds for each query, where one with a square of ones has 128².
+    """
+    depth, columns = call.cfg.d_head, group.total.shape[1]
+    row = work.tile((1, columns), nl.float32)
+    summed = psum_tile((1, columns))
+    nisa.nc_matmul(dst=summed, stationary=call.ones[:, 0:1], moving=group.total)
+    nisa.tensor_copy(dst=row, src=summed, engine=nisa.scalar_engine)
+    if call.share.by_context:
+        sum_over_cores(row, call.share.here, call.sbm, gpsimd=call.cfg.use_gpsimd_sb2sb)
+    if call.sink is not None:
+        extra = work.tile((1, columns), nl.float32)
+        sink = _sink_of(call, group).slice(0, 0, 1).get_view()
+        nisa.tensor_tensor(dst=extra, data1=sink, data2=group.largest[0:1, :], op=nl.subtract)
+        nisa.activation(dst=extra, op=nl.exp, data=extra)
+        nisa.tensor_tensor(dst=row, data1=row, data2=extra, op=nl.add)
+    keep_sums(call, row, group.column)
+    nisa.reciprocal(dst=row, data=row)
+    spread = psum_tile((depth, columns))
+    nisa.nc_matmul(dst=spread, stationary=call.ones[0:1, 0:depth], moving=row)
+    return spread
 
 
 def _result(call: Call, group: Group, work: Scratch) -> TensorView:
