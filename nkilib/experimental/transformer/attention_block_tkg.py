@@ -30,7 +30,7 @@ from ...core.qkv.qkv_tkg import qkv_tkg
 from ...core.utils.allocator import SbufManager
 from ...core.utils.common_types import NormType, QuantizationType
 from ...core.utils.kernel_assert import kernel_assert
-from .attention_block_tkg_cache import Rows, as_rows, write_columns, write_rows
+from .attention_block_tkg_cache import Rows, as_rows, row_numbers, write_columns, write_rows
 from .attention_block_tkg_checks import (
     Sizes,
     check_norms,
@@ -314,14 +314,15 @@ def _update(
     """New values by the first core, keys by the last one, when both have read the caches."""
     barrier(K_cache, here)
     barrier(V_cache, here)
+    numbers = row_numbers(rows, work) if here.index == 0 or not transposed else None
     if here.index == 0:
-        write_rows(V_cache, new.values, rows, sbm)
+        write_rows(V_cache, new.values, numbers, rows)
     if here.index == here.count - 1:
         if transposed:
             flat = K_cache.reshape((rows.batch, new.keys.shape[0], rows.step))
             write_columns(flat, new.keys, rows, sbm)
         else:
-            write_rows(K_cache, as_rows(new.keys, work), rows, sbm)
+            write_rows(K_cache, as_rows(new.keys, work), numbers, rows)
 
 
 def _kept(new: New, sizes: Sizes, here: Cores) -> tuple[nl.ndarray, nl.ndarray]:

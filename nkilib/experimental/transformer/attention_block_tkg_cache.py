@@ -34,23 +34,21 @@ class Rows(nl.NKIObject):
     step: int
 
 
-def write_rows(cache: nl.ndarray, tokens: Any, rows: Rows, sbm: SbufManager) -> None:
+def write_rows(cache: nl.ndarray, tokens: Any, numbers: nl.ndarray, rows: Rows) -> None:
     """Tokens SBUF ``[T, d]`` to their rows of a cache whose last dimension is d.
 
     In blocks, a sequence whose start the cache does not have, such as the largest number, is left out.
+    ``numbers``: what :func:`row_numbers` found.
     """
-    work = scratch(sbm, name="write_rows")
     size = cache.shape[len(cache.shape) - 1]
     count = 1
     for length in cache.shape[0 : len(cache.shape) - 1]:
         count = count * length
-    numbers = _numbers(rows, work)
     scatter_rows(cache.reshape((count, size)), numbers, tokens, skip=rows.step == 0)
-    work.close()
 
 
-def _numbers(rows: Rows, work: Scratch) -> nl.ndarray:
-    """The row of each token, int32 ``[T, 1]``."""
+def row_numbers(rows: Rows, work: Scratch) -> nl.ndarray:
+    """The row of each token, int32 ``[T, 1]`` of ``work``."""
     batch, sequence = rows.batch, rows.sequence
     starts = _starts(rows, nl.float32, work)
     places = work.tile((1, batch, sequence), nl.float32)
