@@ -41,8 +41,8 @@ class Sums(nl.NKIObject):
     """The sums of one block of weight columns.
 
     Attributes:
-        pieces: what is summed. banks: the PSUM tiles. planes: whether the weight columns are on partitions.
-        group: planes in a bank.
+        pieces: what is summed. banks: the PSUM tiles that they are parts of.
+        planes: whether the weight columns are on partitions. group: planes in a bank.
     """
 
     pieces: list[Piece]
@@ -57,16 +57,16 @@ def columns_at_once(tokens: int) -> int:
 
 
 def row_sums(tokens: int, columns: int) -> Sums:
-    """Sums with tokens on partitions: bank ``i`` of piece ``i``, tokens slowest."""
+    """Sums with tokens on partitions: all columns of each 128 tokens in neighbouring banks, a piece each."""
     pieces: list[Piece] = []
     banks: list[nl.ndarray] = []
     for token in range(0, tokens, PARTITIONS):
         count = min(PARTITIONS, tokens - token)
+        whole = psum_tile((count, columns))
+        banks.append(whole)
         for start in range(0, columns, PSUM_COLUMNS):
             end = min(start + PSUM_COLUMNS, columns)
-            product = psum_tile((count, end - start))
-            banks.append(product)
-            pieces.append(Piece(product=product, tokens=(token, count), columns=(start, end, 1)))
+            pieces.append(Piece(product=whole[:, start:end], tokens=(token, count), columns=(start, end, 1)))
     return Sums(pieces=pieces, banks=banks, planes=False, group=1)
 
 

@@ -87,10 +87,7 @@ def _project_columns(
     mine = dst
     if here.count == 2:
         mine = as_view(work.tile((tokens, width), nl.float32))
-    for piece in sums.pieces:
-        start, end, _ = piece.columns
-        added = None if bias is None else as_view(bias).slice(1, start, end)
-        leave(mine.slice(1, start, end), piece.product, added, projection.scales, first + start, sbm)
+    leave(mine, sums.banks[0], bias, projection.scales, first, sbm)
     if here.count == 2 and unit > 0 and width % (2 * unit) == 0:
         _sum_own_half(dst, mine, here, sbm)
     elif here.count == 2:
