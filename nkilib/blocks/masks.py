@@ -121,13 +121,13 @@ def query_positions(dst: nl.ndarray, step: int) -> None:
 
 
 def load_number(dst: nl.ndarray, src: Any, work: Scratch) -> None:
-    """``dst[p, 0] = src``: the one integer of an HBM tensor ``[1]`` or ``[1, 1]`` on all partitions, fp32.
+    """``dst[p, 0] = src``: the one integer of an HBM tensor ``[1]`` or ``[1, 1]`` on P partitions, fp32.
 
     Exact up to 2²⁴.
     """
-    held = work.tile((PARTITIONS, 1), src.dtype)
+    held = work.tile((dst.shape[0], 1), src.dtype)
     number = as_view(src)
     if number.get_dim() == 1:
         number = number.expand_dim(0)
-    nisa.dma_copy(dst=held, src=number.broadcast(0, PARTITIONS).get_view())
+    nisa.dma_copy(dst=held, src=number.broadcast(0, dst.shape[0]).get_view())
     nisa.tensor_copy(dst=dst, src=held)

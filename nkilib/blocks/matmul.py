@@ -272,7 +272,7 @@ def broadcast_row(dst: Any, row: Any, sbm: SbufManager, ones: Any = None) -> Non
             last = min(first + PSUM_COLUMNS, end)
             moving = source.slice(1, first, last).get_view()
             nisa.nc_matmul(dst=spread[:, first - start : last - start], stationary=ones, moving=moving)
-        nisa.tensor_copy(dst=into.slice(1, start, end).get_view(), src=spread)
+        nisa.tensor_copy(dst=into.slice(1, start, end).get_view(), src=spread, engine=nisa.scalar_engine)
     work.close()
 
 

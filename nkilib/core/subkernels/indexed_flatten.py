@@ -6,7 +6,8 @@ With blocks of ``f_len`` elements, row e of the input is ``T / f_len`` blocks, a
 
 Two cores take the first ⌈E/2⌉ rows and the rest. Each fills a buffer of its own in HBM, and the larger of the
 two values is the result, element by element: rows that are to be seen must not be smaller than the padding.
-Rows of one core that overlap are written in their order.
+Rows of one core that overlap are written in their order. A row is contiguous in both places: it goes there in
+one DMA, into a buffer that has room for a row on either side, for what is outside ``out``.
 
 Elements are moved, never computed with: they are exact whatever their size. Only where rows of two cores
 overlap are they compared, in fp32.
@@ -20,7 +21,7 @@ import nki.language as nl
 
 from ...blocks.lnc import Cores, cores, exchange
 from ...blocks.memory import PARTITIONS, Scratch, manager, scratch
-from ...blocks.tiles import load_rows, tile_rows, tiles_of
+from ...blocks.tiles import as_view, from_runtime_start
 from ..utils.allocator import SbufManager
 from ..utils.kernel_assert import kernel_assert
 from ..utils.kernel_helpers import div_ceil
@@ -60,69 +61,69 @@ def indexed_flatten(
     first = min(rows, here.index * share)
     last = min(rows, first + share)
     out = nl.ndarray((output_len,), dtype=input_tensor.dtype, buffer=nl.shared_hbm)
-    mine = nl.ndarray((output_len // f_len, f_len), dtype=input_tensor.dtype, buffer=nl.hbm)
+    blocks, most = length // f_len, output_len // f_len
+    buffer = nl.ndarray((blocks + most + blocks, f_len), dtype=input_tensor.dtype, buffer=nl.hbm)
+    mine = as_view(buffer).slice(0, blocks, blocks + most).flatten_dims(0, 1)
+    mine = mine.reshape_dim(0, (PARTITIONS, output_len // PARTITIONS))
     sbm = manager()
     work = scratch(sbm, name="indexed_flatten")
     _fill(mine, padding_val, sbm)
     if last > first:
-        targets = _block_indices(row_offsets, row_offsets_start, (first, last), length // f_len, work, sbm)
+        places = _places(row_offsets, row_offsets_start, (first, last), blocks, most, work)
         for row in range(first, last):
-            blocks = TensorView(input_tensor).select(0, row).reshape_dim(0, (length // f_len, f_len))
-            _scatter(mine, blocks, targets, row - first, sbm)
+            target = as_view(buffer).slice(0, 0, blocks)
+            target = from_runtime_start(target, 0, places[0:1, row - first : row - first + 1])
+            source = as_view(input_tensor).select(0, row).reshape_dim(0, (blocks, f_len))
+            nisa.dma_copy(dst=target.get_view(), src=source.get_view())
     _merge(out, mine, here, sbm)
     work.close()
     return out
 
 
-def _fill(buffer: nl.ndarray, value: int, sbm: SbufManager) -> None:
-    """Every element of an HBM buffer becomes ``value``."""
-    columns = buffer.size // PARTITIONS
-    spread = buffer.reshape((PARTITIONS, columns))
+def _fill(buffer: TensorView, value: int, sbm: SbufManager) -> None:
+    """Every element of an HBM buffer ``[128, N]`` becomes ``value``."""
+    columns = buffer.shape[1]
     work = scratch(sbm, name="fill")
     tile = work.tile((PARTITIONS, min(columns, COLUMNS)), buffer.dtype)
-    nisa.memset(dst=tile, value=value)
+    nisa.memset(dst=tile, value=value, engine=nisa.gpsimd_engine)
     for start in range(0, columns, COLUMNS):
         end = min(start + COLUMNS, columns)
-        nisa.dma_copy(dst=spread[:, start:end], src=tile[:, 0 : end - start])
+        nisa.dma_copy(dst=buffer.slice(1, start, end).get_view(), src=tile[:, 0 : end - start])
     work.close()
 
 
-def _block_indices(
+def _places(
     row_offsets: nl.ndarray,
     start: nl.ndarray | None,
     rows: tuple[int, int],
     blocks: int,
+    most: int,
     work: Scratch,
-    sbm: SbufManager,
 ) -> nl.ndarray:
-    """int32 ``[128, tiles of blocks, rows]``: where block ``128 i + p`` of each of the rows goes."""
+    """int32 ``[1, rows]``: the block of the buffer where each of the rows starts.
+
+    The buffer's first ``blocks`` are before the result, whose blocks are ``most``. Rows wholly outside
+    go to an end. Computed in fp32, exact up to 2²⁴.
+    """
     first, last = rows
-    count = last - first
-    tiles = tiles_of(blocks)
-    indices = work.tile((PARTITIONS, tiles, count), nl.int32)
-    inner = scratch(sbm, name="block_indices")
-    offsets = inner.tile((PARTITIONS, count), nl.int32)
-    channel = inner.tile((PARTITIONS, 1), nl.float32)
-    nisa.dma_copy(dst=offsets, src=_offsets_of(row_offsets, start, first, count, inner))
-    nisa.iota(dst=channel, pattern=[[0, 1]], offset=0, channel_multiplier=1)
-    for i in range(tiles):
-        nisa.tensor_scalar(
-            dst=indices[:, i, :],
-            data=offsets,
-            op0=nl.add,
-            operand0=channel,
-            op1=nl.add,
-            operand1=float(i * PARTITIONS),
-        )
-    inner.close()
-    return indices
+    places = work.tile((1, last - first), nl.int32)
+    offsets = work.tile((1, last - first), nl.int32)
+    nisa.dma_copy(dst=offsets, src=_offsets_of(row_offsets, start, first, last - first, work))
+    nisa.tensor_scalar(
+        dst=places, data=offsets, op0=nl.add, operand0=float(blocks), op1=nl.maximum, operand1=0.0,
+        engine=nisa.gpsimd_engine,
+    )  # fmt: skip
+    nisa.tensor_scalar(
+        dst=places, data=places, op0=nl.minimum, operand0=float(blocks + most), engine=nisa.gpsimd_engine
+    )
+    return places
 
 
 def _offsets_of(
     row_offsets: nl.ndarray, start: nl.ndarray | None, first: int, count: int, work: Scratch
 ) -> nl.ndarray:
-    """``row_offsets[start + first : … + count]`` on all partitions."""
-    pattern = [[0, PARTITIONS], [1, count]]
+    """``row_offsets[start + first : … + count]``, ``[1, count]``."""
+    pattern = [[count, 1], [1, count]]
     if start is None:
         return row_offsets.ap(pattern=pattern, offset=first)
     begin = work.tile((1, 1), nl.int32)
@@ -130,33 +131,15 @@ def _offsets_of(
     return row_offsets.ap(pattern=pattern, offset=first, scalar_offset=begin, indirect_dim=0)
 
 
-def _scatter(buffer: nl.ndarray, blocks: TensorView, indices: nl.ndarray, row: int, sbm: SbufManager) -> None:
-    """Blocks ``[blocks, f_len]`` to the rows of an HBM buffer that the indices name; others are skipped."""
-    count, width = blocks.shape
-    work = scratch(sbm, name="scatter")
-    held = work.tile((PARTITIONS, tiles_of(count), width), buffer.dtype)
-    load_rows(held, blocks)
-    for i in range(tiles_of(count)):
-        filled = tile_rows(count, i)
-        target = buffer.ap(
-            pattern=[[width, filled], [1, width]],
-            offset=0,
-            vector_offset=indices[0:filled, i, row : row + 1],
-            indirect_dim=0,
-        )
-        nisa.dma_copy(dst=target, src=held[0:filled, i, :], oob_mode=nisa.oob_mode.skip)
-    work.close()
-
-
-def _merge(out: nl.ndarray, mine: nl.ndarray, here: Cores, sbm: SbufManager) -> None:
-    """The larger of the cores' values, stored by core 0."""
-    columns = mine.size // PARTITIONS
-    source, target = mine.reshape((PARTITIONS, columns)), out.reshape((PARTITIONS, columns))
+def _merge(out: nl.ndarray, mine: TensorView, here: Cores, sbm: SbufManager) -> None:
+    """The larger of the cores' values, ``[128, N]``, stored by core 0."""
+    columns = mine.shape[1]
+    target = out.reshape((PARTITIONS, columns))
     for start in range(0, columns, COLUMNS):
         end = min(start + COLUMNS, columns)
         work = scratch(sbm, name="merge")
         tile = work.tile((PARTITIONS, end - start), mine.dtype)
-        nisa.dma_copy(dst=tile, src=source[:, start:end])
+        nisa.dma_copy(dst=tile, src=mine.slice(1, start, end).get_view())
         if here.count == 2:
             _keep_larger(tile, here, work)
         if here.index == 0:

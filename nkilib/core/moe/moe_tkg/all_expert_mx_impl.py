@@ -14,7 +14,8 @@ from ....blocks.memory import PARTITIONS, Scratch, manager, scratch
 from ....blocks.mx import TILE, MxOperand, mx_columns, mx_operand
 from ....blocks.projection import weigh
 from ....blocks.tiles import as_view, tile_rows, tiles_of
-from ...utils.allocator import SbufManager
+from ...utils.allocator import SbufManager, sizeinbytes
+from ...utils.tensor_view import TensorView
 from ..experts import add_bias_row, expert_count, hidden_size, inner_size, load_bias_row
 from ..mx_expert import (
     DOWN_COLUMNS,
@@ -32,6 +33,8 @@ __getattr__ = insides.named(__name__)
 
 TOKENS = 512
 """Tokens that are processed together; the weights are read once for so many."""
+DOWN_BYTES = 48 * 1024
+"""Bytes of a partition that the down weights may take to be loaded whole; their scales come in many DMAs."""
 
 
 def all_experts_mx(request: Request, output: nl.ndarray) -> nl.ndarray:
@@ -89,26 +92,67 @@ def _add_expert(
     """
     work = scratch(sbm, name="expert")
     middle = project_middle(expert, x, request.experts.gating, work, sbm)
-    tokens, hidden = as_view(x.values).shape[2], total.shape[2]
-    for half in range(here.count):
-        start, size = split(hidden, Cores(count=here.count, index=half))
-        bias = expert.down_bias if half == here.index else None
-        for first in range(start, start + size, DOWN_COLUMNS):
-            last = min(first + DOWN_COLUMNS, start + size)
-            columns = scratch(sbm, name="columns")
-            weight = load_down_mx(expert, first, last, columns)
-            row, ones = None, None
-            if bias is not None:
-                row, ones = load_bias_row(bias.slice(1, first, last), columns)
-            for tile in range(total.shape[1]):
-                rows = tile_rows(tokens, tile)
-                sums = sum_rows_mx(middle, weight, tile * PARTITIONS, rows, expert.inner)
-                if row is not None:
-                    add_bias_row(sums, row, ones)
-                into = as_view(total).slice(0, 0, rows).select(1, tile).slice(1, first, last)
-                weigh(into, sums, weights.slice(0, 0, rows).select(1, tile), adding, sbm)
-            columns.close()
+    hidden = total.shape[2]
+    own, size = split(hidden, here)
+    bias: Any = None
+    ones: Any = None
+    if expert.down_bias is not None:
+        bias, ones = load_bias_row(expert.down_bias.slice(1, own, own + size), work)
+    together = _columns_together(expert, here)
+    for begin in range(0, hidden, together):
+        end = min(begin + together, hidden)
+        columns = scratch(sbm, name="columns")
+        weight = load_down_mx(expert, begin, end, columns)
+        for piece in _pieces(begin, end, hidden, here):
+            start, stop = piece
+            mine = bias is not None and own <= start < own + size
+            row = bias[:, start - own : stop - own] if mine else None
+            into = as_view(total).slice(2, start, stop)
+            part = mx_columns(weight, start - begin, stop - begin)
+            _add_columns(into, middle, part, weights, row, ones, expert.inner, adding, sbm)
+        columns.close()
     work.close()
+
+
+def _columns_together(expert: MxExpert, here: Cores) -> int:
+    """Down columns that are loaded together: all, or some of what one core delivers."""
+    tiles, hidden = expert.down.shape[1], expert.down.shape[2]
+    if tiles * hidden * (sizeinbytes(expert.down.dtype) + 1) <= DOWN_BYTES:
+        return int(hidden)
+    return min(DOWN_COLUMNS, int(hidden) // here.count)
+
+
+def _pieces(begin: int, end: int, hidden: int, here: Cores) -> list[tuple[int, int]]:
+    """The columns from ``begin`` to ``end``, in pieces that PSUM holds and that one core delivers."""
+    found = []
+    for index in range(here.count):
+        start, size = split(hidden, Cores(count=here.count, index=index))
+        last = min(end, start + size)
+        for first in range(max(begin, start), last, DOWN_COLUMNS):
+            found.append((first, min(first + DOWN_COLUMNS, last)))
+    return found
+
+
+def _add_columns(
+    total: TensorView,
+    middle: MxOperand,
+    weight: MxOperand,
+    weights: Any,
+    bias: Any,
+    ones: Any,
+    inner: int,
+    adding: bool,
+    sbm: SbufManager,
+) -> None:
+    """Add ``middle·weight + bias`` times weights to columns of ``total``; bias: a row, or None."""
+    tokens = as_view(middle.values).shape[2]
+    for tile in range(total.shape[1]):
+        rows = tile_rows(tokens, tile)
+        sums = sum_rows_mx(middle, weight, tile * PARTITIONS, rows, inner)
+        if bias is not None:
+            add_bias_row(sums, bias, ones)
+        into = total.slice(0, 0, rows).select(1, tile)
+        weigh(into, sums, weights.slice(0, 0, rows).select(1, tile), adding, sbm)
 
 
 def _store(output: Any, total: nl.ndarray, here: Cores, sbm: SbufManager) -> None:

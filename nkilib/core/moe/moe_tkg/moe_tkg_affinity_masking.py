@@ -74,7 +74,7 @@ def local_affinities(
     """
     local = work.tile((min(tokens, PARTITIONS), tiles_of(tokens), experts), nl.float32)
     own = scratch(sbm, name="local_affinities")
-    first = own.tile((PARTITIONS, 1), nl.float32)
+    first = own.tile((local.shape[0] if routing.masked else 1, 1), nl.float32)
     load_number(first, routing.rank, own)
     nisa.tensor_scalar(dst=first, data=first, op0=nl.multiply, operand0=float(experts))
     start = own.tile((1, 1), nl.int32)
@@ -93,7 +93,7 @@ def _mask(local: nl.ndarray, first: nl.ndarray, index: Any, tokens: int, work: S
     named = load_index(index, tokens, work)
     numbers = work.tile((rows, experts), nl.float32)
     nisa.iota(dst=numbers, pattern=[[1, experts]], offset=0, channel_multiplier=0)
-    nisa.tensor_scalar(dst=numbers, data=numbers, op0=nl.add, operand0=first[0:rows, :])
+    nisa.tensor_scalar(dst=numbers, data=numbers, op0=nl.add, operand0=first)
     hits = work.tile((rows, experts), nl.float32)
     for fold in range(folds):
         count = tile_rows(tokens, fold)
