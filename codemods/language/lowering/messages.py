@@ -131,7 +131,7 @@ MESSAGES: dict[str, Message] = {
     ),
     "M-CONST": Message(
         "NKL203",
-        "nl.shared_constant of a numpy value is not accepted; pass it as a kernel input, or save .npy and "
+        "nl.shared_constant of a numpy value is not accepted. Pass it as a kernel input, or save .npy and "
         "pass its path.",
     ),
     "M-ALLOC": Message(
@@ -166,6 +166,17 @@ MESSAGES: dict[str, Message] = {
         "NKL209",
         "{fn}: it is not known what {parameter}={value} stands for, or NKI 0.2 does not take it. Write it "
         "out in the call (a literal, a tile or a name of nl), or write the instruction for 0.2 by hand.",
+    ),
+    "M-CALL": Message(
+        "NKL209",
+        "{fn} takes {parameters} by position, and is called with `{value}` besides. Write it by the name of "
+        "its parameter, or take it out.",
+    ),
+    "M-RANKS": Message(
+        "NKL210",
+        "{fn}: {operands} have different numbers of dimensions, and it is not known how they are combined. "
+        "Give both the same (`.reshape` of whole tensors), for example a bias as a column "
+        "`bias.reshape((n, 1))` before it is loaded.",
     ),
     "M-SHAPE": Message(
         "NKL210",

@@ -134,7 +134,8 @@ def broadcast(call: Call, *operands: Tensor) -> Shape:
     if len(known) < len(shapes) and any(_is_repeated(shape) for shape in known):
         known = []  # what it is repeated to is not known
     if not known or len({len(shape) for shape in known}) > 1:
-        call.refuse("M-SHAPE", operands=", ".join(operand.text for operand in operands))
+        message = "M-RANKS" if len(known) == len(shapes) else "M-SHAPE"
+        call.refuse(message, operands=", ".join(operand.text for operand in operands))
     if len(known) < len(shapes):
         call.out.note("M-SAME", fn=call.name, operands=", ".join(operand.text for operand in operands))
     found = known[0]

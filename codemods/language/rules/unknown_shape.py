@@ -1,7 +1,8 @@
 """Tiles whose shape is not known.
 
 What it does
-    Reports an operation that needs the shape of a tile for which there is none.
+    Reports an operation that needs the shape of a tile for which there is none, or whose tiles have different
+    numbers of dimensions.
 
 Why
     Whether two operands are combined row by row, or how an axis is reduced, follows from shapes.

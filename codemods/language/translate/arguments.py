@@ -13,6 +13,7 @@ from .walker import Walker, known
 
 _IGNORED = frozenset(("mask", "lazy_initialization", "precise_schedule", "dtype_hint"))
 """Options of the former compiler, and what the walker itself sees to."""
+SPREAD = "arguments from a sequence or a mapping (`*args`, `**kwargs`)"
 
 
 def named(w: Walker, node: ast.Call, name: str, skipped: int = 0) -> dict[str, ast.expr]:
@@ -20,16 +21,26 @@ def named(w: Walker, node: ast.Call, name: str, skipped: int = 0) -> dict[str, a
     found: dict[str, ast.expr] = {}
     names = iter(_parameters(w, name)[skipped:])
     for argument in node.args:
+        if isinstance(argument, ast.Starred):
+            raise Refused("M-PY", x=SPREAD)
         parameter = next(names, None)
-        if parameter is None or isinstance(argument, ast.Starred):
-            raise Refused("M-ARGUMENT", fn=name, parameter="*", value=w.segment(argument))
+        if parameter is None:
+            raise _surplus(w, name, skipped, argument)
         found[parameter] = argument
     for keyword in node.keywords:
         if keyword.arg is None:
-            raise Refused("M-ARGUMENT", fn=name, parameter="**", value=w.segment(keyword.value))
+            raise Refused("M-PY", x=SPREAD)
         if keyword.arg not in _IGNORED:
             found[keyword.arg] = keyword.value
     return found
+
+
+def _surplus(w: Walker, name: str, skipped: int, argument: ast.expr) -> Refused:
+    """What to say of an argument that has no parameter: the function, or one of its parameters, is not there."""
+    parameters = [f"`{each}`" for each in _parameters(w, name)[skipped:]]
+    if not parameters:
+        return Refused("M-INTERNAL", name=name)
+    return Refused("M-CALL", fn=name, parameters=", ".join(parameters), value=w.segment(argument))
 
 
 def bound(w: Walker, node: ast.Call, name: str, receiver: Value | None = None) -> dict[str, Value]:

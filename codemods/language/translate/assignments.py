@@ -204,6 +204,14 @@ def ranked(w: Walker, axes: Axes, rank: int) -> v.Items:
 # -- into tiles ---------------------------------------------------------------------------------------
 
 
+def _is_array(w: Walker, node: ast.expr) -> bool:
+    """Whether a name is that of an array which NumPy made."""
+    made = w.function.nodes.assignments.get(node.id, ()) if isinstance(node, ast.Name) else ()
+    return any(
+        isinstance(each, ast.Call) and w.names.qualified(each.func).startswith("numpy.") for each in made
+    )
+
+
 def _part(w: Walker, target: ast.Subscript, node: ast.expr) -> str | None:
     base = known(expressions.evaluate(w, target.value))
     if not isinstance(base, v.Tensor | Blocks):
@@ -214,6 +222,8 @@ def _part(w: Walker, target: ast.Subscript, node: ast.expr) -> str | None:
         if changes:
             raise Refused("M-LOOP", v=changes)
         spelled = text(value)
+        if _is_array(w, target.value):
+            raise Refused("M-CONST")
         if isinstance(target.slice, ast.Tuple):
             raise Refused("M-PY", x="a dictionary with keys that are no strings")
         index = expressions.code(w, target.slice)

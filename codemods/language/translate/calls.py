@@ -197,7 +197,7 @@ def _python(w: Walker, node: ast.Call, short: str, function: Value) -> Value:
     if changes:
         raise Refused("M-LOOP", v=changes)
     if any(isinstance(a, ast.Starred) for a in node.args) or any(k.arg is None for k in node.keywords):
-        raise Refused("M-PY", x="arguments from a sequence or a mapping (`*args`, `**kwargs`)")
+        raise Refused("M-PY", x=arguments.SPREAD)
     found = [known(operations.nested(w, argument)) for argument in nodes]
     pairs = [(node.func, text(function)), *((n, text(x)) for n, x in zip(nodes, found, strict=True))]
     spelled = w.respelled(node, pairs)

@@ -1,0 +1,82 @@
+"""What is said of kernels that stay: the true reason, at its line, in words that lead on."""
+
+from __future__ import annotations
+
+import pytest
+from helpers import check_reported
+from migrated import HEAD
+
+KERNEL = (
+    HEAD
+    + """\
+def table(n):
+    rows = np.zeros((n, n), dtype=np.float32)
+    rows[0, 1] = 1.0
+    return rows
+
+
+def named(n):
+    names = {{}}
+    names[0, n] = 1
+    return names
+
+
+@nki.jit
+def k(x, y, sizes):
+    n, m = x.shape
+    out = nl.ndarray((n, m), dtype=x.dtype, buffer=nl.shared_hbm)
+    tile = nl.load(x)
+    square = nl.ndarray((n, m, m), dtype=x.dtype, buffer=nl.sbuf)
+    result = tile
+    {statement}
+    nl.store(out, result)
+    return out
+"""
+)
+CASES = {
+    "an argument too many": (
+        "result = nisa.dma_transpose(result, tile, axes=(1, 0))",
+        "NKL209",
+        "nisa.dma_transpose takes `src` by position, and is called with `tile` besides",
+    ),
+    "a method that tensors never had": (
+        "result = tile.transpose(1, 0)",
+        "NKL105",
+        "nki.tensor.transpose is a private/undocumented Beta 1 API",
+    ),
+    "arguments from a sequence": (
+        "result = nl.load(*sizes)",
+        "NKL402",
+        "arguments from a sequence or a mapping",
+    ),
+    "arguments from a mapping": (
+        "result = nl.load(x, **sizes)",
+        "NKL402",
+        "arguments from a sequence or a mapping",
+    ),
+    "ranks that differ": (
+        "result = nl.add(square, tile)",
+        "NKL210",
+        "square, tile have different numbers of dimensions",
+    ),
+}
+
+
+def line_of(text: str, part: str) -> int:
+    return text.count("\n", 0, text.index(part)) + 1
+
+
+@pytest.mark.parametrize(("statement", "code", "words"), CASES.values(), ids=CASES)
+def test_reasons(statement, code, words):
+    text = KERNEL.format(statement=statement)
+    check_reported(text, code, line_of(text, statement), words)
+
+
+def test_an_array_that_a_function_fills_is_no_dictionary():
+    text = KERNEL.format(statement="nl.store(out, nl.load(nl.shared_constant(table(n))))")
+    check_reported(text, "NKL203", line_of(text, "rows[0, 1]"), "Pass it as a kernel input")
+
+
+def test_a_dictionary_with_pairs_as_keys():
+    text = KERNEL.format(statement="nl.store(out, nl.multiply(tile, named(n)[0, n]))")
+    check_reported(text, "NKL402", line_of(text, "names[0, n]"), "a dictionary with keys that are no strings")
