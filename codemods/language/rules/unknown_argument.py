@@ -1,7 +1,8 @@
 """Arguments that the analysis cannot follow.
 
 What it does
-    Reports an argument whose value decides how the call is written and is not known, or that has no parameter.
+    Reports an argument whose value decides how the call is written and is not known, or that has no
+    parameter.
 
 Why
     What an instruction becomes depends on its operands' shapes, places and kinds.

@@ -36,7 +36,7 @@ def named(w: Walker, node: ast.Call, name: str, skipped: int = 0) -> dict[str, a
 
 
 def _surplus(w: Walker, name: str, skipped: int, argument: ast.expr) -> Refused:
-    """What to say of an argument that has no parameter: the function, or one of its parameters, is not there."""
+    """What to say of an argument that has no parameter, as the function may not have."""
     parameters = [f"`{each}`" for each in _parameters(w, name)[skipped:]]
     if not parameters:
         return Refused("M-INTERNAL", name=name)

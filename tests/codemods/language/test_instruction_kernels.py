@@ -302,7 +302,7 @@ def test_a_column_beside_a_tile_of_more_dimensions_stands_for_all_of_them(code, 
 
 @pytest.mark.parametrize("columns", ["columns[0:32, 0:1]", "columns"])
 def test_what_is_no_column_of_the_tile_has_no_meaning_beside_more_dimensions(columns):
-    assert "M-SHAPE" in migrated(HEAD + COLUMN.format(code=f"nl.add(tile, {columns})"))[1]
+    assert "M-RANKS" in migrated(HEAD + COLUMN.format(code=f"nl.add(tile, {columns})"))[1]
 
 
 VIEWS = """\
