@@ -25,6 +25,7 @@
 #   make kernel-costs  trace the kernels; UPSTREAM=CHECKOUT@REVISION sets those of a checkout beside them
 #   make audit        look for known vulnerabilities in what an installation brings (pip-audit)
 #   make fuzz         mutated programs through the tool: CODE="CHECKOUT …" mutates kernels of checkouts, SECONDS=600
+#   make fuzz-kernels random kernels before and after the language step: the same numbers; SECONDS=600
 #   make test-kernels call every kernel at random, EXAMPLES=500 times, and see that each parameter counts
 #   make fuzz-coverage  the same guided by coverage (atheris, which has wheels for Python 3.11 to 3.13): SECONDS=600
 #                     FUZZ_PYTHON=python3.12
@@ -48,7 +49,7 @@ MEASURED := build/measured
 
 .PHONY: demo test test-slow test-browser test-lowest lint docs site measured bench bench-peers bench-growth public-code bench-simulator bench-models \
     bench-compat conformance test-kernels beta1-examples bench-language bench-language-speed bench-scale kernel-errors \
-    kernel-checks kernel-costs audit fuzz fuzz-coverage no-harm clean
+    kernel-checks kernel-costs audit fuzz fuzz-kernels fuzz-coverage no-harm clean
 .DEFAULT_GOAL := test
 
 $(STAMP): pyproject.toml constraints-lowest.txt
@@ -166,6 +167,9 @@ audit: $(STAMP)
 
 fuzz: $(STAMP)
 	@$(BIN)/python tests/fuzz/run.py --seconds $(or $(SECONDS),60) $(OPTIONS) $(CODE)
+
+fuzz-kernels: $(STAMP)
+	@$(BIN)/python tests/fuzz/kernels.py --seconds $(or $(SECONDS),60) $(OPTIONS)
 
 fuzz-coverage:
 	@test -d build/fuzz-coverage || $(FUZZ_PYTHON) -m venv build/fuzz-coverage

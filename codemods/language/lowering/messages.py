@@ -206,6 +206,11 @@ MESSAGES: dict[str, Message] = {
         "{fn} of {operands}: NKI 0.2 makes views of whole tensors only. Copy the slice to a tile of its own "
         "first, or take the view before the slice.",
     ),
+    "M-CUT": Message(
+        "NKL212",
+        "{fn} of {operands}: a mask leaves only a part of it here, and this view takes all. Take the view "
+        "before the mask, or put the part into a whole tile first.",
+    ),
     "M-IDX": Message(
         "NKL301",
         "Index expression `{expr}` is not an affine slice. Write it as tensor.ap(pattern=[[step,count],...], "

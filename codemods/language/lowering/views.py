@@ -23,13 +23,26 @@ def reshape(call: Call) -> Tensor:
         return _reshaped(call, x, call.shape())
     if not x.whole:
         call.refuse("M-VIEW", operands=x.text)
+    if x.extents:
+        call.refuse("M-CUT", operands=x.text)
     return replace(x, text=f"{x.text}.reshape({shape.text})", shape=None)
 
 
 def _reshaped(call: Call, x: Tensor, shape: Shape) -> Tensor:
     if not x.whole:
         call.refuse("M-VIEW", operands=x.text)
-    return replace(x, text=f"{x.text}.reshape({shape_code(shape)})", shape=shape, extents=())
+    left = _left_of(call, x, shape) if x.extents else shape
+    return replace(x, text=f"{x.text}.reshape({shape_code(left)})", shape=left, extents=())
+
+
+def _left_of(call: Call, x: Tensor, shape: Shape) -> Shape:
+    """The shape that the part which a mask left gets, where all of it would get ``shape``: only partitions
+    may be missing, and have to stay what they are.
+    """
+    first, *others = x.extents
+    if x.shape is None or first is None or any(others) or call.out.same(first, shape[0]) is not True:
+        call.refuse("M-CUT", operands=x.text)
+    return (x.shape[0], *shape[1:])
 
 
 def expand_dims(call: Call) -> Tensor:
@@ -42,8 +55,8 @@ def expand_dims(call: Call) -> Tensor:
     places = {axis + rank if axis < 0 else axis for axis in axes}
     if len(places) < len(axes) or not places <= set(range(rank)):
         call.unreadable("axis")
-    sizes = iter(x.shape)
-    return _reshaped(call, x, tuple(ONE if axis in places else next(sizes) for axis in range(rank)))
+    sizes, own = iter(x.shape), replace(x, extents=())
+    return _reshaped(call, own, tuple(ONE if axis in places else next(sizes) for axis in range(rank)))
 
 
 def view(call: Call) -> Tensor:
@@ -53,6 +66,8 @@ def view(call: Call) -> Tensor:
         call.refuse("M-VIEW", operands=x.text)
     if x.shape is None or dtype is None:
         call.refuse("M-SHAPE", operands=x.text)
+    if x.extents and x.extents[-1]:
+        call.refuse("M-CUT", operands=x.text)
     old, new = itemsize(type_of(x), call.out).sym, itemsize(dtype, call.out).sym
     assert old is not None
     assert new is not None

@@ -111,3 +111,44 @@ def k(x, n, last):
 def test_a_mask_whose_names_have_other_values_by_now(mask, change):
     assert migrated(HEAD + MASK_OF_NAMES.format(mask=mask, change=change))[1] == ["M-MASK"]
     assert migrated(HEAD + MASK_OF_NAMES.format(mask=mask, change=""))[1] == []
+
+
+VIEWED = """
+@nki.jit
+def k(x):
+    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    i_p, i_f = nl.mgrid[0:128, 0:16]
+    for i in nl.affine_range((x.shape[0] + 127) // 128):
+        for j in nl.affine_range((x.shape[1] + 15) // 16):
+            a = nl.load(x[i * 128 + i_p, j * 16 + i_f], mask={mask})
+            b = {view}
+            nl.store(out[i * 128 + i_p, j * 16 + i_f], {value}, mask={mask})
+    return out
+"""
+ROWS, COLUMNS = "i * 128 + i_p < x.shape[0]", "j * 16 + i_f < x.shape[1]"
+
+
+@pytest.mark.parametrize(
+    ("view", "value", "new"),
+    [
+        ("nl.exp(a.reshape((128, 4, 4)))", "b.reshape((128, 16))", "a.reshape((rows, 4, 4))"),
+        ("a.reshape((128, 16))", "b * 2.0", "a.reshape((rows, 16))"),
+        ("nl.exp(a).expand_dims(1)", "b.reshape((128, 16))", ".reshape((rows, 1, 16))"),
+    ],
+)
+def test_views_of_the_partitions_that_a_mask_leaves(view, value, new):
+    x = np.random.default_rng(5).uniform(-2, 2, (100, 16)).astype(np.float32)
+    assert new in check_same(VIEWED.format(mask=ROWS, view=view, value=value), "k", x)
+
+
+@pytest.mark.parametrize(
+    ("mask", "view"),
+    [
+        (ROWS, "a.reshape((64, 32))"),
+        (COLUMNS, "a.reshape((128, 4, 4))"),
+        (COLUMNS, "a.view(nl.int8)"),
+        (f"({ROWS}) & ({COLUMNS})", "a.reshape((128, 16))"),
+    ],
+)
+def test_views_of_more_than_a_mask_leaves(mask, view):
+    assert "M-CUT" in migrated(HEAD + VIEWED.format(mask=mask, view=view, value="a"))[1]
