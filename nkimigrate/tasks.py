@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 DIALECT = ("NKL601", "NKL602", "NKL603")
 """The codes of the dialect check."""
+_ROUNDS = 4
+"""How often a file's result is looked at again at most."""
 _FROM_TOP = pattern(rb"from(?<!\wfrom)\s+neuronxcc\s+import\b")
 _IMPORTS_NEW = pattern(rb"[ \t]*(?:import|from)[ \t]+nki\b")
 
@@ -244,9 +246,51 @@ def lost(task: Task, why: str) -> Problem:
 def edit_task(setting: Setting, job: Job) -> Edited | Problem:
     """Carry out the edits of a file's findings; a finding whose edit is refused becomes one for a person."""
     with _without_warnings(), paused(len(job.task.data)):
-        result = _edited(job)
-        refused = isinstance(result, Edited) and result.findings != job.findings
-        return (_in_turn(setting, job) if refused else None) or result
+        result = _carried_out(setting, job)
+        if isinstance(result, Edited) and result.data is not None and _concerns_both(setting, job.task):
+            return _settled(setting, job.task, result)
+        return result
+
+
+def _carried_out(setting: Setting, job: Job) -> Edited | Problem:
+    result = _edited(job)
+    refused = isinstance(result, Edited) and result.findings != job.findings
+    return (_in_turn(setting, job) if refused else None) or result
+
+
+def _concerns_both(setting: Setting, task: Task) -> bool:
+    """Whether a file has to do with the library and the old language: what is done for one of them may allow
+    what could not be done for the other.
+    """
+    if task.kind == "text" or _old_step(setting, task) is None:
+        return False
+    return _in_sight(setting, task) or _signs(setting.step).within(task.data)
+
+
+def _settled(setting: Setting, task: Task, result: Edited) -> Edited:
+    """A result after further rounds, each over the text of the one before, until there is nothing to do: a
+    second run changes nothing.
+    """
+    from .rounds import Places, together
+
+    for _ in range(_ROUNDS):
+        assert result.data is not None
+        now = replace(task, data=result.data, world=_afterwards(task.world))
+        found = _analysed(setting, now)
+        edits = tuple(f for f in found.findings if f.edits) if isinstance(found, Analysis) else ()
+        again = _carried_out(setting, Job(now, edits)) if edits else None
+        if not isinstance(again, Edited) or again.data is None:
+            break
+        made = [f for f in again.findings if f.edits]
+        places = Places(task.data, result.data, task.place.path, task.kind)
+        result = Edited(together(result.findings, made, places), again.data)
+    return result
+
+
+def _afterwards(world: World) -> World:
+    """What of other files' facts is certain to hold when they are migrated, too."""
+    kernels = {name: kernel for name, kernel in world.kernels.items() if not kernel.migrated}
+    return replace(world, outside={}, kernels=kernels)
 
 
 def _in_turn(setting: Setting, job: Job) -> Edited | None:
@@ -293,7 +337,8 @@ def _edited(job: Job) -> Edited | Problem:
 
 def edited_alone(path: str, kind: str, data: bytes, findings: tuple[Finding, ...]) -> bytes | None:
     """A text after the edits of some of its findings; None when they cannot be made."""
-    result = edit_task(Setting(("", "")), Job(Task(data, Place(path), kind), findings))
+    with _without_warnings(), paused(len(data)):
+        result = _edited(Job(Task(data, Place(path), kind), findings))
     return result.data if isinstance(result, Edited) else None
 
 
