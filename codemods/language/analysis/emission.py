@@ -255,6 +255,10 @@ def slice_text(start: Sym, stop: Sym, step: Sym | None = None) -> str:
 # ---- To access patterns
 
 
+ONE_PARTITION = "one partition stands for several"
+"""Why a view of a tile is refused that repeats a partition: engines read each where it lies."""
+
+
 def _pattern(access: Access) -> str:
     if not access.tensor.whole:
         raise Refused("M-IDX", reason=f"{access.tensor.text} is a slice already")
@@ -294,7 +298,7 @@ def _check_partitions(access: Access) -> None:
     if any(steps[0].value != 0 for steps in access.steps[1:] if steps):
         raise Refused("M-IDX", reason="an index tile mixes the partition and a free dimension")
     if access.shape and access.shape[0].value != 1 and access.steps[0][0].value == 0:
-        raise Refused("M-IDX", reason="one partition stands for several")
+        raise Refused("M-IDX", reason=ONE_PARTITION)
 
 
 def _times(value: Sym, lengths: Sequence[Sym]) -> Sym:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from typing import Literal
 
 from ..analysis import values as v
+from ..analysis.emission import ONE_PARTITION
 from ..analysis.index import Index, Window, mgrid
 from ..analysis.refusal import Refused
-from . import access, arguments, blocks, expressions, operations
+from ..analysis.symbols import ONE
+from ..lowering.registry import LOWERINGS
+from . import access, arguments, blocks, expressions, masking, operations
 from .values import Axes, Blocks, Grid, NewAxis, Value, Whole
 from .walker import Walker, known, text
 
@@ -24,7 +28,12 @@ def subscript(w: Walker, node: ast.Subscript) -> Value:
     if isinstance(base, Index):
         return base.placed(_placing(w, node))
     if isinstance(base, v.Tensor | Blocks):
-        return element(w, node, base)
+        try:
+            return element(w, node, base)
+        except Refused as refusal:
+            if refusal.fields.get("reason") != ONE_PARTITION or not _is_source(w, node):
+                raise
+            return _repeated(w, node, base)
     index = known(expressions.evaluate(w, node.slice))
     if isinstance(base, v.Items | Axes | Grid):
         found = _item(w, node, base, index)
@@ -56,6 +65,32 @@ def element(w: Walker, node: ast.Subscript, base: v.Tensor | Blocks, overwrites:
     if isinstance(base, Blocks):
         return blocks.view(w, base, parts, w.segment(node), overwrites)
     return access.view(w, base, parts, w.segment(node))
+
+
+_SOURCES = frozenset(("src", "data", "data1", "data2", "x", "y", "value", "stationary", "moving"))
+"""Parameters of instructions that only read the tile they get."""
+
+
+def _is_source(w: Walker, node: ast.Subscript) -> bool:
+    """Whether it is what an instruction reads."""
+    outer = w.function.nodes.parents.get(node)
+    call = w.function.nodes.parents.get(outer) if isinstance(outer, ast.keyword) else outer
+    if not isinstance(call, ast.Call) or w.names.short(call.func) not in LOWERINGS:
+        return False
+    given = arguments.named(w, call, w.names.short(call.func))
+    return any(given.get(parameter) is node for parameter in _SOURCES)
+
+
+def _repeated(w: Walker, node: ast.Subscript, base: v.Tensor | Blocks) -> Value:
+    """One partition of a tile that is read for several, as in ``row[0 * p, f]``: a tile with it in each."""
+    if not isinstance(base, v.Tensor) or base.extents:
+        raise Refused("M-IDX", expr=w.segment(node), reason=ONE_PARTITION)
+    whole = access.accessed(w, base, keys(w, node.slice), w.segment(node))
+    if whole.dynamic is not None:
+        raise Refused("M-IDX", expr=w.segment(node), reason=ONE_PARTITION)
+    row = masking.part(w, base, replace(whole, shape=(ONE, *whole.shape[1:])))
+    sizes = v.Items("", tuple(v.Scalar(size.text, size) for size in whole.shape))
+    return operations.lowered(w, "nl.broadcast_to", {"src": row, "shape": sizes})
 
 
 def keys(w: Walker, node: ast.expr) -> list[Value]:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from migrated import HEAD, check_same, migrated
+from migrated import HEAD, check_same, check_same_strictly, migrated, module
 
 KERNELS = {
     "strided": (
@@ -772,3 +772,43 @@ def k(x, n):
     return out
 """
     assert migrated(HEAD + text)[1] == [reason]
+
+
+REPEATED = """\
+@nki.jit
+def k(x, rows):
+    n, m = x.shape
+    out = nl.ndarray((n, m), dtype=x.dtype, buffer=nl.shared_hbm)
+    p, f = nl.mgrid[0:n, 0:m]
+    tile = nl.load(rows)
+    once = nl.ndarray((n, m), dtype=x.dtype, buffer=nl.sbuf)
+    nisa.dma_copy(dst=once[p, f], src=tile[p * 0, f + 1])
+    {statement}
+    nl.store(out, once)
+    return out
+"""
+
+
+@pytest.mark.parametrize(
+    ("statement", "row"),
+    [
+        ("pass", 0),
+        ("once = nl.copy(tile[0 * p + 3, f + 1])", 3),
+        ("once = nisa.tensor_tensor(once, tile[p * 0 + 2, f], nl.add)", None),
+        ("nisa.dma_copy(dst=once[p, f], src=tile[p * 0 + 5, f + 1], mask=p < n)", 5),
+    ],
+)
+def test_a_row_of_a_tile_that_is_read_for_every_partition(statement, row):
+    rng = np.random.default_rng(5)
+    x, rows = (rng.normal(size=size).astype(np.float32) for size in ((96, 20), (8, 21)))
+    new = check_same_strictly(HEAD + REPEATED.format(statement=statement), x, rows)
+    assert "broadcast_partitions(dst=" in new
+    expected = rows[0:1, 1:] + rows[2:3, :-1] if row is None else rows[row : row + 1, 1:]
+    np.testing.assert_array_equal(module(new).k(x, rows), np.broadcast_to(expected, x.shape))
+
+
+@pytest.mark.parametrize(
+    "statement", ["nisa.dma_copy(dst=once[p * 0, f], src=tile[p, f])", "once[0 * p, f] = 1.0"]
+)
+def test_a_row_of_a_tile_that_several_partitions_write(statement):
+    assert "M-IDX" in migrated(HEAD + REPEATED.format(statement=statement))[1]
