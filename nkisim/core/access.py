@@ -159,6 +159,15 @@ class Dynamic:
         _write(converted, values, self.dtype, accumulate)
         rows[index] = converted
 
+    def in_range(self) -> Array:
+        """Which of the pattern's rows exist; the others do not move where they are skipped."""
+        rows = self.shape[0]
+        if self.vector is None:
+            return np.full(rows, 0 <= scalar_value(self.scalar) < max(self.tensor.array.shape[self.axis], 1))
+        if np.asarray(self.vector.read_raw()).size < rows:
+            return np.ones(rows, np.bool_)  # the instruction will say what is wrong
+        return self._index(skip=True)[1]
+
     def _step(self) -> int:
         """Elements of the access's type from one index to the next."""
         base = self.tensor

@@ -2,6 +2,7 @@
 
 The formulas are those of the API pages and architecture guides: cycles that an engine is busy, as a function
 of the elements N in each partition. They leave out fixed start-up costs and stalls; sums are a lower bound.
+Rows that a DMA skips, because their numbers are out of range, do not count.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from .dtypes import FLOAT
+from .access import Dynamic
+from .dtypes import FLOAT, Array
 from .memory import OFF_CHIP, PSUM
 from .tensor import Tensor
 
@@ -81,20 +83,41 @@ def _chosen(operands: Operands, usual: str) -> str:
 
 
 def _moved(operands: Operands) -> Cost:
+    """Bytes of whole operands, but for rows that are out of range and skipped: these do not move."""
     sources = [t for what in ("src", "srcs") for t in tensors(operands.get(what))]
-    target = operands.get("dst")
-    written = _bytes(target) if isinstance(target, Tensor) else 0
+    target = next(tensors(operands.get("dst")), None)
+    skips = getattr(operands.get("oob_mode"), "name", "") == "skip"
+    into = _existing(target) if skips and target is not None else None
+    read = [(source, _both(_existing(source) if skips else None, into)) for source in sources]
+    written = read[0][1] if "src" in operands and read else into
     return Cost(
         DMA,
         source=_place(sources[0]) if sources else "",
-        target=_place(target) if isinstance(target, Tensor) else "",
-        read=sum(_bytes(source) for source in sources),
-        written=written,
+        target=_place(target) if target is not None else "",
+        read=sum(_bytes(source, rows) for source, rows in read),
+        written=0 if target is None else _bytes(target, written),
     )
 
 
-def _bytes(tensor: Tensor) -> int:
-    return tensor.size * tensor.dtype.itemsize
+def _existing(tensor: Tensor) -> Array | None:
+    """Which rows of an access with a dynamic address are in range; None is all."""
+    return tensor.dynamic.in_range() if isinstance(tensor.dynamic, Dynamic) else None
+
+
+def _both(one: Array | None, other: Array | None) -> Array | None:
+    """Rows that both ends have; where they are cut into different rows, those of the end that has fewer."""
+    if one is None or other is None:
+        return other if one is None else one
+    if one.size != other.size:
+        return min(one, other, key=lambda rows: float(rows.mean()))
+    found: Array = one & other
+    return found
+
+
+def _bytes(tensor: Tensor, rows: Array | None = None) -> int:
+    """Of the tensor, or of those of its equal parts that ``rows`` marks."""
+    whole = tensor.size * tensor.dtype.itemsize
+    return whole if rows is None else whole * int(rows.sum()) // rows.size
 
 
 def _place(tensor: Tensor) -> str:

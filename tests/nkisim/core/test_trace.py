@@ -166,3 +166,51 @@ def test_nothing_is_collected_afterwards(traced):
     nisa.memset(dst=Tensor((1, 1), "float32"), value=0.0)
     assert len(traced.events) == before
     assert state.listeners == state.allocations == []
+
+
+def gathered(table, numbers):
+    """Rows of a [6, 8] table that four numbers name, into SBUF, and from there to the same rows of another."""
+    chosen, rows = Tensor((4, 1), "int32"), Tensor((4, 8), "float32")
+    nisa.dma_copy(dst=chosen, src=numbers)
+    nisa.memset(dst=rows, value=0.0)
+    source = table.ap(pattern=[[8, 4], [1, 8]], offset=0, vector_offset=chosen, indirect_dim=0)
+    nisa.dma_copy(dst=rows, src=source, oob_mode=nisa.oob_mode.skip, name="gather")
+    out = Tensor((6, 8), "float32", "shared_hbm")
+    nisa.dma_copy(dst=out, src=table, name="whole")
+    target = out.ap(pattern=[[8, 4], [1, 8]], offset=0, vector_offset=chosen, indirect_dim=0)
+    nisa.dma_copy(dst=target, src=rows, oob_mode=nisa.oob_mode.skip, name="scatter")
+    sums = Tensor((4, 8), "float32")
+    nisa.dma_compute(dst=sums, srcs=[source, source], oob_mode=nisa.oob_mode.skip, name="sum")
+    return out
+
+
+@pytest.mark.parametrize(("numbers", "there"), [([0, 5, -1, 6], 2), ([3, 2, 1, 0], 4), ([7, -9, 6, 99], 0)])
+def test_rows_that_are_skipped_do_not_move(numbers, there):
+    table = np.arange(48, dtype=np.float32).reshape(6, 8)
+    with nkisim.trace() as trace:
+        run(gathered, (), [table, np.array(numbers, np.int32)[:, None]], {})
+    costs = {event.label: event.cost for event in trace.events}
+    row = 8 * 4
+    assert (costs["gather"].read, costs["gather"].written) == (there * row, there * row)
+    assert (costs["scatter"].read, costs["scatter"].written) == (there * row, there * row)
+    assert (costs["sum"].read, costs["sum"].written) == (2 * there * row, 4 * row)
+    assert costs["gather"].microseconds(3) == pytest.approx(there * row / (16 * 27 * 1024**3) * 1e6)
+    assert trace.hbm_read == 4 * 4 + 3 * there * row + table.nbytes
+    assert trace.hbm_written == table.nbytes + there * row
+
+
+def test_a_row_that_a_scalar_puts_out_of_range_does_not_move():
+    def kernel(table, number):
+        chosen, row = Tensor((1, 1), "int32"), Tensor((1, 8), "float32")
+        nisa.dma_copy(dst=chosen, src=number)
+        nisa.memset(dst=row, value=0.0)
+        source = table.ap(pattern=[[8, 1], [1, 8]], offset=0, scalar_offset=chosen, indirect_dim=0)
+        nisa.dma_copy(dst=row, src=source, oob_mode=nisa.oob_mode.skip)
+        out = Tensor((1, 8), "float32", "shared_hbm")
+        nisa.dma_copy(dst=out, src=row)
+        return out
+
+    for number, moved in ((2, 32), (6, 0)):
+        with nkisim.trace() as trace:
+            run(kernel, (), [np.ones((6, 8), np.float32), np.array([[number]], np.int32)], {})
+        assert trace.hbm_read == 4 + moved
