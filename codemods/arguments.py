@@ -34,7 +34,7 @@ class Reached:
 def reached(ctx: FileContext, call: Call, known: Mapping[str, Signature | None]) -> Iterator[Reached]:
     """Every callable among ``known`` that a call may reach; None stands for a signature of the table."""
     target, arguments = call.callee, call.node.args
-    if target == v.Symbol(PARTIAL) and arguments:
+    if target == PARTIAL and arguments:
         target, arguments = ctx.evaluator.at(arguments[0], call.use), arguments[1:]
     for option in v.options(target):
         for callee in v.callees(option) or ():
@@ -53,5 +53,5 @@ def _bound(call: Call, callee: v.Callee, arguments: list[ast.expr], signature: S
     given.update({k.arg: k.value for k in call.node.keywords if k.arg})
     before = names[: first or 0]
     stars = plain < len(arguments) or first is None or any(k.arg is None for k in call.node.keywords)
-    closed = not stars and signature is not None and call.callee != v.Symbol(PARTIAL)
+    closed = not stars and signature is not None and call.callee != PARTIAL
     return Reached(callee.name, call.node, given, frozenset({*given, *before, *callee.frozen}), closed)

@@ -10,14 +10,31 @@ from collections.abc import Iterator
 from .analysis import values as v
 from .analysis.context import Call, FileContext
 from .analysis.values import Callee
-from .dialects import already_new, binds, fitting, likely, same_as_new, unclear_from
+from .dialects import Pair, already_new, binds, fitting, likely, same_as_new, unclear_from
 from .evidence import fit
 from .model import EditCall
 from .record import record, replace
 from .release import CallChange, OldForm
 from .signature import CallForm, Signature, Unbindable, bind, first_break, positional_from, prove
 
-PARTIAL = "functools.partial"
+PARTIAL = v.Symbol("functools.partial")
+
+
+@record
+class Site:
+    """A callable that changed, where a call may reach it.
+
+    Attributes:
+        target: the called value; ``arguments`` the positional ones that go to it.
+        pairs: the changes that a call of it may need; ``form`` the arguments' shape as it gets them.
+    """
+
+    call: Call
+    target: v.Value
+    arguments: list[ast.expr]
+    callee: Callee
+    pairs: tuple[Pair, ...]
+    form: CallForm
 
 
 @record
@@ -48,20 +65,34 @@ def plans(ctx: FileContext) -> list[Plan]:
     """A plan for each call of a changed callable (computed once for a file)."""
     known: list[Plan] | None = ctx.memory.get("plans")  # type: ignore[assignment]
     if known is None:
-        known = [plan for call in ctx.calls for plan in _plan(ctx, call)]
+        known = [plan for found in sites(ctx) for plan in _plan(ctx, found)]
         ctx.memory["plans"] = known
     return known
 
 
-def _plan(ctx: FileContext, call: Call) -> Iterator[Plan]:
+def sites(ctx: FileContext) -> list[list[Site]]:
+    """What changed that a call may reach, for each call with any such (computed once for a file)."""
+    known: list[list[Site]] | None = ctx.memory.get("sites")  # type: ignore[assignment]
+    if known is None:
+        known = [found for call in ctx.calls if (found := _sites(ctx, call))]
+        ctx.memory["sites"] = known
+    return known
+
+
+def _sites(ctx: FileContext, call: Call) -> list[Site]:
     target, arguments = target_of(ctx, call)
-    found = changed_callees(ctx, target)
-    if not found:
-        return
-    shapes = {(c.first, c.frozen): None for c, _ in found}
-    certain = v.callees(target)
-    form = call_form(ctx, call, found[0][0], arguments)
-    chosen = [_choose(ctx, call, form, callee, pairs, arguments) for callee, pairs in found]
+    return [
+        Site(call, target, arguments, callee, pairs, call_form(ctx, call, callee, arguments))
+        for callee, pairs in _changed_callees(ctx, target)
+    ]
+
+
+def _plan(ctx: FileContext, found: list[Site]) -> Iterator[Plan]:
+    first_site = found[0]
+    call, form, arguments = first_site.call, first_site.form, first_site.arguments
+    shapes = {(site.callee.first, site.callee.frozen): None for site in found}
+    certain = v.callees(first_site.target)
+    chosen = [_choose(ctx, call, form, site.callee, site.pairs, arguments) for site in found]
     plans_ = [p for p in chosen if p is not None]
     needing = [p for p in plans_ if p.edit or p.problem]
     if not needing:
@@ -112,27 +143,24 @@ def _all_revived(ctx: FileContext) -> frozenset[str]:
     """
     known: frozenset[str] | None = ctx.memory.get("revived")  # type: ignore[assignment]
     if known is None:
-        known = frozenset(name for call in ctx.calls for name in _revived(ctx, call))
+        known = frozenset(site.callee.name for found in sites(ctx) for site in found if _revived(site))
         ctx.memory["revived"] = known
     return known
 
 
-def _revived(ctx: FileContext, call: Call) -> Iterator[str]:
-    target, arguments = target_of(ctx, call)
-    for callee, pairs in changed_callees(ctx, target):
-        form = call_form(ctx, call, callee, arguments)
-        changes = [change for change, _ in pairs if change.name != callee.name]
-        later = [s for c in changes for s in (c.signature, *(o.signature for o in c.old if o.name == c.name))]
-        fitted = any(binds(old.signature, form) for _, old in pairs)
-        if not fitted and any(binds(signature, form) for signature in later):
-            yield callee.name
+def _revived(site: Site) -> bool:
+    changes = [change for change, _ in site.pairs if change.name != site.callee.name]
+    if not changes or any(binds(old.signature, site.form) for _, old in site.pairs):
+        return False
+    later = [s for c in changes for s in (c.signature, *(o.signature for o in c.old if o.name == c.name))]
+    return any(binds(signature, site.form) for signature in later)
 
 
 def target_of(ctx: FileContext, call: Call) -> tuple[v.Value, list[ast.expr]]:
     """The called value and the positional arguments that go to it; a ``partial`` call is seen through, and
     the object that a method of a class is called with is not counted.
     """
-    if call.callee == v.Symbol(PARTIAL) and call.node.args:
+    if call.callee == PARTIAL and call.node.args:
         return ctx.evaluator.at(call.node.args[0], call.use), call.node.args[1:]
     if isinstance(call.callee, v.Symbol) and _unbound(ctx, call.callee.name):
         return call.callee, call.node.args[1:]
@@ -145,9 +173,7 @@ def _unbound(ctx: FileContext, name: str) -> bool:
     return name in ctx.release.forms and owner.rpartition(".")[2][:1].isupper() and not static
 
 
-def changed_callees(
-    ctx: FileContext, target: v.Value
-) -> list[tuple[Callee, tuple[tuple[CallChange, OldForm], ...]]]:
+def _changed_callees(ctx: FileContext, target: v.Value) -> list[tuple[Callee, tuple[Pair, ...]]]:
     """The callees among a value's alternatives that changed, with their changes."""
     found = []
     options = v.options(target)
@@ -172,7 +198,7 @@ def call_form(ctx: FileContext, call: Call, callee: Callee, arguments: list[ast.
     if callee.first is None:
         widths = (None, *widths)
     keywords = tuple(k.arg for k in call.node.keywords)
-    unfinished = call.callee == v.Symbol(PARTIAL)
+    unfinished = call.callee == PARTIAL
     return CallForm(widths, keywords, callee.first or 0, callee.frozen, unfinished)
 
 
@@ -181,7 +207,7 @@ def _choose(
     call: Call,
     form: CallForm,
     callee: Callee,
-    pairs: tuple[tuple[CallChange, OldForm], ...],
+    pairs: tuple[Pair, ...],
     arguments: list[ast.expr],
 ) -> Plan | None:
     """The plan by the first dialect that the call fits; None when the call is already that of the new
@@ -213,7 +239,7 @@ def _choose(
     return _by_form(ctx, call, form, callee, change, old, arguments, unclear)
 
 
-def _misfit(callee: Callee, pairs: tuple[tuple[CallChange, OldForm], ...], form: CallForm) -> str:
+def _misfit(callee: Callee, pairs: tuple[Pair, ...], form: CallForm) -> str:
     """Why a call fits no release at all; "" when it fits one, or may.
 
     A keyword that nobody knows may be that of a later release.

@@ -16,6 +16,8 @@ def fitting(ctx: FileContext, pairs: tuple[Pair, ...], form: CallForm) -> tuple[
     """The dialects the file may be written in that know all of the call's keywords; else others that do."""
     named = {k for k in form.keywords if k}
     possible = tuple(p for p in pairs if _possible(ctx, *p))
+    if not named:
+        return possible or pairs
     new = any(named <= set(change.signature.names) for change, _ in pairs)
     knowing = tuple(p for p in pairs if named <= set(p[1].signature.names))
     both = tuple(p for p in possible if p in knowing)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from .analysis.context import Call, FileContext
 from .analysis.scopes import Binding, Use
 from .analysis.values import callees
-from .calls import call_form, changed_callees, plans, target_of
+from .calls import Site, plans, sites, target_of
 from .dialects import fitting
 from .model import Edit, EditCall, ReplaceString
 from .patterns import pattern
@@ -83,7 +83,8 @@ def splats(ctx: FileContext) -> tuple[list[KeyRename], list[Splat]]:
 
 def _sorted_out(ctx: FileContext) -> tuple[list[KeyRename], list[Splat]]:
     reported = {id(plan.call.node) for plan in plans(ctx) if plan.problem}
-    found = [s for call in ctx.calls if id(call.node) not in reported for s in _candidates(ctx, call)]
+    firsts = (reached[0] for reached in sites(ctx) if id(reached[0].call.node) not in reported)
+    found = [splat for site in firsts if (splat := _candidate(site))]
     whose = {id(splat.call.node): splat for splat in found}
     read = [_with_keys(ctx, splat, whose) for splat in found]
     left = [splat for splat in read if _open(ctx, splat)]
@@ -101,16 +102,13 @@ def _open(ctx: FileContext, splat: Splat) -> bool:
 # -- calls --------------------------------------------------------------------------------------------
 
 
-def _candidates(ctx: FileContext, call: Call) -> Iterator[Splat]:
+def _candidate(site: Site) -> Splat | None:
     """The call, when it has a ``**`` argument that may hold a name that is gone."""
-    if not any(k.arg is None for k in call.node.keywords):
-        return
-    target, arguments = target_of(ctx, call)
-    for callee, pairs in changed_callees(ctx, target)[:1]:
-        shape = call_form(ctx, call, callee, arguments)
-        pairs = tuple(pair for pair in pairs if pair[1].rewrite == "keywords")
-        if any(_lost(change, old, shape) for change, old in pairs):
-            yield Splat(call, *pairs[0], shape, pairs)
+    if None not in site.form.keywords:
+        return None
+    pairs = tuple(pair for pair in site.pairs if pair[1].rewrite == "keywords")
+    gone = any(_lost(change, old, site.form) for change, old in pairs)
+    return Splat(site.call, *pairs[0], site.form, pairs) if gone else None
 
 
 def _for_form(ctx: FileContext, splat: Splat) -> Splat:

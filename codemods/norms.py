@@ -80,7 +80,7 @@ def problem(ctx: FileContext, norm: Norm, calls: Iterable[Norm]) -> str:
 
 def _callee_problem(ctx: FileContext, norm: Norm) -> str:
     call = norm.call.call
-    if call.callee == v.Symbol(PARTIAL) or isinstance(call.callee, v.Partial):
+    if call.callee == PARTIAL or isinstance(call.callee, v.Partial):
         return "it is called through `functools.partial`"
     if not isinstance(call.callee, v.Symbol):
         return "it is called through `nki.jit`, a launch or another wrapper"

@@ -150,7 +150,7 @@ def _calls(ctx: FileContext) -> Iterator[PrivateCall]:
 
 def _names(ctx: FileContext, call: Call) -> set[str]:
     target = call.callee
-    if target == v.Symbol(PARTIAL) and call.node.args:
+    if target == PARTIAL and call.node.args:
         target = ctx.evaluator.at(call.node.args[0], call.use)
     return {callee.name for option in v.options(target) for callee in v.callees(option) or ()}
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 from bisect import bisect_right
 from functools import cached_property
 from itertools import accumulate
-from typing import TYPE_CHECKING
 
 from .patterns import pattern
 from .record import record
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ast
 

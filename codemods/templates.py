@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from .analysis import values as v
 from .analysis.context import Call, FileContext
-from .calls import PARTIAL, call_form, changed_callees, target_of, template_form
+from .calls import PARTIAL, Site, sites, template_form
 from .record import record
 from .release import CallChange, OldForm
 from .signature import CallForm, Unbindable, bind
@@ -54,23 +54,22 @@ def _template_calls(ctx: FileContext) -> list[TemplateCall]:
     """The calls whose old form has any template (computed once for a file)."""
     known: list[TemplateCall] | None = ctx.memory.get("template calls")  # type: ignore[assignment]
     if known is None:
-        found = (_template_call(ctx, call) for call in ctx.calls)
+        found = (_template_call(ctx, reached) for reached in sites(ctx))
         known = ctx.memory["template calls"] = [call for call in found if call is not None]
     return known
 
 
-def _template_call(ctx: FileContext, call: Call) -> TemplateCall | None:
-    target, arguments = target_of(ctx, call)
-    for callee, pairs in changed_callees(ctx, target):
-        if not any(old.template for _, old in pairs):
+def _template_call(ctx: FileContext, reached: list[Site]) -> TemplateCall | None:
+    for site in reached:
+        if not any(old.template for _, old in site.pairs):
             continue
-        shape = call_form(ctx, call, callee, arguments)
-        pair = template_form(ctx, call, shape, callee, arguments)
+        call, shape, arguments = site.call, site.form, site.arguments
+        pair = template_form(ctx, call, shape, site.callee, arguments)
         if pair is None:
             continue
         change, form = pair
         given, problem = _bound(call, form, shape, arguments)
-        names = v.callees(target)
+        names = v.callees(site.target)
         if names is None or len({c.name for c in names}) > 1:
             problem = "the callee may also be something else on another path"
         return TemplateCall(call, change, form, shape, tuple(arguments), given, problem)
@@ -94,4 +93,4 @@ def _bound(
 
 def is_partial(call: Call) -> bool:
     """Whether the call makes a ``functools.partial``."""
-    return call.callee == v.Symbol(PARTIAL)
+    return call.callee == PARTIAL

@@ -66,7 +66,7 @@ def _view_copy(ctx: FileContext, call: TemplateCall) -> Iterator[ViewCopy]:
 
 
 def _problem(ctx: FileContext, call: TemplateCall, base: str, given: Mapping[str, ast.expr]) -> str:
-    if call.call.callee == v.Symbol(PARTIAL) or isinstance(call.call.callee, v.Partial):
+    if call.call.callee == PARTIAL or isinstance(call.call.callee, v.Partial):
         return "it is called through `functools.partial`"
     if base not in call.given:
         return f"`{base}` is not given"

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+
+_ALLOCATIONS = 100_000
+"""How many objects more than at the last collection lead to another: what modules are made of stays."""
 
 
 def main() -> int:
@@ -12,6 +16,7 @@ def main() -> int:
 
         print(f"nkimigrate {__version__}")
         return 0
+    gc.set_threshold(_ALLOCATIONS)
     try:
         from nkimigrate.cli import main as run
 

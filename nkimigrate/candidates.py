@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from .codemods.analyse import Analysis, Place, World
 from .codemods.model import Finding
@@ -16,6 +15,7 @@ from .names import Names
 from .report.model import Problem
 from .spool import Column, Spool
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .discovery import Kind
 

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
 
-from .workers import Machine, Workers
+from .workers import Machine
 
-if TYPE_CHECKING:  # a run in one process does not need it
-    from concurrent.futures import Future
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from concurrent.futures import Future  # a run in one process does not need it
+    from typing import Any, TypeVar
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-Setting = TypeVar("Setting")
+    from .workers import Workers
+
+    Item = TypeVar("Item")
+    Result = TypeVar("Result")
+    Setting = TypeVar("Setting")
 
 SECONDS_PER_FILE = 60.0
 _BATCH = 8

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import TypeAlias, TypeVar, overload
 
 from .candidates import ALONE, ANALYSED, EXPORTS, KERNELS, PINS, SURVEYED, Candidates
 from .codemods.analyse import Analysis, World
@@ -19,7 +18,11 @@ from .modules import prefixes
 from .report.model import Problem
 from .tasks import Job, Task
 
-Made = TypeVar("Made")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias, TypeVar, overload
+
+    Made = TypeVar("Made")
 Tasks: TypeAlias = "_Made[Task]"
 Numbers: TypeAlias = "Sequence[int]"
 Analyse = Callable[[Tasks], Iterable[Analysis | Problem]]
@@ -29,7 +32,7 @@ _MAX_TIMES = 12
 """How often a file is analysed at most, should two of them never agree on what they export."""
 
 
-class _Made(Sequence[Made]):
+class _Made(Sequence["Made"]):
     """What is made of files, each when it is asked for, since it has the file's text with it."""
 
     def __init__(self, files: Candidates, numbers: Numbers, make: Callable[[int], Made]) -> None:
@@ -49,10 +52,13 @@ class _Made(Sequence[Made]):
     def __len__(self) -> int:
         return len(self._numbers)
 
-    @overload
-    def __getitem__(self, index: int) -> Made: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Made]: ...
+    if TYPE_CHECKING:
+
+        @overload
+        def __getitem__(self, index: int) -> Made: ...
+        @overload
+        def __getitem__(self, index: slice) -> list[Made]: ...
+
     def __getitem__(self, index: int | slice) -> Made | list[Made]:
         if isinstance(index, slice):
             return [self._make(number) for number in self._numbers[index]]

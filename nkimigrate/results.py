@@ -25,7 +25,6 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache
-from typing import TYPE_CHECKING, Any
 
 from . import __version__
 from .cache import FOLDER, prepared_folder, put
@@ -38,7 +37,10 @@ from .reading import Unreadable, opened
 from .spool import Column, Spool
 from .tasks import Setting, Task, analyse_task
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from .project import Tasks
     from .report.model import Problem
 

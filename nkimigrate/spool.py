@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import os
 from array import array
-from typing import IO, Any, Generic, TypeVar
 
-Item = TypeVar("Item")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import IO, Any, Generic, TypeVar
+
+    Item = TypeVar("Item")
+else:
+
+    class Generic:
+        """Stands in for that of typing, which takes longer to load than a file to check."""
+
+        def __class_getitem__(cls, _):
+            return cls
+
 
 LIMIT = 4 << 20
 """Bytes that are held in memory before anything goes to the disk."""
@@ -75,7 +86,7 @@ class Spool:
         return at
 
 
-class Column(Generic[Item]):
+class Column(Generic["Item"]):
     """A value for each number: in memory, or 12 bytes that say where the spool has it.
 
     Args:

@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache, partial
-from typing import TYPE_CHECKING
 
 from .codemods.analyse import Analysis, Place, World, analyse, parse
 from .codemods.edit import EditRefused
@@ -25,6 +24,7 @@ from .garbage import paused
 from .releases import load, load_language
 from .report.model import Problem
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .codemods.language.step import LanguageStep
 

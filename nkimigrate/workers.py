@@ -7,13 +7,27 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
 
 from . import __version__
 from .errors import UsageError
 
-if TYPE_CHECKING:  # a run in one process needs neither
+TYPE_CHECKING = False
+if TYPE_CHECKING:
     from concurrent.futures import Executor
+    from typing import Any, Protocol
+
+    class Workers(Protocol):
+        """Somewhere to run work."""
+
+        failures: tuple[type[BaseException], ...]
+        """What a future raises whose work did not come to an end: the worker died, the cluster went away."""
+
+        def wanted(self, sizes: Sequence[int], jobs: int) -> int:
+            """How much to run at the same time for inputs of these sizes (bytes); 1: in this process."""
+
+        def executor(self, count: int) -> Any:
+            """A context manager that gives an :class:`Executor`, and ends what is still running."""
+
 
 # About a second of work. A pool costs 0.15 s of processor time, and saves little below a third of this.
 WORTHWHILE_BYTES = 2_500_000
@@ -23,19 +37,6 @@ SCHEME = "dask:"
 """How ``--executor`` names a Dask cluster: this, and the address of its scheduler."""
 _PATIENCE = 20.0
 """Seconds in which a scheduler must answer, and then a worker be there."""
-
-
-class Workers(Protocol):
-    """Somewhere to run work."""
-
-    failures: tuple[type[BaseException], ...]
-    """What a future raises when its work did not come to an end: the worker died, the cluster went away."""
-
-    def wanted(self, sizes: Sequence[int], jobs: int) -> int:
-        """How much to run at the same time for inputs of these sizes (bytes); 1: here, in this process."""
-
-    def executor(self, count: int) -> Any:
-        """A context manager that gives an :class:`Executor`, and ends what is still running."""
 
 
 class Machine:

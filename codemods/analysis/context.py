@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from operator import attrgetter
-from typing import TYPE_CHECKING
 
 from ..model import Edit, Finding, Outcome
 from ..patterns import pattern
@@ -23,6 +22,7 @@ from .affected import spread
 from .evaluate import Evaluator
 from .scopes import Binding, Module, Text, Use
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..source import Source
 

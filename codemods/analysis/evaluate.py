@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from ..release import Release
 from . import containers
 from . import values as v
 from .narrowing import narrowed
 from .scopes import Binding, Block, Module, Scope, Use, reaching, surely_bound
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 WRAPPERS = {"nki.jit", "neuronxcc.nki.jit", "torch_neuronx.xla_impl.ops.nki_jit", "neuronxcc.nki.trace"}
 # Whoever defines them: what they give is called like the kernel they are given.

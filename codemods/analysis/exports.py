@@ -21,10 +21,11 @@ def _pairs(context: FileContext) -> Iterator[tuple[str, v.Value]]:
         if name not in context.affected_names:
             continue
         yield name, v.one_of([evaluator.binding(b) for b in bindings])
+    attributes = _class_names(context)
     for name, bindings in module.top.bindings.items():
         if any(b.kind == "class" for b in bindings):
             qualified = f"{context.name}.{name}"
-            for attribute in sorted(_class_names(context) | _inherited(context, qualified)):
+            for attribute in sorted(attributes | _inherited(context, qualified)):
                 value = evaluator.attribute(v.Instance(qualified), attribute)
                 if not isinstance(value, v.Method):
                     yield f"{name}.{attribute}", value

@@ -12,9 +12,12 @@ import ast
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
-from typing import Any
 
 from ..trees import children
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _TRAILERS = frozenset((ast.Attribute, ast.Call, ast.Subscript))
 
@@ -38,7 +41,10 @@ class Block:
             block = block.parent
 
     def encloses(self, other: Block) -> bool:
-        return any(block is self for block in other.chain())
+        inner: Block | None = other
+        while inner is not None and inner.depth > self.depth:
+            inner = inner.parent
+        return inner is self
 
 
 class Scope:

@@ -6,37 +6,40 @@ are made as in any other; then each changed piece goes back to its place, and no
 
 from __future__ import annotations
 
-from typing import Protocol
-
-from ..model import Finding
 from .joined import Joined, Torn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from ..model import Finding
+
+    class Container(Protocol):
+        """A file that holds Python."""
+
+        @property
+        def joined(self) -> Joined:
+            """The module that its pieces make."""
+
+        @property
+        def pinned(self) -> frozenset[str]:
+            """Names that what is not in the module relies on: they stay as they are."""
+
+        def placed(self, finding: Finding) -> Finding:
+            """A finding in the module, with the place in the file."""
+
+        def others(self) -> list[Finding]:
+            """What is to be said of pieces that are not in the module."""
+
+        def restored(self, pieces: list[str]) -> bytes:
+            """The file with these texts in the places of its pieces."""
+
 
 __all__ = ["EMBEDDED", "Container", "Joined", "Torn", "opened"]
 
 
 EMBEDDED = ("notebook", "document")
 """The kinds of files that are containers."""
-
-
-class Container(Protocol):
-    """A file that holds Python."""
-
-    @property
-    def joined(self) -> Joined:
-        """The module that its pieces make."""
-
-    @property
-    def pinned(self) -> frozenset[str]:
-        """Names that what is not in the module relies on: they stay as they are."""
-
-    def placed(self, finding: Finding) -> Finding:
-        """A finding in the module, with the place in the file."""
-
-    def others(self) -> list[Finding]:
-        """What is to be said of pieces that are not in the module."""
-
-    def restored(self, pieces: list[str]) -> bytes:
-        """The file with these texts in the places of its pieces."""
 
 
 def opened(data: bytes, path: str, kind: str, names: tuple[str, ...]) -> Container:

@@ -4,27 +4,32 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Container, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar, overload
 
 from ..codemods.model import Finding
 from .model import Change
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import TypeVar, overload
+
     from ..candidates import Candidates
 
-Item = TypeVar("Item")
+    Item = TypeVar("Item")
 
 
-class _Read(Sequence[Item]):
+class _Read(Sequence["Item"]):
     """A sequence that is read anew each time; an index costs as much as reading up to there."""
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
-    @overload
-    def __getitem__(self, index: int) -> Item: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Item]: ...
+    if TYPE_CHECKING:
+
+        @overload
+        def __getitem__(self, index: int) -> Item: ...
+        @overload
+        def __getitem__(self, index: slice) -> list[Item]: ...
+
     def __getitem__(self, index: int | slice) -> Item | list[Item]:
         return list(self)[index]
 
