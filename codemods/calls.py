@@ -315,9 +315,10 @@ def _by_form(
     except Unbindable as error:
         return _with_problem(base, str(error))
     if edit is None:
-        unproven = form.complete and binds(old.signature, form) and not binds(change.signature, form)
+        if not form.complete or not binds(old.signature, form) or binds(change.signature, form):
+            return base
         reason = prove(old.signature, change.signature, form, EditCall((0, 0)), old.renamed)
-        return _with_problem(base, reason) if unproven and reason else base
+        return _with_problem(base, reason or "")
     relative = _relative(edit, len(call.node.args) - len(arguments))
     reason = prove(old.signature, change.signature, form, relative, old.renamed)
     return Plan(call, callee, change, old, None if reason else edit, reason or "", start)

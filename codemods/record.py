@@ -110,13 +110,11 @@ def _first(self: object, /, *args: object, **kwargs: object) -> None:
 
 
 def _constructor(names: tuple[str, ...], defaults: dict[str, object]) -> Callable[..., None]:
-    parameters = "".join(
-        f", {name}=defaults[{name!r}]" if name in defaults else f", {name}" for name in names
-    )
     made = [name for name in names if isinstance(defaults.get(name), _Fresh)]
-    lines = [f"if {name} is defaults[{name!r}]: {name} = {name}.factory()" for name in made]
+    lines = [f"if {name}.__class__ is _Fresh: {name} = {name}.factory()" for name in made]
     lines += [f"self.{name} = {name}" for name in names] or ["pass"]
-    space: dict[str, Any] = {"defaults": defaults}
-    exec(f"def __init__(self{parameters}):\n " + "\n ".join(lines), space)
+    space: dict[str, Any] = {"_Fresh": _Fresh}
+    exec(f"def __init__({', '.join(('self', *names))}):\n " + "\n ".join(lines), space)
     constructor: Callable[..., None] = space["__init__"]
+    constructor.__defaults__ = tuple(defaults.values())  # type: ignore[attr-defined]
     return constructor

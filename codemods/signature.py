@@ -86,6 +86,11 @@ class CallForm:
     frozen: tuple[str, ...] = ()
     unfinished: bool = False
 
+    @cached_property
+    def bound(self) -> dict[str, dict[str, int] | str]:
+        """What has been found out about binding it, by the text of the signature."""
+        return {}
+
     @property
     def complete(self) -> bool:
         """Whether every argument's place is known."""
@@ -114,16 +119,27 @@ def first_break(old: Signature, new: Signature, renamed: Mapping[str, str]) -> i
 def bind(signature: Signature, form: CallForm) -> dict[str, int]:
     """Parameter → ordinal of the argument that fills it (positional arguments first, then keywords).
 
-    Arguments frozen by a partial are not listed. Raises :class:`Unbindable`.
+    Arguments frozen by a partial are not listed. Raises :class:`Unbindable`. The rules ask for the same again
+    and again: a form is bound once to each signature.
     """
+    found = form.bound.get(signature.text)
+    if found is None:
+        found = form.bound[signature.text] = _bound(signature, form)
+    if isinstance(found, str):
+        raise Unbindable(found)
+    return found
+
+
+def _bound(signature: Signature, form: CallForm) -> dict[str, int] | str:
+    """What :func:`bind` gives, or why it gives nothing."""
     bound: dict[str, int] = {}
     place = form.first
     for ordinal, width in enumerate(form.positional):
         if width is None:
-            raise Unbindable("a starred argument of unknown length stands among the positional arguments")
+            return "a starred argument of unknown length stands among the positional arguments"
         for _ in range(width):
             if place >= len(signature.positional):
-                raise Unbindable(f"more positional arguments than the {len(signature.positional)} parameters")
+                return f"more positional arguments than the {len(signature.positional)} parameters"
             bound[signature.positional[place]] = ordinal
             place += 1
     taken = {*signature.positional[: form.first], *form.frozen}
@@ -131,14 +147,14 @@ def bind(signature: Signature, form: CallForm) -> dict[str, int]:
         if name is None:
             continue
         if name not in signature.names:
-            raise Unbindable(f"it has no parameter named {name!r}")
+            return f"it has no parameter named {name!r}"
         if name in bound or name in signature.positional[: form.first]:
-            raise Unbindable(f"{name!r} is given twice")
+            return f"{name!r} is given twice"
         bound[name] = ordinal
     taken |= bound.keys()
     missing = [n for n in signature.required if n not in taken]
     if missing and None not in form.keywords and not form.unfinished:
-        raise Unbindable(f"it misses {', '.join(missing)}")
+        return f"it misses {', '.join(missing)}"
     return bound
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 
 _ALLOCATIONS = 100_000
@@ -16,6 +15,8 @@ def main() -> int:
 
         print(f"nkimigrate {__version__}")
         return 0
+    import gc
+
     gc.set_threshold(_ALLOCATIONS)
     try:
         from nkimigrate.cli import main as run
