@@ -116,5 +116,5 @@ def _constructor(names: tuple[str, ...], defaults: dict[str, object]) -> Callabl
     space: dict[str, Any] = {"_Fresh": _Fresh}
     exec(f"def __init__({', '.join(('self', *names))}):\n " + "\n ".join(lines), space)
     constructor: Callable[..., None] = space["__init__"]
-    constructor.__defaults__ = tuple(defaults.values())  # type: ignore[attr-defined]
+    constructor.__defaults__ = tuple(defaults.values())
     return constructor

@@ -381,6 +381,13 @@ def test_a_tree_without_a_hit_imports_little(folder: Path) -> None:
     assert not heavy & added
 
 
+def test_what_analyses_files_imports_no_typing() -> None:
+    code = "import nkimigrate.engine, nkimigrate.project, nkimigrate.report.found, nkimigrate.pool\n"
+    added = modules_of(code + "from nkimigrate.codemods.rules import checks\nassert checks()")
+    assert "nkimigrate.codemods.rules.positional_arguments" in added
+    assert not {"libcst", "rich", "typing", "dataclasses", "concurrent.futures", "json"} & added
+
+
 def test_help_works_without_a_terminal(folder: Path) -> None:
     done = command("--help")
     assert (done.returncode, done.stderr) == (0, "")
