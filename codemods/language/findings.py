@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from ..analysis.context import FileContext
+from ..edit.lines import owns_lines
 from ..elsewhere import Kernel, Seen
 from ..model import LANGUAGE, Finding, InsertBefore, Outcome
 from ..private_kernels import home, is_enumeration, is_free, uses_private_kernels
-from ..trees import children, walk
+from ..trees import walk
 from . import host
 from .migrate import of_module
 from .reasons import Change, Reason, Work
@@ -161,24 +162,27 @@ def _needs_you(ctx: FileContext, reason: Reason) -> Finding:
 
 def _marked(ctx: FileContext, module: LanguageModule, reason: Reason) -> Iterator[Finding]:
     """The comment at a place outside of the kernels' bodies, which have theirs already."""
-    if (reason.message, id(reason.node)) in module.marked:
+    if (reason.message, id(reason.node)) in module.marked or not hasattr(reason.node, "lineno"):
         return
     code, said, _ = _text(ctx, reason)
-    for statement in walk(ctx.tree):
-        if isinstance(statement, ast.stmt) and any(inner is reason.node for inner in _own(statement)):
-            lines = mark(reason, ctx.segment(reason.node))
-            edit = InsertBefore(ctx.source.span(statement), tuple(lines))
-            yield ctx.finding(code, statement, f"marked: {said}", edits=(edit,), group=LANGUAGE)
-            return
+    at, end = ctx.source.span(reason.node)
+    around = [s for s in walk(ctx.tree) if isinstance(s, ast.stmt) and _begin(ctx, s) <= at]
+    around = [s for s in around if end <= ctx.source.span(s)[1] and _can_be_headed(ctx, s)]
+    if around:
+        statement = max(around, key=lambda s: _begin(ctx, s))
+        edit = InsertBefore(ctx.source.span(statement), tuple(mark(reason, ctx.segment(reason.node))))
+        yield ctx.finding(code, statement, f"marked: {said}", edits=(edit,), group=LANGUAGE)
 
 
-def _own(statement: ast.stmt) -> Iterator[ast.AST]:
-    """A statement and its expressions, without the statements inside it."""
-    pending: list[ast.AST] = [statement]
-    while pending:
-        node = pending.pop()
-        yield node
-        pending += [child for child in children(node) if not isinstance(child, ast.stmt)]
+def _begin(ctx: FileContext, statement: ast.stmt) -> int:
+    """Where a statement begins, with its decorators."""
+    return min(ctx.source.span(n)[0] for n in (statement, *getattr(statement, "decorator_list", ())))
+
+
+def _can_be_headed(ctx: FileContext, statement: ast.stmt) -> bool:
+    """Whether a comment can stand in front of a statement, in lines of its own."""
+    span = ctx.source.span(statement)
+    return owns_lines(ctx.source.utf8, span) and not ctx.source.utf8.startswith(b"elif", span[0])
 
 
 def _text(ctx: FileContext, reason: Reason) -> tuple[str, str, str]:

@@ -16,7 +16,7 @@ def simulations(kernels: Kernels) -> Work:
     """What is said at each call of ``nki.simulate_kernel``.
 
     Where it is imported by name, the file keeps that import, and the place is left to a person; spelled
-    through the module it becomes a name of the new one, which is noted.
+    through the module it becomes a name of the new one, which is noted, and which a partial migration marks.
     """
     calls = [
         link
@@ -28,7 +28,9 @@ def simulations(kernels: Kernels) -> Work:
     aliases = [use for use in kernels.ctx.module.uses if _is_alias(kernels, use)]
     work = sum((_spelled_out(kernels, alias) for alias in aliases), Work())
     by_name = any(kernels.ctx.target(binding) == SIMULATE for binding in kernels.ctx.module.imports)
-    return work + (Work(left=said) if by_name else Work(notes=said))
+    if by_name:
+        return work + Work(left=said)
+    return work + (Work(reasons=said) if kernels.module.partial else Work(notes=said))
 
 
 def levels(kernels: Kernels) -> Work:

@@ -27,7 +27,7 @@ MESSAGES: dict[str, Message] = {
     "M-SIM": Message(
         "NKL102",
         "nki.simulate_kernel is unavailable in NKI 0.2 (raises). On NKI >= 0.3 use "
-        "nki.simulate(kernel)(*args). Test removed/skipped here.",
+        "nki.simulate(kernel)(*args); until then leave the test out, or run it on a device.",
     ),
     "M-LEVEL": Message(
         "NKL106",

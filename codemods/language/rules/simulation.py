@@ -1,7 +1,7 @@
 """Kernels that are run by ``nki.simulate_kernel``.
 
 What it does
-    Reports the call. The kernel is migrated all the same.
+    Reports the call, and with ``--partial`` marks it. The kernel is migrated all the same.
 
 Why
     NKI 0.2 has no simulator. From NKI 0.3 on it is ``nki.simulate(kernel)(…)``; until then a test of this

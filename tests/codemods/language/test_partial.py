@@ -112,3 +112,45 @@ def test_kernels_of_a_marked_file_wait_until_the_marks_are_gone() -> None:
     assert {f.outcome for f in again.findings} == {"needs-you"}
     unmarked = "".join(line for line in once.splitlines(keepends=True) if not line.lstrip().startswith("#"))
     assert "neuronxcc" not in migrate({"a.py": unmarked}, partial=True).text("a.py")
+
+
+SIMULATED = HEAD + (
+    "@nki.jit\n"
+    "def copied(x):\n"
+    "    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)\n"
+    "    nl.store(out, nl.load(x))\n"
+    "    return out\n"
+    "\n\n"
+    "def test(a, b):\n"
+    "    if a is b:\n"
+    "        return nki.simulate_kernel(copied, a)\n"
+    "    elif nki.simulate_kernel(copied, b):\n"
+    "        b = 2; a = nki.simulate_kernel(copied, a)\n"
+    "    if b: nki.simulate_kernel(copied, b)\n"
+)
+NO_SIMULATOR = "# nkimigrate: NKL102 nki.simulate_kernel is unavailable in NKI 0.2 (raises)"
+
+
+def test_each_call_of_the_simulator_is_marked_where_a_comment_can_stand() -> None:
+    result = migrate({"a.py": SIMULATED}, partial=True)
+    assert result.text("a.py").partition("def test(a, b):\n")[2] == (
+        f"    {NO_SIMULATOR}\n"
+        "    if a is b:\n"
+        f"        {NO_SIMULATOR}\n"
+        "        return nki.simulate_kernel(copied, a)\n"
+        "    elif nki.simulate_kernel(copied, b):\n"
+        "        b = 2; a = nki.simulate_kernel(copied, a)\n"
+        f"    {NO_SIMULATOR}\n"
+        "    if b: nki.simulate_kernel(copied, b)\n"
+    )
+    assert "nisa.dma_copy(dst=tile, src=x)" in result.text("a.py")
+    left = [f.line for f in result.findings if f.code == "NKL102" and f.outcome == "needs-you"]
+    assert left == [14, 15, 16, 17]
+    assert migrate({"a.py": result.text("a.py")}, partial=True).text("a.py") == result.text("a.py")
+
+
+def test_without_the_option_a_call_of_the_simulator_is_noted() -> None:
+    result = migrate({"a.py": SIMULATED})
+    assert "# nkimigrate" not in result.text("a.py")
+    noted = [f.line for f in result.findings if f.code == "NKL102" and f.outcome == "noted"]
+    assert noted == [14, 15, 16, 17]
