@@ -26,7 +26,8 @@
 #   make audit        look for known vulnerabilities in what an installation brings (pip-audit)
 #   make fuzz         mutated programs through the tool: CODE="CHECKOUT …" mutates kernels of checkouts, SECONDS=600
 #   make fuzz-kernels random kernels before and after the language step: the same numbers; SECONDS=600
-#   make test-kernels call every kernel at random, EXAMPLES=500 times, and see that each parameter counts
+#   make test-kernels call every kernel at random, EXAMPLES=500 times, and see that each parameter counts; SEED=1
+#                     draws the same calls again
 #   make fuzz-coverage  the same guided by coverage (atheris, which has wheels for Python 3.11 to 3.13): SECONDS=600
 #                     FUZZ_PYTHON=python3.12
 #   make no-harm      download source distributions without NKI from PyPI: nothing may change, nothing be reported
@@ -145,7 +146,8 @@ bench-language-speed: measured
 
 EXAMPLES ?= 500
 test-kernels: $(STAMP)
-	@NKILIB_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q tests/nkilib/properties $(PYTEST_OPTIONS)
+	@NKILIB_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q tests/nkilib/properties \
+	    $(if $(SEED),--hypothesis-seed=$(SEED)) $(PYTEST_OPTIONS)
 
 bench-scale: measured
 	@$(MEASURED)/bin/python benchmarks/scale.py $(TREE) $(KERNELS) $(OPTIONS)
