@@ -17,7 +17,8 @@
 #   make conformance  run integration tests of UPSTREAM=CHECKOUT on the simulator; OPTIONS="--seed 1 --family mlp"
 #   make beta1-examples  run the legacy language's documented examples of DOCS=CHECKOUT on the simulator
 #   make bench-language  migrate legacy kernels and run them before and after: UPSTREAM_SAMPLES=CHECKOUT@REVISION
-#                     SDK=CHECKOUT@REVISION NXDI=CHECKOUT@REVISION, each if at hand
+#                     SDK=CHECKOUT@REVISION NXDI=CHECKOUT@REVISION, each if at hand; CODE="NAME=CHECKOUT@REVISION …"
+#                     only counts the kernels of any other
 #   make bench-language-speed  the language step's speed: UPSTREAM_SAMPLES=CHECKOUT@REVISION SDK=CHECKOUT@REVISION
 #   make bench-scale  what each stage costs a file, and on paper ten million: TREE=FOLDER KERNELS="FOLDER …"
 #   make kernel-errors  write docs/kernels.md: how exact the kernels are, by their tests; TESTS=FOLDER for some
@@ -139,7 +140,7 @@ beta1-examples: measured
 
 bench-language: measured
 	@$(MEASURED)/bin/python benchmarks/language_step.py $(OPTIONS) $(if $(UPSTREAM_SAMPLES),samples=$(UPSTREAM_SAMPLES)) \
-	    $(if $(SDK),tutorials=$(SDK) api=$(SDK)) $(if $(NXDI),nxdi=$(NXDI))
+	    $(if $(SDK),tutorials=$(SDK) api=$(SDK)) $(if $(NXDI),nxdi=$(NXDI)) $(CODE)
 
 bench-language-speed: measured
 	@$(MEASURED)/bin/python benchmarks/language_speed.py $(OPTIONS) $(UPSTREAM_SAMPLES) $(SDK)

@@ -1,14 +1,14 @@
 """Migrate kernels from the legacy NKI language, and compare each before and after on the simulator.
 
-``language_step.py NAME=CHECKOUT[@REVISION] …``; NAME is one of the code bases in ``language_specs/``. A
-checkout is a clone, of which a revision is laid out, or a plain folder. What is in it is copied, nkimigrate
-runs on the copy, then again, then ``nkimigrate verify`` compares every kernel of the files that were
+``language_step.py NAME=CHECKOUT[@REVISION] …``. A checkout is a clone, of which a revision is laid out, or a
+plain folder. What is in it is copied, nkimigrate runs on the copy, then again. Where NAME is one of the code
+bases in ``language_specs/``, ``nkimigrate verify`` then compares every kernel of the files that were
 migrated, with the inputs in ``language_specs/NAME.toml``.
 
 Prints Markdown: a row for each kernel (migrated whole or not, and why; equal or not, and the largest
-error), and sums. Exits with 1 if anything failed in a way that a user must never see: an exception, a file
-that does not parse any more, a second run that changes something, a kernel that is different or that only
-runs before its migration.
+error), and sums; ``--sums`` leaves out the rows. Exits with 1 if anything failed in a way that a user must
+never see: an exception, a file that does not parse any more, a second run that changes something, a kernel
+that is different or that only runs before its migration.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ PARTS = {
     "nxdi": ("src",),
 }
 """Code base → the folders of its checkout that count. One folder alone becomes the root."""
+EVERYTHING = ("",)
+"""The folders of any other."""
 DEFECTS = ("NKM904", "NKM906", "NKM908")
 
 
@@ -91,9 +93,9 @@ def laid_out(name: str, checkout: str, work: Path) -> tuple[Path, Path]:
     old, new = work / name / "old", work / name / "new"
     for target in (old, new):
         shutil.rmtree(target, ignore_errors=True)
-        parts = PARTS[name]
+        parts = PARTS.get(name, EVERYTHING)
         if len(parts) == 1:
-            shutil.copytree(source / parts[0], target)
+            shutil.copytree(source / parts[0], target, symlinks=True)
         else:
             for part in parts:
                 shutil.copytree(source / part, target / part)
@@ -190,21 +192,39 @@ def sums(name: str, table: list[Row]) -> str:
     return f"| {name} | {len(table)} | {len(migrated)} ({part}) | {len(equal)} | {largest} |"
 
 
+def refused(name: str, commit: str, table: list[Row]) -> str:
+    """How many kernels were migrated whole, and how many of the others each code stands in the way of."""
+    waiting = [row.codes for row in table if not row.migrated]
+    codes = Counter(code.partition(" ")[0] for each in waiting for code in each)
+    reasons = ", ".join(f"{code} {n}" for code, n in sorted(codes.items())) or "–"
+    return f"| {name} | {commit} | {len(table)} | {len(table) - len(waiting)} | {reasons} |"
+
+
+def revision_of(given: str) -> str:
+    """The commit that is named, and its date; "–" for a plain folder."""
+    if "@" not in given:
+        return "–"
+    _, repository, revision = corpus.parse_spec(given)
+    return " of ".join(corpus.commit(repository, revision))
+
+
 def code_base(given: str, work: Path, options: argparse.Namespace) -> tuple[str, list[Row], list[str]]:
     """Migrate and verify one code base."""
     name, _, checkout = given.partition("=")
-    if name not in PARTS or not checkout:
-        sys.exit(f"{given}: NAME=CHECKOUT, where NAME is one of {', '.join(PARTS)}")
+    if not checkout:
+        sys.exit(f"{given}: write NAME=CHECKOUT[@REVISION]")
     old, new = laid_out(name, checkout, work)
     before = contents(new)
     report = migrate(new, options.option)
     after = contents(new)
     migrate(new, options.option)
     bad = [f"{name}: {text}" for text in wrong(before, after, contents(new), report)]
-    spec = specs.read(str(SPECS / f"{name}.toml")) if (SPECS / f"{name}.toml").exists() else specs.Spec()
+    inputs = SPECS / f"{name}.toml"
+    spec = specs.read(str(inputs)) if inputs.exists() else specs.Spec()
     trees = named(str(old), str(old)), named(str(new), str(new))
     table = rows(Side(trees[0]), Side(trees[1]), report, spec)
-    verified(*trees, spec, table, options.timeout)
+    if name in PARTS:  # of others, nobody has said what their kernels are called with
+        verified(*trees, spec, table, options.timeout)
     bad += [f"{name}: {row.file} {row.kernel}: {row.verdict}" for row in table if row.broken]
     return name, table, bad
 
@@ -215,18 +235,25 @@ def main() -> int:
     parser.add_argument("--work", type=Path, help="where to lay out the code (default: a temporary folder)")
     parser.add_argument("--timeout", type=float, default=120, help="seconds for each run of a kernel")
     parser.add_argument("--option", action="append", default=[], help="further option of nkimigrate")
+    parser.add_argument("--sums", action="store_true", help="no row for each kernel")
     parser.add_argument("code", nargs="+", metavar="NAME=CHECKOUT[@REVISION]")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-language-") as place:
         work = (options.work or Path(place)).resolve()
         done = [code_base(given, work, options) for given in options.code]
-    for name, table, _ in done:
+    for name, table, _ in () if options.sums else done:
         print(f"\n### {name}\n")
         print("\n".join(table_lines(table)))
-    print("\n| code base | kernels | migrated whole | of these verified equal | largest error |")
-    print("|---|---|---|---|---|")
+    if any(name in PARTS for name, _, _ in done):
+        print("\n| code base | kernels | migrated whole | of these verified equal | largest error |")
+        print("|---|---|---|---|---|")
     for name, table, _ in done:
-        print(sums(name, table))
+        if name in PARTS:
+            print(sums(name, table))
+    print("\n| code base | commit | kernels | migrated whole | the others, by what is in the way |")
+    print("|---|---|---|---|---|")
+    for given, (name, table, _) in zip(options.code, done, strict=True):
+        print(refused(name, revision_of(given), table))
     bad = [text for _, _, found in done for text in found]
     for text in bad:
         print(text, file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -133,7 +134,7 @@ def _analysed(setting: Setting, task: Task) -> Analysis | Problem:
     except SyntaxError as error:
         line, column = error.lineno or 1, error.offset or 1
         return Problem(
-            "NKM901", task.place.path, f"does not parse: {error.msg}", max(line, 1), max(column, 1)
+            "NKM901", task.place.path, f"does not parse: {_told(error)}", max(line, 1), max(column, 1)
         )
     except UnicodeError as error:
         return Problem("NKM901", task.place.path, f"cannot be decoded: {error}")
@@ -141,6 +142,15 @@ def _analysed(setting: Setting, task: Task) -> Analysis | Problem:
         return Problem("NKM904", task.place.path, "is nested too deeply to be analysed")
     except Exception as error:
         return _defect(task, error)
+
+
+def _told(error: SyntaxError) -> str:
+    """What is wrong, and where a newer Python may see nothing wrong, that one may."""
+    text = error.msg.replace("f-string: f-string:", "f-string:")
+    if sys.version_info >= (3, 12) or not text.startswith("f-string"):
+        return text
+    running = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return f"{text} (this is Python {running}; run nkimigrate with 3.12 or newer if the file is for that)"
 
 
 def _python(setting: Setting, task: Task, release: Release) -> Analysis:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -72,3 +73,29 @@ def test_a_kernel_that_only_ran_before_is_found(run: Callable[..., Any]) -> None
     broken = NEW + ADD_NEW.replace("op=nl.add", "op=nl.exp") + CALL
     _, (bad,) = run(broken, broken)
     assert "add.py add: **not run**: new: running it: add.py:14: nisa.tensor_tensor: op is nl.exp" in bad
+
+
+def test_what_is_in_the_way_of_how_many_kernels(bench: ModuleType, run: Callable[..., Any]) -> None:
+    new = NEW + ADD_NEW + CALL
+    table, _ = run(new, new)
+    more = [bench.Row("a.py", "k", False, Counter({"NKL401": 3, "NKL402": 1}))]
+    more += [bench.Row("b.py", "k", False, Counter({"NKL402 elsewhere in the file": 2}))]
+    row = bench.refused("name", "0123456789 of 2026-01-01", [*table, *more])
+    assert row == "| name | 0123456789 of 2026-01-01 | 4 | 1 | NKL401 2, NKL402 2 |"
+    assert bench.refused("name", "–", table[:1]) == "| name | – | 1 | 1 | – |"
+
+
+def test_any_code_base_has_a_row(
+    bench: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    (checkout / "add.py").write_text(OLD + ADD_OLD)
+    (checkout / "left.py").write_text(OLD + LEFT.replace("return a", "return a @ a"))
+    options = argparse.Namespace(option=[], timeout=60.0)
+    name, table, bad = bench.code_base(f"theirs={checkout}", tmp_path / "work", options)
+    assert (name, bad) == ("theirs", [])
+    assert [(row.kernel, row.migrated, row.results) for row in table] == [
+        ("add", True, []),
+        ("left", False, []),
+    ]

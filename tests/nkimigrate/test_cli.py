@@ -115,6 +115,18 @@ def test_a_broken_file_fails_and_the_others_are_migrated(run: Run, folder: Path)
     assert (folder / "model.py").read_text() == NEW
 
 
+def test_a_file_for_a_newer_python_is_told_apart(run: Run, folder: Path) -> None:
+    (folder / "model.py").write_text(OLD + """print(f"{rows["name"]}")\n""")
+    code, out, _ = run("--check", ".")
+    if sys.version_info >= (3, 12):
+        assert code == 1
+        assert "NKM901" not in out
+    else:
+        assert code == 3
+        assert "NKM901 does not parse: f-string: " in out
+        assert "run nkimigrate with 3.12 or newer" in out
+
+
 def test_select_and_ignore_choose_rules(run: Run, folder: Path) -> None:
     (folder / "model.py").write_text(UNPROVEN)
     assert re.findall(r"NKM\d+", run("--check", ".", "--select", "NKM2")[1]) == ["NKM201"]

@@ -38,6 +38,8 @@ def binary(w: Walker, node: ast.BinOp) -> Value:
         node.left, ast.Constant | ast.JoinedStr
     ):
         return v.Scalar(spelled, _integer(node.op, integer(w, left), integer(w, right)))
+    if isinstance(node.op, ast.MatMult):
+        raise Refused("M-PY", x="the operator `@`")
     if isinstance(left, v.Scalar) and isinstance(right, v.Scalar):
         real = isinstance(node.op, ast.Div) or is_real(left) or is_real(right)
         return v.Scalar(spelled, _integer(node.op, left.sym, right.sym), real)

@@ -54,6 +54,11 @@ CASES = {
         "NKL402",
         "arguments from a sequence or a mapping",
     ),
+    "a product of what nothing tells the kind of": (
+        "sizes = sizes @ sizes",
+        "NKL402",
+        "the operator `@`",
+    ),
     "ranks that differ": (
         "result = nl.add(square, tile)",
         "NKL210",
