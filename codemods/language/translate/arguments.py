@@ -50,7 +50,7 @@ def bound(w: Walker, node: ast.Call, name: str, receiver: Value | None = None) -
     """
     found: dict[str, Value] = {} if receiver is None else {"self": receiver}
     for parameter, argument in named(w, node, name).items():
-        value = known(operations.nested(w, argument))
+        value = known(operations.nested(w, argument, apart=True))
         found[parameter] = _of_tiles(w, value)
     return {key: value for key, value in found.items() if not _is_none(value)}
 

@@ -64,7 +64,7 @@ def _method(w: Walker, node: ast.Call, func: ast.Attribute) -> Value | None:
     """A method of a tensor."""
     if w.names.qualified(func):
         return None
-    base = operations.nested(w, func.value)
+    base = operations.nested(w, func.value, apart=True)
     if not isinstance(known(base), v.Tensor):
         return None
     name = f"nki.tensor.{func.attr}"

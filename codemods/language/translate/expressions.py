@@ -222,11 +222,12 @@ def _condition(w: Walker, node: ast.IfExp) -> Value:
 
 
 def _arm(w: Walker, node: ast.expr, test: str, holds: bool) -> Value:
-    """The value of one side of a conditional expression."""
-    before = w.env.decided
+    """The value of one side of a conditional expression, where it stands: it may not be evaluated at all."""
+    before, goal = w.env.decided, w.writer.innermost
+    apart, goal.apart = goal.apart, False
     w.env.decide(test, holds)
     value = known(evaluate(w, node))
-    w.env.decided = before
+    w.env.decided, goal.apart = before, apart
     return value
 
 

@@ -25,7 +25,15 @@ def call(w: Walker, node: ast.Call, function: UserFunction) -> Value:
     entrance = crossing.entered({**_left_out(function.node, given), **given})
     w.calls.append((function.node.name, entrance.inside))
     returned = known(_returned(w, function, entrance))
-    return crossing.left(entrance, returned, spelled, goal.hint if goal.exact else spelled, goal.names)
+    name = goal.hint if goal.exact else spelled
+    if goal.apart and isinstance(returned, v.Tensor | v.Items):
+        name = spelled = w.writer.bind(_noun(returned), spelled)
+    return crossing.left(entrance, returned, spelled, name, goal.names)
+
+
+def _noun(returned: v.Tensor | v.Items) -> str:
+    """What the result of a call is called: as in the function."""
+    return returned.text if isinstance(returned, v.Tensor) and returned.text.isidentifier() else "result"
 
 
 def _given(

@@ -60,9 +60,11 @@ _NOUNS = {
 """What the result of an operation is called where the kernel has no name for it."""
 
 
-def nested(w: Walker, node: ast.expr) -> Value:
-    """An operand: what it becomes gets a place of its own, named after what it holds."""
-    with w.writer.goal(Goal("tile")):
+def nested(w: Walker, node: ast.expr, apart: bool = False) -> Value:
+    """An operand: what it becomes gets a place of its own, named after what it holds; ``apart`` where a call
+    of a function of the file is not to be repeated in the new code.
+    """
+    with w.writer.goal(Goal("tile", apart=apart)):
         return expressions.evaluate(w, node)
 
 

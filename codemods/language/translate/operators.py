@@ -50,7 +50,7 @@ def binary(w: Walker, node: ast.BinOp) -> Value:
 
 def operands(w: Walker, *nodes: ast.expr) -> list[Value]:
     """Values from left to right, each with a place of its own."""
-    return [known(operations.nested(w, node)) for node in nodes]
+    return [known(operations.nested(w, node, apart=True)) for node in nodes]
 
 
 def _integer(op: ast.operator, left: Sym | None, right: Sym | None) -> Sym | None:

@@ -31,6 +31,7 @@ class Goal:
         whole: that tile, once it is there.
         sink: the dtype of what the value is stored to, when that is all that happens to it.
         names: what the items of the value are assigned to.
+        apart: what a function of the file returns gets a name, as new code may spell the value several times.
     """
 
     hint: str
@@ -41,6 +42,7 @@ class Goal:
     whole: Tensor | None = None
     sink: Dtype | None = None
     names: tuple[str, ...] = ()
+    apart: bool = False
 
 
 Context = tuple[str, str]

@@ -543,6 +543,33 @@ def k(x):
     return out
 """,
     ),
+    "functions_that_count_their_calls": (
+        "k",
+        (floats(128, 64),),
+        0.0,
+        """
+def counted(t, calls):
+    nl.store(calls, nl.add(nl.load(calls), 1.0))
+    return nl.multiply(t, 2.0)
+
+
+def product(t, calls):
+    return nl.matmul(counted(t, calls), t, transpose_x=True)
+
+
+@nki.jit
+def k(x):
+    P, F = x.shape
+    out = nl.ndarray((F, F), dtype=x.dtype, buffer=nl.shared_hbm)
+    calls = nl.ndarray((1, 1), dtype=nl.float32, buffer=nl.shared_hbm)
+    nl.store(calls, nl.zeros((1, 1), dtype=nl.float32, buffer=nl.sbuf))
+    t = nl.load(x)
+    t = nl.abs(counted(t, calls)) + counted(t, calls)
+    t += counted(t, calls)
+    nl.store(out, product(t, calls))
+    return out, calls
+""",
+    ),
 }
 
 
