@@ -63,6 +63,8 @@ def mlp(
 ) -> list[nl.ndarray]:
     """Run the MLP. Tensors are bf16, fp16 or fp8 e4m3, but for scales, which are fp32.
 
+    Token generation normalises no fp8 hidden state.
+
     Args:
         hidden_tensor: HBM ``[B, S, H]``, H a multiple of 128; for token generation also SBUF
             ``[128, T, H/128]`` in the sharded hidden layout; for context encoding with ROW fp8
