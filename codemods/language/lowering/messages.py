@@ -70,6 +70,11 @@ MESSAGES: dict[str, Message] = {
         "{name} is a private/undocumented Beta 1 API. Look for the same kernel in nki-library "
         "(nkilib.core...) or rewrite.",
     ),
+    "M-METHOD": Message(
+        "NKL105",
+        "Tensors of Beta 1 have no documented method `{name}`. Write it with a function of nl or nisa, such "
+        "as nl.transpose or nl.copy, and run nkimigrate again.",
+    ),
     "M-GONE": Message(
         "NKL106",
         "{name} is not in nki.*, and it is not known what its use here comes to. Write it for NKI 0.2 by "

@@ -39,7 +39,7 @@ def _surplus(w: Walker, name: str, skipped: int, argument: ast.expr) -> Refused:
     """What to say of an argument that has no parameter, as the function may not have."""
     parameters = [f"`{each}`" for each in _parameters(w, name)[skipped:]]
     if not parameters:
-        return Refused("M-INTERNAL", name=name)
+        return operations.missing(name)
     return Refused("M-CALL", fn=name, parameters=", ".join(parameters), value=w.segment(argument))
 
 

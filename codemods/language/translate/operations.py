@@ -83,6 +83,12 @@ def _operand(w: Walker, value: Value) -> Value:
     return v.Scalar(text(value)) if plain else value
 
 
+def missing(name: str) -> Refused:
+    """What to say of a function or a method that the former language does not document."""
+    method = name.removeprefix("nki.tensor.")
+    return Refused("M-INTERNAL", name=name) if method == name else Refused("M-METHOD", name=method)
+
+
 _PART = re.compile(r"\[.*[,:]")
 """What only tiles are subscripted with."""
 
@@ -104,7 +110,7 @@ def lowered(w: Walker, name: str, arguments: Mapping[str, Value], region: Region
         noun = name.rpartition(".")[2]
         goal.hint = _NOUNS.get(noun, noun)
     if name not in LOWERINGS:
-        raise Refused("M-INTERNAL", name=name)
+        raise missing(name)
     if any(isinstance(value, Index | Mask | Dynamic) for value in arguments.values()):
         raise Refused("M-IDX", expr=name, reason="an index tile is used outside of an index")
     tensors = [value for value in arguments.values() if isinstance(value, v.Tensor)]

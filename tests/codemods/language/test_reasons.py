@@ -42,7 +42,12 @@ CASES = {
     "a method that tensors never had": (
         "result = tile.transpose(1, 0)",
         "NKL105",
-        "nki.tensor.transpose is a private/undocumented Beta 1 API",
+        "Tensors of Beta 1 have no documented method `transpose`",
+    ),
+    "a method without arguments that tensors never had": (
+        "result = tile.as_tile()",
+        "NKL105",
+        "Tensors of Beta 1 have no documented method `as_tile`",
     ),
     "arguments from a sequence": (
         "result = nl.load(*sizes)",
