@@ -8,20 +8,48 @@ from __future__ import annotations
 
 import ast
 
-_PLAIN = frozenset(("ctx", "op", "ops", "id", "attr", "asname", "module", "level", "kind", "type_comment"))
+_PLAIN = {
+    "arg",
+    "asname",
+    "attr",
+    "conversion",
+    "ctx",
+    "id",
+    "is_async",
+    "kind",
+    "kwd_attrs",
+    "level",
+    "module",
+}
+_PLAIN |= {"op", "ops", "rest", "simple", "tag", "type_comment"}
 """Fields without nodes, and those of contexts and operators."""
+_ALSO_PLAIN = {
+    ast.Constant: "value",
+    ast.FunctionDef: "name",
+    ast.AsyncFunctionDef: "name",
+    ast.ClassDef: "name",
+    ast.ExceptHandler: "name",
+    ast.alias: "name",
+    ast.Global: "names",
+    ast.Nonlocal: "names",
+}
+"""Such fields of kinds of nodes; other kinds have nodes in a field of that name."""
+_WITH_HOLES = frozenset(("keys", "kw_defaults"))
+"""Lists in which ``None`` stands for what is not there."""
 _FIELDS: dict[type, tuple[str, ...]] = {}
 
 
 def walk(node: ast.AST) -> list[ast.AST]:
-    """A node and all below it, in the order of :func:`ast.walk`, which takes twice as long."""
+    """A node and all below it, in the order of :func:`ast.walk`, which takes three times as long."""
     found = [node]
+    known = _FIELDS.get
     for each in found:
-        fields = _FIELDS.get(each.__class__)
+        fields = known(each.__class__)
         for field in _fields(each.__class__) if fields is None else fields:
             value = getattr(each, field, None)
             if value.__class__ is list:
-                found += [inner for inner in value if isinstance(inner, ast.AST)]
+                if value:
+                    found += _without_holes(value) if field in _WITH_HOLES else value
             elif isinstance(value, ast.AST):
                 found.append(value)
     return found
@@ -34,12 +62,18 @@ def children(node: ast.AST) -> list[ast.AST]:
     for field in _fields(node.__class__) if fields is None else fields:
         value = getattr(node, field, None)
         if value.__class__ is list:
-            found += [inner for inner in value if isinstance(inner, ast.AST)]
+            if value:
+                found += _without_holes(value) if field in _WITH_HOLES else value
         elif isinstance(value, ast.AST):
             found.append(value)
     return found
 
 
+def _without_holes(nodes: list[ast.AST | None]) -> list[ast.AST]:
+    return [node for node in nodes if node is not None]
+
+
 def _fields(kind: type[ast.AST]) -> tuple[str, ...]:
-    fields = _FIELDS[kind] = tuple(field for field in kind._fields if field not in _PLAIN)
+    own = _ALSO_PLAIN.get(kind)
+    fields = _FIELDS[kind] = tuple(f for f in kind._fields if f not in _PLAIN and f != own)
     return fields

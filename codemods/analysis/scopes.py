@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 
-from ..trees import children
+from ..trees import children, walk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -186,6 +186,11 @@ class Module:
         if name[:1] == ".":
             return self.by_attribute.get(name[1:], ())
         return self.by_name.get(name, ())
+
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """Every node of the module."""
+        return walk(self.tree)
 
     @cached_property
     def asserts(self) -> list[ast.Assert]:

@@ -9,9 +9,9 @@ from dataclasses import replace
 from ..analysis.context import FileContext
 from ..edit.lines import owns_lines
 from ..elsewhere import Kernel, Seen
-from ..model import LANGUAGE, Finding, InsertBefore, Outcome
+from ..model import LANGUAGE, Finding, InsertBefore, Outcome, Span
 from ..private_kernels import home, is_enumeration, is_free, uses_private_kernels
-from ..trees import walk
+from ..trees import children
 from . import host
 from .migrate import of_module
 from .reasons import Change, Reason, Work
@@ -165,13 +165,25 @@ def _marked(ctx: FileContext, module: LanguageModule, reason: Reason) -> Iterato
     if (reason.message, id(reason.node)) in module.marked or not hasattr(reason.node, "lineno"):
         return
     code, said, _ = _text(ctx, reason)
-    at, end = ctx.source.span(reason.node)
-    around = [s for s in walk(ctx.tree) if isinstance(s, ast.stmt) and _begin(ctx, s) <= at]
-    around = [s for s in around if end <= ctx.source.span(s)[1] and _can_be_headed(ctx, s)]
+    around = [s for s in _around(ctx, ctx.source.span(reason.node)) if _can_be_headed(ctx, s)]
     if around:
         statement = max(around, key=lambda s: _begin(ctx, s))
         edit = InsertBefore(ctx.source.span(statement), tuple(mark(reason, ctx.segment(reason.node))))
         yield ctx.finding(code, statement, f"marked: {said}", edits=(edit,), group=LANGUAGE)
+
+
+def _around(ctx: FileContext, place: Span) -> list[ast.stmt]:
+    """The statements that a place stands in, from the outside to the inside."""
+    found: list[ast.stmt] = []
+    pending: list[ast.AST] = [ctx.tree]
+    while pending:
+        for node in children(pending.pop()):
+            inside = not isinstance(node, ast.expr)
+            if isinstance(node, ast.stmt):
+                inside = _begin(ctx, node) <= place[0] and place[1] <= ctx.source.span(node)[1]
+                found += [node] if inside else []
+            pending += [node] if inside else []
+    return found
 
 
 def _begin(ctx: FileContext, statement: ast.stmt) -> int:

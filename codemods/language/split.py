@@ -83,7 +83,7 @@ def _is_clear(module: LanguageModule) -> bool:
 
 def _annotations(ctx: FileContext) -> Iterator[str]:
     """Strings in annotations, which are code."""
-    for node in walk(ctx.tree):
+    for node in ctx.module.nodes:
         for part in (getattr(node, "annotation", None), getattr(node, "returns", None)):
             inner = walk(part) if part is not None else ()
             yield from (n.value for n in inner if isinstance(n, ast.Constant) and isinstance(n.value, str))

@@ -353,7 +353,9 @@ def extreme_of(function: str, arguments: Iterable[Terms]) -> Terms:
 def _sum(left: Sym, right: Sym, sign: int) -> Sym:
     terms = added(left.terms, right.terms, sign)
     form = plus(left.form, right.form) if sign > 0 else minus(left.form, right.form)
-    cancelled = {key for key, _ in left.terms} & {key for key, _ in right.terms} - {key for key, _ in terms}
+    cancelled = {key for key, _ in left.terms} & {key for key, _ in right.terms}
+    if cancelled:
+        cancelled -= {key for key, _ in terms}
     if cancelled - {()} or (cancelled and sign < 0 and number_of(right.form) is None):
         form = _written(terms, [left.form, right.form])
     return Sym(terms, form)

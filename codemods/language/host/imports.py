@@ -391,11 +391,10 @@ def _taken_out(kernels: Kernels, statement: _Statement, hoisted: Collection[ast.
 def _in_its_place(kernels: Kernels, statement: _Statement, hoisted: Collection[ast.stmt]) -> str:
     """Nothing, or ``pass`` for the first statement of a block that is left with none."""
     node = statement.node
-    for owner in walk(kernels.ctx.tree):
-        for _, block in ast.iter_fields(owner):
-            if isinstance(block, list) and block and block[0] is node and all(s in hoisted for s in block):
-                return f"{kernels.ctx.source.lines[node.lineno - 1][: node.col_offset]}pass\n"
-    return ""
+    block = kernels.blocks.get(node)
+    if not block or not all(statement in hoisted for statement in block):
+        return ""
+    return f"{kernels.ctx.source.lines[node.lineno - 1][: node.col_offset]}pass\n"
 
 
 # -- modules that new code needs ----------------------------------------------------------------------

@@ -150,6 +150,13 @@ class Kernels:
         return self.denoted(binding.value, depth - 1) if plain and binding.value is not None else frozenset()
 
     @cached_property
+    def blocks(self) -> dict[ast.stmt, list[ast.stmt]]:
+        """The blocks of the file by their first statements."""
+        fields = (value for node in self.ctx.module.nodes for _, value in ast.iter_fields(node))
+        lists = (value for value in fields if isinstance(value, list) and value)
+        return {block[0]: block for block in lists if isinstance(block[0], ast.stmt)}
+
+    @cached_property
     def launches(self) -> list[Launch]:
         """Calls of kernels outside functions that are written in the language, in the order of the file."""
         found = []

@@ -11,7 +11,6 @@ from ...analysis.context import FileContext
 from ...edit.apply import apply
 from ...model import AddImport, Edit, Move, ReplaceLines
 from ...source import Source, split_lines
-from ...trees import walk
 from ..changed import changed
 from ..reasons import Change, Reason, Work
 from .lines import Text
@@ -68,7 +67,7 @@ class _Places:
         self._ctx, self._plain, self._text = ctx, plain, text
         self._nodes: dict[tuple[type, int, int], ast.AST] = {}
         self._functions: dict[int, ast.AST] = {}
-        for node in walk(ctx.tree):
+        for node in ctx.module.nodes:
             if isinstance(node, ast.FunctionDef):  # it may have another name and another indentation
                 self._functions[node.lineno] = node
             if isinstance(node, ast.expr | ast.stmt | ast.arg | ast.alias | ast.keyword):

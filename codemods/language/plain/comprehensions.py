@@ -237,8 +237,10 @@ def _only_loops(outer: ast.FunctionDef, place: _Place, name: str) -> bool:
         elif isinstance(node, scopes.COMPREHENSIONS):
             targets = [g.target for g in node.generators]
         bound = {n.id for t in targets for n in walk(t) if isinstance(n, ast.Name)}
+        if name not in bound:
+            continue
         inside = {id(n) for n in walk(node)}
-        if name in bound and id(place.node) not in inside:
+        if id(place.node) not in inside:
             covered |= inside - ({id(n) for n in walk(node.iter)} if isinstance(node, ast.For) else set())
     others = [n for n in walk(outer) if isinstance(n, ast.Name) and n.id == name and id(n) not in covered]
     return not others and name not in {a.arg for a in walk(outer) if isinstance(a, ast.arg)}

@@ -173,9 +173,10 @@ def _definitions(
 def _spellings(module: LanguageModule) -> Spellings:
     """How the file spells functions of libraries."""
     found: dict[str, set[str]] = {name: set() for name in (*_GRIDS, *_PRODUCTS, *_FOLDED, *_OPERATORS)}
-    links = (link for use in module.ctx.module.uses for link in use.links)
-    for link in links:
-        if isinstance(link, ast.Attribute | ast.Name) and (name := module.names.short(link)) in found:
+    last = {name.rpartition(".")[2] for name in found}
+    for link in (link for use in module.ctx.module.uses for link in use.links):
+        named = link.attr in last if isinstance(link, ast.Attribute) else isinstance(link, ast.Name)
+        if named and (name := module.names.short(link)) in found:
             found[name].add(ast.unparse(link))
     grids, products, folds = (
         frozenset().union(*(found[name] for name in names)) for names in (_GRIDS, _PRODUCTS, _FOLDED)

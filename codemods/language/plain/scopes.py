@@ -10,6 +10,12 @@ from functools import lru_cache
 from ...trees import children, walk
 
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
+_NAMING = tuple(
+    kind
+    for kind in vars(ast).values()
+    if isinstance(kind, type) and issubclass(kind, ast.AST) and {"arg", "name"} & {*kind._fields}
+)
+"""Nodes that have a name of their own as a string."""
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
@@ -205,7 +211,7 @@ class Names:
             elif isinstance(node, ast.Import | ast.ImportFrom):
                 code = ast.dump(node)
                 imported |= {(_brought(alias), code) for alias in node.names}
-            else:
+            elif isinstance(node, _NAMING):
                 given |= {getattr(node, "arg", None) or "", getattr(node, "name", None) or ""}
         return cls(
             loaded=frozenset(loaded),

@@ -71,8 +71,7 @@ def counters(w: Walker, body: Sequence[ast.stmt], places: bool) -> list[str]:
 
 
 def _counts_places(w: Walker, name: str) -> bool:
-    nodes = w.function.nodes
-    buffers = [n.value for n in nodes.every if isinstance(n, ast.keyword) and n.arg == "buffer"]
+    buffers = w.function.nodes.buffers
     return any(name in _loaded(buffer) for buffer in buffers) and _only_places(w.function.node, name)
 
 

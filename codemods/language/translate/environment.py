@@ -98,17 +98,17 @@ class Environment:
     def rebound(self, name: str) -> None:
         """A name may stand for something else from now on: what others hold is not spelled with it."""
         self.versions[name] += 1
-        former = self.former(name)
+        former, spelled = self.former(name), self.spellings
         for other, value in self.values.items():
-            if other != name and name in self._spelling(value):
+            known = spelled.get(id(value))
+            if name in (self._spelling(value) if known is None else known[1]) and other != name:
                 self.values[other] = freed(other, value, former)
 
     def _spelling(self, value: Value) -> str:
         """See :func:`.freed.spelling`; values are asked for it whenever a name is bound again."""
-        known = self.spellings.get(id(value))
-        if known is None:
-            known = self.spellings[id(value)] = (value, spelling(value))
-        return known[1]
+        found = spelling(value)
+        self.spellings[id(value)] = (value, found)
+        return found
 
     def former(self, name: str) -> Former:
         """What a name stood for before it was bound last."""

@@ -90,11 +90,12 @@ def _handed_over(ctx: FileContext, names: Names) -> set[str]:
     """Functions given to ``nki.jit(f)``, ``nki.benchmark(…)(f)`` and the like."""
     found = set()
     for node in (link for use in ctx.module.uses for link in use.links):
-        if not isinstance(node, ast.Call):
+        given = [a.id for a in node.args if isinstance(a, ast.Name)] if isinstance(node, ast.Call) else ()
+        if not given or not isinstance(node, ast.Call):
             continue
         maker = node.func.func if isinstance(node.func, ast.Call) else node.func
         if _maker(maker, names):
-            found |= {a.id for a in node.args if isinstance(a, ast.Name)}
+            found.update(given)
     return found
 
 

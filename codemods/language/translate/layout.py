@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
 
 WIDTH = 88
 _OPENING, _CLOSING = "([{", ")]}"
+_MARKS = re.compile(r"""("{3}|'{3}|"|')(?:\\.|(?!\1).)*(?:\1|\Z)|[()\[\]{},]""", re.DOTALL)
+"""A string, or a bracket or comma."""
 
 
 def call(callee: str, arguments: Mapping[str, str]) -> str:
@@ -59,7 +62,7 @@ def _last_brackets(code: str) -> tuple[str, str, str] | None:
     """``head(``, the contents, and ``)tail`` of the last bracket pair at the outermost level that has any."""
     found = None
     depth, start = 0, 0
-    for position, character in _outside_strings(code):
+    for position, character in _marks(code):
         if character in _OPENING:
             if depth == 0:
                 start = position
@@ -77,7 +80,7 @@ def _last_brackets(code: str) -> tuple[str, str, str] | None:
 def items(body: str) -> list[str]:
     """The parts of a comma-separated list."""
     found, depth, start = [], 0, 0
-    for position, character in _outside_strings(body):
+    for position, character in _marks(body):
         if character in _OPENING:
             depth += 1
         elif character in _CLOSING:
@@ -89,23 +92,9 @@ def items(body: str) -> list[str]:
     return [item for item in found if item]
 
 
-def _outside_strings(code: str) -> Iterator[tuple[int, str]]:
-    """Positions and characters that are not in a string."""
-    quote, position = "", 0
-    while position < len(code):
-        character = code[position]
-        if quote:
-            if character == "\\":
-                position += 1
-            elif code.startswith(quote, position):
-                position += len(quote) - 1
-                quote = ""
-        elif character in "'\"":
-            quote = character * 3 if code.startswith(character * 3, position) else character
-            position += len(quote) - 1
-        else:
-            yield position, character
-        position += 1
+def _marks(code: str) -> Iterator[tuple[int, str]]:
+    """Brackets and commas that are not in a string, and their positions."""
+    return ((found.start(), found[0]) for found in _MARKS.finditer(code) if found[1] is None)
 
 
 def flat(segment: str) -> str:

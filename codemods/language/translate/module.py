@@ -6,7 +6,6 @@ import ast
 from collections.abc import Mapping
 
 from ...analysis.context import FileContext
-from ...trees import walk
 from ..plain.scopes import free
 from ..reasons import Change, Reason, Work
 from ..step import LanguageStep
@@ -25,7 +24,7 @@ KERNEL = "NKL200"
 def language_module(ctx: FileContext, step: LanguageStep) -> LanguageModule:
     """The kernels of a file, and what is known of the rest of it."""
     names = Names(ctx)
-    nodes = walk(ctx.tree)
+    nodes = ctx.module.nodes
     top = {node.id for node in nodes if isinstance(node, ast.Name)} & set(ctx.module.top.bindings)
     changing = frozenset(name for node in nodes if isinstance(node, ast.Global) for name in node.names)
     numbers = {name: number for name, number in _numbers(ctx).items() if name not in changing}

@@ -26,6 +26,7 @@ class Names:
         self._ctx = ctx
         self._uses = {id(link): (use, i) for use in ctx.module.uses for i, link in enumerate(use.links)}
         self._known: dict[int, str] = {}
+        self._bases: dict[tuple[Use, int], str] = {}
         self._targets: dict[tuple[Binding, int], str] = {}
 
     def place(self, node: ast.AST) -> tuple[Use, int] | None:
@@ -51,16 +52,21 @@ class Names:
         return _shortened(self.qualified(node))
 
     def _chain(self, use: Use, index: int, depth: int) -> str:
-        if not isinstance(use.links[0], ast.Name) or depth == 0:
+        first, *trailers = use.links[: index + 1]
+        if not isinstance(first, ast.Name) or depth == 0:
             return ""
-        name = self._base(use, depth)
-        for link in use.links[1 : index + 1]:
-            if not name or not isinstance(link, ast.Attribute):
-                return ""
-            name = f"{name}.{link.attr}"
-        return name
+        parts = [link.attr for link in trailers if isinstance(link, ast.Attribute)]
+        name = self._base(use, depth) if len(parts) == len(trailers) else ""
+        return ".".join((name, *parts)) if name else ""
 
     def _base(self, use: Use, depth: int) -> str:
+        found = self._bases.get((use, depth))
+        if found is None:
+            found = self._bases[use, depth] = self._first(use, depth)
+        return found
+
+    def _first(self, use: Use, depth: int) -> str:
+        """What the name stands for that a chain starts with."""
         owner = self._ctx.module.lookup(use.name, use.scope)
         if owner is None:
             return f"builtins.{use.name}"

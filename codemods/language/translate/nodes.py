@@ -45,6 +45,11 @@ class Nodes:
                 found.setdefault(name, []).append(node.value)
         return found
 
+    @cached_property
+    def buffers(self) -> list[ast.expr]:
+        """What calls are given as ``buffer=``."""
+        return [n.value for n in self.every if isinstance(n, ast.keyword) and n.arg == "buffer"]
+
     def stored_in(self, statements: Iterable[ast.stmt]) -> list[str]:
         """Names that statements bind, in them or below."""
         places, names = self._stores

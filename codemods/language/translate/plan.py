@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from ...analysis.context import FileContext
 from ...elsewhere import Kernel, Seen
-from ...trees import walk
 from ..step import LanguageStep
 from .names import Names
 from .nodes import Nodes
@@ -132,7 +131,7 @@ class LanguageModule:
     @cached_property
     def _bound(self) -> frozenset[str]:
         """Names that anything in the file is bound to, wherever."""
-        nodes = list(walk(self.ctx.tree))
+        nodes = self.ctx.module.nodes
         stored = {n.id for n in nodes if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
         return self.taken | stored | {n.arg for n in nodes if isinstance(n, ast.arg)}
 
