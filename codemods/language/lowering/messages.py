@@ -244,6 +244,11 @@ MESSAGES: dict[str, Message] = {
         "with nl.static_range.",
     ),
     "M-PY": Message("NKL402", "Python feature {x} is not in the NKI 0.2 language."),
+    "M-NEST": Message(
+        "NKL402",
+        "this loop stands in more than {n} others and changes what they hand on. Move the inner loops to a "
+        "function of their own, and run nkimigrate again.",
+    ),
     "M-INSIDE": Message(
         "NKL402",
         "`{name}` is a kernel that `{outer}` defines each time it is called. Move it to the top of the "

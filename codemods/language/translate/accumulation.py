@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...trees import walk
@@ -87,6 +88,10 @@ class _Write:
         return any(other.arms.get(line, arm) != arm for line, arm in self.arms.items())
 
 
+def _line(write: _Write) -> int:
+    return write.line
+
+
 def preceded(function: Function, names: Names) -> frozenset[int]:
     """Products that overwrite a part of a tile, by the ids of their targets, which some other statement may
     have written to since the tile was allocated.
@@ -94,12 +99,23 @@ def preceded(function: Function, names: Names) -> frozenset[int]:
     found: dict[str, list[_Write]] = {}
     for name, write in _writes(function.node.body, (), {}, names):
         found.setdefault(name, []).append(write)
-    return frozenset(
-        id(write.node)
-        for writes in found.values()
-        for write in writes
-        if not write.fresh and any(_may_precede(other, write, writes) for other in writes)
-    )
+    return frozenset(id(write.node) for writes in found.values() for write in _preceded(writes))
+
+
+def _preceded(writes: Sequence[_Write]) -> Iterator[_Write]:
+    """Those of the writes to one tile that another one may come before since the tile was allocated."""
+    fresh, others = (sorted((w for w in writes if w.fresh is made), key=_line) for made in (True, False))
+    for write in others:
+        above = range(bisect_left(fresh, write.line, key=_line) - 1, -1, -1)
+        around = (fresh[i] for i in above if fresh[i].loops == write.loops[: len(fresh[i].loops)])
+        start = next(around, None)
+        first, behind = start.line + 1 if start else 0, write.line
+        loops = write.loops[len(start.loops) if start else 0 :]
+        if loops:
+            first, behind = min(first, loops[0].lineno), max(behind, (loops[0].end_lineno or 0) + 1)
+        near = others[bisect_left(others, first, key=_line) : bisect_left(others, behind, key=_line)]
+        if any(_may_precede(other, write, start) for other in near):
+            yield write
 
 
 def writers(function: Function, name: str, names: Names, but: ast.Call | None = None) -> int:
@@ -136,18 +152,19 @@ def _index(target: ast.Subscript) -> tuple[ast.expr, ...]:
     return (*inner, *own)
 
 
-def _may_precede(other: _Write, write: _Write, writes: list[_Write]) -> bool:
-    """Whether another statement may have written the elements, in this iteration or in one before it."""
-    if other is write or other.fresh or _apart(other.index, write.index):
+def _may_precede(other: _Write, write: _Write, start: _Write | None) -> bool:
+    """Whether another statement may have written the elements, in this iteration or in one before it;
+    ``start``: the last allocation above in the same loops.
+    """
+    if other is write or _apart(other.index, write.index):
         return False
-    made = [w for w in writes if w.fresh and w.line < write.line and w.loops == write.loops[: len(w.loops)]]
-    start = max(made, key=lambda w: w.line, default=None)
     depth = len(start.loops) if start else 0
-    same = [ast.dump(i) for i in other.index] == [ast.dump(i) for i in write.index] and write.index != ()
     if other.line < write.line and (start is None or other.line > start.line) and not write.excludes(other):
         return True
     around = write.loops[depth:]
-    return not same and bool(around) and bool(other.loops[depth:]) and around[0] is other.loops[depth]
+    if not around or not other.loops[depth:] or around[0] is not other.loops[depth]:
+        return False
+    return write.index == () or [ast.dump(i) for i in other.index] != [ast.dump(i) for i in write.index]
 
 
 def _apart(one: tuple[ast.expr, ...], two: tuple[ast.expr, ...]) -> bool:

@@ -24,6 +24,8 @@ _RANGES = {
 }
 """Whether the former tracer ran the body once, with a symbol for the variable."""
 _PASSES = 4
+_DEPTH = 8
+"""Around how many loops a body may be walked again: each of them doubles the number of walks."""
 
 
 def loop(w: Walker, node: ast.For, indent: str) -> list[str]:
@@ -124,6 +126,9 @@ def _body(
         if merged.values == start.values or attempt.refused:
             break
         attempt.undo()
+        if len(before.loops) > _DEPTH:
+            w.env = before
+            raise Refused("M-NEST", n=str(_DEPTH))
         start = merged
     kept = {"loops": before.loops, "facts": before.facts, "sizes": before.sizes}  # it may run no time at all
     before.__dict__.update({**end.__dict__, **kept})

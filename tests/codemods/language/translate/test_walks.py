@@ -57,6 +57,15 @@ def test_a_statement_that_changes_what_its_loops_start_with(walks: Counter[str],
     assert walks["tile = nl.load(x[0:64, 0:64])"] <= depth + 1
 
 
+def test_a_statement_that_changes_what_many_loops_start_with_is_given_up(walks: Counter[str]) -> None:
+    """Each loop would double the walks: what the loops hand on has another unknown dtype in each of them."""
+    code = nested(14, "tile = nl.multiply(tile, 2.0)", before="tile = nl.load(x)")
+    found = migrate({"a.py": code})
+    assert not found.changed
+    assert [f.line for f in found.findings if "in more than 8 others" in f.message] == [22]
+    assert walks["tile = nl.multiply(tile, 2.0)"] <= 20
+
+
 CALLS = """\
 def halved(tile):
     half = nl.multiply(tile, 0.5)
