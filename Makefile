@@ -20,6 +20,7 @@
 #                     SDK=CHECKOUT@REVISION NXDI=CHECKOUT@REVISION, each if at hand; CODE="NAME=CHECKOUT@REVISION …"
 #                     only counts the kernels of any other
 #   make bench-language-speed  the language step's speed: UPSTREAM_SAMPLES=CHECKOUT@REVISION SDK=CHECKOUT@REVISION
+#   make bench-language-growth  how the language step's time grows with one thing in a file, or in a tree, at a time
 #   make bench-scale  what each stage costs a file, and on paper ten million: TREE=FOLDER KERNELS="FOLDER …"
 #   make kernel-errors  write docs/kernels.md: how exact the kernels are, by their tests; TESTS=FOLDER for some
 #   make kernel-checks  which checks of the kernels no test has seen to fail, or no demand says; TESTS=FOLDER for some
@@ -50,7 +51,7 @@ TYPES := build/types
 MEASURED := build/measured
 
 .PHONY: demo test test-slow test-browser test-lowest lint docs site measured bench bench-peers bench-growth public-code bench-simulator bench-models \
-    bench-compat conformance test-kernels beta1-examples bench-language bench-language-speed bench-scale kernel-errors \
+    bench-compat conformance test-kernels beta1-examples bench-language bench-language-speed bench-language-growth bench-scale kernel-errors \
     kernel-checks kernel-costs audit fuzz fuzz-kernels fuzz-coverage no-harm clean
 .DEFAULT_GOAL := test
 
@@ -149,6 +150,9 @@ EXAMPLES ?= 500
 test-kernels: $(STAMP)
 	@NKILIB_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q tests/nkilib/properties \
 	    $(if $(SEED),--hypothesis-seed=$(SEED)) $(PYTEST_OPTIONS)
+
+bench-language-growth: measured
+	@$(MEASURED)/bin/python benchmarks/language_growth.py $(OPTIONS)
 
 bench-scale: measured
 	@$(MEASURED)/bin/python benchmarks/scale.py $(TREE) $(KERNELS) $(OPTIONS)

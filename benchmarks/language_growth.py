@@ -1,0 +1,194 @@
+"""How the language step's time grows with one thing in its input at a time.
+
+``language_growth.py [NAME …]`` prints a Markdown table, of all rows or those named: CPU seconds for an input
+of three sizes, each twice the one before (in one process, the least of several runs that take turns; nothing
+is written). The last column is how many times as long the last size takes as the first: 4 is linear, 16 is
+quadratic. ``make bench-language-growth`` runs it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from timing import compared
+
+from nkimigrate import engine
+from nkimigrate.config import Options
+from nkimigrate.report.result import Report
+
+HEAD = """\
+import neuronxcc.nki as nki
+import neuronxcc.nki.isa as nisa
+import neuronxcc.nki.language as nl
+
+
+"""
+START = """\
+@nki.jit
+def kernel_{number}(x):
+    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    tile = nl.load(x)
+"""
+END = """\
+    nl.store(out, value=tile)
+    return out
+
+
+"""
+Files = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Row:
+    """What grows, the smallest size, how files of a size are made, and whether marks are written in them."""
+
+    what: str
+    size: int
+    files: Callable[[int], Files]
+    partial: bool = False
+
+
+def kernel(body: str = "", number: int = 0) -> str:
+    """A kernel with statements between loading a tile and storing it."""
+    return START.format(number=number) + body + END
+
+
+def helper(number: int, first: str = "") -> str:
+    """A function that kernels call."""
+    root = f"    root = nl.rsqrt(tile)\n{first}"
+    return f"def step_{number}(tile, scale):\n{root}    return nl.multiply(root, tile) * scale\n\n\n"
+
+
+def one(body: Callable[[int], str], size: int) -> Files:
+    """A file with a kernel in which something stands so many times."""
+    return {"app.py": HEAD + kernel("".join(body(number) for number in range(size)))}
+
+
+def helpers(size: int) -> Files:
+    """Functions that a kernel calls one after the other."""
+    functions = "".join(helper(number) for number in range(size))
+    calls = "".join(f"    tile = step_{number}(tile, {number}.0)\n" for number in range(size))
+    return {"app.py": HEAD + functions + kernel(calls)}
+
+
+def chain(size: int) -> Files:
+    """Functions of which each calls the next one."""
+    call = "    root = step_{}(root, 2.0)\n"
+    inner = "".join(helper(number, call.format(number + 1)) for number in range(size - 1))
+    return {"app.py": HEAD + inner + helper(size - 1) + kernel("    tile = step_0(tile, 2.0)\n")}
+
+
+def nested(header: str, size: int) -> Files:
+    """Loops or branches inside each other."""
+    lines = [f"{'    ' * (depth + 1)}{header.format(depth)}\n" for depth in range(size)]
+    return {"app.py": HEAD + kernel("".join(lines) + f"{'    ' * (size + 1)}tile = nl.multiply(tile, 2.0)\n")}
+
+
+def inside(number: int) -> str:
+    """A function inside of a kernel, and a call of it."""
+    name = f"step_{number}"
+    return f"\n    def {name}(a):\n        return nl.multiply(a, {number}.0)\n\n    tile = {name}(tile)\n"
+
+
+def kernels(size: int) -> Files:
+    """Kernels with a launch of each; every second one cannot be migrated."""
+    stays = ("", "    tile = nl.gather_flattened(tile, tile)\n")
+    launch = "def run_{0}(x):\n    return kernel_{0}(x)\n\n\n"
+    each = (kernel(stays[number % 2], number) + launch.format(number) for number in range(size))
+    return {"app.py": HEAD + "".join(each)}
+
+
+def ring(size: int) -> Files:
+    """Files of which each launches the kernel of the next one, and the last that of the first."""
+    return {
+        f"m{number}.py": f"{HEAD}from m{(number + 1) % size} import kernel_0 as other\n\n\n{kernel()}"
+        "def run(x):\n    return other(x)\n"
+        for number in range(size)
+    }
+
+
+def calling(size: int) -> Files:
+    """Files of which each calls a function of the one before."""
+    last = "def step(tile):\n    return nl.rsqrt(tile)\n\n\n"
+    found = {"m0.py": HEAD + last + kernel("    tile = step(tile)\n")}
+    for number in range(1, size):
+        imported = f"from m{number - 1} import step as other\n\n\n"
+        own = "def step(tile):\n    return other(tile)\n\n\n"
+        found[f"m{number}.py"] = HEAD + imported + own + kernel("    tile = step(tile)\n")
+    return found
+
+
+ROWS = {
+    "statements": Row(
+        "statements of a kernel", 100, partial(one, lambda n: f"    tile = nl.multiply(tile, {n}.0)\n")
+    ),
+    "loops": Row(
+        "loops of a kernel, one after the other",
+        50,
+        partial(one, lambda n: f"    for i{n} in range(2):\n        tile = nl.multiply(tile, {n}.0)\n"),
+    ),
+    "loops-inside": Row("loops inside each other", 2, partial(nested, "for i{} in range(2):")),
+    "branches-inside": Row("branches inside each other", 10, partial(nested, "if x.shape[0] > {}:")),
+    "helpers": Row("functions that a kernel calls", 50, helpers),
+    "helpers-chain": Row("functions of which each calls the next", 25, chain),
+    "inner": Row("functions inside of a kernel", 25, partial(one, inside)),
+    "comprehensions": Row(
+        "comprehensions of a kernel",
+        25,
+        partial(one, lambda n: f"    tiles_{n} = [nl.multiply(tile, float(i)) for i in range(4)]\n"),
+    ),
+    "kernels": Row("kernels of which every second stays", 50, kernels),
+    "reasons": Row(
+        "places that a person must see to, marked",
+        50,
+        partial(one, lambda n: f"    part_{n} = nl.gather_flattened(tile, tile)\n"),
+        partial=True,
+    ),
+    "files": Row("files that launch each other's kernels, in a ring", 50, ring),
+    "files-chain": Row("files of which each calls the one before", 25, calling),
+}
+
+
+def migrating(folder: Path, marked: bool) -> Callable[[], Report]:
+    """Migrating a folder in memory."""
+    options = Options(paths=(str(folder),), mode="diff", jobs=1, cache=False, partial=marked)
+    return lambda: engine.run(options)
+
+
+def written(files: Files, folder: Path) -> Path:
+    """The folder, with these files in it."""
+    folder.mkdir()
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    return folder
+
+
+def line(row: Row, rounds: int) -> str:
+    """One line of the table."""
+    sizes = [row.size << doubled for doubled in range(3)]
+    with tempfile.TemporaryDirectory() as place:
+        folders = [written(row.files(size), Path(place, str(size))) for size in sizes]
+        times = compared([migrating(folder, row.partial) for folder in folders], 0.5, rounds)
+    cells = (f"{time:.3f} s" for time in times)
+    sized = ", ".join(map(str, sizes))
+    return f"| {row.what} | {sized} | {' | '.join(cells)} | {times[2] / times[0]:.1f} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("rows", nargs="*", choices=[*ROWS, []], metavar="NAME", help=", ".join(ROWS))
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    print("| what grows | sizes | time | twice | four times | growth |")
+    print("|---|---|---|---|---|---|")
+    for name in options.rows or ROWS:
+        print(line(ROWS[name], options.rounds), flush=True)
+
+
+if __name__ == "__main__":
+    main()
