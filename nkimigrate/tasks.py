@@ -12,7 +12,7 @@ from .codemods.analyse import Analysis, Place, World, analyse, parse
 from .codemods.edit import EditRefused
 from .codemods.elsewhere import Kernel
 from .codemods.embedded import EMBEDDED, Torn, opened
-from .codemods.model import LANGUAGE, Edit, Finding, Outcome
+from .codemods.model import LANGUAGE, Edit, EditImport, Finding, Outcome
 from .codemods.patterns import pattern
 from .codemods.record import fresh, record, replace
 from .codemods.release import Release
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 DIALECT = ("NKL601", "NKL602", "NKL603")
 """The codes of the dialect check."""
+_MIXED = "NKM111"
+"""The code of files that import two copies of the library."""
 _ROUNDS = 4
 """How often a file's result is looked at again at most."""
 _FROM_TOP = pattern(rb"from(?<!\wfrom)\s+neuronxcc\s+import\b")
@@ -257,8 +259,9 @@ def edit_task(setting: Setting, job: Job) -> Edited | Problem:
     """Carry out the edits of a file's findings; a finding whose edit is refused becomes one for a person."""
     with _without_warnings(), paused(len(job.task.data)):
         result = _carried_out(setting, job)
-        if isinstance(result, Edited) and result.data is not None and _concerns_both(setting, job.task):
-            return _settled(setting, job.task, result)
+        if isinstance(result, Edited) and result.data is not None:
+            if _concerns_both(setting, job.task) or any(map(_moves_names, job.findings)):
+                return _settled(setting, job.task, result)
         return result
 
 
@@ -275,6 +278,15 @@ def _concerns_both(setting: Setting, task: Task) -> bool:
     if task.kind == "text" or _old_step(setting, task) is None:
         return False
     return _in_sight(setting, task) or _signs(setting.step).within(task.data)
+
+
+def _moves_names(finding: Finding) -> bool:
+    """Whether names mean something else in the new text than where they stand: of two copies of the library
+    one is left, or an import binds another root (``import a.b``).
+    """
+    imports = (pair for edit in finding.edits if isinstance(edit, EditImport) for pair in edit.names)
+    dotted = ((old, new) for old, new in imports if "." in new and " as " not in new)
+    return finding.code == _MIXED or any(old.split(".")[0] != new.split(".")[0] for old, new in dotted)
 
 
 def _settled(setting: Setting, task: Task, result: Edited) -> Edited:

@@ -68,6 +68,28 @@ def test_in_a_notebook_the_cell_is_named_where_it_was_done() -> None:
     assert (norm.cell, norm.line, norm.outcome) == (3, 2, Outcome.NOTED)
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            "import nkilib_standalone.nkilib.core.qkv.qkv\nnkilib.core.mlp.mlp.mlp_kernel(x, g, u, d)\n",
+            "import nkilib.core.qkv.qkv\nnkilib.core.mlp.mlp.mlp(x, g, u, d)\n",
+        ),
+        (
+            "from nkilib.core.utils.logging import Logger\n"
+            "from nkilib_src.nkilib.core.qkv.qkv import qkv\n\nlog = Logger('a', level=None)\n",
+            "from nkilib.core.utils.logging import Logger\n"
+            "from nkilib.core.qkv.qkv import qkv\n\nlog = Logger('a')\n",
+        ),
+    ],
+    ids=["another root", "one copy"],
+)
+def test_names_that_mean_something_else_in_the_new_text(before: str, after: str) -> None:
+    result = migrate({"app.py": before})
+    check_sound(result)
+    assert result.text("app.py") == after
+
+
 def test_only_a_file_of_both_that_changes_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[bytes] = []
     real = tasks._analysed
@@ -87,6 +109,8 @@ def test_only_a_file_of_both_that_changes_is_looked_at_again(monkeypatch: pytest
     language = "import neuronxcc.nki as nki\n\n\n@nki.jit\ndef f(x):\n    return x\n"
     unchanged = "from nkilib.core.qkv.qkv import qkv\nimport neuronxcc.nki_of_others\n\nqkv\n"
     assert [times(text) for text in (library, language, unchanged)] == [1, 1, 1]
+    aliased = "import nkilib_standalone.nkilib.core.mlp.mlp as mlp\n\nmlp.mlp_kernel(1, 2, 3, 4)\n"
+    assert times(aliased) == 1
     assert times(BEFORE) == 3  # in the second text, the norm; in the third, nothing is left to do
 
 
