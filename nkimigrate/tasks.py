@@ -259,10 +259,10 @@ def edit_task(setting: Setting, job: Job) -> Edited | Problem:
     """Carry out the edits of a file's findings; a finding whose edit is refused becomes one for a person."""
     with _without_warnings(), paused(len(job.task.data)):
         result = _carried_out(setting, job)
-        if isinstance(result, Edited) and result.data is not None:
-            if _concerns_both(setting, job.task) or any(map(_moves_names, job.findings)):
-                return _settled(setting, job.task, result)
-        return result
+        if isinstance(result, Problem) or result.data is None:
+            return result
+        again = _concerns_both(setting, job) or any(map(_moves_names, job.findings))
+        return _settled(setting, job.task, result) if again else result
 
 
 def _carried_out(setting: Setting, job: Job) -> Edited | Problem:
@@ -271,13 +271,13 @@ def _carried_out(setting: Setting, job: Job) -> Edited | Problem:
     return (_in_turn(setting, job) if refused else None) or result
 
 
-def _concerns_both(setting: Setting, task: Task) -> bool:
+def _concerns_both(setting: Setting, job: Job) -> bool:
     """Whether a file has to do with the library and the old language: what is done for one of them may allow
     what could not be done for the other.
     """
-    if task.kind == "text" or _old_step(setting, task) is None:
+    if job.task.kind == "text" or _old_step(setting, job.task) is None:
         return False
-    return _in_sight(setting, task) or _signs(setting.step).within(task.data)
+    return _in_sight(setting, job.task) or any(not f.code.startswith(LANGUAGE) for f in job.findings)
 
 
 def _moves_names(finding: Finding) -> bool:
