@@ -150,6 +150,10 @@ def attention_block_tkg(
         dtype = nl.float8_e4m3 if quantized else X.dtype
         check_update(sizes, kv_cache_update_idx, dtype, K_cache_transposed)
     kernel_assert(not transposed_out or W_out is not None, "transposed_out needs W_out")
+    kernel_assert(
+        W_out is None or W_out.shape[1] == sizes.hidden,
+        f"W_out must have H = {sizes.hidden} columns, its shape is {None if W_out is None else W_out.shape}",
+    )
     here, sbm = cores(), manager(sbm)
     work = scratch(sbm, name="attention_block_tkg")
     projected = qkv_tkg(

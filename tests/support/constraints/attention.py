@@ -337,6 +337,7 @@ WHOLE = Table(
         refused("at most 16 query heads", "q_head is 17", lambda _: generation(heads=17, depth=32)),
         refused("at most 8 new tokens", "s_active is 9", lambda _: generation(sequence=9)),
         refused("d at most 128", "at most 128, it is 130", lambda _: generation(depth=130)),
+        refused("W_out has H columns", "W_out must have H = 256 columns", W_out=zeros(128, 512)),
         refused("bias_out [1, H]", "bias must have shape (1, 256)", bias_out=zeros(1, 255)),
         refused("weight_dequant_scale_qkv has three columns", "qkv_w_scale must be [128, 3] or [1, 3]",
                 W_qkv=zeros(256, 256, dtype=FP8), quantization_type_qkv=STATIC,
