@@ -79,7 +79,8 @@ class Storage:
         self.base = base
 
     def __del__(self) -> None:
-        if self.pitch is not None and self.raw.nbytes >= LEAST:
+        ends = LEAST is None  # as the interpreter leaves it when it ends
+        if not ends and self.pitch is not None and self.raw.nbytes >= LEAST:
             give_back(self)
 
     def move(self, raw: Array) -> None:
