@@ -62,10 +62,15 @@ def function(w: Walker, node: ast.Call, short: str, given: Value) -> tuple[str, 
 
 def _is_constant(w: Walker, node: ast.Call) -> bool:
     """Whether it is what ``nl.shared_constant`` is given, which has its own say."""
+    return _taker(w, node) == "nl.shared_constant"
+
+
+def _taker(w: Walker, node: ast.expr) -> str:
+    """The name of what is called with an expression as one of its arguments; "" when nothing is."""
     parents = w.function.nodes.parents
     outer = parents.get(node)
     outer = parents.get(outer) if isinstance(outer, ast.keyword) else outer
-    return isinstance(outer, ast.Call) and w.names.short(outer.func) == "nl.shared_constant"
+    return w.names.short(outer.func) if isinstance(outer, ast.Call) else ""
 
 
 def _spelled(w: Walker, node: ast.Call, short: str) -> str:
@@ -107,12 +112,10 @@ def _is_operand(w: Walker, node: ast.Call) -> bool:
 
 
 def _is_taken(w: Walker, node: ast.expr) -> bool:
-    parents = w.function.nodes.parents
-    outer = parents.get(node)
+    outer = w.function.nodes.parents.get(node)
     if isinstance(outer, ast.UnaryOp) and isinstance(outer.op, ast.USub):
         return _is_taken(w, outer)
-    outer = parents.get(outer) if isinstance(outer, ast.keyword) else outer
-    return isinstance(outer, ast.Call) and w.names.short(outer.func).startswith(("nl.", "nisa."))
+    return _taker(w, node).startswith(("nl.", "nisa."))
 
 
 def limit(w: Walker, node: ast.Attribute, dtype: Value) -> v.Scalar | None:
