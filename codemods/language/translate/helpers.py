@@ -6,6 +6,7 @@ import ast
 
 from ...model import ReplaceLines
 from ..lowering.helpers import HELPERS
+from ..plain.lines import first_line
 from ..reasons import Change, Work
 from .plan import LanguageModule
 
@@ -51,9 +52,7 @@ def _above_text(module: LanguageModule, place: ast.stmt) -> int:
     index = body.index(place)
     while index > 1 and _is_text(body[index - 1]):
         index -= 1
-    first = body[index]
-    decorators: list[ast.expr] = getattr(first, "decorator_list", [])
-    return min([first.lineno, *(d.lineno for d in decorators)])
+    return first_line(body[index])
 
 
 def _is_text(statement: ast.stmt) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from ..analysis import values as v
 from ..analysis.refusal import Refused
+from ..plain.lines import first_line
 from ..reasons import Reason
 from ..wording import mark, waiting
 from . import assignments, blocks, compound, expressions, facts, programs
@@ -65,7 +66,7 @@ def _by_line(statements: Sequence[ast.stmt]) -> list[list[ast.stmt]]:
 
 
 def _extent(group: Sequence[ast.stmt]) -> tuple[int, int]:
-    first = min([group[0].lineno, *(d.lineno for d in getattr(group[0], "decorator_list", ()))])
+    first = first_line(group[0])
     return first, group[-1].end_lineno or group[-1].lineno
 
 
