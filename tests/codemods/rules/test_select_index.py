@@ -36,6 +36,7 @@ REPORTED = {
     "array of unknown rank": "for i in np.array(n): v.select(0, i)",
     "perhaps floats": "for i in np.arange(n / 2): v.select(0, i)",
     "one of two": "i = np.int32(0) if n else x; v.select(0, i)",
+    "row by an array": "v.select(0, np.arange(8)[x])",
     "element or array": "v.select(0, np.argmax(x))",
     "whatever has a select": "x.select(0, np.int64(3))",
     "view or not": "(v if n else x).select(0, np.int64(3))",
