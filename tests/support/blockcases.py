@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import nki.isa as nisa
 import nki.language as nl
 import numpy as np
+from blockcheck import in_sbuf, per_core
 from kernels import cast, launch, normal
 from npref_attn import (
     attention_block_ref,
@@ -39,16 +39,9 @@ PLAIN: dict[str, Any] = {
 def body(x: Any, options: dict[str, Any], sbuf: bool) -> Any:
     """The kernel with X in SBUF on request, and each core's part of a result that stays in SBUF."""
     if sbuf:
-        tile = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.sbuf)
-        nisa.dma_copy(dst=tile, src=x)
-        x = tile
+        x = in_sbuf(x)
     out, keys, values = attention_block_tkg(x, **options)
-    if out.buffer == nl.sbuf:
-        count, index = (nl.num_programs(0), nl.program_id(0)) if nl.program_ndim() else (1, 0)
-        stored = nl.ndarray((count, *out.shape), dtype=out.dtype, buffer=nl.shared_hbm)
-        nisa.dma_copy(dst=stored[index], src=out)
-        out = stored
-    return out, keys, values
+    return per_core(out) if out.buffer == nl.sbuf else out, keys, values
 
 
 class Block:

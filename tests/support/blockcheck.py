@@ -20,8 +20,20 @@ def drawn(shape: tuple[int, ...], dtype: Any = BF16, seed: int = 0, scale: float
     return normal(shape, dtype, seed, scale)
 
 
+class NoTileError(Exception):
+    """A caller wants a tile of more partitions than SBUF has: no kernel can ever be given it."""
+
+
+def possible(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of a tile; NoTileError if there cannot be one."""
+    if shape[0] > nl.tile_size.pmax:
+        raise NoTileError(f"a tile {shape} would have {shape[0]} partitions")
+    return shape
+
+
 def in_sbuf(x: Any, dtype: Any = None) -> Any:
     """An HBM tensor ``[P ≤ 128, …]`` as a tile."""
+    possible(x.shape)
     tile = nl.ndarray(x.shape, dtype=dtype or x.dtype, buffer=nl.sbuf)
     nisa.dma_copy(dst=tile, src=x)
     return tile

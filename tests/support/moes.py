@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import nki.isa as nisa
-import nki.language as nl
 import numpy as np
 from blockcheck import BF16, FP8, FP32
 from kernels import cast, launch
@@ -55,12 +53,6 @@ def tkg_arguments(given: dict[str, Any], dtype: Any = BF16) -> dict[str, Any]:
 
 def run_tkg(arguments: dict[str, Any], lnc: int = 2, target: str = "trn2") -> Any:
     return launch(moe_tkg, lnc=lnc, target=target, **arguments)
-
-
-def in_sbuf(x: Any) -> Any:
-    tile = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.sbuf)
-    nisa.dma_copy(dst=tile, src=x)
-    return tile
 
 
 def spread(x: Any, cores: int) -> Any:

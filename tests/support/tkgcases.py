@@ -8,6 +8,7 @@ from typing import Any
 import nki.isa as nisa
 import nki.language as nl
 import numpy as np
+from blockcheck import per_core, possible
 from kernels import cast, launch
 from npref_attn import (
     attention_tkg_ref,
@@ -26,22 +27,8 @@ Arrays = Mapping[str, Any]
 QUIET = get_logger("SBM", LogLevel.ERROR)
 
 
-def in_tile(array: Any) -> Any:
-    """An HBM tensor as a tile, None as None."""
-    tile = nl.ndarray(array.shape, dtype=array.dtype, buffer=nl.sbuf)
-    nisa.dma_copy(dst=tile, src=array)
-    return tile
-
-
 def output(shape: tuple[int, ...], dtype: Any, on_chip: bool) -> Any:
     return nl.ndarray(shape, dtype=dtype, buffer=nl.sbuf if on_chip else nl.shared_hbm)
-
-
-def stored(tile: Any, core: int, cores: int, results: list[Any], key: int) -> Any:
-    """A tile of SBUF as an output ``[cores, …]`` in HBM, so that each core's can be seen."""
-    out = nl.ndarray((cores, *tile.shape), dtype=tile.dtype, buffer=nl.shared_hbm)
-    nisa.dma_copy(dst=out[core], src=tile)
-    return out
 
 
 def kernel(arrays: dict[str, Any], cfg: AttnTKGConfig, out_dtype: Any, bytes_of_sbuf: int, debug: Any) -> Any:
@@ -52,12 +39,11 @@ def kernel(arrays: dict[str, Any], cfg: AttnTKGConfig, out_dtype: Any, bytes_of_
     sbm = create_auto_alloc_manager(QUIET)
     if bytes_of_sbuf:
         sbm = SbufManager(0, bytes_of_sbuf, QUIET)
-    cores, core = (nl.num_programs(0), nl.program_id(0)) if nl.program_ndim() else (1, 0)
     sbm.open_scope()
     given = dict(arrays)
     if cfg.qk_in_sb:
         for name in ("q", "k_active"):
-            tile = sbm.alloc_stack(given[name].shape, given[name].dtype)
+            tile = sbm.alloc_stack(possible(given[name].shape), given[name].dtype)
             nisa.dma_copy(dst=tile, src=given[name])
             given[name] = tile
     queries = cfg.bs * cfg.q_head * cfg.s_active
@@ -81,7 +67,7 @@ def kernel(arrays: dict[str, Any], cfg: AttnTKGConfig, out_dtype: Any, bytes_of_
     results = []
     for tensor in (out, k_out):
         if tensor is not None:
-            results.append(tensor if tensor.buffer != nl.sbuf else stored(tensor, core, cores, results, 0))
+            results.append(tensor if tensor.buffer != nl.sbuf else per_core(tensor))
     sbm.close_scope()
     return results + list(tensors or ())
 

@@ -292,7 +292,7 @@ def quantise(made: blockcases.Block, what: str) -> blockcases.Block:
 FAMILIES = [
     Family(
         "nkilib.core.attention.attention_cte.attention_cte", encoded,
-        free={"q": (1, 2)},
+        free={"q": (0, 1, 2)},  # its batch is any multiple of that of keys
     ),
     Family(
         "nkilib.core.attention.attention_tkg.attention_tkg", decoded,
