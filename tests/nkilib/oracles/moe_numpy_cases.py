@@ -17,6 +17,14 @@ def fp8(v):
     return R.decode(R.encode(np.clip(v, -240, 240), "e4m3"), "e4m3")
 
 
+def _experts(r, E, *shape):
+    """Weights of E experts in bfloat16, drawn one expert at a time: float64 of all takes gigabytes"""
+    out = np.empty((E, *shape), f32)
+    for e in range(E):
+        out[e] = bf(r.uniform(-0.1, 0.1, shape))
+    return out
+
+
 def _rng(seed):
     return np.random.default_rng(seed)
 
@@ -241,8 +249,7 @@ def _cte(
                 inp["gate_and_up_proj_bias"] = b
                 kw["bd"] = inp["down_proj_bias"] = bf(r.uniform(-1.6, 1.4, (E, H)))
         else:
-            wgu = bf(r.uniform(-0.1, 0.1, (E, H, 2, I)))
-            wd = bf(r.uniform(-0.1, 0.1, (E, I, H)))
+            wgu, wd = _experts(r, E, H, 2, I), _experts(r, E, I, H)
             if scale:
                 wgu, wd = fp8(wgu * 1000), fp8(wd * 1000)
                 kw["sgu"] = r.uniform(-0.01, 0.01, (E, 2, I)).astype(f32)

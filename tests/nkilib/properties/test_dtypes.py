@@ -11,7 +11,7 @@ import pytest
 from blockcheck import BF16, FP8, FP16, FP32
 from kernels import PREFIX, difference
 from ml_dtypes import float8_e5m2
-from randomcalls import FAMILIES, Call, Family, by_seed
+from randomcalls import FAMILIES, SEEDS, Call, Family, by_seed
 
 FP8_WIDE = np.dtype(float8_e5m2)
 INTEGERS = (np.int32, np.uint32, np.int8, np.uint8)
@@ -36,12 +36,12 @@ QUICK = ("RoPE", "RoPE_sbuf", "rmsnorm_tkg", "layernorm_tkg", "output_projection
 @pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.id)
 def test_other_types_are_refused_or_right(family: Family) -> None:
-    check_types(family, range(2))
+    check_types(family, SEEDS)
 
 
 @pytest.mark.parametrize("family", [each for each in FAMILIES if each.id in QUICK], ids=lambda each: each.id)
 def test_other_types_of_small_calls(family: Family) -> None:
-    check_types(family, range(1))
+    check_types(family, [0])
 
 
 def test_what_is_allowed_is_of_a_family() -> None:
@@ -50,7 +50,7 @@ def test_what_is_allowed_is_of_a_family() -> None:
 
 
 @np.errstate(all="ignore")
-def check_types(family: Family, seeds: range) -> None:
+def check_types(family: Family, seeds: Sequence[int]) -> None:
     for seed in seeds:
         call = family.draw(by_seed(seed))
         lnc = call.lnc[-1]

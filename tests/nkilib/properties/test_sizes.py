@@ -1,11 +1,7 @@
-"""A tensor that is larger or smaller than the others say is refused with a message, and never read as it is.
-
-``NKILIB_SEEDS="7 8" make test-slow PYTEST_OPTIONS="tests/nkilib/properties/test_sizes.py"`` draws other calls.
-"""
+"""A tensor that is larger or smaller than the others say is refused with a message, and never read as it is."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,9 +9,7 @@ import numpy as np
 import pytest
 from blockcheck import NoTileError
 from kernels import PREFIX
-from randomcalls import FAMILIES, Call, Family, by_seed
-
-SEEDS = [int(seed) for seed in os.environ.get("NKILIB_SEEDS", "0 1").split()]
+from randomcalls import FAMILIES, SEEDS, Call, Family, by_seed
 
 
 @pytest.mark.slow
