@@ -2,8 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from .analysis.context import FileContext
 from .analysis.scopes import Scope
+
+
+class Taken(set[str]):
+    """Names that mean something already. They only become more."""
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        super().__init__(names)
+        self._numbers: dict[str, int] = {}
+
+    def fresh(self, hint: str) -> str:
+        """``hint``, or with a number behind it, so that it means nothing yet; then taken."""
+        name, number = hint, self._numbers.get(hint, 1)
+        while name in self:
+            number += 1
+            name = f"{hint}_{number}"
+        self._numbers[hint] = number
+        self.add(name)
+        return name
 
 
 def fresh_name(ctx: FileContext, scope: Scope, wanted: str) -> str:

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
 
+from ...fresh_names import Taken
 from ...trees import children, walk
 from ..translate.layout import flat, laid_out
 from . import scopes
@@ -181,7 +182,7 @@ def _comments(text: Text, first: int, last: int) -> list[str]:
 # -- the new text -------------------------------------------------------------------------------------
 
 
-def _written(text: Text, outer: ast.FunctionDef, place: _Place, taken: set[str], unit: str) -> Text:
+def _written(text: Text, outer: ast.FunctionDef, place: _Place, taken: Taken, unit: str) -> Text:
     statement = place.statement
     indent = text.indentation(statement)
     names = _variables(outer, place, taken)
@@ -205,7 +206,7 @@ def _indented(code: str, indent: str, unit: str) -> list[str]:
     return laid_out(code.lstrip("\t"), indent + unit * depth, unit)
 
 
-def _goal(place: _Place, taken: set[str]) -> tuple[str, bool]:
+def _goal(place: _Place, taken: Taken) -> tuple[str, bool]:
     """The name that the result gets, and whether that is all that the statement does."""
     statement = place.statement
     if isinstance(statement, ast.Assign) and statement.value is place.whole and len(statement.targets) == 1:
@@ -214,16 +215,16 @@ def _goal(place: _Place, taken: set[str]) -> tuple[str, bool]:
         if isinstance(target, ast.Name) and target.id not in read:
             return target.id, True
     hints = {"all": "every", "any": "some", "sum": "total", "product": "product"}
-    return scopes.fresh(hints.get(place.kind, "items"), taken), False
+    return taken.fresh(hints.get(place.kind, "items")), False
 
 
-def _variables(outer: ast.FunctionDef, place: _Place, taken: set[str]) -> dict[str, str]:
+def _variables(outer: ast.FunctionDef, place: _Place, taken: Taken) -> dict[str, str]:
     """New names for the comprehension's variables that mean something else around it as well."""
     found = {}
     mine = {n.id for g in place.node.generators for n in walk(g.target) if isinstance(n, ast.Name)}
     for name in sorted(mine):
         if not _only_loops(outer, place, name):
-            found[name] = scopes.fresh(name, taken)
+            found[name] = taken.fresh(name)
     return found
 
 

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
+from ...fresh_names import Taken
 from ...trees import children
 from . import scopes
 from .lines import Text, first_line
@@ -55,7 +56,7 @@ class File:
 
     parts: list[Part]
     unit: str
-    taken: set[str]
+    taken: Taken
     spellings: Spellings
     _counted: dict[str, Counter[object]] = field(default_factory=dict)
 

@@ -96,7 +96,7 @@ def _movable(file: File, index: int, path: Sequence[ast.FunctionDef]) -> Inner |
     if not _free_to_hand(around, node, calls, handed, copied):
         return None
     clash = file.is_outside(index, around[0], node.name, *SPELLED, "aliased")
-    name = scopes.fresh(f"{around[0].name}_{node.name}", file.taken) if clash else node.name
+    name = file.taken.fresh(f"{around[0].name}_{node.name}") if clash else node.name
     return Inner(node, tuple(around), tuple(calls), name, tuple(copied), tuple(handed))
 
 

@@ -136,7 +136,7 @@ def _folded(file: File, text: Text, outer: ast.FunctionDef, statement: ast.stmt)
     if call.keywords or len(call.args) not in (2, 3) or not unconditional(call, root, parents):
         return None
     taken = scopes.all_names(outer)
-    goal, item = scopes.fresh("folded", taken), scopes.fresh("each", taken)
+    goal, item = taken.fresh("folded"), taken.fresh("each")
     body = _combined(file, call.args[0], goal, item)
     rest = call.args[1:]
     pure = all(
@@ -217,7 +217,7 @@ def _at_once(text: Text, outer: ast.FunctionDef, statement: ast.stmt) -> Text | 
     ):
         return None
     taken = scopes.all_names(outer)
-    names = [scopes.fresh("value", taken) for _ in values]
+    names = [taken.fresh("value") for _ in values]
     code = [f"{name} = {flat(text.segment(value))}" for name, value in zip(names, values, strict=True)]
     code += [f"{flat(text.segment(place))} = {name}" for name, place in zip(names, places, strict=True)]
     indent, origin = text.indentation(statement), text.origin(statement.lineno)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 
+from ...fresh_names import Taken
 from ...trees import walk
 from ..translate.layout import flat, laid_out
 from . import scopes
@@ -39,13 +40,13 @@ def _plainer(file: File, text: Text, node: ast.For, outer: ast.FunctionDef) -> t
             return None
         return _together(text, node, node.iter, name, scopes.all_names(outer))
     if isinstance(node.target, ast.Tuple) and not isinstance(node.iter, ast.Call):
-        each = scopes.fresh("item", scopes.all_names(outer))
+        each = scopes.all_names(outer).fresh("item")
         return f"for {each} in {flat(text.segment(node.iter))}", [f"{_target(text, node.target)} = {each}"]
     return None
 
 
 def _together(
-    text: Text, node: ast.For, call: ast.Call, name: str, taken: set[str]
+    text: Text, node: ast.For, call: ast.Call, name: str, taken: Taken
 ) -> tuple[str, list[str]] | None:
     if call.keywords or not call.args or (name != "zip" and len(call.args) != 1):
         return None
@@ -64,9 +65,9 @@ def _together(
     elif name == "zip":
         if not isinstance(node.target, ast.Tuple):
             return None
-        named, sources, targets = scopes.fresh("index", taken), list(call.args), list(node.target.elts)
+        named, sources, targets = taken.fresh("index"), list(call.args), list(node.target.elts)
     else:
-        named, sources, targets = scopes.fresh("index", taken), [call.args[0]], [node.target]
+        named, sources, targets = taken.fresh("index"), [call.args[0]], [node.target]
     if len(sources) != len(targets) or not all(_sequence(node, source) for source in sources):
         return None
     spelled = [flat(text.segment(source)) for source in sources]

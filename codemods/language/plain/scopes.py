@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from ...fresh_names import Taken
 from ...trees import children, walk
 
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
@@ -159,9 +160,9 @@ def _leaves(nodes: Sequence[ast.stmt]) -> bool:
     return bool(nodes) and isinstance(nodes[-1], ast.Return | ast.Raise | ast.Continue | ast.Break)
 
 
-def all_names(tree: ast.AST) -> set[str]:
+def all_names(tree: ast.AST) -> Taken:
     """Every name that is spelled somewhere, other than those of keyword arguments."""
-    found = set()
+    found = Taken()
     for node in walk(tree):
         if isinstance(node, ast.Name):
             found.add(node.id)
@@ -227,12 +228,3 @@ class Names:
 def _brought(alias: ast.alias) -> str:
     """The name that an import binds."""
     return (alias.asname or alias.name).partition(".")[0]
-
-
-def fresh(hint: str, taken: set[str]) -> str:
-    """A name like ``hint`` that is not taken; it is from now on."""
-    name, number = hint, 2
-    while name in taken:
-        name, number = f"{hint}_{number}", number + 1
-    taken.add(name)
-    return name

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from ...fresh_names import Taken
 from ...model import ReplaceLines
 from ..changed import changed
 from ..lowering.helpers import HELPERS
@@ -66,7 +67,7 @@ def _walked(
     given: Sequence[Mapping[str, Value]],
 ) -> Translated:
     node = function.node
-    taken, shared.taken = shared.taken, _reserved(module) | function.nodes.names
+    taken, shared.taken = shared.taken, _reserved(module, function)
     indent = lines.indentation(node.body[0])
     unit = indent[len(lines.indentation(node)) :] or "    "
     uses = parameters.Uses(function, module.names, module.functions)
@@ -90,9 +91,9 @@ def _walked(
     return Translated(function, edits, tuple(w.reasons), tuple(w.notes), tuple(w.returned), tuple(w.calls))
 
 
-def _reserved(module: LanguageModule) -> set[str]:
-    """Names that no new variable gets: those of the file, and of functions that may be added to it."""
-    return {*module.taken, *HELPERS}
+def _reserved(module: LanguageModule, function: Function) -> Taken:
+    """Names that no new variable gets: of the file, the function, and functions that may be added."""
+    return Taken((*module.taken, *HELPERS, *function.nodes.names))
 
 
 def _starting(
@@ -112,7 +113,7 @@ def _starting(
 
 def _again(first: Walker, env: Environment) -> Walker:
     """A second walk, which knows where tiles with block dimensions belong."""
-    first.shared.taken = _reserved(first.module) | first.function.nodes.names
+    first.shared.taken = _reserved(first.module, first.function)
     again = replace(first, env=env, reasons=[], notes=[], returned=[], calls=[], views={})
     again.placings = blocks.placings(first)
     again.blocks = {

@@ -168,13 +168,16 @@ def _carried(start: Environment, end: Environment) -> None:
     """Names that were bound before the loop, with what the body may have left in them."""
     for name, value in list(start.values.items()):
         new: Value = end.values[name]
-        if new != value and not (isinstance(new, v.Scalar) and isinstance(value, v.Scalar)):
+        if new is value or new == value:
+            continue
+        if not (isinstance(new, v.Scalar) and isinstance(value, v.Scalar)):
             start.values[name] = start.joined(name, value, new)
 
 
 def _after(before: Environment, start: Environment, end: Environment) -> None:
     """After the loop, integers that the body binds have one of several values."""
     for name, value in end.values.items():
-        if name in start.values and isinstance(value, v.Scalar) and value != start.values[name]:
+        former = start.values.get(name, value)
+        if former is not value and isinstance(value, v.Scalar) and value != former:
             before.bind(name, value)
             before.values[name] = v.Scalar(name, before.atom(name) if value.sym is not None else None)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ...analysis.context import FileContext
 from ...elsewhere import Kernel, Seen
+from ...fresh_names import Taken
 from ..step import LanguageStep
 from .names import Names
 from .nodes import Nodes
@@ -122,10 +123,7 @@ class LanguageModule:
     def helper(self, name: str) -> str:
         """The name that the file has a helper function under, which is added to it."""
         if name not in self.helpers:
-            own, number = name, 2
-            while own in self._bound:
-                own, number = f"{name}_{number}", number + 1
-            self.helpers[name] = own
+            self.helpers[name] = Taken(self._bound).fresh(name)
         return self.helpers[name]
 
     @cached_property

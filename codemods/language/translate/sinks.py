@@ -12,9 +12,9 @@ from .walker import Walker
 def of_name(w: Walker, name: str) -> v.Dtype | None:
     """The dtype of the tensors in HBM that a name is stored to, when that is all that is done with it."""
     nodes = w.function.nodes
-    found = [_stored_as(w, use, nodes.parents) for use in nodes.loads.get(name, ())]
-    first = found[0] if found else None
-    return first if all(certainly_same(first, other) for other in found) else None
+    found = (_stored_as(w, use, nodes.parents) for use in nodes.loads.get(name, ()))
+    first = next(found, None)
+    return first if first is not None and all(certainly_same(first, other) for other in found) else None
 
 
 def _stored_as(w: Walker, use: ast.Name, parents: dict[ast.AST, ast.AST]) -> v.Dtype | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from ...fresh_names import Taken
 from ...source import Source
 from ..analysis import values as v
 from ..analysis.access import Access
@@ -85,7 +86,7 @@ class Walker:
     def attempt(self) -> Attempt:
         """A mark to come back to, should the lines written from here on be thrown away."""
         counts = {name: len(getattr(self, name)) for name in ("reasons", "notes", "returned", "calls")}
-        return Attempt(self, counts, set(self.shared.taken))
+        return Attempt(self, counts, Taken(self.shared.taken))
 
     def refused(self, node: ast.AST, refusal: Refused) -> None:
         """Keep a reason; the same one at the same place once."""
@@ -130,7 +131,7 @@ class Attempt:
 
     walker: Walker
     counts: dict[str, int]
-    taken: set[str]
+    taken: Taken
 
     @property
     def refused(self) -> bool:

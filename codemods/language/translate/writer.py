@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
+from ...fresh_names import Taken
 from ..analysis.access import subscript
 from ..analysis.refusal import Refused
 from ..analysis.symbols import Sym
@@ -64,7 +65,7 @@ class Shared:
 
     helper_name: Callable[[str], str]
     module_name: Callable[[str], str]
-    taken: set[str] = field(default_factory=set)
+    taken: Taken = field(default_factory=Taken)
     results: dict[Context, Any] = field(default_factory=dict)
     within: list[Context] = field(default_factory=list)
     cuts: int = 0
@@ -77,11 +78,7 @@ class Shared:
 
     def fresh(self, hint: str) -> str:
         """A name that means nothing yet, made from ``hint``; then taken."""
-        name, number = hint, 2
-        while name in self.taken:
-            name, number = f"{hint}_{number}", number + 1
-        self.taken.add(name)
-        return name
+        return self.taken.fresh(hint)
 
 
 class Writer:
