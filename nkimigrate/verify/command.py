@@ -37,10 +37,11 @@ Inputs come from {NAME}, else from the kernel's own test or __main__ block where
 can be read."""
 _EPILOG = """\b
 Exit codes:
-  0    all kernels are equal, bit by bit or within the tolerance of their element types
+  0    all kernels are equal, bit by bit or within tolerance
   1    a kernel is different
   2    wrong usage, or an unusable spec file
-  3    no kernel is different, but some could not be run, or there were none"""
+  3    no kernel is different, but some could not be run, or there were none
+  130  interrupted; running kernels were ended"""
 _FLAG = {"is_flag": True}
 _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any], str], ...] = (
     (

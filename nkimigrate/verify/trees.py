@@ -109,7 +109,8 @@ def _git(folder: str, *words: str) -> bytes:
         raise UsageError("--git needs git, which is not installed") from None
     if done.returncode:
         said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise UsageError(f"--git: {said[-1] if said else 'git ' + words[0] + ' fails'}")
+        why = said[-1].removeprefix("fatal: ") if said else f"git {words[0]} fails"
+        raise UsageError(f"--git: {why}")
     return done.stdout
 
 

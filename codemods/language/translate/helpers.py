@@ -29,7 +29,8 @@ def added(module: LanguageModule) -> Work:
     if {"nl.", "nisa."} & {word for word in ("nl.", "nisa.") if word in code}:
         module.needs |= {word.rstrip(".") for word in ("nl.", "nisa.") if word in code}
     said = ", ".join(f"`{module.helper(name)}`" for name in names)
-    change = Change(place, CODE, f"{said} is added for new code", (ReplaceLines((start, start), code),))
+    verb = "are" if len(names) > 1 else "is"
+    change = Change(place, CODE, f"{said} {verb} added for new code", (ReplaceLines((start, start), code),))
     return Work((change,))
 
 

@@ -520,6 +520,7 @@ WRONG = {
     "no spec": (("old", "new", "--spec", "x.toml"), "x.toml: no such file or directory"),
     "quiet and verbose": (("old", "new", "-q", "-v"), "exclude each other"),
     "git and two paths": (("old", "new", "--git", "HEAD"), "takes one PATH"),
+    "git without a repository": (("new", "--git", "HEAD"), "--git: not a git repository"),
 }
 
 

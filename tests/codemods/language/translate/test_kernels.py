@@ -6,6 +6,7 @@ import textwrap
 
 import numpy as np
 import pytest
+from helpers import migrate
 from migrated import HEAD, both, check_same, migrated
 
 RNG = np.random.default_rng(7)
@@ -611,3 +612,24 @@ def k(a):
     return out
 """
     assert f"engine={engine})" in check_same(text, "k", rows(32, 32))
+
+
+@pytest.mark.parametrize(
+    ("computed", "said"),
+    [
+        ("nl.broadcast_to(t, shape=(32, 32))", "`broadcast_partitions` is added for new code"),
+        ("nl.rms_norm(t, g, 1, 32, 1e-6)", "`broadcast_partitions`, `rms_norm` are added for new code"),
+    ],
+)
+def test_what_is_said_of_functions_that_new_code_calls(computed, said):
+    text = f"""\
+{HEAD}@nki.jit
+def k(a, g):
+    out = nl.ndarray((32, 32), dtype=a.dtype, buffer=nl.shared_hbm)
+    g = nl.load(g[0:1, 0:32])
+    t = nl.load(a){"[0:1, 0:32]" if "broadcast" in computed else ""}
+    nl.store(out, {computed})
+    return out
+"""
+    result = migrate({"kernel.py": text})
+    assert said in [finding.message for finding in result.at("kernel.py")]
