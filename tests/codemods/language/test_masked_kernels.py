@@ -152,3 +152,12 @@ def test_views_of_the_partitions_that_a_mask_leaves(view, value, new):
 )
 def test_views_of_more_than_a_mask_leaves(mask, view):
     assert "M-CUT" in migrated(HEAD + VIEWED.format(mask=mask, view=view, value="a"))[1]
+
+
+@pytest.mark.parametrize(
+    ("mask", "shape", "size"),
+    [(ROWS, (100, 16), "rows = min(128, "), (COLUMNS, (128, 10), "columns = min(16, ")],
+)
+def test_what_a_mask_leaves_is_called_after_the_dimension(mask, shape, size):
+    x = np.random.default_rng(5).uniform(-2, 2, shape).astype(np.float32)
+    assert size in check_same(VIEWED.format(mask=mask, view="nl.exp(a)", value="b"), "k", x)
