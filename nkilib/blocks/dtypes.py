@@ -8,6 +8,7 @@ from ..core.utils.kernel_assert import kernel_assert
 
 FLOATS_16 = [nl.bfloat16, nl.float16]
 FLOATS = [nl.bfloat16, nl.float16, nl.float32]
+FLOATS_AND_E4M3 = [nl.bfloat16, nl.float16, nl.float32, nl.float8_e4m3]
 FLOATS_AND_FP8 = [nl.bfloat16, nl.float16, nl.float32, nl.float8_e4m3, nl.float8_e5m2]
 PACKED_MX = [nl.float4_e2m1fn_x4, nl.float8_e4m3fn_x4, nl.float8_e5m2_x4]
 
@@ -27,6 +28,12 @@ def assert_dtypes(tensors: tuple[tuple[Any, str], ...], allowed: list[Any]) -> N
     """:func:`assert_dtype` for pairs of a tensor and its name."""
     for pair in tensors:
         assert_dtype(pair[0], allowed, pair[1])
+
+
+def assert_dtype_parameter(dtype: Any, allowed: list[Any], name: str) -> None:
+    """Raise AssertionError unless an argument that is itself an element type is one of these."""
+    if not is_one_of(dtype, allowed):
+        kernel_assert(False, f"{name} must be {_listed(allowed)}, it is {dtype}")
 
 
 def is_one_of(dtype: Any, allowed: list[Any]) -> bool:

@@ -32,7 +32,7 @@ import nki
 import nki.language as nl
 
 from ... import insides
-from ...blocks.dtypes import FLOATS, assert_dtypes
+from ...blocks.dtypes import FLOATS, assert_dtype_parameter, assert_dtypes
 from ...blocks.lnc import Cores, cores
 from ...blocks.memory import PARTITIONS, manager, scratch
 from ...blocks.tiles import tiles_of
@@ -141,6 +141,7 @@ def attention_cte(
     result = nl.ndarray(shape, dtype=q.dtype, buffer=nl.shared_hbm)
     neg_max, recip = None, None
     if cache_softmax:
+        assert_dtype_parameter(softmax_dtype, FLOATS, "softmax_dtype")
         statistics = (q.shape[0], PARTITIONS, tiles_of(cfg.seqlen_q))
         neg_max = nl.ndarray(statistics, dtype=softmax_dtype, buffer=nl.shared_hbm)
         recip = nl.ndarray(statistics, dtype=softmax_dtype, buffer=nl.shared_hbm)

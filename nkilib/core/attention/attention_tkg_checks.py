@@ -4,7 +4,7 @@ from typing import Any
 
 import nki.language as nl
 
-from ...blocks.dtypes import assert_dtypes
+from ...blocks.dtypes import FLOATS_AND_E4M3, assert_dtypes
 from ...blocks.lnc import Cores
 from ...blocks.memory import PARTITIONS
 from ..utils.kernel_assert import assert_shape, kernel_assert
@@ -17,7 +17,6 @@ from .attention_tkg_utils import (
     is_s_prior_sharded,
 )
 
-_TYPES = [nl.bfloat16, nl.float16, nl.float32, nl.float8_e4m3]
 _MAX_BATCH = 128
 _MAX_HEADS = 16
 _MAX_S_ACTIVE = 8
@@ -88,7 +87,7 @@ def check_tensors(
 
 def check_results(out: Any, k_out: Any, cfg: AttnTKGConfig) -> None:
     """Raise AssertionError for a tensor of results that has not the shape which the configuration says."""
-    assert_dtypes(((out, "out"), (k_out, "k_out")), _TYPES)
+    assert_dtypes(((out, "out"), (k_out, "k_out")), FLOATS_AND_E4M3)
     batch, heads, new, depth = cfg.bs, cfg.q_head, cfg.s_active, cfg.d_head
     on_chip, stored = (depth, batch * heads * new), (batch, heads, depth, new)
     assert_shape(out, on_chip if cfg.out_in_sb else stored, "out")
@@ -130,8 +129,8 @@ def _check_types(
         kernel_assert(not cfg.fuse_rope, "fuse_rope does not go with keys of float8_e4m3")
         kernel_assert(q.dtype != nl.float32, "q of float32 does not go with keys of float8_e4m3")
         kernel_assert(cfg.qk_in_sb, "keys of float8_e4m3 need qk_in_sb")
-    assert_dtypes(((q, "q"), (k_active, "k_active"), (v_active, "v_active")), _TYPES)
-    assert_dtypes(((k_prior, "k_prior"), (v_prior, "v_prior")), _TYPES)
+    assert_dtypes(((q, "q"), (k_active, "k_active"), (v_active, "v_active")), FLOATS_AND_E4M3)
+    assert_dtypes(((k_prior, "k_prior"), (v_prior, "v_prior")), FLOATS_AND_E4M3)
     wide = q.dtype == nl.float32
     kernel_assert(
         wide == (k_prior.dtype == nl.float32) and wide == (v_prior.dtype == nl.float32),

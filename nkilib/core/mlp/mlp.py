@@ -63,7 +63,7 @@ def mlp(
 ) -> list[nl.ndarray]:
     """Run the MLP. Tensors are bf16, fp16 or fp8 e4m3, but for scales, which are fp32.
 
-    Token generation normalises no fp8 hidden state.
+    Token generation rounds the normalised hidden state to the hidden state's dtype, also fp8.
 
     Args:
         hidden_tensor: HBM ``[B, S, H]``, H a multiple of 128; for token generation also SBUF

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import nki.language as nl
 
+from ...blocks.dtypes import FLOATS_AND_FP8, assert_dtype_parameter
 from ...blocks.memory import PARTITIONS
 from ..utils.common_types import ActFnType, NormType
 from ..utils.kernel_assert import kernel_assert
@@ -85,6 +86,7 @@ def _validate_mlp_arguments_dtype(params: "MLPParameters") -> None:
     params.fused_add_params._validate_dtype()
     params.bias_params._validate_dtype()
     params.quant_params._validate_dtype()
+    assert_dtype_parameter(params.output_dtype, FLOATS_AND_FP8, "output_dtype")
 
 
 def _validate_mlp_arguments_restrictions(params: "MLPParameters") -> None:
@@ -111,8 +113,6 @@ def _validate_tkg(params: "MLPParameters") -> None:
         not (optimized and params.use_tkg_down_proj_column_tiling),
         "use_tkg_down_proj_optimized_layout needs use_tkg_down_proj_column_tiling=False",
     )
-    quantised = mlpp_has_quantized_input(params) and mlpp_has_normalization(params)
-    kernel_assert(not quantised, "token generation has no norm of an fp8 hidden_tensor")
     if params.input_in_sbuf:
         kernel_assert(
             not params.store_output_in_sbuf and not mlpp_store_fused_add(params),

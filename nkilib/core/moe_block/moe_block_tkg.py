@@ -21,6 +21,7 @@ import nki
 import nki.isa as nisa
 import nki.language as nl
 
+from ...blocks.dtypes import assert_dtype
 from ...blocks.lnc import Cores, barrier, cores
 from ...blocks.memory import PARTITIONS, Scratch, manager, scratch
 from ...blocks.mx import TILE
@@ -146,6 +147,7 @@ def moe_block_tkg(
         dims, quantization, experts, shared_expert_gate_w, shared_expert_up_w, shared_expert_down_w,
         hidden_act_scale_factor, hidden_act_bias, router_mm_dtype, rank_id, residual,
     )  # fmt: skip
+    assert_dtype(router_weights, [router_mm_dtype], "as router_mm_dtype says, router_weights")
     width = expert_gate_up_weights.shape[len(expert_gate_up_weights.shape) - 1]
     plan = _plan(dims, quantization.is_moe_weight_mx, is_all_expert, width)
     work = scratch(manager(), name="moe_block_tkg")

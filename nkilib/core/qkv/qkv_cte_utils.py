@@ -6,7 +6,16 @@ from typing import Any
 import nki.language as nl
 
 from ... import insides
-from ...blocks.dtypes import FLOATS, FLOATS_AND_FP8, PACKED_MX, assert_dtype, assert_dtypes, is_fp8
+from ...blocks.dtypes import (
+    FLOATS,
+    FLOATS_AND_FP8,
+    PACKED_MX,
+    assert_dtype,
+    assert_dtype_parameter,
+    assert_dtypes,
+    is_fp8,
+    is_one_of,
+)
 from ...blocks.memory import PARTITIONS
 from ...blocks.mx import LANES, TILE
 from ..utils.allocator import SbufManager
@@ -270,7 +279,9 @@ def _check_cache(args: QKV_CTE_UserInput) -> None:
     _check(args.k_cache is not None and args.v_cache is not None, "k_scale and v_scale need both caches")
     assert_shape(args.k_scale, (PARTITIONS, 1), "[QKV CTE Kernel] k_scale")
     assert_shape(args.v_scale, (PARTITIONS, 1), "[QKV CTE Kernel] v_scale")
-    cache_bounds(args)
+    assert_dtype_parameter(cache_dtype(args), FLOATS_AND_FP8, "[QKV CTE Kernel] kv_dtype")
+    high, low = cache_bounds(args)
+    _check(low <= high, f"fp8_min must be at most fp8_max, they are {low} and {high}")
     if args.use_block_kv:
         given = args.slot_mapping is not None and args.block_size is not None
         _check(given, "use_block_kv needs slot_mapping and block_size")
@@ -291,3 +302,5 @@ def _check_cache_shape(name: str, cache: nl.ndarray, args: QKV_CTE_UserInput) ->
     else:
         fits = shape[0] == batch and shape[1] >= sequence
         _check(fits, f"{name} must be [{batch}, ≥ {sequence}, {width}], it is {shape}")
+    same = is_one_of(cache.dtype, [cache_dtype(args)])
+    _check(same, f"{name} must have kv_dtype, {cache_dtype(args)}, its dtype is {cache.dtype}")

@@ -10,7 +10,7 @@ SBUF is completed by exchange, one in HBM is stored in halves. Otherwise each co
 
 import nki.language as nl
 
-from ...blocks.dtypes import FLOATS, assert_dtype
+from ...blocks.dtypes import FLOATS_AND_E4M3, assert_dtype
 from ...blocks.lnc import cores, sharing
 from ...blocks.memory import PARTITIONS, Scratch, manager, scratch
 from ...blocks.norm import layer_norm_spread
@@ -45,7 +45,7 @@ def layernorm_tkg(
 
     Args:
         input: HBM ``[B, S, H]``, or SBUF ``[128, B·S, H/128]`` in the layout of the output. All tensors are
-            bfloat16, float16 or float32.
+            bfloat16, float16, float32 or float8_e4m3.
         gamma, beta: HBM ``[1, H]``; None is γ = 1, β = 0.
         output: HBM or SBUF ``[128, B·S, H/128]``; its hidden layout has one shard for each core.
         eps: added to the variance.
@@ -58,12 +58,12 @@ def layernorm_tkg(
     source, target = as_view(input), as_view(output)
     weights = None if gamma is None else as_view(gamma)
     tokens, hidden, _, width = validate_shapes(source, weights, target)
-    assert_dtype(source, FLOATS, "input")
-    assert_dtype(target, FLOATS, "output")
-    assert_dtype(weights, FLOATS, "gamma")
+    assert_dtype(source, FLOATS_AND_E4M3, "input")
+    assert_dtype(target, FLOATS_AND_E4M3, "output")
+    assert_dtype(weights, FLOATS_AND_E4M3, "gamma")
     if beta is not None:
         assert_shape(beta, (1, hidden), "beta", "It is (1, H).")
-        assert_dtype(beta, FLOATS, "beta")
+        assert_dtype(beta, FLOATS_AND_E4M3, "beta")
     here = cores()
     kernel_assert(width % here.count == 0, f"H/128 = {width} must divide by the {here.count} cores")
     share = sharing(tokens, here, SHARDING_THRESHOLD)

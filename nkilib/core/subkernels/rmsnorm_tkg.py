@@ -9,7 +9,7 @@ SBUF is completed by exchange, one in HBM is stored in halves. Otherwise each co
 
 import nki.language as nl
 
-from ...blocks.dtypes import FLOATS, assert_dtype
+from ...blocks.dtypes import FLOATS_AND_E4M3, assert_dtype
 from ...blocks.lnc import cores, sharing
 from ...blocks.memory import PARTITIONS, manager, scratch
 from ...blocks.norm import rms_norm_spread, rms_norm_spread_with
@@ -48,7 +48,7 @@ def rmsnorm_tkg(
 
     Args:
         input: HBM ``[B, S, H]``, or SBUF ``[128, B·S, H/128]`` in the layout of the output. All tensors are
-            bfloat16, float16 or float32.
+            bfloat16, float16, float32 or float8_e4m3.
         gamma: HBM ``[1, H]``; None is γ = 1.
         output: HBM or SBUF ``[128, B·S, H/128]``; its hidden layout has one shard for each core.
         eps: added to the mean square.
@@ -64,9 +64,9 @@ def rmsnorm_tkg(
     source, target = as_view(input), as_view(output)
     weights = None if gamma is None else as_view(gamma)
     tokens, _, _, width = validate_shapes(source, weights, target)
-    assert_dtype(source, FLOATS, "input")
-    assert_dtype(target, FLOATS, "output")
-    assert_dtype(weights, FLOATS, "gamma")
+    assert_dtype(source, FLOATS_AND_E4M3, "input")
+    assert_dtype(target, FLOATS_AND_E4M3, "output")
+    assert_dtype(weights, FLOATS_AND_E4M3, "gamma")
     here = cores(alone=single_core_forced)
     shards = 1 if hidden_dim_tp else here.count
     kernel_assert(width % shards == 0, f"H/128 = {width} must divide by the {shards} cores of the launch")

@@ -12,6 +12,7 @@ import nki
 import nki.isa as nisa
 import nki.language as nl
 
+from ...blocks.dtypes import is_one_of
 from ...blocks.lnc import cores, split
 from ...blocks.matmul import load_transposed
 from ...blocks.memory import PARTITIONS, manager, scratch
@@ -27,6 +28,12 @@ _GROUP = PARTITIONS // _SPACING
 
 _TOKENS = 12288
 """Tokens at a time, at most: three tiles have so many elements of 4 bytes."""
+
+_EXACT = (
+    (nl.int32, 1 << 31), (nl.float32, 1 << 24), (nl.int16, 1 << 15), (nl.float16, 1 << 11),
+    (nl.bfloat16, 1 << 8), (nl.int8, 1 << 7),
+)  # fmt: skip
+"""Element types that have -1, and how many tokens they count exactly."""
 
 
 @nki.jit
@@ -44,7 +51,7 @@ def find_nonzero_indices(
         row_start_id: HBM int32 ``[1]``, the first column to search; None searches all.
         n_rows: with ``row_start_id``, how many columns.
         chunk_size: tokens to search at a time, at most; None is T.
-        index_dtype: of the indices.
+        index_dtype: of the indices: int32, or another type that has -1 and all numbers up to T - 1.
 
     Returns:
         HBM indices ``[columns, T]`` and int32 counts ``[columns]``.
@@ -53,6 +60,7 @@ def find_nonzero_indices(
     """
     columns = _validate(input_tensor, row_start_id, n_rows, chunk_size)
     tokens = input_tensor.shape[0]
+    _validate_indices(index_dtype, tokens)
     indices = nl.ndarray((columns, tokens), dtype=index_dtype, buffer=nl.shared_hbm)
     counts = nl.ndarray((columns,), dtype=nl.int32, buffer=nl.shared_hbm)
     sbm = manager()
@@ -155,3 +163,14 @@ def _validate(
     kernel_assert(one, f"row_start_id must have shape (1,), it has {row_start_id.shape}")
     kernel_assert(0 < n_rows <= shape[1], f"n_rows must be 1 to E = {shape[1]}, it is {n_rows}")
     return int(n_rows)
+
+
+def _validate_indices(dtype: Any, tokens: int) -> None:
+    most = 0
+    for pair in _EXACT:
+        if is_one_of(dtype, [pair[0]]):
+            most = pair[1]
+    kernel_assert(
+        tokens <= most,
+        f"index_dtype must have -1 and all numbers below T = {tokens}, as int32 has, it is {dtype}",
+    )

@@ -5,10 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import nki.language as nl
+import numpy as np
 import pytest
 from kernels import rejected
 
-from nkilib.blocks.dtypes import FLOATS, FLOATS_AND_FP8, assert_dtype, is_fp8, is_one_of
+from nkilib.blocks.dtypes import (
+    FLOATS,
+    FLOATS_AND_FP8,
+    assert_dtype,
+    assert_dtype_parameter,
+    is_fp8,
+    is_one_of,
+)
 
 
 class Typed:
@@ -38,6 +46,17 @@ def test_what_is_refused(dtype: Any) -> None:
 def test_one_type_is_named_alone() -> None:
     with rejected("targets must be int32, its dtype is uint32"):
         assert_dtype(Typed(nl.uint32), [nl.int32], "targets")
+
+
+@pytest.mark.parametrize("dtype", [nl.int32, nl.float8_e4m3, "int32", "rows", 3, None, ()])
+def test_what_is_refused_as_an_argument(dtype: Any) -> None:
+    with rejected(f"output_dtype must be bfloat16, float16 or float32, it is {dtype} "):
+        assert_dtype_parameter(dtype, FLOATS, "output_dtype")
+
+
+@pytest.mark.parametrize("dtype", [nl.float32, "float32", np.float32, np.dtype(np.float32)])
+def test_what_is_allowed_as_an_argument(dtype: Any) -> None:
+    assert_dtype_parameter(dtype, FLOATS, "output_dtype")
 
 
 @pytest.mark.parametrize("dtype", [nl.float8_e4m3, nl.float8_e5m2, "float8_e4m3", "float8e4", "float8e5"])

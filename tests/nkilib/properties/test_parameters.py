@@ -19,7 +19,6 @@ from missing import RELEASE, exists
 from randomcalls import FAMILIES, Call, Family, by_seed
 
 import nkisim
-from nkisim.core.objects import fields_of
 from nkisim.kernel import Kernel
 
 CALLS = 60
@@ -29,24 +28,6 @@ PARTS = {f"{TOPK}.rotational_topk", f"{TOPK}.scanning_topk"}
 """What ``topk`` launches."""
 TESTS = Path(__file__).parents[1]
 EVERY = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.id)
-
-
-def parameters(family: Family) -> dict[str, inspect.Parameter]:
-    """Of the kernel, and the fields of its arguments' classes."""
-    found: dict[str, inspect.Parameter] = {}
-    for qualified in (family.name, *family.classes):
-        module, _, name = qualified.rpartition(".")
-        made = getattr(importlib.import_module(module), name)
-        found |= (
-            inspect.signature(made).parameters if qualified == family.name else fields_as_parameters(made)
-        )
-    return found
-
-
-def fields_as_parameters(made: Any) -> dict[str, inspect.Parameter]:
-    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    pairs = fields_of(made).items()
-    return {name: inspect.Parameter(name, kind, default=default) for name, default in pairs}
 
 
 def test_every_public_kernel_is_called_at_random() -> None:
@@ -64,7 +45,7 @@ def test_every_public_kernel_is_called_at_random() -> None:
 @pytest.mark.slow
 @EVERY
 def test_every_parameter_counts(family: Family) -> None:
-    known = parameters(family)
+    known = family.parameters()
     named = {*family.made, *family.idle, *family.refused, *family.shown_by}
     assert named <= known.keys()
     unseen = known.keys() - named

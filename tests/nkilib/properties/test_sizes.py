@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 from blockcheck import NoTileError
-from kernels import PREFIX
 from randomcalls import FAMILIES, SEEDS, Call, Family, by_seed
 
 
@@ -28,13 +27,11 @@ def test_other_sizes_are_refused(family: Family) -> None:
 def refused_or_right(call: Call, lnc: int, what: str, name: str, other: Any) -> None:
     """A tensor that a call does not read, as gamma without a norm, may be anything; a tile that none has is no call."""
     try:
-        got = call.run(lnc, **{name: other})
+        got, _ = call.tried(lnc, **{name: other})
     except NoTileError:
         return
-    except AssertionError as error:
-        if PREFIX in str(error):
-            return
-        raise
+    if got is None:
+        return
     try:
         call.check(got, lnc)
     except AssertionError as error:

@@ -19,7 +19,22 @@ from nkilib.core.attention.attention_tkg_utils import AttnTKGConfig
 from nkilib.core.utils.allocator import SbufManager, create_auto_alloc_manager
 from nkilib.experimental.transformer.attention_block_tkg import attention_block_tkg
 
-from .base import FLOATS, Changes, Table, beyond, cut, defined, named, refused, shown, typed, zeros
+from .base import (
+    FLOATS,
+    FLOATS_AND_E4M3,
+    FLOATS_AND_FP8,
+    Changes,
+    Table,
+    beyond,
+    cut,
+    defined,
+    named,
+    of_type,
+    refused,
+    shown,
+    typed,
+    zeros,
+)
 
 I32, U32, U8 = np.int32, np.uint32, np.uint8
 
@@ -77,6 +92,7 @@ ENCODING = Table(
             "the reference: sink [bs, 1]": "sink must have shape (4, 1)", "the reference: no prefix without k_prior": "a prefix needs k_prior",
             "the reference: a whole prefix": "k_prior needs v_prior and prior_used_len", "the reference: statistics of 128s of queries": "cache_softmax needs a multiple of 128",
         }, of="nkilib.core.attention.attention_cte_torch"),
+        of_type("softmax_dtype", made=lambda _: {"cache_softmax": True}),
         *typed(named("q", "k", "v")),
         *typed(named("q"), dtype=FP8),
         *typed(named("k_prior", "v_prior"), made=lambda given: {
@@ -107,9 +123,6 @@ def token(
     attention_tkg(out=made[0], k_out=made[1], cfg=cfg, sbm=sbm, **given)
     sbm.close_scope()
     return made[0]
-
-
-OR_EIGHTS = "bfloat16, float16, float32 or float8_e4m3"
 
 
 def step(**options: Any) -> dict[str, Any]:
@@ -194,7 +207,7 @@ TOKEN = Table(
         refused("k_out [bs, 1, d, s_active]", "k_out must have shape (2, 1, 64, 2)", lambda given: {**rotated(given), "k_out": (2, 1, 2, 64)}),
         refused("k_out in SBUF [d, bs·s_active]", "k_out must have shape (64, 4)",
                 lambda given: {**rotated(given), "k_out_in_sb": True, "k_out": (2, 1, 64, 2)}),
-        *typed(named("q", "k_active", "v_active", "k_prior", "v_prior"), OR_EIGHTS),
+        *typed(named("q", "k_active", "v_active", "k_prior", "v_prior"), FLOATS_AND_E4M3),
         refused("out of a float type", "out must be bfloat16", dtype=nl.int32),
         refused("k_out of a float type", "k_out must be bfloat16", lambda given: {**rotated(given), "k_out": (2, 1, 64, 2), "out": None, "dtype": nl.int32}),
         refused("d_head at least 1", "d_head is 0, allowed: 1 to 128", d_head=0),
@@ -326,7 +339,7 @@ WHOLE = Table(
                 lambda _: {**generation(block=16), **{name: zeros(32, 16, 2, 64) for name in ("K_cache", "V_cache")}}),
         *typed(named("X")),
         *typed(named("X"), dtype=FP8),
-        *typed(named("W_qkv", "W_out", "K_cache", "V_cache"), f"{OR_EIGHTS.replace(' or', ',')} or float8_e5m2"),
+        *typed(named("W_qkv", "W_out", "K_cache", "V_cache"), FLOATS_AND_FP8),
         refused("bias_qkv of a float type", f"bias_qkv must be {FLOATS}", bias_qkv=zeros(1, 256, dtype=I32)),
         refused("bias_out of a float type", f"bias_out must be {FLOATS}", bias_out=zeros(1, 256, dtype=I32)),
         refused("X has three dimensions", "X must have 3 dimensions", X=zeros(2, 256)),

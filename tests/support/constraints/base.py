@@ -123,6 +123,7 @@ def defined(test: str, demands: Mapping[str, str]) -> list[Row]:
 
 
 FLOATS = "bfloat16, float16 or float32"
+FLOATS_AND_E4M3 = "bfloat16, float16, float32 or float8_e4m3"
 FLOATS_AND_FP8 = "bfloat16, float16, float32, float8_e4m3 or float8_e5m2"
 
 
@@ -146,6 +147,15 @@ def typed(
         return refused(f"{prefix}{name} is {allowed}, not {found}", words, changes, **options)
 
     return [row(name, spoken) for name, spoken in names.items()]
+
+
+def of_type(
+    name: str, allowed: str = FLOATS, made: Callable[[dict[str, Any]], Changes] | None = None, **options: Any
+) -> Row:
+    """An argument that is itself an element type, and here int32, which is refused. ``made`` as for :func:`typed`."""
+    given = made or (lambda _: {})
+    words = f"{name} must be {allowed}, it is int32"
+    return refused(f"{name} is {allowed}", words, lambda every: {**given(every), name: "int32"}, **options)
 
 
 def named(*names: str) -> dict[str, str]:

@@ -23,7 +23,20 @@ from nkilib.core.subkernels.rmsnorm_mx_quantize_tkg import rmsnorm_mx_quantize_t
 from nkilib.core.subkernels.rmsnorm_tkg import rmsnorm_tkg
 from nkilib.core.utils.common_types import NormType
 
-from .base import FLOATS, FLOATS_AND_FP8, Table, beyond, defined, named, refused, shown, typed, zeros
+from .base import (
+    FLOATS,
+    FLOATS_AND_E4M3,
+    FLOATS_AND_FP8,
+    Table,
+    beyond,
+    defined,
+    named,
+    of_type,
+    refused,
+    shown,
+    typed,
+    zeros,
+)
 
 
 def eights(*shape: int) -> Any:
@@ -95,14 +108,13 @@ FEED = Table(
             "quantised: no norm": "has no norm", "quantised: no fused add": "has no fused add", "quantised: no biases": "no projection biases",
             "STATIC: hidden without scales": "hidden_tensor must have shape (1, 98, 256)",
         }),
-        refused("few tokens: no norm of fp8 hidden", "has no norm of an fp8 hidden_tensor", hidden_tensor=eights(1, 4, 256),
-                normalization_type=NormType.RMS_NORM, normalization_weights_tensor=zeros(1, 256)),
         *shown(f"{MLP}::test_row_quantised_tokens_have_their_scales", {"ROW: hidden with scales": "hidden_tensor must have shape (1, 98, 260)"}),
         *shown(f"{MLP}::test_tokens_divide_by_the_cores", {"many tokens: B·S divides by the cores": "must divide by the 2 cores"}),
         *defined(f"{INSIDE}::test_without_a_norm_its_weights_are_not_read", {"NO_NORM: weights of the norm": "np.nan"}),
         *defined(f"{INSIDE}::test_a_norm_without_weights", {"RMS_NORM_SKIP_GAMMA for few tokens": "SKIP"}),
         *defined(f"{INSIDE}::test_many_and_few_inner_columns", {"any I, beyond 4096 too": "5001"}),
         *defined(f"{INSIDE}::test_some_of_the_biases", {"some of the biases": "bias"}),
+        of_type("output_dtype", FLOATS_AND_FP8),
         refused("activation_fn is an ActFnType", "silu is no ActFnType", activation_fn="silu"),
         refused("many tokens: activation_fn is an ActFnType", "None is no ActFnType", activation_fn=None, **MANY),
         refused("normalization_type is a NormType", "1 is no NormType", normalization_type=1),
@@ -251,6 +263,9 @@ PROJECTED_CTE = Table(
         *typed(named("fused_qkv_weights"), FLOATS_AND_FP8),
         *typed(named("bias", "mlp_prev", "attention_prev", "gamma_norm_weights", "layer_norm_bias", "cos_cache", "sin_cache"), made=everything),
         *typed(named("k_cache", "v_cache"), FLOATS_AND_FP8, made=slotted),
+        of_type("kv_dtype", FLOATS_AND_FP8, made=slotted),
+        refused("caches of kv_dtype", "k_cache must have kv_dtype, float8_e5m2, its dtype is bfloat16", lambda _: {**slotted(_), "kv_dtype": nl.float8_e5m2}),
+        refused("fp8_min at most fp8_max", "fp8_min must be at most fp8_max, they are 2.0 and 1.0", lambda _: {**slotted(_), "fp8_max": 1.0, "fp8_min": 2.0}),
         *typed(named("qkv_w_scale", "qkv_in_scale"), made=lambda _: {**static(), "fused_qkv_weights": eights(256, 384)}),
         refused("fused_norm_type is a NormType", "1 is no NormType", fused_norm_type=1, gamma_norm_weights=zeros(1, 256)),
         refused("STATIC: heads make up I", "2 + 2·1 heads of 128 must be I = 384 columns",
@@ -424,9 +439,9 @@ SHAPES = [
         input=zeros(64, 4, 2),
         in_tile=True,
     ),
-    *typed(named("input", "gamma")),
-    *typed(named("input"), dtype=FP8),
-    refused("an output of a float type", "output must be bfloat16, float16 or float32", dtype=nl.int32),
+    *typed(named("input", "gamma"), FLOATS_AND_E4M3),
+    *typed(named("input"), FLOATS_AND_E4M3, np.dtype("float8_e5m2")),
+    refused("an output of a float type", f"output must be {FLOATS_AND_E4M3}", dtype=nl.int32),
 ]
 NORMED = Table(
     "nkilib.core.subkernels.rmsnorm_tkg.rmsnorm_tkg", normed(rmsnorm_tkg), lambda: {"input": zeros(1, 4, 256), "gamma": zeros(1, 256)},
@@ -446,7 +461,7 @@ LAYERED = Table(
             "H in 128s": "H must be a multiple of 128", "beta [1, H]": "beta", "H/128 divides by the cores": "2 cores", "there are tokens": "empty",
         }),
         *defined(f"{LAYERNORM}::test_large", {"more than 512 tokens": "640"}),
-        refused("beta of a float type", "beta must be bfloat16, float16 or float32", beta=zeros(1, 256, dtype=np.int32)),
+        refused("beta of a float type", f"beta must be {FLOATS_AND_E4M3}", beta=zeros(1, 256, dtype=np.int32)),
     ],
 )  # fmt: skip
 

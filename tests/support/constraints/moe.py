@@ -33,6 +33,7 @@ from nkilib.experimental.moe.forward.bwmm_shard_on_H import blockwise_mm_baselin
 from nkisim.core.dtypes import dtype_of
 
 from .base import (
+    FLOATS_AND_E4M3,
     FLOATS_AND_FP8,
     Changes,
     Row,
@@ -41,6 +42,7 @@ from .base import (
     cut,
     defined,
     named,
+    of_type,
     refused,
     shown,
     typed,
@@ -196,6 +198,7 @@ EXPERTS = Table(
                 mx(False, hidden_input=zeros(4, 512, dtype=FP32)), target="trn3"),
         *typed(named("hidden_input", "expert_gate_up_bias", "expert_down_bias", "expert_affinities")),
         *typed(named("hidden_input"), dtype=FP8),
+        of_type("output_dtype"),
         *typed(named("expert_gate_up_weights", "expert_down_weights"), FLOATS_AND_FP8),
         *typed(named("expert_gate_up_weights_scale", "expert_down_weights_scale"), made=lambda _: experts(row=True)),
         *typed(named("expert_gate_up_bias", "expert_down_bias"), made=lambda _: experts_mx(), prefix="MX: ", target="trn3"),
@@ -232,7 +235,7 @@ AROUND = Table(
             "all experts: at most 128 tokens": "all_expert mode currently supports T <= 128", "no shared expert": "shared_expert has not been supported",
             "no biases of shared experts": "shared_expert biases have not been supported", "all experts: rank_id": "rank_id is required for all_expert mode",
             "a residual with MX only": "only supported for MXFP", "H in 256s": "H=384 must be divisible by 256", "no hidden_act_scale_factor": "hidden_act_scale_factor is currently a placeholder",
-            "no hidden_act_bias": "hidden_act_bias is currently a placeholder", "the router's type": "router_mm_dtype to be one of", "router_weights of the router's type": "must match w dtype",
+            "no hidden_act_bias": "hidden_act_bias is currently a placeholder", "the router's type": "router_mm_dtype to be one of", "router_weights of the router's type": "as router_mm_dtype says, router_weights must be float32",
             "top_k at most 8": "must be <= 8", "top_k at least 1": "must be >= 1", "a router's activation": "Unsupported activation function", "at least 8 experts": "must be >= 8", "gamma [1, H]": "gamma",
         }),
         *shown(f"{BLOCK}::test_one_core_is_rejected", {"two cores": "only supports LNC-2; but got a spmd grid size of 1"}),
@@ -242,7 +245,8 @@ AROUND = Table(
             "MX, all: a residual as inp": "residual must be as inp",
         }),
         *defined(f"{BLOCK}::test_a_residual_is_not_read_by_selected_experts", {"selected: a residual does nothing": "residual"}),
-        *typed(named("inp", "gamma")),
+        *typed(named("inp")),
+        *typed(named("gamma"), FLOATS_AND_E4M3),
         *typed(named("inp"), dtype=FP8),
         refused("router_bias [E] or [1, E]", "w_bias must be [8] or [1, 8]", router_bias=zeros(1, 7)),
         refused("router_weights of H rows", "router_weights must have H = 256 rows", router_weights=zeros(128, 8)),
@@ -295,6 +299,7 @@ MAPS = [
 ]
 MODE = [refused("a scaling mode", "1 is no ExpertAffinityScaleMode", expert_affinities_scaling_mode=1)]
 WEIGHTS = [
+    of_type("compute_dtype"),
     *typed(named("hidden_states", "expert_affinities_masked")),
     *typed(named("hidden_states"), dtype=FP8),
     *typed(named("gate_up_proj_weight", "down_proj_weight"), FLOATS_AND_FP8),
@@ -342,6 +347,7 @@ SCALES = [
     ),
 ]
 REFUSED_MX = [
+    of_type("weight_dtype", "float4_e2m1fn_x4, float8_e4m3fn_x4 or float8_e5m2_x4"),
     *typed(named("hidden_states"), "bfloat16 or float16"),
     *typed(named("hidden_states"), "bfloat16 or float16", FP32),
     *typed(named("expert_affinities_masked", "gate_and_up_proj_bias", "down_proj_bias")),
@@ -546,6 +552,7 @@ DIFFERENTIATED = Table(
             "hidden_states", "expert_affinities_masked", "gate_up_proj_weight", "down_proj_weight", "output_hidden_states_grad",
             "gate_up_proj_act_checkpoint_T", "down_proj_act_checkpoint",
         )),
+        of_type("compute_dtype"),
         *MAPS[1:3],
         refused("whole blocks of tokens", "token_position_to_id must have N·B", cut("token_position_to_id")),
         refused("the output's gradient as hidden", "output_hidden_states_grad must have shape", cut("output_hidden_states_grad", 0)),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from kernels import check_close, launch
+from kernels import PREFIX, check_close, launch
+
+from nkisim.core.objects import fields_of
 
 EXACT = (0.0, 0.0)
 BF16_STEPS = (2e-2, 1e-5)
@@ -90,6 +94,15 @@ class Call:
             got = self.shown(got)
         return [np.asarray(part) for part in (got if isinstance(got, list | tuple) else [got])]
 
+    def tried(self, lnc: int, **changes: Any) -> tuple[list[Any] | None, str]:
+        """The results, or None and the words of the kernel's own error; any other error is raised."""
+        try:
+            return self.run(lnc, **changes), ""
+        except AssertionError as error:
+            if PREFIX in str(error):
+                return None, str(error).partition(PREFIX)[2]
+            raise
+
     def tolerance(self, index: int) -> tuple[float, Any]:
         """(rtol, atol) of a result; the last that is given is also that of those behind."""
         return self.tolerances[min(index, len(self.tolerances) - 1)]
@@ -136,3 +149,19 @@ class Family:
     @property
     def id(self) -> str:
         return self.name.rpartition(".")[2]
+
+    def parameters(self) -> dict[str, inspect.Parameter]:
+        """Of the kernel, and the fields of its arguments' classes."""
+        found: dict[str, inspect.Parameter] = {}
+        for qualified in (self.name, *self.classes):
+            module, _, name = qualified.rpartition(".")
+            made = getattr(importlib.import_module(module), name)
+            kernel = qualified == self.name
+            found |= inspect.signature(made).parameters if kernel else fields_as_parameters(made)
+        return found
+
+
+def fields_as_parameters(made: Any) -> dict[str, inspect.Parameter]:
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    pairs = fields_of(made).items()
+    return {name: inspect.Parameter(name, kind, default=default) for name, default in pairs}

@@ -10,7 +10,6 @@ import nki.isa as nisa
 import nki.language as nl
 
 from ....blocks.activation import activate, clamp
-from ....blocks.dtypes import is_fp8
 from ....blocks.indirect import gather_or_zero
 from ....blocks.lnc import sum_over_cores
 from ....blocks.matmul import contract, copy_on, load_transposed, transpose
@@ -21,7 +20,7 @@ from ...utils.allocator import SbufManager, sizeinbytes
 from ...utils.common_types import GateUpDim, QuantizationType
 from ...utils.tensor_view import TensorView
 from ..mx_expert import quantize_rows_mx
-from .block_task import Share, Task, Tokens
+from .block_task import Share, Task, Tokens, weight_dtype
 
 WEIGHT_BYTES = 16 * 1024
 """Bytes of a partition that a part of the gate or up weights may take."""
@@ -96,7 +95,7 @@ def project_gates(
         biases=_both_columns(experts.gate_up_bias, expert, share, work, sbm),
         number=number,
     )
-    dtype = _weight_dtype(task)
+    dtype = weight_dtype(task, experts.gate_up)
     width = WEIGHT_BYTES // (tiles_of(share.hidden[1]) * sizeinbytes(dtype)) // PARTITIONS * PARTITIONS
     width = max(PARTITIONS, min(PSUM_COLUMNS, width))
     parts = scratch(sbm, name="weights", places=2)
@@ -115,11 +114,6 @@ def project_gates(
         parts.turn()
     parts.close()
     work.close()
-
-
-def _weight_dtype(task: Task) -> Any:
-    """Weights of 8 bits stay as they are."""
-    return task.experts.gate_up.dtype if is_fp8(task.experts.gate_up.dtype) else task.dtype
 
 
 def _both_columns(tensor: Any, expert: Any, share: Share, work: Scratch, sbm: SbufManager) -> list[Any]:

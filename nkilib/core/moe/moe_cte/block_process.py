@@ -5,7 +5,6 @@ from typing import Any
 import nki.isa as nisa
 import nki.language as nl
 
-from ....blocks.dtypes import is_fp8
 from ....blocks.indirect import gather_or_zero, scatter_rows
 from ....blocks.lnc import exchange
 from ....blocks.matmul import contract, copy_on
@@ -19,7 +18,7 @@ from ..experts import add_bias_row, load_bias_row
 from ..mx_expert import DOWN_COLUMNS, load_down_mx, mx_expert, project_middle, sum_rows_mx
 from .block_gates import load_x, project_gates
 from .block_marks import set_marks, take_marks
-from .block_task import Share, Task, Tokens, expert_of, load_tokens
+from .block_task import Share, Task, Tokens, expert_of, load_tokens, weight_dtype
 
 TOKEN_BYTES = 96 * 1024
 """Bytes of a partition that x may take; a block of more tokens is done in parts, which read weights again."""
@@ -154,14 +153,9 @@ def _project_down(block: Block, sbm: SbufManager) -> None:
 def _columns_at_once(block: Block) -> int:
     if block.weights is not None:
         return DOWN_COLUMNS
-    each = tiles_of(block.share.inner[1]) * sizeinbytes(_down_dtype(block.task))
+    each = tiles_of(block.share.inner[1]) * sizeinbytes(weight_dtype(block.task, block.task.experts.down))
     fitting = DOWN_BYTES // each // PSUM_COLUMNS * PSUM_COLUMNS
     return max(PSUM_COLUMNS, min(DOWN_COLUMNS, fitting))
-
-
-def _down_dtype(task: Task) -> Any:
-    """Weights of 8 bits stay as they are."""
-    return task.experts.down.dtype if is_fp8(task.experts.down.dtype) else task.dtype
 
 
 def _load_columns(block: Block, start: int, end: int, work: Scratch, sbm: SbufManager) -> Columns:
@@ -178,7 +172,7 @@ def _load_columns(block: Block, start: int, end: int, work: Scratch, sbm: SbufMa
         columns.weight = load_down_mx(block.weights, start, end, work)
         return columns
     first, size = block.share.inner
-    columns.weight = work.tile((PARTITIONS, tiles_of(size), end - start), _down_dtype(task))
+    columns.weight = work.tile((PARTITIONS, tiles_of(size), end - start), weight_dtype(task, experts.down))
     source = as_view(experts.down).select(0, block.expert).slice(0, first, first + size)
     load_rows(columns.weight, source.slice(1, start, end))
     return columns

@@ -12,7 +12,7 @@ from typing import Any
 import nki.isa as nisa
 import nki.language as nl
 
-from ....blocks.dtypes import FLOATS, FLOATS_16, FLOATS_AND_FP8, assert_dtype
+from ....blocks.dtypes import FLOATS, FLOATS_16, FLOATS_AND_FP8, assert_dtype, assert_dtype_parameter, is_fp8
 from ....blocks.indirect import gather_or_zero, gather_rows
 from ....blocks.lnc import Cores
 from ....blocks.memory import PARTITIONS, Scratch, scratch
@@ -113,6 +113,7 @@ def check_task(task: Task) -> None:
     experts = task.experts
     mx = experts.kind == QuantizationType.MX
     assert_dtype(task.hidden, FLOATS_16 if mx else FLOATS, "hidden_states")
+    assert_dtype_parameter(task.dtype, FLOATS, "compute_dtype")
     assert_dtype(task.affinities, FLOATS, "expert_affinities_masked")
     assert_dtype(task.gates_out, FLOATS_AND_FP8, "gate_up_activations_T")
     assert_dtype(task.down_out, FLOATS_AND_FP8, "down_activations")
@@ -124,6 +125,11 @@ def check_task(task: Task) -> None:
     check_elements(task.affinities, rows * count, "expert_affinities_masked", "R·E")
     if task.block_experts is not None:
         check_elements(task.block_experts, block_count(task), "block_to_expert", "N")
+
+
+def weight_dtype(task: Task, weights: nl.ndarray) -> Any:
+    """Of weights in products: 8 bits stay as they are, but beside float32, with which they do not mix."""
+    return weights.dtype if is_fp8(weights.dtype) and task.dtype != nl.float32 else task.dtype
 
 
 def expert_of(task: Task, number: Any, work: Scratch) -> Any:

@@ -6,7 +6,7 @@ import nki.language as nl
 
 from .... import insides
 from ....blocks.activation import Gating
-from ....blocks.dtypes import FLOATS, PACKED_MX, assert_dtypes, is_one_of
+from ....blocks.dtypes import FLOATS, PACKED_MX, assert_dtype_parameter, assert_dtypes, is_one_of
 from ....blocks.mx import LANES, TILE
 from ....blocks.mx_ragged import GROUP
 from ...utils.common_types import ExpertAffinityScaleMode, QuantizationType
@@ -56,6 +56,8 @@ def mx_experts(
     """
     given = gate_up_scale is not None and down_scale is not None
     kernel_assert(given, "MX weights need gate_up_proj_scale and down_proj_scale")
+    if weight_dtype is not None:
+        assert_dtype_parameter(weight_dtype, PACKED_MX, "weight_dtype")
     weight = convert_to_mxfp_dtype(gate_up, weight_dtype)
     known = is_one_of(weight.dtype, PACKED_MX)
     kernel_assert(known, f"gate_up_proj_weight must have MX elements, or carry them; it is {weight.dtype}")

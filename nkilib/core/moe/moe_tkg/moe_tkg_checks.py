@@ -4,7 +4,7 @@ from typing import Any
 
 import nki.language as nl
 
-from ....blocks.dtypes import FLOATS, FLOATS_AND_FP8, assert_dtype, assert_dtypes
+from ....blocks.dtypes import FLOATS, FLOATS_AND_FP8, assert_dtype, assert_dtype_parameter, assert_dtypes
 from ....blocks.lnc import cores
 from ....blocks.memory import PARTITIONS, PSUM_COLUMNS
 from ....blocks.mx import TILE
@@ -132,6 +132,7 @@ def check_tensors(request: Request, is_all_expert: bool) -> None:
             f"float32 goes with float32 only: hidden_input is {request.hidden.dtype}, "
             f"expert_gate_up_weights {experts.gate_up.dtype}",
         )
+    assert_dtype_parameter(request.output_dtype, FLOATS, "output_dtype")
     if request.hidden.buffer != nl.sbuf:
         assert_shape(request.hidden, (tokens, hidden_size(experts)), "hidden_input")
     if is_scaled(routing):

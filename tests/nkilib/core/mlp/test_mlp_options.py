@@ -11,7 +11,15 @@ import pytest
 from blockcheck import BF16, FP8, FP16, FP32, drawn, per_core
 from kernels import check_close, launch
 from mlps import LAYER, RMS, ROW, SKIP, STATIC, arguments, packed, run
-from numpy_ref import down_w_optimized, from_sbuf_h, mlp_cte_row_ref, mlp_cte_static_ref, mlp_ref, to_sbuf_h
+from numpy_ref import (
+    apply_norm,
+    down_w_optimized,
+    from_sbuf_h,
+    mlp_cte_row_ref,
+    mlp_cte_static_ref,
+    mlp_ref,
+    to_sbuf_h,
+)
 
 import nkisim
 from nkilib.core.mlp.mlp import mlp
@@ -96,6 +104,18 @@ def test_fp8_hidden_state_without_quantisation(tokens: Any) -> None:
     got = run({**arguments(given), "hidden_tensor": given["hidden"]}, output_dtype=BF16)[0]
     assert got.dtype == BF16
     check_close(got, expected(given), 5e-2 if tokens == FEW else RTOL, ATOL)
+
+
+@pytest.mark.parametrize("lnc", [1, 2])
+@pytest.mark.parametrize("kind", [RMS, LAYER])
+def test_few_tokens_are_normalised_to_the_fp8_of_their_hidden_state(kind: Any, lnc: int) -> None:
+    given = tensors(also="gamma beta" if kind == LAYER else "gamma")
+    given["hidden"] = given["hidden"].astype(FP8)
+    call = {**arguments(given), "hidden_tensor": given["hidden"]}
+    got = run(call, lnc, output_dtype=BF16, normalization_type=kind)[0]
+    values = numbers(given)
+    normed = apply_norm(NORMS[kind], values["hidden"], values.pop("gamma"), values.pop("beta", None), 1e-6)
+    check_close(got, expected({**values, "hidden": normed.astype(FP8)}), 5e-2, ATOL)
 
 
 @pytest.mark.parametrize("down", [True, False])

@@ -367,7 +367,7 @@ def zeros(*shape: int) -> Any:
         ({"hidden_act_scale_factor": 1.0}, "hidden_act_scale_factor is currently a placeholder"),
         ({"hidden_act_bias": zeros(1, 1)}, "hidden_act_bias is currently a placeholder"),
         ({"router_mm_dtype": "float8_e4m3"}, "router_mm_dtype to be one of"),
-        ({"router_mm_dtype": "float32"}, "must match w dtype"),
+        ({"router_mm_dtype": "float32"}, "as router_mm_dtype says, router_weights must be float32"),
         ({"top_k": 9}, "must be <= 8"),
         ({"top_k": 0}, "must be >= 1"),
         ({"router_act_fn": ActFnType.SiLU}, "Unsupported activation function"),
