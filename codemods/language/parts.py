@@ -37,12 +37,19 @@ class Unit:
     Attributes:
         spans: where it is: the statement, without methods that are units of their own.
         kernel: name of the function of the language that it is, or of the kernel of another file.
+        inner: names of kernels that it defines.
         carries: whether it is written in the language, so that it changes with what it uses.
     """
 
     spans: tuple[Span, ...]
     kernel: str = ""
     carries: bool = False
+    inner: tuple[str, ...] = ()
+
+    @property
+    def kernels(self) -> tuple[str, ...]:
+        """The names of what is written in the language in it."""
+        return (self.kernel, *self.inner) if self.kernel else self.inner
 
     @property
     def extent(self) -> Span:
@@ -69,7 +76,9 @@ class Parts:
         self._defined = self._definitions()
         self._of_kernel: dict[str, list[Unit]] = {}
         for unit in self.units:
-            self._of_kernel.setdefault(unit.kernel, []).append(unit)
+            unit.inner = self._defined_in(unit)
+            for name in unit.kernels:
+                self._of_kernel.setdefault(name, []).append(unit)
         self._mark(whole)
         self._join()
 
@@ -86,6 +95,12 @@ class Parts:
         yield from (Unit((span,)) for span in inner)
         ends = [own[0], *(end for _, end in inner)]
         yield Unit(tuple(zip(ends, [*(start for start, _ in inner), own[1]], strict=True)))
+
+    def _defined_in(self, unit: Unit) -> tuple[str, ...]:
+        """The kernels that a function of the host defines."""
+        functions = self._kernels.module.functions.items()
+        outer = [(name, f.around[0]) for name, f in functions if f.around]
+        return tuple(name for name, node in outer if unit.spans == (self._span(node),))
 
     def _span(self, node: ast.AST) -> Span:
         """Where a statement stands, with its decorators."""
@@ -214,9 +229,9 @@ class Parts:
         affected = sorted(affected + [self._ctx.source.span(reason.node) for reason in whole.reasons])
         speaking = [(u, use) for use, _ in self.uses if (u := self.unit(use.links[0])) is not None]
         for unit, _ in speaking:
-            unit.carries = unit.carries or bool(unit.kernel)
+            unit.carries = unit.carries or bool(unit.kernels)
         for unit in self.units:
-            if unit.kernel and unit.spans:
+            if unit.kernels and unit.spans:
                 ((start, end),) = unit.spans
                 inside = affected[bisect_left(affected, (start, 0)) : bisect_right(affected, (end, end))]
                 unit.carries = unit.carries or any(e <= end for _, e in inside)
@@ -237,8 +252,8 @@ class Parts:
         for subscript in self._kernels.subscripts:
             denoted = self._kernels.denoted(subscript.value)
             self._together({u for name in denoted for u in self._of_kernel.get(name, ())})
-        for unit in [u for u in self.units if u.kernel]:
-            for place in self._kernels.handed_on(unit.kernel):
+        for unit, name in [(u, name) for u in self.units for name in u.kernels]:
+            for place in self._kernels.handed_on(name):
                 around = self.unit(place)
                 self._together({unit} | (self._reached({around}) if around is not None else set()))
 
@@ -264,7 +279,7 @@ class Parts:
         unit = self.unit(node)
         if unit is None:
             return set()
-        if unit.kernel:
+        if unit.kernels:
             return {unit} if unit.carries else set()
         return self._served(node, unit) or self._reached({unit})
 
@@ -279,7 +294,7 @@ class Parts:
 
     def kernels(self, parts: frozenset[Unit]) -> frozenset[str]:
         """The functions of the language in some parts, and kernels of other files that these launch."""
-        return frozenset(u.kernel for u in self.units if u.kernel and self._head(u) in parts)
+        return frozenset(name for u in self.units if self._head(u) in parts for name in u.kernels)
 
     def needed(self, parts: frozenset[Unit]) -> list[Span]:
         """Where the code is that some parts consist of or use."""

@@ -75,7 +75,7 @@ def _is_clear(module: LanguageModule) -> bool:
         any(is_old(path) for _, path in ctx.stars)
         or looks_names_up(ctx)
         or len(set(defined)) < len(defined)
-        or any(function.node not in ctx.tree.body for function in module.functions.values())
+        or any((*f.around, f.node)[0] not in ctx.tree.body for f in module.functions.values())
         or any(b.name in declared or not _is_plain(ctx, b) for b in old)
         or any(re.search(rf"\b{re.escape(b.name)}\b", text) for text in _annotations(ctx) for b in old)
     )

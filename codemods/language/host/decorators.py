@@ -49,7 +49,7 @@ def _decorator(kernels: Kernels, node: ast.FunctionDef, decorator: ast.expr, sub
     if qualified in _HINTS:
         return Work((_removed(kernels, decorator, CODE, f"`{kernels.ctx.segment(maker)}` is gone"),))
     traced = qualified == TRACE or (qualified == JIT and mode(decorator) == "trace")
-    if traced and not sub and kernels.is_used(node.name):
+    if traced and not sub and kernels.is_used(kernels.name_of(node)):
         plain = _jit(kernels, maker)
         text = f"a kernel that the host launches is `@{plain}` now"
         return Work((Change(decorator, CODE, text, (_replaced(kernels, decorator, plain),)),))

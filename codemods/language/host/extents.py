@@ -143,6 +143,15 @@ class _Translation:
     def _name(self, node: ast.Name, depth: int) -> ast.expr:
         if not self._stays(node):
             raise _Unknown
+        try:
+            return self._followed(node, depth)
+        except _Unknown:
+            if node.id in self._arguments:
+                return ast.Name(self._arguments[node.id], ast.Load())
+            raise
+
+    def _followed(self, node: ast.Name, depth: int) -> ast.expr:
+        """In terms of what a variable is bound to, or of an argument that was made with it."""
         binding = bindings(self._kernels, node)[0]
         value = binding.value
         if binding.kind == "assign" and value is not None:
@@ -153,8 +162,6 @@ class _Translation:
                 if isinstance(value, ast.Tuple) and not any(isinstance(e, ast.Starred) for e in value.elts):
                     return self.visit(value.elts[index], depth - 1)
                 return self._size(value, ast.Constant(index))
-        if node.id in self._arguments:
-            return ast.Name(self._arguments[node.id], ast.Load())
         return self._made_with(node)
 
     def _made_with(self, size: ast.Name) -> ast.expr:

@@ -68,7 +68,12 @@ class Kernels:
         self.nodes = {name: function.nodes.every for name, function in module.functions.items()}
         self.views: dict[tuple[Use, int], frozenset[str]] = {}
         """Parameters that a variable may be a view of where it is used, found in so many steps."""
+        self._names: dict[ast.AST, str] = {node: name for name, node in self.functions.items()}
         self._bodies = sorted(_extent(node) for node in self.functions.values())
+
+    def name_of(self, node: ast.FunctionDef) -> str:
+        """What a function of the language is listed under: its name, behind that of the host's around it."""
+        return self._names[node]
 
     def place(self, node: ast.AST) -> tuple[Use, int] | None:
         """The chain that a node is a link of, and which."""
@@ -142,8 +147,8 @@ class Kernels:
 
     def _bound(self, binding: Binding, depth: int) -> frozenset[str]:
         if binding.kind == "function":
-            known = self.functions.get(binding.name) is binding.node
-            return frozenset({binding.name} if known else ())
+            name = self._names.get(binding.node)
+            return frozenset() if name is None else frozenset({name})
         if binding.kind == "import":
             return frozenset({self.ctx.target(binding)}) & self._elsewhere
         plain = binding.kind in ("assign", "element") and not binding.path

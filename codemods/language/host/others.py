@@ -57,6 +57,7 @@ def told(module: LanguageModule) -> dict[str, Kernel]:
     return {
         name: Kernel(True, f.plan.looped, numbered(f.node, f.plan.outputs))
         for name, f in module.functions.items()
+        if not f.around
     }
 
 

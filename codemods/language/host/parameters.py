@@ -94,10 +94,12 @@ def _markers(kernels: Kernels, node: ast.FunctionDef) -> Work:
 def _unread(kernels: Kernels, node: ast.FunctionDef) -> Work:
     """``**kwargs`` goes where the body does not read it and no call in the file passes more than there is."""
     extra, source = node.args.kwarg, kernels.ctx.source
-    if extra is None or any(isinstance(n, ast.Name) and n.id == extra.arg for n in kernels.nodes[node.name]):
+    if extra is None or any(
+        isinstance(n, ast.Name) and n.id == extra.arg for n in kernels.nodes[kernels.name_of(node)]
+    ):
         return Work()
-    calls = [*kernels.module.functions[node.name].callers]
-    calls += [launch.call for launch in kernels.all_launches if node.name in launch.kernels]
+    calls = [*kernels.module.functions[kernels.name_of(node)].callers]
+    calls += [launch.call for launch in kernels.all_launches if kernels.name_of(node) in launch.kernels]
     if any(keyword.arg not in _parameters(node) for call in calls for keyword in call.keywords):
         return Work()
     start, end = source.span(extra)
@@ -107,7 +109,11 @@ def _unread(kernels: Kernels, node: ast.FunctionDef) -> Work:
     span = (found.start(), end)
     edit = ReplaceCode(span, source.utf8[slice(*span)].decode("utf-8"), "")
     text = f"`**{extra.arg}`, which nothing reads, is not in the language"
-    notes = () if calls and not kernels.escapes(node.name) else (Reason(extra, "M-EXTRA", {"p": extra.arg}),)
+    notes = (
+        ()
+        if calls and not kernels.escapes(kernels.name_of(node))
+        else (Reason(extra, "M-EXTRA", {"p": extra.arg}),)
+    )
     return Work((Change(extra, CODE, text, (edit,)),), notes=notes)
 
 
@@ -163,7 +169,7 @@ def _parameters(node: ast.FunctionDef) -> list[str]:
 
 
 def _directly(kernels: Kernels, node: ast.FunctionDef) -> Iterator[str]:
-    for inner in kernels.nodes[node.name]:
+    for inner in kernels.nodes[kernels.name_of(node)]:
         targets: list[ast.expr] = []
         if isinstance(inner, ast.Call):
             place = _WRITERS.get(kernels.names.qualified(inner.func))
@@ -183,7 +189,7 @@ def _handed(kernels: Kernels, node: ast.FunctionDef) -> Iterator[tuple[str, str,
     """What a function's calls of others hand over: the callee, its parameter, and the function's own ones
     that the argument may be.
     """
-    for call in kernels.nodes[node.name]:
+    for call in kernels.nodes[kernels.name_of(node)]:
         if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
             continue
         callee = kernels.functions.get(call.func.id)
@@ -328,7 +334,7 @@ def _with_return(kernels: Kernels, node: ast.FunctionDef, place: ast.arg, missin
 def _returned(kernels: Kernels, node: ast.FunctionDef) -> frozenset[str]:
     """Parameters that the kernel returns already."""
     found: frozenset[str] = frozenset()
-    for inner in kernels.nodes[node.name]:
+    for inner in kernels.nodes[kernels.name_of(node)]:
         if isinstance(inner, ast.Return) and inner.value is not None:
             items = inner.value.elts if isinstance(inner.value, ast.Tuple | ast.List) else [inner.value]
             found = found.union(*(_viewed(kernels, node, item) for item in items))

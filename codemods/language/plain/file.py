@@ -88,6 +88,12 @@ class File:
         """Whether nothing in the file has the name of this function of Python's."""
         return not any(self._counted[kind][name] for kind in ("stored", "given", "aliased"))
 
+    @property
+    def imported(self) -> set[str]:
+        """Names that imports bring, and that nothing else in the file gives a value."""
+        found = {name for part in self.parts for name in part.names.importing}
+        return {name for name in found if not self.is_stored(name)}
+
     def is_stored(self, name: str) -> bool:
         """Whether something in the file gets this name, other than by an import or a definition."""
         return bool(self._counted["stored"][name])

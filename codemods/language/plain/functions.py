@@ -83,7 +83,7 @@ def _movable(file: File, index: int, path: Sequence[ast.FunctionDef]) -> Inner |
     ):
         return None
     calls = _calls(around[-1], node)
-    alone = text.line(node.lineno)[: node.col_offset].strip() == "" and _has_header(text, node)
+    alone = text.line(node.lineno)[: node.col_offset].strip() == "" and has_header(text, node)
     if calls is None or not alone:
         return None
     outside = set().union(*map(scopes.bound, around))
@@ -173,12 +173,12 @@ def _copied(around: Sequence[ast.FunctionDef], names: Sequence[str], grids: Set[
         for statement in function.body:
             if not isinstance(statement, ast.Assign) or not _stored(statement) & set(names):
                 continue
-            if _makes_index_tiles(statement.value, grids):
+            if makes_index_tiles(statement.value, grids):
                 found.append(statement)
     return found
 
 
-def _makes_index_tiles(node: ast.expr, grids: Set[str]) -> bool:
+def makes_index_tiles(node: ast.expr, grids: Set[str]) -> bool:
     """Whether an expression consists of index tiles and sizes, so that it is the same wherever it stands."""
     grid = False
     for inner in walk(node):
@@ -235,7 +235,7 @@ def _free_to_hand(
     }
     if set(handed) & (inner | imported):
         return False
-    if _evaluated_first(node) & set().union(*map(scopes.bound, around)):
+    if evaluated_first(node) & set().union(*map(scopes.bound, around)):
         return False
     nodes = (n for f in around for n in scopes.within(f) if isinstance(n, ast.Name))
     stores = Counter(n.id for n in nodes if isinstance(n.ctx, ast.Store))
@@ -247,7 +247,7 @@ def _free_to_hand(
     return all(mine <= scopes.certain(outer, call) for call in calls if id(call) in direct)
 
 
-def _evaluated_first(node: ast.FunctionDef) -> set[str]:
+def evaluated_first(node: ast.FunctionDef) -> set[str]:
     """Names that a definition reads: in defaults and annotations."""
     returns = _loaded(node.returns) if node.returns is not None else set()
     return _loaded(node.args) | returns
@@ -257,7 +257,7 @@ def _known_before(file: File, index: int, node: ast.FunctionDef) -> bool:
     """Whether what the definition reads is there before the part of the file that it moves to."""
     return all(
         (file.is_builtin(name) and hasattr(builtins, name)) or file.binds_above(index, name)
-        for name in _evaluated_first(node)
+        for name in evaluated_first(node)
     )
 
 
@@ -273,7 +273,7 @@ def _written(text: Text, inner: Inner, top: ast.stmt) -> Text:
     place = text.above(first_line(top))
     base = text.line(first_line(top))[: top.col_offset]
     begin, end = text.above(node.lineno), node.end_lineno or node.lineno
-    changed = _with_calls(text, inner)
+    changed = with_calls(text, inner)
     new = [*_definition(changed, inner, base, begin), ("", text.origin(end)), ("", text.origin(end))]
     before, after = begin, end
     above = changed.line(before - 1).rstrip() if before > 1 else ""
@@ -286,7 +286,7 @@ def _definition(text: Text, inner: Inner, base: str, begin: int) -> list[Line]:
     """The function's lines where it moves to, with its new parameters."""
     node = inner.node
     old, still = text.indentation(node), in_strings(node)
-    head_end = _header_end(text, node)
+    head_end = header_end(text, node)
     found = text.moved(begin, node.lineno - 1, old, base, still)
     if node.body[0].lineno > head_end:
         unit = text.indentation(node.body[0])[len(old) :]
@@ -298,11 +298,11 @@ def _definition(text: Text, inner: Inner, base: str, begin: int) -> list[Line]:
         rest = [(f"{base}{unit}{body}", text.origin(node.lineno))]
         rest += text.moved(node.body[0].lineno + 1, node.end_lineno or 0, old, base, still)
     found += [
-        (line, text.origin(node.lineno)) for line in laid_out(_header(text, inner), base, unit or "    ")
+        (line, text.origin(node.lineno)) for line in laid_out(header(text, inner), base, unit or "    ")
     ]
     if node.body[0].lineno > head_end:
-        comments = _comments(text, node.lineno, head_end)
-        found += [(f"{base}{unit}{comment}", text.origin(node.lineno)) for comment in comments]
+        said = comments(text, node.lineno, head_end)
+        found += [(f"{base}{unit}{comment}", text.origin(node.lineno)) for comment in said]
     docstring = ast.get_docstring(node) is not None
     split = (node.body[0].end_lineno or 0) - head_end if docstring and node.body[0].lineno > head_end else 0
     copies = [
@@ -313,7 +313,7 @@ def _definition(text: Text, inner: Inner, base: str, begin: int) -> list[Line]:
     return found + rest[:split] + copies + rest[split:]
 
 
-def _header(text: Text, inner: Inner) -> str:
+def header(text: Text, inner: Inner) -> str:
     """``def name(…) -> …:`` on one line. New parameters come before those with defaults."""
     arguments = inner.node.args
     positional = [*arguments.posonlyargs, *arguments.args]
@@ -338,7 +338,7 @@ def _parameter(text: Text, argument: ast.arg, default: str | None) -> str:
     return f"{argument.arg}{annotation}{' = ' if annotation else '='}{default}"
 
 
-def _header_end(text: Text, node: ast.FunctionDef) -> int:
+def header_end(text: Text, node: ast.FunctionDef) -> int:
     """The number of the line with the header's colon."""
     arguments: list[ast.arg | ast.expr] = [*_arguments(node), *node.args.defaults]
     arguments += [d for d in node.args.kw_defaults if d]
@@ -351,13 +351,13 @@ def _header_end(text: Text, node: ast.FunctionDef) -> int:
     return line
 
 
-def _has_header(text: Text, node: ast.FunctionDef) -> bool:
+def has_header(text: Text, node: ast.FunctionDef) -> bool:
     """Whether it is clear where the header ends."""
-    body, end = node.body[0], _header_end(text, node)
+    body, end = node.body[0], header_end(text, node)
     return end < body.lineno or text.line(end)[: body.col_offset].rstrip().endswith(":")
 
 
-def _comments(text: Text, first: int, last: int) -> list[str]:
+def comments(text: Text, first: int, last: int) -> list[str]:
     """Comments in a header."""
     found = (text.line(n).partition("#") for n in range(first, last + 1))
     return [f"# {comment.strip()}" for _, sign, comment in found if sign]
@@ -413,7 +413,7 @@ def _between(text: Text, last: ast.expr, line: int, column: int) -> str:
     return "".join(parts)
 
 
-def _with_calls(text: Text, inner: Inner) -> Text:
+def with_calls(text: Text, inner: Inner) -> Text:
     """The file with what calls of the function hand over from now on, also those that it has of itself."""
     pieces = _separated(text, inner)
     lines = enumerate(text.lines, 1)

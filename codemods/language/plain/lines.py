@@ -90,9 +90,9 @@ def first_line(node: ast.stmt) -> int:
     return min([node.lineno, *(d.lineno for d in decorators)])
 
 
-def in_strings(node: ast.FunctionDef) -> frozenset[int]:
-    """Numbers of lines of a function that begin inside of a string, other than its docstring."""
-    first = node.body[0]
+def in_strings(node: ast.FunctionDef | ast.Assign) -> frozenset[int]:
+    """Numbers of lines of a statement that begin inside of a string, other than a function's docstring."""
+    first = node.body[0] if isinstance(node, ast.FunctionDef) else node
     docstring = first.value if isinstance(first, ast.Expr) else None
     return frozenset(
         number

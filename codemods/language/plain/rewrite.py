@@ -6,9 +6,11 @@ import ast
 from collections.abc import Iterator, Set
 
 from ...trees import children, walk
+from ..translate.inside import is_made, taken
 from ..translate.layout import WIDTH, laid_out
+from ..translate.parameters import Uses
 from ..translate.plan import LanguageModule
-from . import comprehensions, functions, imports, inline, loops, scopes, stars
+from . import captured, comprehensions, functions, imports, inline, loops, scopes, stars
 from .file import File, Part, Spellings
 from .lines import Text
 
@@ -24,11 +26,12 @@ _ODD = (ast.FunctionDef, *inline.ODD, *stars.ODD, *scopes.COMPREHENSIONS, ast.Im
 def plainer(module: LanguageModule) -> Text | None:
     """The file in plainer Python; None when its kernels are plain already."""
     functions = {name: f.node for name, f in module.functions.items() if not f.inner}
-    if not any(_odd(node) for node in functions.values()):
+    inside = {f"{name}.{inner}" for name in module.functions for inner in _of_host(module, name)}
+    if not inside and not any(_odd(node) for node in functions.values()):
         return None
     spellings = _spellings(module)
     folds = {*spellings.products, *spellings.folds}
-    chosen = {name for name, node in functions.items() if _odd(node, folds)}
+    chosen = {name for name, node in functions.items() if _odd(node, folds)} | inside
     if not chosen or "\f" in module.ctx.source.text:
         return None
     start = Text.of(module.ctx.source.text)
@@ -44,6 +47,17 @@ def plainer(module: LanguageModule) -> Text | None:
     return Text(tuple(line for text in texts for line in text.lines))
 
 
+def _of_host(module: LanguageModule, name: str) -> set[str]:
+    """The kernels that a function of the host defines and that take no tensor from around them."""
+    found: set[str] = set()
+    for kernel in module.functions[name].inner:
+        uses = Uses(kernel, module.names, module.functions)
+        if not is_made(kernel, module.names) or any(uses.is_tensor(ast.arg(n)) for n in taken(kernel)):
+            return set()
+        found.add(kernel.node.name)
+    return found
+
+
 def _rewrite(file: File, chosen: set[str]) -> None:
     """Apply the rules to the chosen functions, and to those that come out of them."""
     before = _functions(file)
@@ -51,7 +65,8 @@ def _rewrite(file: File, chosen: set[str]) -> None:
     for _ in range(_ROUNDS):
         names = chosen | (_functions(file) - before)
         parts = enumerate(file.parts)
-        left = [i for i, part in parts if part not in finished and not names.isdisjoint(part.names.given)]
+        hosts = {name.partition(".")[0] for name in names}
+        left = [i for i, part in parts if part not in finished and not hosts.isdisjoint(part.names.given)]
         if not left:
             return
         for index in left[::-1]:  # a change of one part leaves those above it where they are
@@ -71,17 +86,40 @@ def _once(file: File, index: int, chosen: Set[str]) -> bool:
     for outer, top in [*_definitions(text.tree, chosen, folds)][::-1]:
         if imports.moved_up(file, index, outer):
             return True
-        new = (
-            stars.written_out(text, outer)
-            or inline.spelled_out(file, text, outer)
-            or comprehensions.unrolled(file, text, outer)
-            or loops.one_variable(file, text, outer)
-            or functions.moved_out(file, index, outer, top)
-        )
+        new = _plainly(file, text, outer) or functions.moved_out(file, index, outer, top)
         if new is not None:
             file.replace(index, new)
             return True
-    return False
+    new = _in_hosts(file, text, chosen)
+    if new is not None:
+        file.replace(index, new)
+    return new is not None
+
+
+def _plainly(file: File, text: Text, function: ast.FunctionDef) -> Text | None:
+    """One thing in a function said more plainly where it stands."""
+    return (
+        stars.written_out(text, function)
+        or inline.spelled_out(file, text, function)
+        or comprehensions.unrolled(file, text, function)
+        or loops.one_variable(file, text, function)
+    )
+
+
+def _in_hosts(file: File, text: Text, chosen: Set[str]) -> Text | None:
+    """The same for the chosen kernels that functions of the host define."""
+    hosts: dict[str, set[str]] = {}
+    for name, _, kernel in (each.partition(".") for each in chosen):
+        if kernel:
+            hosts.setdefault(name, set()).add(kernel.partition("@")[0])
+    for host, _ in [*_definitions(text.tree, hosts.keys())]:
+        names = hosts[host.name]
+        new = captured.taken_in(text, host, names, file.spellings.grids, file.imported)
+        for *_around, kernel_ in captured.kernels(host, names) if new is None else ():
+            new = new or _plainly(file, text, kernel_)
+        if new is not None:
+            return new
+    return None
 
 
 def _laid_out(text: Text, written: Set[str], unit: str) -> Text:
@@ -156,15 +194,17 @@ def _several(node: ast.expr) -> bool:
 
 
 def _definitions(
-    tree: ast.Module, chosen: Set[str], folds: Set[str]
+    tree: ast.Module, chosen: Set[str], folds: Set[str] | None = None
 ) -> Iterator[tuple[ast.FunctionDef, ast.stmt]]:
-    """The chosen functions that have others inside, and the statements at the top of the file they are in."""
+    """The chosen functions, with ``folds`` those that have something to say more plainly, and the statements
+    at the top of the file they are in.
+    """
     for top in tree.body:
         pending = [top]
         while pending:
             node = pending.pop()
             if isinstance(node, ast.FunctionDef):
-                if node.name in chosen and _odd(node, folds):
+                if node.name in chosen and (folds is None or _odd(node, folds)):
                     yield node, top
             elif isinstance(node, ast.If | ast.Try | ast.ClassDef | ast.With):
                 pending += [n for n in children(node) if isinstance(n, ast.stmt)]

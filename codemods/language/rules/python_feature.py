@@ -5,11 +5,13 @@ What it does
     kernel. Functions inside of kernels become functions of the file, which are handed what they take from
     around them; comprehensions, ``zip``, ``enumerate``, ``reversed``, ``sum``, ``any``, ``all`` and
     ``math.prod`` become loops; arguments from a tuple or a mapping that is spelled in the kernel are written
-    out; imports move to the top. Where that is not certain to be the same, it is reported, too, and so are
-    kernels that functions of the host define.
+    out; imports move to the top. Where that is not certain to be the same, it is reported, too.
+    A kernel that a function of the host defines stays where it is: index tiles and constants that it takes
+    from there are made in it, and other values become parameters, which its launches hand over. It is
+    reported where it is given away together with what it takes, and where it takes tensors or objects.
 
 Why
-    The new language is compiled from a subset of Python.
+    The new language is compiled from a subset of Python, and looks up a kernel's names in its module only.
 
 Before
         import neuronxcc.nki as nki

@@ -4,53 +4,79 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 
 from ...analysis.context import FileContext
 from ...trees import walk
-from ..plain.scopes import own
-from .names import BETA1, Names
+from . import inside
+from .names import Names
 from .plan import Function
 
-MAKERS = {
-    f"{BETA1}.{name}" for name in ("jit", "trace", "baremetal", "benchmark", "profile", "simulate_kernel")
+MAKERS = inside.MAKERS | {
+    "torch_neuronx.nki_jit",
+    "torch_neuronx.xla_impl.ops.nki_jit",
+    "jax_neuronx.nki_call",
 }
-MAKERS |= {"torch_neuronx.nki_jit", "torch_neuronx.xla_impl.ops.nki_jit", "jax_neuronx.nki_call"}
-_LANGUAGE = (f"{BETA1}.language.", f"{BETA1}.isa.")
-_HOST = tuple(f"{BETA1}.language.{name}" for name in ("nc", "spmd_dim", "static_cast"))
 
 
 def functions(ctx: FileContext, names: Names) -> dict[str, Function]:
-    """By name, in the order of the file. Of several definitions with one name, the last is meant."""
+    """By name, in the order of the file. Of several definitions with one name, the last is meant.
+
+    A kernel that a function of the host defines is under the names of both, with a dot between.
+    """
     definitions = {node.name: node for node in _definitions(ctx.tree)}
-    chosen = {name for name, node in definitions.items() if _decorated(node, names)}
     handed = _handed_over(ctx, names)
-    chosen |= handed & set(definitions)
-    kernels = set(chosen)
-    every = {name: Function(node, False) for name, node in definitions.items()}
+    kernels = {name for name, node in definitions.items() if inside.is_decorated(node, names, MAKERS)}
+    kernels |= handed & set(definitions)
+    every = {name: Function(node, name in kernels) for name, node in definitions.items()}
     calls = {name: list(_calls(function, definitions, names)) for name, function in every.items()}
-    pending = list(chosen)
+    chosen = _called(kernels, calls)
+    speaking = [
+        name for name in every if name not in chosen and inside.speaks(every[name].nodes.every, names)
+    ]
+    within: dict[str, dict[str, Function]] = {}
+    for name in speaking:
+        found = list(inside.kernels(every[name].node, handed, names))
+        every[name].inner = tuple(found)
+        if found and inside.stay(found, names):
+            within[name] = _named(name, found)
+    moved = {key: function for each in within.values() for key, function in each.items()}
+    calls |= {key: list(_calls(function, definitions, names)) for key, function in moved.items()}
+    chosen |= _called(set(moved), calls) | set(speaking)
+    chosen -= set(within)
+    hosts = {name for name in chosen if name in every and every[name].inner}
+    chosen |= _only_called_by(ctx, chosen - hosts, calls)
+    order = {name: within.get(name, {name: function}) for name, function in every.items()}
+    result = {key: f for each in order.values() for key, f in each.items() if key in chosen}
+    for name in result:
+        for callee, call in calls[name]:
+            if callee in result:
+                result[callee].callers.append(call)
+    return result
+
+
+def _called(start: Set[str], calls: Mapping[str, Sequence[tuple[str, ast.Call]]]) -> set[str]:
+    """Some functions and what they call, directly or through others."""
+    found, pending = set(start), list(start)
     while pending:
         for callee, _ in calls[pending.pop()]:
-            if callee not in chosen:
-                chosen.add(callee)
+            if callee not in found:
+                found.add(callee)
                 pending.append(callee)
-    speaking = {name for name in every if name not in chosen and _speaks(every[name].nodes.every, names)}
-    for name in speaking:
-        every[name].inner = tuple(_inner(every[name].node, handed, names))
-    chosen |= speaking
-    chosen |= _only_called_by(ctx, {name for name in chosen if not every[name].inner}, calls)
-    found = {name: function for name, function in every.items() if name in chosen}
-    for name in found:
-        found[name].kernel = name in kernels
-        for callee, call in calls[name]:
-            if callee in found:
-                found[callee].callers.append(call)
     return found
 
 
+def _named(host: str, found: Sequence[Function]) -> dict[str, Function]:
+    """Kernels that a function of the host defines, by names that tell them from all others."""
+    names = Counter(function.node.name for function in found)
+    return {
+        f"{host}.{f.node.name}" if names[f.node.name] == 1 else f"{host}.{f.node.name}@{f.node.lineno}": f
+        for f in found
+    }
+
+
 def _only_called_by(
-    ctx: FileContext, chosen: set[str], calls: Mapping[str, Sequence[tuple[str, ast.Call]]]
+    ctx: FileContext, chosen: Set[str], calls: Mapping[str, Sequence[tuple[str, ast.Call]]]
 ) -> set[str]:
     """Functions that nothing but these uses, and that they only call."""
     mentioned = Counter(
@@ -76,10 +102,6 @@ def _definitions(tree: ast.Module) -> Iterator[ast.FunctionDef]:
             inner = [*node.body, *getattr(node, "orelse", ())]
             inner += [s for h in getattr(node, "handlers", ()) for s in h.body]
             pending += reversed(inner)
-
-
-def _decorated(node: ast.FunctionDef, names: Names) -> bool:
-    return any(_maker(d.func if isinstance(d, ast.Call) else d, names) for d in node.decorator_list)
 
 
 def _maker(node: ast.expr, names: Names) -> bool:
@@ -115,38 +137,3 @@ def _places(call: ast.Call, names: Names) -> bool:
     if not isinstance(call.func, ast.Attribute) or call.func.attr != "alloc":
         return False
     return names.short(call.func) in ("ncc.sbuf.alloc", "ncc.psum.alloc")
-
-
-def _speaks(nodes: Iterable[ast.AST], names: Names) -> bool:
-    """Whether code uses the language itself, other than for launching."""
-    for inner in nodes:
-        if isinstance(inner, ast.Call):
-            name = names.qualified(inner.func)
-            if name.startswith(_LANGUAGE) and not name.startswith(_HOST):
-                return True
-    return False
-
-
-# -- kernels inside of functions of the host -----------------------------------------------------------
-
-
-def _inner(node: ast.FunctionDef, handed: Set[str], names: Names) -> Iterator[ast.FunctionDef]:
-    """The kernels that a function defines: what is made one there, and, in a function that does not use the
-    language otherwise, what uses it and is given away.
-    """
-    mine = own(node)
-    definitions = [n for n in mine if isinstance(n, ast.FunctionDef)]
-    speaks = _speaks(mine, names)
-    for definition in sorted(definitions, key=lambda n: n.lineno):
-        made = definition.name in handed or _decorated(definition, names)
-        given = not speaks and _given_away(definition, mine) and _speaks(walk(definition), names)
-        if made or given:
-            yield definition
-        else:
-            yield from _inner(definition, handed, names)
-
-
-def _given_away(definition: ast.FunctionDef, around: Sequence[ast.AST]) -> bool:
-    """Whether something other than a call has a function's name."""
-    called = {id(n.func) for n in around if isinstance(n, ast.Call)}
-    return any(isinstance(n, ast.Name) and n.id == definition.name and id(n) not in called for n in around)

@@ -6,10 +6,9 @@ import ast
 from collections.abc import Mapping
 
 from ...analysis.context import FileContext
-from ..plain.scopes import free
 from ..reasons import Change, Reason, Work
 from ..step import LanguageStep
-from . import helpers, placers
+from . import helpers, inside, placers
 from .body import Lines
 from .function import Translated, walked
 from .kernels import functions
@@ -88,14 +87,12 @@ def _with_kernels_inside(function: Function) -> Translated:
     return Translated(function, (), reasons, (), (), ())
 
 
-def _inside(function: Function, kernel: ast.FunctionDef) -> Reason:
-    bound = {n.id for n in function.nodes.every if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-    bound |= {n.arg for n in function.nodes.every if isinstance(n, ast.arg)}
-    taken = [f"`{name}`" for name in free(kernel) if name in bound]
+def _inside(function: Function, kernel: Function) -> Reason:
+    taken = [f"`{name}`" for name in inside.taken(kernel)]
     names = ", ".join(taken)
     given = f", with {names} as arguments or, where they are index tiles, made in it" if taken else ""
-    fields = {"name": kernel.name, "outer": function.node.name, "given": given}
-    return Reason(kernel, "M-INSIDE", fields)
+    fields = {"name": kernel.node.name, "outer": function.node.name, "given": given}
+    return Reason(kernel.node, "M-INSIDE", fields)
 
 
 def _callers_first(module: LanguageModule) -> list[str]:

@@ -160,7 +160,11 @@ class Uses:
 
     def tensors(self) -> frozenset[str]:
         """Parameters that are tensors."""
-        return frozenset(a.arg for a in arguments(self.node) if self._is_tensor(a, frozenset()))
+        return frozenset(a.arg for a in arguments(self.node) if self.is_tensor(a))
+
+    def is_tensor(self, argument: ast.arg) -> bool:
+        """Whether a parameter, or another name like one, is a tensor."""
+        return self._is_tensor(argument, frozenset())
 
     def _is_tensor(self, argument: ast.arg, seen: frozenset[str]) -> bool:
         if any(name == argument.arg and _is_literal(default) for name, default in defaults(self.node)):

@@ -56,13 +56,15 @@ class Function:
         node: its definition. kernel: whether it is decorated to be launched (otherwise kernels call it).
         callers: calls of it from other functions of the language in this file.
         plan: see :class:`Plan`.
-        inner: kernels that are defined in it; it is code of the host's then.
+        inner: kernels that are defined in it and stay as they are; it is code of the host's then.
+        around: functions of the host that a kernel is defined in, the outermost first.
     """
 
     node: ast.FunctionDef
     kernel: bool
     callers: list[ast.Call] = field(default_factory=list)
-    inner: tuple[ast.FunctionDef, ...] = ()
+    inner: tuple[Function, ...] = ()
+    around: tuple[ast.FunctionDef, ...] = ()
     plan: Plan = field(default_factory=Plan)
 
     @cached_property
