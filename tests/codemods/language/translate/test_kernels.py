@@ -627,7 +627,7 @@ def test_what_is_said_of_functions_that_new_code_calls(computed, said):
 def k(a, g):
     out = nl.ndarray((32, 32), dtype=a.dtype, buffer=nl.shared_hbm)
     g = nl.load(g[0:1, 0:32])
-    t = nl.load(a){"[0:1, 0:32]" if "broadcast" in computed else ""}
+    t = nl.load(a[0 : {1 if "broadcast" in computed else 32}, 0:32])
     nl.store(out, {computed})
     return out
 """
