@@ -16,8 +16,9 @@ def _is_package(folder: str) -> bool:
 def module_name(path: str, roots: tuple[str, ...]) -> tuple[str, bool]:
     """``(dotted name, is a package's __init__)`` of a Python file.
 
-    The name starts at the topmost folder that is a package; a file in no package is named from the given
-    root it lies under (``src`` folders are skipped), as it is importable with that root on the path.
+    The name starts at the topmost folder that is a package. A file in no package is named from the nearest
+    ``src`` or folder of a project around it, else from the given root that it lies under: it is importable with
+    that on the path.
     """
     full = os.path.abspath(path)
     folder, file = os.path.split(full)
@@ -32,13 +33,31 @@ def module_name(path: str, roots: tuple[str, ...]) -> tuple[str, bool]:
 
 
 def _below(folder: str, roots: tuple[str, ...]) -> list[str]:
-    """Folder names between the longest given root and ``folder``."""
+    """Folder names from where names start, the longest given root at most, down to ``folder``."""
     holding = [r for r in roots if folder == r or folder.startswith(r.rstrip(os.sep) + os.sep)]
     if not holding:
         return []
-    relative = os.path.relpath(folder, max(holding, key=len))
-    names = [] if relative == os.curdir else relative.split(os.sep)
-    return names[1:] if names[:1] == ["src"] else names
+    root, names = max(holding, key=len), []
+    while folder != root and not _starts_names(folder):
+        folder, last = os.path.split(folder)
+        names.append(last)
+    return names[::-1]
+
+
+@cache
+def _starts_names(folder: str) -> bool:
+    """Whether the modules of a project are named from this folder."""
+    return os.path.basename(folder) == "src" or any(
+        os.path.exists(os.path.join(folder, file)) for file in ("pyproject.toml", "setup.py", "setup.cfg")
+    )
+
+
+def climbed(path: str, module: str, package: bool) -> str:
+    """The folder that must be on the path for a file to be this module, absolute."""
+    folder = os.path.dirname(os.path.abspath(path))
+    for _ in range(module.count(".") + package):
+        folder = os.path.dirname(folder)
+    return folder
 
 
 def prefixes(path: str, module: str, package: bool) -> tuple[str, ...]:
@@ -46,9 +65,7 @@ def prefixes(path: str, module: str, package: bool) -> tuple[str, ...]:
 
     A folder without ``__init__.py`` is a package, too, when something above it is on the path.
     """
-    folder = os.path.dirname(os.path.abspath(path))
-    for _ in range(module.count(".") + package):
-        folder = os.path.dirname(folder)
+    folder = climbed(path, module, package)
     found = [""]
     while module and len(found) <= _FOLDERS and os.path.basename(folder).isidentifier():
         folder, name = os.path.split(folder)

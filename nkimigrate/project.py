@@ -6,6 +6,7 @@ exports and somebody else's import can mean.
 
 from __future__ import annotations
 
+import os
 from array import array
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
@@ -14,7 +15,8 @@ from .codemods.analyse import Analysis, World
 from .codemods.analysis.values import Value
 from .codemods.elsewhere import UNSEEN, Kernel, Seen
 from .met import Met
-from .modules import prefixes
+from .modules import climbed, prefixes
+from .nearest import Nearest
 from .report.model import Problem
 from .tasks import Job, Task
 
@@ -26,7 +28,10 @@ if TYPE_CHECKING:
 Tasks: TypeAlias = "_Made[Task]"
 Numbers: TypeAlias = "Sequence[int]"
 Analyse = Callable[[Tasks], Iterable[Analysis | Problem]]
-Spellings = Mapping[str, str]
+Owned: TypeAlias = "tuple[int, str]"
+"""A name of a file: the file's number, and the qualified name."""
+Spellings: TypeAlias = "Mapping[str, Sequence[Owned]]"
+"""Every name under which something is imported → whose it may be."""
 _RECENT = 4096
 _MAX_TIMES = 12
 """How often a file is analysed at most, should two of them never agree on what they export."""
@@ -141,6 +146,7 @@ class _Project:
         self.asked = Met()
         self.around = Met()
         self._recent: set[str] = set()
+        self._nearest = Nearest()
 
     def take(self, number: int, result: Analysis | Problem) -> None:
         """Remember the outcome of one more analysis of a file."""
@@ -164,13 +170,13 @@ class _Project:
     def outdated(self) -> array[int]:
         """Files that must be analysed (again). Each then has the world it is to be analysed in."""
         files = self.files
-        exported: dict[str, Value] = {}
-        kernels: dict[str, Kernel] = {}
+        exported: dict[Owned, Value] = {}
+        kernels: dict[Owned, Kernel] = {}
         spellings = self._spellings(exported)
         launched = self._launched(self._kernel_spellings(kernels, KERNELS))
         pinned = self._pinned()
         for names in launched.values():
-            for name in names.values():
+            for _, name in names.values():
                 module, _, own = name.rpartition(".")
                 pinned[module] = pinned.get(module, frozenset()) | {own}
         launches = self._launches(launched)
@@ -182,10 +188,10 @@ class _Project:
                 if not files.times[number]:
                     found.append(number)
                 continue
-            outside = {key: exported[real] for key, real in self._seen(number, spellings, below)}
-            seen = {spelled: kernels[name] for spelled, name in launched.get(number, {}).items()}
+            outside = {key: exported[owned] for key, owned in self._seen(number, spellings, below)}
+            seen = {spelled: kernels[owned] for spelled, owned in launched.get(number, {}).items()}
             module = files.place_of(number).module
-            rest = pinned.get(module, frozenset()), seen, launches.get(module, {})
+            rest = pinned.get(module, frozenset()), seen, launches.get(number, {})
             world = World(outside, *rest) if outside or any(rest) else ALONE
             if not files.times[number] or (files.has(number, ANALYSED) and self._differs(number, world)):
                 found.append(number)
@@ -207,47 +213,33 @@ class _Project:
     def ready(self) -> array[int]:
         """The surveyed files that use no kernel of another one; all of them when they use each other's."""
         waiting = array("L", self.files.those(SURVEYED))
-        owners: dict[str, int] = {}
-        spellings = self._kernel_spellings({}, SURVEYED | KERNELS, owners)
-        launched = self._launched(spellings, waiting)
-        ready = [n for n in waiting if {owners[name] for name in launched.get(n, {}).values()} <= {n}]
+        launched = self._launched(self._kernel_spellings({}, SURVEYED | KERNELS), waiting)
+        ready = [n for n in waiting if {owner for owner, _ in launched.get(n, {}).values()} <= {n}]
         return array("L", ready) or waiting
 
     # -- what somebody exports and somebody else imports --------------------------------------------------
 
-    def _spellings(self, exported: dict[str, Value]) -> dict[str, str]:
-        """Every name under which something exported is imported → its exported name, the value of which goes
-        into ``exported``.
-        """
-        found: dict[str, str] = {}
-        real: dict[str, str] = {}
+    def _spellings(self, exported: dict[Owned, Value]) -> Spellings:
+        """Every name under which something exported is imported. The values go into ``exported``."""
+        found: dict[str, tuple[Owned, ...]] = {}
         for number in self.files.those(EXPORTS):
             exports = self.files.known(number).exports
             for spelled, name in self._spelled(number, exports):
                 if spelled in self.asked or spelled in self.around or self._asked_above(spelled):
-                    found[spelled] = name
-                    real[name] = name
-            exported.update((name, value) for name, value in exports.items() if name in real)
-        return {**found, **real}
+                    found[spelled] = (*found.get(spelled, ()), (number, name))
+                    exported[number, name] = exports[name]
+        return found
 
-    def _kernel_spellings(
-        self, kernels: dict[str, Kernel], which: int, owners: dict[str, int] | None = None
-    ) -> dict[str, str]:
-        """Every name under which a kernel of such files is imported → its qualified name. What became of it
-        goes into ``kernels``, and whose it is into ``owners``.
-        """
-        found: dict[str, str] = {}
-        real: dict[str, str] = {}
+    def _kernel_spellings(self, kernels: dict[Owned, Kernel], which: int) -> Spellings:
+        """Every name under which a kernel of such files is imported; ``kernels``: what became of it."""
+        found: dict[str, tuple[Owned, ...]] = {}
         for number in self.files.those(which):
             own = self.files.known(number).kernels
             for spelled, name in self._spelled(number, own):
                 if spelled in self.asked or self._asked_above(spelled):
-                    found[spelled] = name
-                    real[name] = name
-            kernels.update((name, kernel) for name, kernel in own.items() if name in real)
-            if owners is not None:
-                owners.update((name, number) for name in own if name in real)
-        return {**found, **real}
+                    found[spelled] = (*found.get(spelled, ()), (number, name))
+                    kernels[number, name] = own[name]
+        return found
 
     def _asked_above(self, spelled: str) -> bool:
         return any(package in self.asked for package in _around(spelled))
@@ -268,30 +260,34 @@ class _Project:
 
     def _seen(
         self, number: int, spellings: Spellings, below: Mapping[str, list[str]]
-    ) -> Iterator[tuple[str, str]]:
-        """``(name as spelled, exported name)`` of everything that others export and a file's imports can
-        see.
-        """
+    ) -> Iterator[tuple[str, Owned]]:
+        """``(name as spelled, what it is)`` of everything that others export and a file's imports can see."""
         if not spellings or not self.files.has(number, ANALYSED):
             return
-        facts = self.files.known(number)
-        own = facts.exports
-        for path, spelled in self._meant(number, facts.imports):
+        for path, spelled in self._meant(number, self.files.known(number).imports):
             for name in below.get(spelled, ()):
-                if spellings[name] not in own:
-                    yield path + name[len(spelled) :], spellings[name]
+                for owned in self._visible(number, name, spellings[name]):
+                    yield path + name[len(spelled) :], owned
             for package in _around(spelled):
-                if package in spellings and spellings[package] not in own:
-                    yield package, spellings[package]
+                for owned in self._visible(number, package, spellings.get(package, ())):
+                    yield package, owned
+
+    def _visible(self, number: int, spelled: str, owners: Iterable[Owned]) -> Iterator[Owned]:
+        """Those of others' names, all spelled alike, that an import in a file can mean."""
+        folder = os.path.dirname(os.path.abspath(self.files.place_of(number).path))
+        for owner, name in owners:
+            place = self.files.place_of(owner)
+            module = spelled.removesuffix(name) + place.module
+            root = climbed(place.path, module, place.package)
+            if owner != number and not self._nearest.hides(folder, root, module):
+                yield owner, name
 
     # -- kernels ------------------------------------------------------------------------------------------
 
     def _launched(
         self, spellings: Spellings, numbers: Iterable[int] | None = None
-    ) -> dict[int, dict[str, str]]:
-        """For each file the kernels of others that it imports, by the names that its imports give: spelled
-        name → qualified name.
-        """
+    ) -> dict[int, dict[str, Owned]]:
+        """For each file the kernels of others that it imports, by the names that its imports give."""
         if not spellings:
             return {}
         below = _below(spellings)
@@ -301,21 +297,20 @@ class _Project:
 
     def _launched_by(
         self, number: int, spellings: Spellings, below: Mapping[str, list[str]]
-    ) -> Iterator[tuple[str, str]]:
-        facts = self.files.known(number)
-        for path, spelled in self._meant(number, facts.imports):
+    ) -> Iterator[tuple[str, Owned]]:
+        for path, spelled in self._meant(number, self.files.known(number).imports):
             for name in below.get(spelled, ()):
-                if spellings[name] not in facts.kernels:
-                    yield path + name[len(spelled) :], spellings[name]
+                for owned in self._visible(number, name, spellings[name]):
+                    yield path + name[len(spelled) :], owned
 
-    def _launches(self, launched: Mapping[int, Mapping[str, str]]) -> dict[str, dict[str, frozenset[Seen]]]:
-        """For each module its kernels that other files can see, with how these launch them."""
-        found: dict[str, dict[str, frozenset[Seen]]] = {}
+    def _launches(self, launched: Mapping[int, Mapping[str, Owned]]) -> dict[int, dict[str, frozenset[Seen]]]:
+        """For each file its kernels that other files can see, with how these launch them."""
+        found: dict[int, dict[str, frozenset[Seen]]] = {}
         for number, names in launched.items():
             launches = self.files.known(number).launches
-            for spelled, qualified in names.items():
-                module, _, name = qualified.rpartition(".")
-                own = found.setdefault(module, {})
+            for spelled, (owner, qualified) in names.items():
+                name = qualified.rpartition(".")[2]
+                own = found.setdefault(owner, {})
                 own[name] = own.get(name, frozenset()) | launches.get(spelled, frozenset({UNSEEN}))
         return found
 
