@@ -20,12 +20,13 @@ _HOST = tuple(f"{BETA1}.language.{name}" for name in ("nc", "spmd_dim", "static_
 
 def speaks(nodes: Iterable[ast.AST], names: Names) -> bool:
     """Whether code uses the language itself, other than for launching."""
-    for inner in nodes:
-        if isinstance(inner, ast.Call):
-            name = names.qualified(inner.func)
-            if name.startswith(_LANGUAGE) and not name.startswith(_HOST):
-                return True
-    return False
+    return any(isinstance(inner, ast.Call) and is_spoken(inner, names) for inner in nodes)
+
+
+def is_spoken(call: ast.Call, names: Names) -> bool:
+    """Whether a call is one of the language's functions, other than for launching."""
+    name = names.qualified(call.func)
+    return name.startswith(_LANGUAGE) and not name.startswith(_HOST)
 
 
 def is_decorated(node: ast.FunctionDef, names: Names, makers: Set[str] = MAKERS) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import sys
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 
@@ -12,6 +14,9 @@ from . import inside
 from .names import Names
 from .plan import Function
 
+Position = tuple[int, int]
+"""A line and a column, as syntax trees have them."""
+_LAST = (sys.maxsize, 0)
 MAKERS = inside.MAKERS | {
     "torch_neuronx.nki_jit",
     "torch_neuronx.xla_impl.ops.nki_jit",
@@ -25,15 +30,17 @@ def functions(ctx: FileContext, names: Names) -> dict[str, Function]:
     A kernel that a function of the host defines is under the names of both, with a dot between.
     """
     definitions = {node.name: node for node in _definitions(ctx.tree)}
-    handed = _handed_over(ctx, names)
+    handed = _handed_over(names)
     kernels = {name for name, node in definitions.items() if inside.is_decorated(node, names, MAKERS)}
     kernels |= handed & set(definitions)
     every = {name: Function(node, name in kernels) for name, node in definitions.items()}
-    calls = {name: list(_calls(function, definitions, names)) for name, function in every.items()}
+    told = _Told(definitions, names)
+    calls = {
+        name: list(_calls(function, definitions, names)) if name in told.calling else []
+        for name, function in every.items()
+    }
     chosen = _called(kernels, calls)
-    speaking = [
-        name for name in every if name not in chosen and inside.speaks(every[name].nodes.every, names)
-    ]
+    speaking = [name for name in every if name not in chosen and name in told.speaking]
     within: dict[str, dict[str, Function]] = {}
     for name in speaking:
         found = list(inside.kernels(every[name].node, handed, names))
@@ -108,17 +115,42 @@ def _maker(node: ast.expr, names: Names) -> bool:
     return names.qualified(node) in MAKERS
 
 
-def _handed_over(ctx: FileContext, names: Names) -> set[str]:
+def _handed_over(names: Names) -> set[str]:
     """Functions given to ``nki.jit(f)``, ``nki.benchmark(…)(f)`` and the like."""
     found = set()
-    for node in (link for use in ctx.module.uses for link in use.links):
-        given = [a.id for a in node.args if isinstance(a, ast.Name)] if isinstance(node, ast.Call) else ()
-        if not given or not isinstance(node, ast.Call):
-            continue
-        maker = node.func.func if isinstance(node.func, ast.Call) else node.func
-        if _maker(maker, names):
+    for call in names.calls:
+        given = [a.id for a in call.args if isinstance(a, ast.Name)]
+        maker = call.func.func if isinstance(call.func, ast.Call) else call.func
+        if given and _maker(maker, names):
             found.update(given)
     return found
+
+
+class _Told:
+    """What is called in definitions, told from the calls of the file without a walk through each of them.
+
+    Attributes:
+        calling: those in which a function of the file is called by its name.
+        speaking: those in which the language itself is used, other than for launching.
+    """
+
+    def __init__(self, definitions: Mapping[str, ast.FunctionDef], names: Names) -> None:
+        self._extents = sorted((*_extent(node), name) for name, node in definitions.items())
+        by_name = (c for c in names.calls if isinstance(c.func, ast.Name) and c.func.id in definitions)
+        self.calling = {self._around(call) for call in by_name}
+        self.speaking = {self._around(call) for call in names.calls if inside.is_spoken(call, names)}
+
+    def _around(self, call: ast.Call) -> str:
+        """The definition that a call stands in, or ""."""
+        place = (call.lineno, call.col_offset)
+        number = bisect_right(self._extents, (place, _LAST, "")) - 1
+        return self._extents[number][2] if number >= 0 and place < self._extents[number][1] else ""
+
+
+def _extent(node: ast.FunctionDef) -> tuple[Position, Position]:
+    """Where a definition starts, with its decorators, and where it ends."""
+    starts = [(node.lineno, node.col_offset), *((d.lineno, d.col_offset) for d in node.decorator_list)]
+    return min(starts), (node.end_lineno or 0, node.end_col_offset or 0)
 
 
 def _calls(

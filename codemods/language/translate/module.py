@@ -23,13 +23,12 @@ KERNEL = "NKL200"
 def language_module(ctx: FileContext, step: LanguageStep) -> LanguageModule:
     """The kernels of a file, and what is known of the rest of it."""
     names = Names(ctx)
-    nodes = ctx.module.nodes
-    top = {node.id for node in nodes if isinstance(node, ast.Name)} & set(ctx.module.top.bindings)
-    changing = frozenset(name for node in nodes if isinstance(node, ast.Global) for name in node.names)
+    scopes = ctx.module.scope_of.values()
+    changing = frozenset(n for scope in scopes for n, kind in scope.declared.items() if kind == "global")
     numbers = {name: number for name, number in _numbers(ctx).items() if name not in changing}
     found = functions(ctx, names)
     placing = placers.placers(ctx, names, found)
-    return LanguageModule(ctx, names, step, found, numbers, changing, placing, frozenset(top))
+    return LanguageModule(ctx, names, step, found, numbers, changing, placing)
 
 
 def _numbers(ctx: FileContext) -> dict[str, int | float]:

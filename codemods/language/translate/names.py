@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from ...analysis.context import FileContext
 from ...analysis.scopes import Binding, Use, reaching
@@ -24,14 +24,20 @@ class Names:
 
     def __init__(self, ctx: FileContext) -> None:
         self._ctx = ctx
-        self._uses = {id(link): (use, i) for use in ctx.module.uses for i, link in enumerate(use.links)}
+        self._uses = {id(link): use for use in ctx.module.uses for link in use.links}
         self._known: dict[int, str] = {}
         self._bases: dict[tuple[Use, int], str] = {}
         self._targets: dict[tuple[Binding, int], str] = {}
 
     def place(self, node: ast.AST) -> tuple[Use, int] | None:
         """The chain that a node is a link of, and which."""
-        return self._uses.get(id(node))
+        use = self._uses.get(id(node))
+        return None if use is None else (use, use.links.index(node))
+
+    @cached_property
+    def calls(self) -> list[ast.Call]:
+        """Every call of the file."""
+        return [link for use in self._ctx.module.uses for link in use.links if link.__class__ is ast.Call]  # type: ignore[misc]
 
     def qualified(self, node: ast.AST) -> str:
         """``neuronxcc.nki.language.load``, ``numpy.float32``, ``builtins.range``; else "".
@@ -86,7 +92,8 @@ class Names:
             target = self._ctx.target(binding)
             plain = isinstance(binding.node, ast.Import) and not binding.alias.asname
             return target.partition(".")[0] if plain else target
-        found = self._uses.get(id(binding.value)) if binding.kind == "assign" and not binding.path else None
+        alone = binding.kind == "assign" and not binding.path and binding.value is not None
+        found = self.place(binding.value) if alone and binding.value is not None else None
         return self._chain(*found, depth - 1) if found else ""
 
 

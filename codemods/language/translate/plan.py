@@ -85,7 +85,7 @@ class LanguageModule:
         needs: modules that rewritten code spells, filled in while functions are walked: the aliases
             ``nl``, ``nisa``, ``nki``, or a module by its name.
         helpers: helper functions that it calls → their names in the file.
-        taken: names of the file. texts: of nodes, on one line.
+        texts: of nodes, on one line.
         elsewhere: kernels of other files as this one spells them.
         launches: for kernels of this file that other files use, the grids they launch them with.
         partial: places that need a person are left as they are, with a comment.
@@ -101,7 +101,6 @@ class LanguageModule:
     numbers: Mapping[str, int | float] = field(default_factory=dict)
     changing: frozenset[str] = frozenset()
     placers: Mapping[str, Placer] = field(default_factory=dict)
-    taken: frozenset[str] = frozenset()
     needs: set[str] = field(default_factory=set)
     helpers: dict[str, str] = field(default_factory=dict)
     texts: dict[ast.AST, str] = field(default_factory=dict)
@@ -127,6 +126,12 @@ class LanguageModule:
         if name not in self.helpers:
             self.helpers[name] = Taken(self._bound).fresh(name)
         return self.helpers[name]
+
+    @cached_property
+    def taken(self) -> frozenset[str]:
+        """Names that are bound at the top of the file and mean something where they stand alone."""
+        module = self.ctx.module
+        return frozenset({n.id for n in module.nodes if isinstance(n, ast.Name)} & module.top.bindings.keys())
 
     @cached_property
     def _bound(self) -> frozenset[str]:
