@@ -21,6 +21,7 @@ import nki.isa as nisa
 import nki.language as nl
 
 from ... import insides
+from ...blocks.arguments import assert_integers, assert_number
 from ...blocks.dtypes import FLOATS, assert_dtypes
 from ...blocks.lnc import cores
 from ...blocks.masks import Band, Bounds, query_positions
@@ -66,6 +67,9 @@ def attention_bwd(
     Returns:
         ``(dq, dk, dv)`` in shared HBM, like q, k and v; with sinks a fourth, like them.
     """
+    assert_integers(((sliding_window, "sliding_window"),))
+    if softmax_scale is not None:
+        assert_number(softmax_scale, "softmax_scale")
     window = 0 if sliding_window is None else max(0, sliding_window)
     _validate(q_ref, k_ref, v_ref, o_ref, dy_ref, lse_ref, sinks_ref, use_causal_mask, window)
     results = []

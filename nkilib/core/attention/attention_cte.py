@@ -32,6 +32,7 @@ import nki
 import nki.language as nl
 
 from ... import insides
+from ...blocks.arguments import assert_integers, assert_number
 from ...blocks.dtypes import FLOATS, assert_dtype_parameter, assert_dtypes
 from ...blocks.lnc import Cores, cores
 from ...blocks.memory import PARTITIONS, manager, scratch
@@ -270,6 +271,8 @@ def _check_limits(batch: int, kv_batch: int, cfg: AttnConfig) -> None:
 
 def _check_modes(cfg: AttnConfig) -> None:
     window, degree = cfg.sliding_window, cfg.global_cp_deg
+    assert_integers(((window, "sliding_window"), (degree, "global_cp_deg")))
+    assert_number(cfg.scale, "scale")
     kernel_assert(
         window >= 0 and window <= _MAX_SEQLEN, f"sliding_window is {window}, allowed: 0 to {_MAX_SEQLEN}"
     )

@@ -4,6 +4,7 @@ from typing import Any
 
 import nki.language as nl
 
+from ...blocks.arguments import assert_integer, assert_integers
 from ...blocks.dtypes import FLOATS_AND_E4M3, assert_dtypes
 from ...blocks.lnc import Cores
 from ...blocks.memory import PARTITIONS
@@ -101,6 +102,9 @@ def _check_sizes(cfg: AttnTKGConfig) -> None:
     _check_range("q_head", cfg.q_head, _MAX_HEADS)
     _check_range("s_active", cfg.s_active, _MAX_S_ACTIVE)
     _check_range("d_head", cfg.d_head, _MAX_HEAD_DIM)
+    sizes = ((cfg.curr_sprior, "curr_sprior"), (cfg.full_sprior, "full_sprior"))
+    assert_integers(sizes, 1)
+    assert_integer(cfg.block_len, "block_len", 0)
     kernel_assert(
         cfg.curr_sprior <= cfg.full_sprior,
         f"curr_sprior is {cfg.curr_sprior}, more than the cache has: full_sprior is {cfg.full_sprior}",
@@ -108,6 +112,7 @@ def _check_sizes(cfg: AttnTKGConfig) -> None:
 
 
 def _check_range(name: str, value: int, most: int) -> None:
+    assert_integer(value, name)
     kernel_assert(value >= 1 and value <= most, f"{name} is {value}, allowed: 1 to {most}")
 
 

@@ -8,6 +8,7 @@ token lies at (p, f).
 import nki.isa as nisa
 import nki.language as nl
 
+from ...blocks.arguments import assert_integer, assert_integers
 from ...blocks.cache import TokenOrder, put_rows, runs, token_numbers
 from ...blocks.lnc import cores
 from ...blocks.memory import PARTITIONS, scratch
@@ -55,6 +56,7 @@ def gen_mask_tkg(
     Raises AssertionError for masks of other shapes, and for blocks that do not fill the tile.
     """
     _check(mask_out, bs, q_head, s_active, block_len)
+    assert_integers(((s_prior_per_shard, "s_prior_per_shard"), (s_prior_offset, "s_prior_offset")), 0)
     here = cores()
     tiles = mask_out.shape[1]
     order = TokenOrder(tiles=tiles, piece=block_len, strided=strided_mm1)
@@ -78,6 +80,7 @@ def gen_mask_tkg(
 
 def _check(mask_out: nl.ndarray, bs: int, q_head: int, s_active: int, block_len: int) -> None:
     shape = tuple(mask_out.shape)
+    assert_integer(block_len, "block_len", 0)
     kernel_assert(
         len(shape) == 5, f"mask_out must be [128, n, bs, q_head, s_active], it has {len(shape)} dimensions"
     )

@@ -4,6 +4,7 @@ from typing import Any
 
 import nki.language as nl
 
+from ...blocks.arguments import assert_integer
 from ..utils.allocator import sizeinbytes
 from ..utils.kernel_assert import kernel_assert
 
@@ -32,6 +33,8 @@ def validate_cross_entropy_forward_inputs(
     )
     validate_float(logits_hbm.dtype, "logits", func_name)
     kernel_assert(shape[0] > 0 and shape[1] > 0, f"{func_name}: logits must not be empty, they are {shape}")
+    assert_integer(chunk_size, f"{func_name}: chunk_size")
+    assert_integer(positions_per_batch, f"{func_name}: positions_per_batch")
     kernel_assert(chunk_size > 0, f"{func_name}: chunk_size must be positive, it is {chunk_size}")
     kernel_assert(
         chunk_size <= shape[1], f"{func_name}: chunk_size must be at most V = {shape[1]}, it is {chunk_size}"

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import nki.language as nl
 
+from ...blocks.arguments import assert_limits, assert_not_negative
 from ...blocks.dtypes import FLOATS_AND_FP8, assert_dtype_parameter
 from ...blocks.memory import PARTITIONS
 from ..utils.common_types import ActFnType, NormType
@@ -96,6 +97,11 @@ def _validate_mlp_arguments_restrictions(params: "MLPParameters") -> None:
     function, kind = params.activation_fn, params.norm_params.normalization_type
     kernel_assert(isinstance(function, ActFnType), f"activation_fn: {function} is no ActFnType")
     kernel_assert(isinstance(kind, NormType), f"normalization_type: {kind} is no NormType")
+    assert_not_negative(params.eps if mlpp_has_normalization(params) else 0.0, "eps")
+    assert_limits(
+        (params.gate_clamp_upper_limit, params.gate_clamp_lower_limit),
+        (params.up_clamp_upper_limit, params.up_clamp_lower_limit),
+    )
     shifted = mlpp_has_normalization_bias(params)
     kernel_assert(
         not shifted or kind == NormType.LAYER_NORM,

@@ -5,6 +5,7 @@ from typing import Any
 
 import nki.language as nl
 
+from ...blocks.arguments import assert_integer
 from ...blocks.dtypes import FLOATS, assert_dtype
 from ...blocks.memory import PARTITIONS
 from ..moe.moe_tkg.moe_tkg_checks import is_mx
@@ -74,6 +75,8 @@ def parse_moe_block_config(
     kernel_assert(len(inp.shape) == 3, f"inp must be [B, S, H], its shape is {inp.shape}")
     assert_dtype(inp, FLOATS, "inp")
     batch, sequence, hidden = inp.shape
+    if hidden_actual is not None:
+        assert_integer(hidden_actual, "hidden_actual", 0, hidden)
     kernel_assert(hidden % PARTITIONS == 0, f"H={hidden} must be divisible by {PARTITIONS}")
     _, count, index = get_verified_program_sharding_info()
     planes = hidden // PARTITIONS

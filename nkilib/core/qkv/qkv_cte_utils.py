@@ -6,6 +6,7 @@ from typing import Any
 import nki.language as nl
 
 from ... import insides
+from ...blocks.arguments import assert_integer, assert_integers, assert_not_negative, assert_number
 from ...blocks.dtypes import (
     FLOATS,
     FLOATS_AND_FP8,
@@ -129,6 +130,9 @@ def cache_dtype(args: QKV_CTE_UserInput) -> Any:
 
 def validate(args: QKV_CTE_UserInput, cores: int) -> None:
     """Raises AssertionError for what the kernel cannot do."""
+    known = [QuantizationType.NONE, QuantizationType.STATIC, QuantizationType.MX]
+    validate_quantization(args.quantization_type, known)
+    _check_numbers(args)
     _check_sizes(args)
     _check_types(args)
     _check_layout(args)
@@ -148,6 +152,15 @@ def _check(condition: bool, text: str) -> None:
     kernel_assert(condition, f"[QKV CTE Kernel] {text}")
 
 
+def _check_numbers(args: QKV_CTE_UserInput) -> None:
+    """Of heads, and of blocks where there are some."""
+    assert_integers(
+        ((args.d_head, "d_head"), (args.num_q_heads, "num_q_heads"), (args.num_kv_heads, "num_kv_heads")), 0
+    )
+    if args.use_block_kv:
+        assert_integers(((args.block_size, "block_size"),), 1)
+
+
 def _check_sizes(args: QKV_CTE_UserInput) -> None:
     shape = tuple(args.input.shape)
     _check(len(shape) == 3, f"input must be [B, S, H], its shape is {shape}")
@@ -160,8 +173,10 @@ def _check_sizes(args: QKV_CTE_UserInput) -> None:
     _check(rows == wanted, f"fused_qkv_weights must have {wanted} rows for H = {hidden}, they have {rows}")
     if args.bias is not None:
         assert_shape(args.bias, (1, columns), "[QKV CTE Kernel] bias")
-    actual = args.hidden_actual or 0
-    _check(actual <= hidden, f"hidden_actual must be at most H = {hidden}, it is {actual}")
+    if args.hidden_actual is not None:
+        assert_integer(args.hidden_actual, "[QKV CTE Kernel] hidden_actual", 0)
+        most = f"hidden_actual must be at most H = {hidden}, it is {args.hidden_actual}"
+        _check(args.hidden_actual <= hidden, most)
 
 
 def _check_types(args: QKV_CTE_UserInput) -> None:
@@ -209,14 +224,13 @@ def _check_norm(args: QKV_CTE_UserInput) -> None:
         _check(gamma is None, f"gamma_norm_weights do not go with {kind}")
     if kind != NormType.NO_NORM:
         _check(args.norm_eps is not None, f"{kind} needs norm_eps")
+        assert_not_negative(args.norm_eps, "[QKV CTE Kernel] norm_eps")
     if beta is not None:
         _check(kind == NormType.LAYER_NORM, f"layer_norm_bias goes with LAYER_NORM only, not with {kind}")
         assert_shape(beta, row, "[QKV CTE Kernel] layer_norm_bias")
 
 
 def _check_quantization(args: QKV_CTE_UserInput, cores: int) -> None:
-    known = [QuantizationType.NONE, QuantizationType.STATIC, QuantizationType.MX]
-    validate_quantization(args.quantization_type, known)
     if args.is_input_swizzled:
         plain = args.fused_norm_type == NormType.NO_NORM and not args.fused_residual_add
         _check(is_mx(args), "is_input_swizzled goes with MX only")
@@ -281,6 +295,8 @@ def _check_cache(args: QKV_CTE_UserInput) -> None:
     assert_shape(args.v_scale, (PARTITIONS, 1), "[QKV CTE Kernel] v_scale")
     assert_dtype_parameter(cache_dtype(args), FLOATS_AND_FP8, "[QKV CTE Kernel] kv_dtype")
     high, low = cache_bounds(args)
+    assert_number(high, "fp8_max")
+    assert_number(low, "fp8_min")
     _check(low <= high, f"fp8_min must be at most fp8_max, they are {low} and {high}")
     if args.use_block_kv:
         given = args.slot_mapping is not None and args.block_size is not None

@@ -20,6 +20,7 @@ from typing import Any
 import nki.language as nl
 
 from ... import insides
+from ...blocks.arguments import assert_integers
 from ...blocks.lnc import Cores, cores, sharing, split
 from ...blocks.memory import PARTITIONS, Scratch, manager, scratch
 from ...blocks.quantize import quantize_static
@@ -114,6 +115,7 @@ def qkv_tkg(
     validate_operands(hidden, qkv_w, qkv_bias, here, sbm)
     validate_output(hidden, qkv_w, output_layout, d_head, output_in_sbuf)
     validate_norm(norm, qkv_w.shape[0])
+    assert_integers(((d_head, "d_head"), (num_q_heads, "num_q_heads"), (num_kv_heads, "num_kv_heads")), 0)
     static = quantization_type == QuantizationType.STATIC
     validate_quantization(quantization_type, [QuantizationType.NONE, QuantizationType.STATIC])
     if static:

@@ -18,6 +18,7 @@ import nki
 import nki.isa as nisa
 import nki.language as nl
 
+from ...blocks.arguments import assert_number
 from ...blocks.dtypes import FLOATS, assert_dtype
 from ...blocks.lnc import cores, split
 from ...blocks.matmul import broadcast_row
@@ -65,7 +66,10 @@ class RmsNormQuantKernelArgs(nl.NKIObject):
         allowed = norm == NormType.NO_NORM or norm == NormType.RMS_NORM
         kernel_assert(allowed, f"norm_type must be NO_NORM or RMS_NORM, it is {norm}")
         bound = self.lower_bound
-        kernel_assert(bound is None or bound >= 0, f"lower_bound must not be negative, it is {bound}")
+        if bound is not None:
+            assert_number(bound, "lower_bound")
+            kernel_assert(bound >= 0, f"lower_bound must not be negative, it is {bound}")
+        assert_number(self.eps, "eps")
         kernel_assert(self.eps >= 0, f"eps must not be negative, it is {self.eps}")
 
     def needs_rms_normalization(self) -> bool:

@@ -20,6 +20,7 @@ from typing import Any
 import nki.language as nl
 
 from ... import insides
+from ...blocks.arguments import assert_integer
 from ...blocks.dtypes import FLOATS, assert_dtype
 from ...blocks.lnc import cores
 from ...blocks.memory import PARTITIONS, PSUM_COLUMNS
@@ -167,6 +168,8 @@ def router_topk(
 
 
 def _validate_x(x: nl.ndarray, w: nl.ndarray, hbm_layout: int, sb_layout: int, in_sbuf: bool) -> None:
+    assert_integer(hbm_layout, "x_hbm_layout")
+    assert_integer(sb_layout, "x_sb_layout")
     by_token = hbm_layout == XHBMLayout_T_H__1
     kernel_assert(
         by_token or hbm_layout == XHBMLayout_H_T__0, f"x_hbm_layout must be 0 or 1, got {hbm_layout}"
@@ -204,6 +207,7 @@ def validate_choice(act_fn: RouterActFnType, k: int) -> None:
     """Raise AssertionError for an activation or a number of experts that there is not."""
     known = act_fn == RouterActFnType.SIGMOID or act_fn == RouterActFnType.SOFTMAX
     kernel_assert(known, f"Unsupported activation function: {act_fn}")
+    assert_integer(k, "k")
     kernel_assert(k >= 1, f"K ({k}) must be >= 1")
     kernel_assert(k <= _MOST_CHOSEN, f"K ({k}) must be <= {_MOST_CHOSEN}")
 

@@ -19,6 +19,7 @@ import nki
 import nki.isa as nisa
 import nki.language as nl
 
+from ...blocks.arguments import assert_integer, assert_number
 from ...blocks.lnc import Cores, cores, exchange
 from ...blocks.memory import PARTITIONS, Scratch, manager, scratch
 from ...blocks.tiles import as_view, from_runtime_start
@@ -29,6 +30,8 @@ from ..utils.tensor_view import TensorView
 
 COLUMNS = 4096
 """Elements of a partition that are filled or merged at a time."""
+_MOST = (1 << 31) - 1
+"""Elements of a result: places are int32."""
 
 
 @nki.jit
@@ -55,6 +58,7 @@ def indexed_flatten(
         HBM ``[output_len]`` of the input's dtype.
     """
     _validate(input_tensor, f_len, output_len, row_offsets, row_offsets_start)
+    assert_number(padding_val, "padding_val")
     rows, length = input_tensor.shape
     here = cores()
     share = div_ceil(rows, here.count)
@@ -166,6 +170,8 @@ def _validate(
     shape = tuple(input_tensor.shape)
     kernel_assert(len(shape) == 2, f"input_tensor must be [E, T], its shape is {shape}")
     rows, length = shape
+    assert_integer(f_len, "f_len")
+    assert_integer(output_len, "output_len", 1, _MOST)
     kernel_assert(f_len > 0, f"f_len must be positive, it is {f_len}")
     kernel_assert(output_len % PARTITIONS == 0, f"output_len must be a multiple of 128, it is {output_len}")
     kernel_assert(output_len % f_len == 0, f"output_len {output_len} must be a multiple of f_len {f_len}")

@@ -9,6 +9,7 @@ SBUF is completed by exchange, one in HBM is stored in halves. Otherwise each co
 
 import nki.language as nl
 
+from ...blocks.arguments import assert_integer, assert_not_negative
 from ...blocks.dtypes import FLOATS_AND_E4M3, assert_dtype
 from ...blocks.lnc import cores, sharing
 from ...blocks.memory import PARTITIONS, manager, scratch
@@ -64,6 +65,9 @@ def rmsnorm_tkg(
     source, target = as_view(input), as_view(output)
     weights = None if gamma is None else as_view(gamma)
     tokens, _, _, width = validate_shapes(source, weights, target)
+    assert_not_negative(eps, "eps")
+    if hidden_actual is not None:
+        assert_integer(hidden_actual, "hidden_actual", 0, width * PARTITIONS)
     assert_dtype(source, FLOATS_AND_E4M3, "input")
     assert_dtype(target, FLOATS_AND_E4M3, "output")
     assert_dtype(weights, FLOATS_AND_E4M3, "gamma")

@@ -7,6 +7,7 @@ import nki.isa as nisa
 import nki.language as nl
 
 from ... import insides
+from ...blocks.arguments import assert_integer
 from ...blocks.memory import PARTITIONS, PSUM_COLUMNS, Scratch, manager, psum_tile, scratch
 from ...blocks.tiles import as_tile, as_view
 from ...blocks.topk import EIGHT, LOWEST, SEARCHED, clamp_finite, take_sorted
@@ -63,6 +64,7 @@ class TopkConfig(nl.NKIObject):
     def __init__(
         self, inp_shape: tuple[int, ...], inp_dtype: Any, k: int, sorted: bool = True, num_programs: int = 2
     ) -> None:
+        assert_integer(k, "k")
         rank = len(inp_shape)
         self.inp_shape = inp_shape
         self.inp_dtype = inp_dtype

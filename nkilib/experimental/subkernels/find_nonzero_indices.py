@@ -12,6 +12,7 @@ import nki
 import nki.isa as nisa
 import nki.language as nl
 
+from ...blocks.arguments import assert_integers
 from ...blocks.dtypes import is_one_of
 from ...blocks.lnc import cores, split
 from ...blocks.matmul import load_transposed
@@ -154,6 +155,7 @@ def _validate(
     kernel_assert(
         sizeinbytes(input_tensor.dtype) == 4, f"elements must have 4 bytes, the input is {input_tensor.dtype}"
     )
+    assert_integers(((chunk_size, "chunk_size"), (n_rows, "n_rows")))
     positive = chunk_size is None or chunk_size > 0
     kernel_assert(positive, f"chunk_size must be positive, it is {chunk_size}")
     if row_start_id is None:

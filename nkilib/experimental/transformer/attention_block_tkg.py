@@ -19,6 +19,7 @@ import nki
 import nki.isa as nisa
 import nki.language as nl
 
+from ...blocks.arguments import assert_not_negative, assert_number
 from ...blocks.lnc import Cores, barrier, cores
 from ...blocks.matmul import transpose
 from ...blocks.memory import Scratch, manager, scratch
@@ -141,6 +142,12 @@ def attention_block_tkg(
     check_types(X, W_qkv, bias_qkv, K_cache, V_cache, W_out, bias_out)
     head_norms = rmsnorm_QK_pre_rope_enabled or rmsnorm_QK_post_rope_enabled
     check_norms(sizes, rmsnorm_X_gamma, head_norms, (rmsnorm_QK_post_rope_W_Q, rmsnorm_QK_post_rope_W_K))
+    assert_number(0.0 if softmax_scale is None else softmax_scale, "softmax_scale")
+    assert_not_negative(DEFAULT_EPS if rmsnorm_X_eps is None else rmsnorm_X_eps, "rmsnorm_X_eps")
+    if rmsnorm_QK_pre_rope_enabled:
+        assert_not_negative(rmsnorm_QK_pre_rope_eps, "rmsnorm_QK_pre_rope_eps")
+    if rmsnorm_QK_post_rope_enabled:
+        assert_not_negative(rmsnorm_QK_post_rope_eps, "rmsnorm_QK_post_rope_eps")
     rotates, quantized = cos is not None and sin is not None, k_scale is not None and v_scale is not None
     if rotates:
         check_rotation(sizes, cos, sin, rope_contiguous_layout)

@@ -25,10 +25,12 @@ from .base import (
     FLOATS_AND_FP8,
     Changes,
     Table,
+    below_0,
     beyond,
     cut,
     defined,
     named,
+    of_number,
     of_type,
     refused,
     shown,
@@ -99,6 +101,9 @@ ENCODING = Table(
             "k_prior": zeros(2, 16, 64), "v_prior": zeros(2, 64, 16), "prior_used_len": np.array([64], I32),
         }),
         refused("q, k and v have three dimensions", "q must have 3 dimensions", q=zeros(128, 16)),
+        *of_number("sliding_window"),
+        *of_number("global_cp_deg", made=lambda _: {"cp_offset": zeros(1, 1, dtype=I32)}),
+        *of_number("scale", kind="a number", other="half"),
     ],
     left={
         "prior_used_len up to s_prior, and values of the unused prefix finite": "numbers read at run time",
@@ -233,6 +238,8 @@ MASK = Table(
         *defined("core/attention/test_gen_mask_tkg.py::test_blocks_have_new_tokens_in_the_last_tile_only", {"new tokens of blocks in another tile": "active"}),
         refused("blocks fill the tile", "blocks of 4 must fill the 2 columns", block_len=4),
         refused("active_mask [s_active, bs, q_head, s_active]", "active_mask must have shape (4, 2, 3, 4)", active_mask=zeros(4, 2, 3, 3, dtype=U8)),
+        *of_number("block_len", "s_prior_per_shard", "s_prior_offset"),
+        *below_0("block_len", "s_prior_per_shard", "s_prior_offset"),
     ],
 )  # fmt: skip
 
@@ -268,6 +275,8 @@ GRADIENT = Table(
             "the reference: a window needs the mask": "use_causal_mask", "the reference: queries in 128s": "multiple of 128",
         }, of="nkilib.core.attention.attention_bwd_torch"),
         *defined(f"{BWD}::test_scales", {"a scale of 0 is the default": "scale"}),
+        *of_number("sliding_window"),
+        *of_number("softmax_scale", kind="a number", other=float("nan")),
     ],
     left={"no upper limit of lengths": "what does not fit SBUF is the allocator's error"},
 )  # fmt: skip
@@ -374,6 +383,10 @@ WHOLE = Table(
         refused("sink [heads, 1]", "sink must have shape (2, 1)", sink=zeros(1, 2, dtype=FP32)),
         refused("the table is uint32", "must be uint32",
                 lambda _: (lambda given: {**given, "active_blocks_table": given["active_blocks_table"].astype(I32)})(generation(block=16))),
+        *of_number("softmax_scale", kind="a number", other=float("nan")),
+        *below_0("rmsnorm_X_eps"),
+        *below_0("rmsnorm_QK_pre_rope_eps", made=lambda _: {**generation(depth=128), "rmsnorm_QK_pre_rope_enabled": True}),
+        *below_0("rmsnorm_QK_post_rope_eps", made=lambda _: {**generation(depth=128), "rmsnorm_QK_post_rope_enabled": True}),
     ],
     left={
         "a flat cache has the row that kv_cache_update_idx says, of the first sequences": "a number read at run time, which leads to the next",

@@ -158,6 +158,30 @@ def of_type(
     return refused(f"{name} is {allowed}", words, lambda every: {**given(every), name: "int32"}, **options)
 
 
+def of_number(
+    *names: str,
+    kind: str = "an integer",
+    other: Any = 1.5,
+    made: Callable[[dict[str, Any]], Changes] | None = None,
+    **options: Any,
+) -> list[Row]:
+    """Arguments that are integers, or of another ``kind``, and here not. ``made`` as for :func:`typed`."""
+    given = made or (lambda _: {})
+
+    def row(name: str) -> Row:
+        words = f"{name} must be {kind}, it is {other}"
+        return refused(f"{name} is {kind}", words, lambda every: {**given(every), name: other}, **options)
+
+    return [row(name) for name in names]
+
+
+def below_0(
+    *names: str, made: Callable[[dict[str, Any]], Changes] | None = None, **options: Any
+) -> list[Row]:
+    """Numbers that are at least 0, and here not."""
+    return of_number(*names, kind="at least 0", other=-1, made=made, **options)
+
+
 def named(*names: str) -> dict[str, str]:
     """Arguments that errors call by their names."""
     return {name: name for name in names}

@@ -28,9 +28,11 @@ from .base import (
     FLOATS_AND_E4M3,
     FLOATS_AND_FP8,
     Table,
+    below_0,
     beyond,
     defined,
     named,
+    of_number,
     of_type,
     refused,
     shown,
@@ -118,6 +120,8 @@ FEED = Table(
         refused("activation_fn is an ActFnType", "silu is no ActFnType", activation_fn="silu"),
         refused("many tokens: activation_fn is an ActFnType", "None is no ActFnType", activation_fn=None, **MANY),
         refused("normalization_type is a NormType", "1 is no NormType", normalization_type=1),
+        *of_number("gate_clamp_upper_limit", "gate_clamp_lower_limit", "up_clamp_upper_limit", "up_clamp_lower_limit", kind="a number", other=float("nan")),
+        *below_0("eps", made=lambda _: {"normalization_type": NormType.RMS_NORM, "normalization_weights_tensor": zeros(1, 256)}),
     ],
 )  # fmt: skip
 
@@ -278,9 +282,21 @@ PROJECTED_CTE = Table(
         beyond("slots not negative", "outside 0..255", lambda given: {**slotted(given), "slot_mapping": np.arange(-1, 127, dtype=np.int32)[None]}),
         refused("caches: v_cache of S rows", "must be [1, ≥ 128, 128]", **qkvs.heads(1, 1), k_cache=zeros(1, 128, 128), v_cache=zeros(1, 127, 128),
                 k_scale=qkvs.scale(1), v_scale=qkvs.scale(1), fp8_max=1.0, fp8_min=-1.0),
+        *of_number("d_head", "num_q_heads", "num_kv_heads", "hidden_actual"),
+        *below_0("d_head", "num_q_heads", "num_kv_heads", "hidden_actual"),
+        *below_0("norm_eps", made=everything),
+        *of_number("fp8_max", "fp8_min", kind="a number", other=float("nan"), made=slotted),
+        *of_number("block_size", made=slotted),
     ],
     left={"slots that are unique": "numbers read at run time"},
 )  # fmt: skip
+
+
+def scaled(_: Any) -> dict[str, Any]:
+    """A norm whose weights are there."""
+    return {"norm_type": NormType.RMS_NORM, "norm_w": zeros(1, 256)}
+
+
 PROJECTED_TKG = Table(
     "nkilib.core.qkv.qkv_tkg.qkv_tkg", qkv_tkg, lambda: {"hidden": zeros(1, 4, 256), "qkv_w": zeros(256, 384), "norm_type": PLAIN},
     [
@@ -318,6 +334,11 @@ PROJECTED_TKG = Table(
         }),
         *typed(named("qkv_w_scale", "qkv_in_scale"), made=lambda _: {**static(), "qkv_w": eights(256, 384)}),
         refused("there are tokens", "hidden must have tokens", hidden=zeros(1, 0, 256)),
+        *of_number("d_head", "num_q_heads", "num_kv_heads"),
+        *below_0("d_head", "num_q_heads", "num_kv_heads"),
+        *below_0("eps", "hidden_actual", made=scaled),
+        *of_number("hidden_actual", made=scaled),
+        *of_number("hidden_actual", kind="at most 256", other=257, made=scaled),
     ],
 )  # fmt: skip
 
@@ -450,6 +471,9 @@ NORMED = Table(
         *shown(f"{RMSNORM}::test_shapes_are_checked", {"H in 128s": "H must be a multiple of 128", "H/128 divides by the cores": "2 cores", "there are tokens": "empty"}),
         *shown(f"{RMSNORM}::test_a_chunk_is_checked", {"process_rmsnorm_tile: as many tokens": "output tile", "process_rmsnorm_tile: at most 512": "at most 512"}),
         *shown(f"{RMSNORM}::test_transposed_layout_has_one_shard", {"hidden_dim_tp: one shard": "one shard"}),
+        *below_0("eps", "hidden_actual"),
+        *of_number("hidden_actual"),
+        *of_number("hidden_actual", kind="at most 256", other=257),
     ],
     of="nkilib.core.subkernels.rmsnorm_tkg",
 )  # fmt: skip
@@ -462,6 +486,8 @@ LAYERED = Table(
         }),
         *defined(f"{LAYERNORM}::test_large", {"more than 512 tokens": "640"}),
         refused("beta of a float type", f"beta must be {FLOATS_AND_E4M3}", beta=zeros(1, 256, dtype=np.int32)),
+        *below_0("eps"),
+        *of_number("eps", kind="a number", other="small"),
     ],
 )  # fmt: skip
 
@@ -501,6 +527,9 @@ NORMED_MX = Table(
         refused("output (128, B·S, H/128)", "output must have shape (128, 32, 4)", out=(128, 32, 3)),
         refused("gamma [1, H]", "gamma must have shape (1, 512)", gamma=zeros(512, dtype=FP16)),
         refused("the residual's shape", "residual must have shape", residual=zeros(32, 1, 1024, dtype=FP16), total=(32, 512)),
+        *below_0("eps", "hidden_actual"),
+        *of_number("hidden_actual"),
+        *of_number("hidden_actual", kind="at most 512", other=513),
     ],
     left={"(B·S)/2 divides by its tiles": "always so"},
     lnc=2, target="trn3",

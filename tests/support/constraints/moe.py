@@ -42,6 +42,7 @@ from .base import (
     cut,
     defined,
     named,
+    of_number,
     of_type,
     refused,
     shown,
@@ -51,6 +52,15 @@ from .base import (
 
 I32, U32, U8 = np.int32, np.uint32, np.uint8
 KINDS = MoECTEImplementation
+
+LIMITS = of_number(
+    "gate_clamp_upper_limit",
+    "gate_clamp_lower_limit",
+    "up_clamp_upper_limit",
+    "up_clamp_lower_limit",
+    kind="a number",
+    other=float("nan"),
+)
 
 # -- router -----------------------------------------------------------------------------------------------
 
@@ -97,6 +107,7 @@ ROUTED = Table(
         refused("router_logits [T, E]", "router_logits must have shape (4, 16)", cut("router_logits")),
         refused("expert_affinities [T, E]", "expert_affinities must have shape (4, 16)", cut("expert_affinities", 0)),
         refused("expert_index [T, k]", "expert_index must have shape (4, 2)", cut("expert_index")),
+        *of_number("x_hbm_layout", "x_sb_layout", other=True),
     ],
     left={
         "one of three orders of activation, choice and norm": "no flags make another",
@@ -215,6 +226,7 @@ EXPERTS = Table(
         beyond("expert_index not negative", "outside 0..1", lambda _: {**experts(False), "expert_index": np.full((4, 2), -1, I32)}),
         beyond("rank_id within the ranks", "outside 0..1", rank_id=np.array([[3]], U32)),
         refused("MX: a scaling mode", "1 is no ExpertAffinityScaleMode", mx(False, expert_affinities_scaling_mode=1), target="trn3"),
+        *LIMITS,
     ],
     lnc=2,
 )  # fmt: skip
@@ -254,6 +266,9 @@ AROUND = Table(
         refused("a scaling mode", "1 is no ExpertAffinityScaleMode", expert_affinities_scaling_mode=1),
         refused("gate and up weights of H", "expert_gate_up_weights must have shape", cut("expert_gate_up_weights", 1)),
         refused("down weights of I", "expert_down_weights must have shape", cut("expert_down_weights", 1)),
+        *of_number("hidden_actual"),
+        *of_number("hidden_actual", kind="at most 256", other=257),
+        *of_number("hidden_actual", kind="at least 0", other=-1),
     ],
     lnc=2,
 )  # fmt: skip
@@ -385,11 +400,12 @@ def of_weights() -> list[Row]:
         }),
         *defined(f"{ON_I}::test_one_of_a_pair_alone_is_not_used", {"one bias or scale alone": "pair"}),
         *defined(f"{ON_I}::test_rows_of_the_down_weights_that_pad_them_are_not_read", {"rows of the down weights beyond I": "nan"}),
-        *MAPS, *WEIGHTS, *BIASES, *SCALES,
+        *MAPS, *WEIGHTS, *BIASES, *SCALES, *LIMITS, *of_number("block_size", other=256.0),
     ]  # fmt: skip
 
 
 CONDITIONS = [
+    *of_number("num_static_block"),
     refused("conditions", "conditions are needed", conditions=None),
     refused("num_static_block at least 0", "num_static_block must be 0 to", num_static_block=-1),
     refused(
@@ -410,13 +426,13 @@ BY_INNER = Table(
 BY_INNER_HYBRID = Table(
     f"{BY}_I.blockwise_mm_baseline_shard_intermediate_hybrid", blockwise_mm_baseline_shard_intermediate_hybrid, partial(blocks, 256, 1),
     [
-        *of_weights(), *MODE, *CONDITIONS[:2],
+        *of_weights(), *MODE, *CONDITIONS[:3],
         *shown(f"{ON_I}::test_refused_by_the_hybrid", {
             "two cores": "shard-on-I with dynamic control flow only work on TRN2", "N + 1 conditions": "conditions must have N + 1",
             "num_static_block at most N": "num_static_block must be 0 to 7, it is 8",
         }),
         *defined(f"{ON_I}::test_blocks_that_are_not_active_are_not_run", {"blocks behind the active ones": "nan"}),
-        CONDITIONS[2],
+        CONDITIONS[3],
     ],
     lnc=2,
 )  # fmt: skip
@@ -442,6 +458,7 @@ BY_BLOCK = Table(
         *defined(f"{ON_BLOCK}::test_forms_of_the_maps_and_biases", {"forms of maps and biases": "bias"}),
         *defined(f"{ON_BLOCK}::test_what_is_not_used", {"scales and checkpoints do nothing": "scale"}),
         *MAPS, *WEIGHTS, *BIASES, *MODE,
+        *of_number("block_size", other=128.0), *LIMITS,
     ],
     lnc=2,
 )  # fmt: skip
@@ -461,6 +478,8 @@ BY_BLOCK_MX = Table(
         *defined(f"{ON_MX}::test_absent_biases", {"some of the biases": "absent"}),
         *defined(f"{ON_MX}::test_how_many_blocks_are_static", {"any number of dynamic blocks": "n_dynamic_blocks"}),
         *MAPS[1:], *REFUSED_MX, *MODE,
+        *of_number("block_size", other=128.0), *LIMITS,
+        *of_number("n_static_blocks", "n_dynamic_blocks", made=lambda given: {"conditions": zeros(len(given["block_to_expert"]) + 2, dtype=I32)}),
     ],
     left={"static and dynamic blocks make up N": "always so, however many are asked for"},
     lnc=2, target="trn3",
@@ -473,7 +492,7 @@ INNER_MX_CHECKS = [
         "B in 256s": "Blocksize must be a multiple of 256", "block_size": "block_size is needed", "no skip_weight": "DMA weight skipping not supported for MXFP4/MXFP8 kernel",
         "no PRE_SCALE_DELAYED": "PRE_SCALE mode not implemented",
     }),
-    *MAPS, *REFUSED_MX, *MODE,
+    *MAPS, *REFUSED_MX, *MODE, *LIMITS, *of_number("block_size", other=256.0),
 ]  # fmt: skip
 BY_INNER_MX = Table(
     f"{BY}_I_mx.blockwise_mm_shard_intermediate_mx", blockwise_mm_shard_intermediate_mx, partial(blocks_mx, 256, 1024),
@@ -487,7 +506,7 @@ BY_INNER_MX = Table(
 BY_INNER_MX_HYBRID = Table(
     f"{BY}_I_mx.blockwise_mm_shard_intermediate_mx_hybrid", blockwise_mm_shard_intermediate_mx_hybrid, partial(blocks_mx, 256, 1024, 1),
     [
-        *INNER_MX_CHECKS, *CONDITIONS[:2],
+        *INNER_MX_CHECKS, *CONDITIONS[:3],
         *shown(f"{ON_MX}::test_cores", {"two cores": "shard-on-I with dynamic control flow only works on TRN3 with 2 shards"}),
         refused("N + 1 conditions", "conditions must have N + 1 =", cut("conditions")),
         refused("num_static_block at most N", "num_static_block must be 0 to", num_static_block=99),
@@ -560,6 +579,8 @@ DIFFERENTIATED = Table(
         refused("down weights of I rows, none more", "down_proj_weight must have shape (2, 64, 64)", down_proj_weight=zeros(2, 80, 64)),
         refused("checkpoints of gates [N, 2, I, B]", "gate_up_proj_act_checkpoint_T must have shape", cut("gate_up_proj_act_checkpoint_T")),
         refused("checkpoints of products [N, B, H]", "down_proj_act_checkpoint must have shape", cut("down_proj_act_checkpoint")),
+        *of_number("block_size", other=128.0),
+        *of_number("block_size", kind="at least 1", other=0),
     ],
 )  # fmt: skip
 

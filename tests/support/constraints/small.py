@@ -21,7 +21,7 @@ from nkilib.experimental.conv.depthwise_conv1d import depthwise_conv1d_implicit_
 from nkilib.experimental.loss import cross_entropy_backward, cross_entropy_forward
 from nkilib.experimental.subkernels.find_nonzero_indices import find_nonzero_indices
 
-from .base import Row, Table, beyond, defined, named, refused, shown, typed, zeros
+from .base import Row, Table, beyond, defined, named, of_number, refused, shown, typed, zeros
 
 I32 = np.int32
 
@@ -35,6 +35,7 @@ SUMS = Table(
     [
         *shown("core/cumsum/test_cumsum.py::test_other_axes", {"the last axis": "along the last axis"}),
         *defined("core/cumsum/test_cumsum.py::test_last_axis", {"the last axis by its number": "axis"}),
+        *of_number("axis", other="last"),
     ],
     left={"one axis at least": "a scalar is given to a kernel as a tensor of one element"},
 )  # fmt: skip
@@ -81,6 +82,7 @@ CHOSEN = Table(
         *defined(f"{TOPK}::test_short_rows", {"stages that overlap the end": "shape"}),
         refused("a plan with k at most V", "k must be 1 to V = 300, it is 301", k=301),
         refused("k at most V of what is searched", "k must be 1 to V = 5, it is 8", shape=(4, 5)),
+        *of_number("k"),
     ],
     lnc=2, of="nkilib.core.topk",
 )  # fmt: skip
@@ -103,6 +105,8 @@ PLACES = Table(
         refused("index_dtype has T - 1", "numbers below T = 300, as int32 has, it is bfloat16", input_tensor=zeros(300, 4, dtype=I32), index_dtype=nl.bfloat16),
         refused("index_dtype is an element type", "as int32 has, it is rows", index_dtype="rows"),
         refused("n_rows at least 1", "n_rows must be 1 to E = 4, it is 0", row_start_id=zeros(1, dtype=I32), n_rows=0),
+        *of_number("chunk_size"),
+        *of_number("n_rows", made=lambda _: {"row_start_id": zeros(1, dtype=I32)}),
     ],
     lnc=2,
 )  # fmt: skip
@@ -131,6 +135,10 @@ FLATTENED = Table(
         beyond("start + E at most N", "runs out of hbm tensor", row_offsets=np.array([0, 16, 0], I32), row_offsets_start=np.array([2], I32)),
         beyond("start not negative", "outside 0..2", row_offsets=np.array([0, 16, 0], I32), row_offsets_start=np.array([-1], I32)),
         refused("row_offsets_start has shape (1,)", "row_offsets_start must have shape (1,)", row_offsets_start=zeros(2, dtype=I32)),
+        *of_number("f_len", "output_len"),
+        *of_number("output_len", kind="at least 1", other=0),
+        *of_number("output_len", kind=f"at most {2**31 - 1}", other=2**31),
+        *of_number("padding_val", kind="a number", other="none"),
     ],
     lnc=2,
 )  # fmt: skip
@@ -166,6 +174,8 @@ def losing(function: str, of_results: str = "results must be bfloat16 or float32
             "at most 24 MiB": f"{function}: positions_per_batch times chunk_size takes 33554432 bytes",
         }),
         *shown(f"{LOSS}::test_empty_logits", {"logits not empty": f"{function}: logits must not be empty"}),
+        refused("chunk_size an integer", f"{function}: chunk_size must be an integer, it is 100.0", chunk_size=100.0),
+        refused("positions_per_batch an integer", f"{function}: positions_per_batch must be an integer, it is True", positions_per_batch=True),
         refused("dtype bfloat16 or float32", f"{function}: {of_results}", dtype=nl.int32),
         refused("dtype not float16", f"{function}: {of_results}", dtype=nl.float16),
         refused("logits with a vocabulary", f"{function}: logits must not be empty", logits_hbm=zeros(3, 0), chunk_size=1),

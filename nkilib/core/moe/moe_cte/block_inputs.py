@@ -3,6 +3,7 @@
 from typing import Any
 
 from ....blocks.activation import Gating
+from ....blocks.arguments import assert_integer
 from ....blocks.dtypes import FLOATS, FLOATS_AND_FP8, assert_dtype
 from ...utils.allocator import num_elts
 from ...utils.common_types import ActFnType, ExpertAffinityScaleMode, QuantizationType
@@ -89,6 +90,7 @@ def check_conditions(conditions: Any, blocks: int) -> None:
 
 def check_blocks(token_ids: Any, block: int, unit: int) -> None:
     """Raise AssertionError unless blocks are a multiple of ``unit``, and whole."""
+    assert_integer(block, "block_size")
     kernel_assert(block > 0, f"Blocksize must be positive, it is {block}")
     kernel_assert(block % unit == 0, f"Blocksize must be a multiple of {unit}, it is {block}")
     kernel_assert(

@@ -12,6 +12,7 @@ from typing import Any
 import nki.isa as nisa
 import nki.language as nl
 
+from ....blocks.arguments import assert_limits
 from ....blocks.dtypes import FLOATS, FLOATS_16, FLOATS_AND_FP8, assert_dtype, assert_dtype_parameter, is_fp8
 from ....blocks.indirect import gather_or_zero, gather_rows
 from ....blocks.lnc import Cores
@@ -117,6 +118,7 @@ def check_task(task: Task) -> None:
     assert_dtype(task.affinities, FLOATS, "expert_affinities_masked")
     assert_dtype(task.gates_out, FLOATS_AND_FP8, "gate_up_activations_T")
     assert_dtype(task.down_out, FLOATS_AND_FP8, "down_activations")
+    assert_limits(experts.gating.gate, experts.gating.up)
     (rows, hidden), count, width = task.hidden.shape, expert_count(experts), hidden_size(experts)
     kernel_assert(
         hidden == width, f"hidden_states must be [R, {width}] as the weights, it is {task.hidden.shape}"

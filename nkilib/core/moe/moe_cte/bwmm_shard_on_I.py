@@ -11,6 +11,7 @@ import nki.language as nl
 
 from .... import insides
 from ....blocks.activation import Gating
+from ....blocks.arguments import assert_integers
 from ....blocks.lnc import cores
 from ....blocks.memory import manager
 from ...utils.common_types import ActFnType, ExpertAffinityScaleMode
@@ -211,6 +212,7 @@ def blockwise_mm_baseline_shard_intermediate_hybrid(
     task.gates_out, task.down_out = gate_up_activations_T, down_activations
     number, sbm = block_count(task), manager()
     check_conditions(conditions, number)
+    assert_integers(((num_static_block, "num_static_block"),))
     static = number - gate_up_proj_weight.shape[0] if num_static_block is None else num_static_block
     kernel_assert(0 <= static <= number, f"num_static_block must be 0 to {number}, it is {static}")
     share = run_shared(task, static, 1, sbm)

@@ -7,6 +7,7 @@ import nki.language as nl
 
 from .... import insides
 from ....blocks.activation import Gating
+from ....blocks.arguments import assert_integers
 from ....blocks.lnc import cores
 from ....blocks.memory import manager
 from ....blocks.mx import TILE
@@ -171,6 +172,7 @@ def blockwise_mm_shard_intermediate_mx_hybrid(
     )
     number, sbm = block_count(task), manager()
     check_conditions(conditions, number)
+    assert_integers(((num_static_block, "num_static_block"),))
     static = (
         (number - gate_up_proj_weight.shape[0]) // 2 * 2 if num_static_block is None else num_static_block
     )

@@ -7,6 +7,7 @@ import nki.language as nl
 
 from .... import insides
 from ....blocks.activation import Gating
+from ....blocks.arguments import assert_integer
 from ....blocks.lnc import Cores, barrier, cores, split
 from ....blocks.memory import manager
 from ....blocks.tiles import as_view
@@ -120,7 +121,7 @@ def bwmm_shard_on_block_mx(
 def _check(
     token_ids: nl.ndarray, block: int, hidden: int, inner: int, accumulating: bool, here: Cores
 ) -> None:
-    kernel_assert(block > 0, "block_size is needed")
+    kernel_assert(block != 0, "block_size is needed")
     check_blocks(token_ids, block, 128)
     check_hidden(hidden)
     kernel_assert(
@@ -136,6 +137,8 @@ def _static_blocks(task: Task, conditions: Any, n_static: int, n_dynamic: int) -
     count = block_count(task)
     if conditions is None:
         return count
+    assert_integer(n_static, "n_static_blocks")
+    assert_integer(n_dynamic, "n_dynamic_blocks")
     length = conditions.shape[0]
     kernel_assert(
         length == count + 2,

@@ -4,6 +4,7 @@ from typing import Any
 
 import nki.language as nl
 
+from ....blocks.arguments import assert_limits
 from ....blocks.dtypes import FLOATS, FLOATS_AND_FP8, assert_dtype, assert_dtype_parameter, assert_dtypes
 from ....blocks.lnc import cores
 from ....blocks.memory import PARTITIONS, PSUM_COLUMNS
@@ -34,6 +35,7 @@ def check_options(
     """Raise AssertionError for options that do not go together."""
     experts, routing = request.experts, request.routing
     mx = experts.kind == QuantizationType.MX
+    assert_limits(experts.gating.gate, experts.gating.up)
     known = isinstance(routing.mode, ExpertAffinityScaleMode)
     _check(known, f"expert_affinities_scaling_mode: {routing.mode} is no ExpertAffinityScaleMode")
     needed = not is_all_expert or routing.masked
