@@ -8,7 +8,7 @@ from array import array
 from collections.abc import Iterator
 
 from .codemods.analyse import Analysis, Place, World
-from .codemods.model import Finding
+from .codemods.model import Finding, Outcome
 from .codemods.record import replace
 from .modules import module_name
 from .names import Names
@@ -46,6 +46,7 @@ class Candidates:
         findings: for each step between releases, those of each file.
         problems: of files that could not be handled in this step.
         times: how often a file has been analysed in this step.
+        mixed: those of which something would be rewritten and something needs a person in this step.
     """
 
     def __init__(self, spool: Spool) -> None:
@@ -60,6 +61,7 @@ class Candidates:
         self.findings: list[Column[tuple[Finding, ...]]] = []
         self.problems: dict[int, Problem] = {}
         self.times = bytearray()
+        self.mixed: set[int] = set()
         self._modules = Names()
         self._state = bytearray()
 
@@ -86,6 +88,7 @@ class Candidates:
             self.facts.drop(number)
             self.worlds.drop(number)
         self.problems.clear()
+        self.mixed.clear()
         self.findings.append(Column(self._spool, ()))
         self.times = bytearray()
         self._state = bytearray()
@@ -127,6 +130,9 @@ class Candidates:
 
     def keep_findings(self, number: int, findings: tuple[Finding, ...]) -> None:
         """Remember the findings of a file in this step."""
+        self.mixed.discard(number)
+        if any(f.edits for f in findings) and any(f.outcome is Outcome.NEEDS_YOU for f in findings):
+            self.mixed.add(number)
         if findings:
             self.findings[-1].put(number, findings, _FINDING * len(findings))
         else:

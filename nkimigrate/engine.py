@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .report.model import Problem
     from .report.result import Report
     from .results import Results
-    from .tasks import Setting
+    from .tasks import Edited, Setting
     from .workers import Workers
 
     Progress = Callable[[str, int, int], None]
@@ -247,9 +247,12 @@ def _migrate(options: Options, files: Candidates, others: Others, report: Report
         )
         _leave_out(files, options.only)
         report.problems += [files.problems[number] for number in sorted(files.problems)]
-        # A check ends with the analysis: what would be rewritten is known without the new text.
+        # A check ends with the analysis: what would be rewritten is known without the new text, other than
+        # where edits may allow what needs a person now.
         if options.mode != "check" or options.texts or step != steps[-1]:
             _edit(setting, files, crew, report)
+        elif files.mixed:
+            _foresee(setting, files, crew)
         report.suppressed += files.suppressed
     if results is not None:
         results.save()
@@ -302,16 +305,33 @@ def _analyse(
         yield result
 
 
-def _edit(setting: Setting, files: Candidates, crew: Crew, report: Report) -> None:
-    """Make the edits of all findings; the files then have the new text, and what became of each finding."""
-    from array import array
+def _foresee(setting: Setting, files: Candidates, crew: Crew) -> None:
+    """Find out what a run that writes says of the files that it edits in several rounds.
 
-    from .candidates import EDITED
+    Edits of a later round are left out: they are those of another text.
+    """
+    from .codemods.record import replace
+    from .project import jobs
+    from .tasks import Edited, goes_on
+
+    mixed = sorted(files.mixed)
+    numbers = [n for n, job in zip(mixed, jobs(files, mixed), strict=True) if goes_on(setting, job)]
+    for number, result in _edited(setting, files, crew, numbers):
+        if isinstance(result, Edited):
+            before = files.findings[-1][number]
+            files.keep_findings(
+                number, tuple(f if f in before else replace(f, edits=()) for f in result.findings)
+            )
+
+
+def _edited(
+    setting: Setting, files: Candidates, crew: Crew, numbers: Sequence[int]
+) -> Iterator[tuple[int, Edited | Problem]]:
+    """What becomes of files when the edits of their findings are made."""
     from .pool import spread
     from .project import jobs
-    from .tasks import Edited, edit_task, lost
+    from .tasks import edit_task, lost
 
-    numbers = array("L", files.those(EDITED))
     made = jobs(files, numbers)
     sizes = made.sizes
     count = crew.workers.wanted(sizes, crew.jobs)
@@ -320,6 +340,17 @@ def _edit(setting: Setting, files: Candidates, crew: Crew, report: Report) -> No
     )
     for done, (number, result) in enumerate(zip(numbers, results, strict=True), start=1):
         crew.progress("rewriting", done, len(numbers))
+        yield number, result
+
+
+def _edit(setting: Setting, files: Candidates, crew: Crew, report: Report) -> None:
+    """Make the edits of all findings; the files then have the new text, and what became of each finding."""
+    from array import array
+
+    from .candidates import EDITED
+    from .tasks import Edited
+
+    for number, result in _edited(setting, files, crew, array("L", files.those(EDITED))):
         if not isinstance(result, Edited):
             report.problems.append(result)
             files.keep_findings(number, ())

@@ -261,8 +261,12 @@ def edit_task(setting: Setting, job: Job) -> Edited | Problem:
         result = _carried_out(setting, job)
         if isinstance(result, Problem) or result.data is None:
             return result
-        again = _concerns_both(setting, job) or any(map(_moves_names, job.findings))
-        return _settled(setting, job.task, result) if again else result
+        return _settled(setting, job.task, result) if goes_on(setting, job) else result
+
+
+def goes_on(setting: Setting, job: Job) -> bool:
+    """Whether the edits of a file may allow more than was found before them."""
+    return _concerns_both(setting, job) or any(map(_moves_names, job.findings))
 
 
 def _carried_out(setting: Setting, job: Job) -> Edited | Problem:

@@ -12,7 +12,7 @@ from nkimigrate.codemods.model import Finding, Outcome, Rename
 from nkimigrate.config import Options
 from nkimigrate.rounds import Places, together
 from nkimigrate.tasks import Setting, Task
-from nkimigrate.testing import check_sound, check_transformed, migrate
+from nkimigrate.testing import Result, check_sound, check_transformed, migrate
 
 HEAD = """\
 import neuronxcc.nki.isa as nisa
@@ -47,6 +47,30 @@ def test_what_the_language_step_allows_the_library_s_rule_is_done_in_the_same_ru
     (norm,) = (f for f in result.findings if f.code == "NKM205")
     assert (norm.line, norm.end_line, norm.outcome) == (6, 6, Outcome.NOTED)
     assert BEFORE.splitlines()[norm.line - 1].startswith("    y = rmsnorm_tkg(")
+
+
+@pytest.mark.parametrize("mode", ["check", "diff"])
+def test_what_is_only_shown_says_what_a_run_that_writes_does(mode: str) -> None:
+    def said(result: Result) -> list[tuple[int, int, str, Outcome, str]]:
+        return [(f.line, f.end_line, f.code, f.outcome, f.message) for f in result.findings]
+
+    shown = migrate({"app.py": BEFORE}, mode=mode)
+    assert shown.after == shown.before
+    assert said(shown) == said(migrate({"app.py": BEFORE}))
+    assert not [f for f in shown.findings if f.outcome is Outcome.NEEDS_YOU]
+
+
+def test_a_check_edits_no_file_that_has_nothing_to_gain(monkeypatch: pytest.MonkeyPatch) -> None:
+    edited: list[bytes] = []
+    real = tasks.edit_task
+    monkeypatch.setattr(tasks, "edit_task", lambda s, job: edited.append(job.task.data) or real(s, job))
+    files = {
+        "done.py": "from nkilib.core.qkv.qkv import qkv\n\nqkv(1, 2, 3, 4, True)\n",
+        "left.py": "import neuronxcc.nki.language as nl\n\n\ndef f(x):\n    return nl.tan(nl.load(x))\n",
+        "both.py": BEFORE,
+    }
+    migrate(files, mode="check")
+    assert edited == [BEFORE.encode()]
 
 
 def test_in_a_notebook_the_cell_is_named_where_it_was_done() -> None:
