@@ -292,7 +292,7 @@ MESSAGES: dict[str, Message] = {
     ),
     "M-RANK": Message(
         "NKL504",
-        "{fn}: {x} is taken to have {n} dimensions, as nothing tells how many it has. With more of them it "
+        "{fn}: {x} is taken to have {n} dimension(s), as nothing tells how many it has. With more of them it "
         "means something else now; assert their number (`assert len({x}.shape) == {n}`).",
     ),
     "M-RANGE": Message(

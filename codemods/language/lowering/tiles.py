@@ -184,16 +184,19 @@ def is_column(call: Call, tensor: Tensor, shape: Shape) -> bool:
 
 
 def is_single_column(tensor: Tensor) -> bool:
-    """Whether it is a matrix of one element in each of several partitions."""
+    """Whether it is a matrix, or a vector, of one element in each of several partitions."""
     own = tensor.shape
-    return own is not None and len(own) == 2 and own[1].value == 1 and own[0].value != 1
+    if own is None or own[0].value == 1:
+        return False
+    return len(own) == 1 or (len(own) == 2 and own[1].value == 1)
 
 
 def beside_column(call: Call, tensor: Tensor, other: Tensor) -> bool:
     """Whether ``other`` has one element in each partition of a tensor of more dimensions, for all of them."""
     if tensor.shape is None or other.shape is None or not is_single_column(other):
         return False
-    return len(tensor.shape) > 2 and call.out.same(tensor.shape[0], other.shape[0]) is True
+    more = len(tensor.shape) > len(other.shape)
+    return more and call.out.same(tensor.shape[0], other.shape[0]) is True
 
 
 def spread(call: Call, tensor: Tensor, shape: Shape, hint: str = "spread") -> Tensor:

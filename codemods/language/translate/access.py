@@ -41,7 +41,7 @@ def accessed(w: Walker, base: v.Tensor, keys: Sequence[Value], expr: str) -> Acc
         rank = max(
             w.env.ranks.get(base.text, 0), sum(item is not None and item is not Ellipsis for item in items)
         )
-        if len(items) == rank > 1 and all(isinstance(item, Sym) for item in items):
+        if len(items) == rank and (rank == 1 or all(isinstance(item, Sym) for item in items)):
             w.writer.note("M-RANK", fn=expr, x=base.text, n=str(rank))
         base = replace(base, shape=unknown_shape(w, base.text, rank))
     outer = None if base.whole else w.views.get(base.text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers import migrate
 from migrated import HEAD, breaches, check_same, check_same_strictly, migrated, module
 
 RNG = np.random.default_rng(11)
@@ -298,6 +299,42 @@ def test_a_column_beside_a_tile_of_more_dimensions_stands_for_all_of_them(code, 
     assert "nisa.tensor_scalar(\n" in new
     assert more in new
     np.testing.assert_array_equal(module(new).k(x, bias), function(x, bias[:, None, None]))
+
+
+def test_that_a_tensor_is_taken_to_be_a_vector_is_said():
+    text = HEAD + VECTOR.format(shape="", value="nl.add(nl.load(x), b)")
+    result = migrate({"a.py": text})
+    (note,) = (f for f in result.findings if f.code == "NKL504")
+    assert (
+        note.message == "bias[8:40]: bias is taken to have 1 dimension(s), as nothing tells how many it has"
+    )
+    assert "`assert len(bias.shape) == 1`" in note.step
+
+
+VECTOR = """
+@nki.jit
+def k(x, bias):
+    {shape}out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    b = nl.load(bias[8:40])
+    nl.store(out, {value})
+    return out
+"""
+
+
+@pytest.mark.parametrize("columns", [24, 32])
+@pytest.mark.parametrize(
+    "value", ["nl.add(nl.load(x), b)", "b - nl.load(x)", "nl.maximum(nl.load(x[0:32, :]), b)"]
+)
+@pytest.mark.parametrize("shape", ["n, m = x.shape\n    assert n == 32\n    ", ""])
+def test_a_vector_has_one_element_for_each_partition_of_a_tile(shape, value, columns):
+    """Also where the tile has as many columns, so that a row would fit as well."""
+    x, bias = (RNG.normal(size=size).astype(np.float32) for size in ((32, columns), (64,)))
+    check_same_strictly(HEAD + VECTOR.format(shape=shape, value=value), x, bias)
+
+
+def test_a_vector_of_maybe_another_number_of_partitions_has_no_meaning_beside_a_tile():
+    text = VECTOR.format(shape="n, m = x.shape\n    ", value="nl.add(nl.load(x), b)")
+    assert migrated(HEAD + text)[1] == ["M-RANKS"]
 
 
 @pytest.mark.parametrize("columns", ["columns[0:32, 0:1]", "columns"])
