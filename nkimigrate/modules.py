@@ -17,8 +17,8 @@ def module_name(path: str, roots: tuple[str, ...]) -> tuple[str, bool]:
     """``(dotted name, is a package's __init__)`` of a Python file.
 
     The name starts at the topmost folder that is a package. A file in no package is named from the nearest
-    ``src`` or folder of a project around it, else from the given root that it lies under: it is importable with
-    that on the path.
+    ``src`` or folder of a project around it, else from the given root that it lies under: with that on the
+    path it is importable.
     """
     full = os.path.abspath(path)
     folder, file = os.path.split(full)

@@ -57,8 +57,8 @@ def _upwards(folder: str) -> list[str]:
 
 
 def _leads_to_a_file(folder: str, module: str) -> bool:
-    """Whether the import of a module comes to a file in a folder. Folders alone are namespaces, which may go on
-    elsewhere.
+    """Whether the import of a module comes to a file in a folder. Folders alone are namespaces that may go on
+    elsewhere, too.
     """
     for name in module.split("."):
         if any(_is_file(folder, file.format(name)) for file in _FILES):

@@ -268,19 +268,20 @@ class _Project:
             for name in below.get(spelled, ()):
                 for owned in self._visible(number, name, spellings[name]):
                     yield path + name[len(spelled) :], owned
-            for package in _around(spelled):
-                for owned in self._visible(number, package, spellings.get(package, ())):
+            for package in filter(spellings.__contains__, _around(spelled)):
+                for owned in self._visible(number, package, spellings[package]):
                     yield package, owned
 
     def _visible(self, number: int, spelled: str, owners: Iterable[Owned]) -> Iterator[Owned]:
         """Those of others' names, all spelled alike, that an import in a file can mean."""
+        return (owned for owned in owners if owned[0] != number and not self._hidden(number, spelled, *owned))
+
+    def _hidden(self, number: int, spelled: str, owner: int, name: str) -> bool:
+        """Whether a file that imports a name so gets something nearer than its owner's."""
         folder = os.path.dirname(os.path.abspath(self.files.place_of(number).path))
-        for owner, name in owners:
-            place = self.files.place_of(owner)
-            module = spelled.removesuffix(name) + place.module
-            root = climbed(place.path, module, place.package)
-            if owner != number and not self._nearest.hides(folder, root, module):
-                yield owner, name
+        place = self.files.place_of(owner)
+        module = spelled.removesuffix(name) + place.module
+        return self._nearest.hides(folder, climbed(place.path, module, place.package), module)
 
     # -- kernels ------------------------------------------------------------------------------------------
 

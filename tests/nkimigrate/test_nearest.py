@@ -26,7 +26,9 @@ def test_each_project_has_a_module_of_its_own(module: str) -> None:
 
 def test_two_projects_export_different_functions_by_one_name() -> None:
     mlp = "from nkilib.core.mlp.mlp import mlp as qkv\n"
-    result = migrate({"a/utils/__init__.py": EXPORT, "a/m.py": CALL, "b/utils/__init__.py": mlp, "b/m.py": CALL})
+    result = migrate(
+        {"a/utils/__init__.py": EXPORT, "a/m.py": CALL, "b/utils/__init__.py": mlp, "b/m.py": CALL}
+    )
     assert result.text("a/m.py") == NEW
     assert "mlp_prev" not in result.text("b/m.py")
 
