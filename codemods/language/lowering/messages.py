@@ -280,6 +280,12 @@ MESSAGES: dict[str, Message] = {
         "{fn}: Scalar Engine computes it now, where the compiler of Beta 1 could choose a more precise one. "
         "Compare results on a device with a tolerance.",
     ),
+    "M-ROUNDED": Message(
+        "NKL505",
+        "{fn}: Beta 1 rounded the result to {dtype} and then wrote it to a tile of {to}; it is written to "
+        "that at once now, where the two differ with other digits. Compare results with a tolerance, or "
+        "write it to a tile of {dtype} first.",
+    ),
     "M-WIDE": Message(
         "NKL506",
         "The number {number} has more than 31 bits; the language guide of NKI 0.2 has 32-bit integers. Check "

@@ -87,6 +87,8 @@ def result(
     out = call.out
     target = out.target()
     place, found = (home, dtype) if target is None else (target.space or home, target.dtype)
+    if target is not None:
+        _note_rounding(call, target)
     fits = writes in (None, place) and (native is None or certainly_same(found, native))
     if fits and (target is None or not (_repeats(call, target, shape) or _touches(target, reads))):
         made = out.destination(shape, dtype, home, like)
@@ -100,6 +102,14 @@ def result(
         source = spread(call, scratch, target.shape)
     out.emit("nisa.tensor_copy", dst=made.text, src=source.text)
     return made
+
+
+def _note_rounding(call: Call, target: Tensor) -> None:
+    """The call may ask for an element type that rounds more than that of the tile the result goes to."""
+    said = call.dtype()
+    if said is None or target.dtype is None or said.known == "float32" or certainly_same(said, target.dtype):
+        return
+    call.out.note("M-ROUNDED", fn=call.name, dtype=said.text, to=target.dtype.text)
 
 
 def _repeats(call: Call, target: Tensor, shape: Shape | None) -> bool:

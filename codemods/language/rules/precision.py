@@ -1,11 +1,13 @@
-"""Functions that another engine may compute less precisely.
+"""Results that have other digits.
 
 What it does
-    Notes ``nl.rsqrt``, which becomes ``nisa.activation``.
+    Notes ``nl.rsqrt``, which becomes ``nisa.activation``, and results with a ``dtype=`` that are assigned to
+    a part of a tile of another element type.
 
 Why
-    Scalar Engine approximates it; Vector and GpSimd Engine, which the old compiler could choose, are more
-    precise. The simulator computes both alike.
+    Scalar Engine approximates ``nl.rsqrt``; Vector and GpSimd Engine, which the old compiler could choose,
+    are more precise. The simulator computes both alike. An instruction writes to the tile at once, where the
+    old language rounded to the ``dtype=`` first.
 
 Before
         import neuronxcc.nki as nki

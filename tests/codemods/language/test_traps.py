@@ -15,6 +15,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
+from helpers import migrate
 from migrated import HEAD, migrated, module
 from migrated import check_same_strictly as same
 
@@ -781,3 +782,36 @@ def test_the_page_and_the_tests_are_in_step(repository: Path) -> None:
         codes = re.findall(r"NKL\d{3}", outcome)
         assert codes or outcome == "impossible", number
         assert set(codes) == set(re.findall(r"NKL\d{3}", tested[int(number)])), number
+
+
+ROUNDED = """\
+import neuronxcc.nki as nki
+import neuronxcc.nki.language as nl
+
+
+@nki.jit
+def k(x):
+    out = nl.ndarray(x.shape, dtype=nl.float32, buffer=nl.shared_hbm)
+    t = nl.ndarray((32, 24), dtype={tile}, buffer=nl.sbuf)
+    t[...] = nl.multiply(nl.load(x[0:32, 0:24]), 1.1, dtype={said})
+    nl.store(out, t)
+    return out
+"""
+
+
+@pytest.mark.parametrize(
+    ("tile", "said", "noted"),
+    [
+        ("nl.float32", "nl.bfloat16", True),
+        ("x.dtype", "nl.bfloat16", True),
+        ("nl.float32", "nl.float32", False),
+        ("nl.bfloat16", "nl.float32", False),
+        ("nl.bfloat16", "nl.bfloat16", False),
+    ],
+)
+def test_a_result_that_is_rounded_once_now_is_told_of(tile: str, said: str, noted: bool) -> None:
+    text = ROUNDED.format(tile=tile, said=said)
+    notes = [f for f in migrate({"app.py": text}).findings if f.code == "NKL505"]
+    assert [f.line for f in notes] == ([9] if noted else [])
+    if not noted:
+        same(text, np.random.default_rng(5).normal(size=(32, 24)).astype(np.float32))
