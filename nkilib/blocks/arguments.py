@@ -1,4 +1,4 @@
-"""Numbers that kernels take as arguments, and their checks, which name the argument."""
+"""Checks of kernels' arguments that name them: numbers, and dimensions of tensors."""
 
 from numbers import Integral, Real
 from typing import Any
@@ -50,3 +50,11 @@ def assert_limits(gate: tuple[Any, Any], up: tuple[Any, Any]) -> None:
         value = limit[0]
         if value is not None and value != limit[2] * float("inf"):
             assert_number(value, limit[1])
+
+
+def assert_layout(tensor: Any, rank: int, layout: str, name: str) -> None:
+    """Raise AssertionError unless a tensor has so many dimensions, which ``layout`` names, and elements."""
+    shape = tuple(tensor.shape)
+    kernel_assert(len(shape) == rank, f"{name} must be {layout}, its shape is {shape}")
+    for size in shape:
+        kernel_assert(size > 0, f"{name} must be {layout} with elements, its shape is {shape}")

@@ -159,7 +159,8 @@ def _validate(
     if sinks is not None:
         fits = len(sinks.shape) in (2, 3) and tuple(sinks.shape[0:2]) == (batch, heads)
         kernel_assert(
-            fits, f"sinks_ref must be [{batch}, {heads}] or [{batch}, {heads}, n], it is {sinks.shape}"
+            fits and sinks.size > 0,
+            f"sinks_ref must be [{batch}, {heads}] or [{batch}, {heads}, n], it is {sinks.shape}",
         )
     kernel_assert(
         not causal or queries == keys, f"use_causal_mask needs as many queries as keys: {queries}, {keys}"

@@ -8,7 +8,7 @@ token lies at (p, f).
 import nki.isa as nisa
 import nki.language as nl
 
-from ...blocks.arguments import assert_integer, assert_integers
+from ...blocks.arguments import assert_integer, assert_integers, assert_layout
 from ...blocks.cache import TokenOrder, put_rows, runs, token_numbers
 from ...blocks.lnc import cores
 from ...blocks.memory import PARTITIONS, scratch
@@ -64,6 +64,7 @@ def gen_mask_tkg(
     if sbm is None:
         sbm = SbufManager(0, _SCRATCH_BYTES, get_logger("SBM", LogLevel.WARN), use_auto_alloc=True)
     mask = as_view(mask_out)
+    assert_layout(pos_ids, 2, "[128, bs·s_active]", "pos_ids")
     limits = as_view(pos_ids).slice(1, 0, bs * s_active, s_active)
     mask_prior(mask, limits, order, shard * s_prior_per_shard + s_prior_offset, sbm)
     if active_mask is not None:

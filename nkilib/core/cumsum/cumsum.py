@@ -37,6 +37,7 @@ def cumsum(x: nl.ndarray, axis: int = -1) -> nl.ndarray:
     rank = len(x.shape)
     last = axis + rank if axis < 0 else axis
     kernel_assert(last == rank - 1, f"cumsum is along the last axis, of {rank}; axis is {axis}")
+    kernel_assert(x.size > 0, f"x must have elements, its shape is {x.shape}")
     length = x.shape[rank - 1]
     out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
     source, target = x.reshape((x.size // length, length)), out.reshape((x.size // length, length))

@@ -5,7 +5,7 @@ from typing import Any
 
 import nki.language as nl
 
-from ...blocks.arguments import assert_integer
+from ...blocks.arguments import assert_integer, assert_layout
 from ...blocks.dtypes import FLOATS, assert_dtype
 from ...blocks.memory import PARTITIONS
 from ..moe.moe_tkg.moe_tkg_checks import is_mx
@@ -74,6 +74,7 @@ def parse_moe_block_config(
     """What the arguments say."""
     kernel_assert(len(inp.shape) == 3, f"inp must be [B, S, H], its shape is {inp.shape}")
     assert_dtype(inp, FLOATS, "inp")
+    assert_layout(router_weights, 2, "[H, E]", "router_weights")
     batch, sequence, hidden = inp.shape
     if hidden_actual is not None:
         assert_integer(hidden_actual, "hidden_actual", 0, hidden)

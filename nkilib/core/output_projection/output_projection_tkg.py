@@ -20,6 +20,7 @@ import nki.isa as nisa
 import nki.language as nl
 
 from ... import insides
+from ...blocks.arguments import assert_layout
 from ...blocks.dtypes import FLOATS, FLOATS_AND_FP8, assert_dtype, is_fp8
 from ...blocks.lnc import Cores, cores
 from ...blocks.matmul import contract
@@ -272,6 +273,7 @@ def _validate(
 ) -> None:
     kernel_assert(len(attention.shape) == 4, f"attention must be [D, B, N, S], it is {attention.shape}")
     head_dim, batch, heads, active = attention.shape
+    assert_layout(weight, 2, "[N·D, H]", "weight")
     hidden, tokens = weight.shape[1], batch * active
     kernel_assert(head_dim <= P_MAX, f"D must be at most {P_MAX}, it is {head_dim}")
     kernel_assert(hidden % here.count == 0, f"H = {hidden} must divide by the {here.count} cores")

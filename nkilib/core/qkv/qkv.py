@@ -9,6 +9,7 @@ from typing import Any
 import nki
 import nki.language as nl
 
+from ...blocks.arguments import assert_layout
 from ..utils.allocator import SbufManager
 from ..utils.common_types import NormType, QKVOutputLayout, QuantizationType
 from ..utils.kernel_assert import kernel_assert
@@ -77,6 +78,7 @@ def qkv(
 
     Raises AssertionError when a limit, a shape or a combination is not met.
     """
+    assert_layout(input, 3, "[B, S, H]" if is_hbm_buffer(input) else "[128, B·S, H/128]", "input")
     mx = quantization_type == QuantizationType.MX
     special = fused_rope or k_scale is not None or v_scale is not None or use_block_kv
     special = special or mx or is_input_swizzled

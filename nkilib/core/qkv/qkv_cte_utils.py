@@ -6,7 +6,13 @@ from typing import Any
 import nki.language as nl
 
 from ... import insides
-from ...blocks.arguments import assert_integer, assert_integers, assert_not_negative, assert_number
+from ...blocks.arguments import (
+    assert_integer,
+    assert_integers,
+    assert_layout,
+    assert_not_negative,
+    assert_number,
+)
 from ...blocks.dtypes import (
     FLOATS,
     FLOATS_AND_FP8,
@@ -165,6 +171,7 @@ def _check_sizes(args: QKV_CTE_UserInput) -> None:
     shape = tuple(args.input.shape)
     _check(len(shape) == 3, f"input must be [B, S, H], its shape is {shape}")
     _check(is_hbm_buffer(args.input), "input must be in HBM")
+    assert_layout(args.fused_qkv_weights, 2, "[H, I]", "fused_qkv_weights")
     hidden, (rows, columns) = shape[2], args.fused_qkv_weights.shape
     _check(hidden <= MAX_HIDDEN, f"H must be at most {MAX_HIDDEN}, it is {hidden}")
     _check(hidden % PARTITIONS == 0, f"H must be a multiple of {PARTITIONS}, it is {hidden}")

@@ -4,7 +4,7 @@ from typing import Any
 
 import nki.language as nl
 
-from ...blocks.arguments import assert_integer, assert_not_negative
+from ...blocks.arguments import assert_integer, assert_layout, assert_not_negative
 from ...blocks.dtypes import FLOATS, FLOATS_AND_FP8, assert_dtype
 from ...blocks.lnc import Cores
 from ...blocks.memory import PARTITIONS
@@ -70,6 +70,7 @@ def validate_operands(
     kernel_assert(planes % here.count == 0, f"H/128 = {planes} must divide by the {here.count} cores")
     kernel_assert(tokens > 0, f"hidden must have tokens, its shape is {hidden.shape}")
     kernel_assert(tokens <= MOST_TOKENS, f"B·S must be at most {MOST_TOKENS}, it is {tokens}")
+    assert_layout(weight, 2, "[H, I]", "qkv_w")
     kernel_assert(weight.shape[0] == width, f"qkv_w must have H = {width} rows, it has {weight.shape[0]}")
     assert_dtype(hidden, FLOATS, "hidden")
     assert_dtype(weight, FLOATS_AND_FP8, "qkv_w")

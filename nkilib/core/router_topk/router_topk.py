@@ -20,7 +20,7 @@ from typing import Any
 import nki.language as nl
 
 from ... import insides
-from ...blocks.arguments import assert_integer
+from ...blocks.arguments import assert_integer, assert_layout
 from ...blocks.dtypes import FLOATS, assert_dtype
 from ...blocks.lnc import cores
 from ...blocks.memory import PARTITIONS, PSUM_COLUMNS
@@ -170,6 +170,7 @@ def router_topk(
 def _validate_x(x: nl.ndarray, w: nl.ndarray, hbm_layout: int, sb_layout: int, in_sbuf: bool) -> None:
     assert_integer(hbm_layout, "x_hbm_layout")
     assert_integer(sb_layout, "x_sb_layout")
+    assert_layout(w, 2, "[H, E]", "w")
     by_token = hbm_layout == XHBMLayout_T_H__1
     kernel_assert(
         by_token or hbm_layout == XHBMLayout_H_T__0, f"x_hbm_layout must be 0 or 1, got {hbm_layout}"

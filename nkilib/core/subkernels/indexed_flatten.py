@@ -19,7 +19,7 @@ import nki
 import nki.isa as nisa
 import nki.language as nl
 
-from ...blocks.arguments import assert_integer, assert_number
+from ...blocks.arguments import assert_integer, assert_layout, assert_number
 from ...blocks.lnc import Cores, cores, exchange
 from ...blocks.memory import PARTITIONS, Scratch, manager, scratch
 from ...blocks.tiles import as_view, from_runtime_start
@@ -167,9 +167,9 @@ def _validate(
     row_offsets: nl.ndarray,
     start: nl.ndarray | None,
 ) -> None:
-    shape = tuple(input_tensor.shape)
-    kernel_assert(len(shape) == 2, f"input_tensor must be [E, T], its shape is {shape}")
-    rows, length = shape
+    assert_layout(input_tensor, 2, "[E, T]", "input_tensor")
+    assert_layout(row_offsets, 1, "[N]", "row_offsets")
+    rows, length = input_tensor.shape
     assert_integer(f_len, "f_len")
     assert_integer(output_len, "output_len", 1, _MOST)
     kernel_assert(f_len > 0, f"f_len must be positive, it is {f_len}")

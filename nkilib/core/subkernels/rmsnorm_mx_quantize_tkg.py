@@ -14,7 +14,7 @@ from typing import Any
 import nki.isa as nisa
 import nki.language as nl
 
-from ...blocks.arguments import assert_integer, assert_not_negative
+from ...blocks.arguments import assert_integer, assert_layout, assert_not_negative
 from ...blocks.dtypes import FLOATS, FLOATS_16, assert_dtype
 from ...blocks.lnc import Cores, cores, gather, split
 from ...blocks.memory import PARTITIONS, Scratch, manager, scratch
@@ -107,6 +107,7 @@ def _check(
     hidden_dim_tp: bool,
 ) -> int:
     """Check the operands; returns H."""
+    assert_layout(input, 3, "[B, S, H]", "input")
     _, _, hidden, _, _, tokens, tiles = validate_shapes_quantize_mx(
         tuple(input.shape),
         tuple(gamma.shape),

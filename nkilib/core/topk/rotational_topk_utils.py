@@ -72,6 +72,7 @@ class TopkConfig(nl.NKIObject):
         self.k = k
         self.sorted = sorted
         self.vocab_size = inp_shape[rank - 1]
+        kernel_assert(self.vocab_size > 0, f"the input must have elements, its shape is {inp_shape}")
         self.BxS = reduce("mul", list(inp_shape[0 : rank - 1]), 1)
         out_shape = list(inp_shape)
         out_shape[rank - 1] = k

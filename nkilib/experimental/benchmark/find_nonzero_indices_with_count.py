@@ -24,7 +24,8 @@ def find_nonzero_indices_with_count(input_tensor: nl.ndarray) -> nl.ndarray:
     Raises AssertionError for another shape or type.
     """
     shape = tuple(input_tensor.shape)
-    kernel_assert(len(shape) == 2 and shape[0] == 1, f"input_tensor must be [1, T], its shape is {shape}")
+    fits = len(shape) == 2 and shape[0] == 1 and shape[1] > 0
+    kernel_assert(fits, f"input_tensor must be [1, T], its shape is {shape}")
     known = input_tensor.dtype == nl.float32 or input_tensor.dtype == nl.int32
     kernel_assert(known, f"input_tensor must be float32 or int32, it is {input_tensor.dtype}")
     length = shape[1]

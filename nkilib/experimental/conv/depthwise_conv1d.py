@@ -161,6 +161,7 @@ def _validate(
     kernel_assert(len(shape) == 4 and shape[2] == 1, f"the image must be [N, C, 1, W], its shape is {shape}")
     channels = shape[1]
     assert_shape(filter_ref, (channels, 1, 1, filter_ref.shape[len(filter_ref.shape) - 1]), "the filter")
+    kernel_assert(filter_ref.size > 0, f"the filter must have elements, its shape is {filter_ref.shape}")
     assert_dtype(img_ref, FLOATS, "the image")
     assert_dtype(filter_ref, FLOATS, "the filter")
     kernel_assert(stride[0] == 1 and stride[1] >= 1, f"stride must be (1, at least 1), it is {stride}")

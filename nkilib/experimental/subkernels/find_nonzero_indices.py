@@ -12,7 +12,7 @@ import nki
 import nki.isa as nisa
 import nki.language as nl
 
-from ...blocks.arguments import assert_integers
+from ...blocks.arguments import assert_integers, assert_layout
 from ...blocks.dtypes import is_one_of
 from ...blocks.lnc import cores, split
 from ...blocks.matmul import load_transposed
@@ -150,8 +150,8 @@ def _validate(
     input_tensor: nl.ndarray, row_start_id: nl.ndarray | None, n_rows: Any, chunk_size: int | None
 ) -> int:
     """The number of columns to search."""
+    assert_layout(input_tensor, 2, "[T, E]", "input_tensor")
     shape = tuple(input_tensor.shape)
-    kernel_assert(len(shape) == 2, f"input_tensor must be [T, E], its shape is {shape}")
     kernel_assert(
         sizeinbytes(input_tensor.dtype) == 4, f"elements must have 4 bytes, the input is {input_tensor.dtype}"
     )

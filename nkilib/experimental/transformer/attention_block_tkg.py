@@ -19,7 +19,7 @@ import nki
 import nki.isa as nisa
 import nki.language as nl
 
-from ...blocks.arguments import assert_not_negative, assert_number
+from ...blocks.arguments import assert_layout, assert_not_negative, assert_number
 from ...blocks.lnc import Cores, barrier, cores
 from ...blocks.matmul import transpose
 from ...blocks.memory import Scratch, manager, scratch
@@ -157,6 +157,8 @@ def attention_block_tkg(
         dtype = nl.float8_e4m3 if quantized else X.dtype
         check_update(sizes, kv_cache_update_idx, dtype, K_cache_transposed)
     kernel_assert(not transposed_out or W_out is not None, "transposed_out needs W_out")
+    if W_out is not None:
+        assert_layout(W_out, 2, "[heads·d, H]", "W_out")
     kernel_assert(
         W_out is None or W_out.shape[1] == sizes.hidden,
         f"W_out must have H = {sizes.hidden} columns, its shape is {None if W_out is None else W_out.shape}",

@@ -5,6 +5,7 @@ from typing import Any
 import nki.isa as nisa
 import nki.language as nl
 
+from ...blocks.arguments import assert_layout
 from ...blocks.dtypes import FLOATS, FLOATS_AND_FP8, assert_dtypes
 from ...blocks.memory import PARTITIONS, PSUM_COLUMNS
 from ...core.attention.attention_tkg_utils import is_fp8_e4m3
@@ -37,11 +38,13 @@ def sizes_of(
     """Derive all sizes; raises AssertionError where they do not agree."""
     kernel_assert(nisa.get_nc_version() >= nisa.nc_version.gen3, "attention_block_tkg needs trn2 or later")
     kernel_assert(len(X.shape) == 3, f"X must have 3 dimensions, its shape is {X.shape}")
-    kernel_assert(len(mask.shape) == 4, f"attention_mask must be [S_ctx, B, heads, S], it is {mask.shape}")
+    assert_layout(mask, 4, "[S_ctx, B, heads, S]", "attention_mask")
+    assert_layout(V_cache, len(V_cache.shape), "[…, S_max, d]", "V_cache")
     depth = V_cache.shape[len(V_cache.shape) - 1]
     kernel_assert(
         depth % 2 == 0 and depth <= PARTITIONS, f"d must be even and at most {PARTITIONS}, it is {depth}"
     )
+    assert_layout(W_qkv, 2, "[H, (heads + 2)·d]", "W_qkv")
     columns = W_qkv.shape[1]
     kernel_assert(columns % depth == 0, f"W_qkv must have whole heads of {depth}, it has {columns} columns")
     sizes = Sizes(

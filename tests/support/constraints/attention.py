@@ -29,6 +29,7 @@ from .base import (
     beyond,
     cut,
     defined,
+    laid_out,
     named,
     of_number,
     of_type,
@@ -240,6 +241,7 @@ MASK = Table(
         refused("active_mask [s_active, bs, q_head, s_active]", "active_mask must have shape (4, 2, 3, 4)", active_mask=zeros(4, 2, 3, 3, dtype=U8)),
         *of_number("block_len", "s_prior_per_shard", "s_prior_offset"),
         *below_0("block_len", "s_prior_per_shard", "s_prior_offset"),
+        *laid_out({"pos_ids": "[128, bs·s_active]"})[:1],
     ],
 )  # fmt: skip
 
@@ -277,6 +279,7 @@ GRADIENT = Table(
         *defined(f"{BWD}::test_scales", {"a scale of 0 is the default": "scale"}),
         *of_number("sliding_window"),
         *of_number("softmax_scale", kind="a number", other=float("nan")),
+        refused("sinks_ref has elements", "sinks_ref must be [1, 2]", sinks_ref=zeros(1, 2, 0)),
     ],
     left={"no upper limit of lengths": "what does not fit SBUF is the allocator's error"},
 )  # fmt: skip
@@ -387,6 +390,8 @@ WHOLE = Table(
         *below_0("rmsnorm_X_eps"),
         *below_0("rmsnorm_QK_pre_rope_eps", made=lambda _: {**generation(depth=128), "rmsnorm_QK_pre_rope_enabled": True}),
         *below_0("rmsnorm_QK_post_rope_eps", made=lambda _: {**generation(depth=128), "rmsnorm_QK_post_rope_enabled": True}),
+        *laid_out({"W_qkv": "[H, (heads + 2)·d]", "W_out": "[heads·d, H]"}),
+        *laid_out({"V_cache": "[…, S_max, d]", "attention_mask": "[S_ctx, B, heads, S]"})[1::2],
     ],
     left={
         "a flat cache has the row that kv_cache_update_idx says, of the first sequences": "a number read at run time, which leads to the next",

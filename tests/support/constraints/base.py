@@ -182,6 +182,28 @@ def below_0(
     return of_number(*names, kind="at least 0", other=-1, made=made, **options)
 
 
+def laid_out(
+    layouts: Mapping[str, str],
+    made: Callable[[dict[str, Any]], Changes] | None = None,
+    **options: Any,
+) -> list[Row]:
+    """Argument → its dimensions in the error: with one more, and without elements. ``made`` as for :func:`typed`."""
+
+    def row(name: str, change: Callable[[Any], Any], what: str, words: str) -> Row:
+        def changes(arguments: dict[str, Any]) -> Changes:
+            given = {**arguments, **(made(arguments) if made else {})}
+            return {**given, name: change(given[name])}
+
+        return refused(f"{name} {what}", words, changes, **options)
+
+    rows = []
+    for name, layout in layouts.items():
+        words = f"{name} must be {layout}"
+        rows.append(row(name, lambda value: value[None], f"is {layout}", f"{words}, its shape is"))
+        rows.append(row(name, lambda value: value[:0], f"{layout} has elements", f"{words} with elements"))
+    return rows
+
+
 def named(*names: str) -> dict[str, str]:
     """Arguments that errors call by their names."""
     return {name: name for name in names}

@@ -31,6 +31,7 @@ from .base import (
     below_0,
     beyond,
     defined,
+    laid_out,
     named,
     of_number,
     of_type,
@@ -186,6 +187,7 @@ PROJECTED = Table(
             "few tokens: B·S at most 128": "B·S must be at most 128, it is 192",
         }),
         *defined(f"{DISPATCH}::test_dispatch", {"few tokens with what only context encoding has": "caches("}),
+        *laid_out({"input": "[B, S, H]"}),
     ],
 )  # fmt: skip
 
@@ -287,6 +289,7 @@ PROJECTED_CTE = Table(
         *below_0("norm_eps", made=everything),
         *of_number("fp8_max", "fp8_min", kind="a number", other=float("nan"), made=slotted),
         *of_number("block_size", made=slotted),
+        *laid_out({"fused_qkv_weights": "[H, I]"}),
     ],
     left={"slots that are unique": "numbers read at run time"},
 )  # fmt: skip
@@ -339,6 +342,7 @@ PROJECTED_TKG = Table(
         *below_0("eps", "hidden_actual", made=scaled),
         *of_number("hidden_actual", made=scaled),
         *of_number("hidden_actual", kind="at most 256", other=257, made=scaled),
+        *laid_out({"qkv_w": "[H, I]"}),
     ],
 )  # fmt: skip
 
@@ -375,6 +379,7 @@ BACK_CTE = Table(
         refused("bias of a float type", f"bias must be {FLOATS}", bias=zeros(1, 128, dtype=np.int32)),
         refused("STATIC: weight_scales [128, 1]", "the weight scale must have shape (128, 1)", weight=eights(16, 128), quantization_type=STATIC,
                 weight_scales=np.ones((1, 1), FP32), input_scales=qkvs.scale(1)),
+        *laid_out({"weight": "[N·D, H]"}),
     ],
 )  # fmt: skip
 BACK_TKG = Table(
@@ -402,6 +407,7 @@ BACK_TKG = Table(
         refused("STATIC: an fp8 weight", "STATIC needs an fp8 weight", quantization_type=STATIC, weight_scale=qkvs.scale(1), input_scale=qkvs.scale(1)),
         refused("STATIC: input_scale [128, 1]", "the input scale must have shape (128, 1)", weight=eights(128, 256), quantization_type=STATIC,
                 weight_scale=qkvs.scale(1), input_scale=qkvs.scale([1, 1])),
+        *laid_out({"weight": "[N·D, H]"}),
     ],
 )  # fmt: skip
 
@@ -530,6 +536,7 @@ NORMED_MX = Table(
         *below_0("eps", "hidden_actual"),
         *of_number("hidden_actual"),
         *of_number("hidden_actual", kind="at most 512", other=513),
+        *laid_out({"input": "[B, S, H]"})[1:],
     ],
     left={"(B·S)/2 divides by its tiles": "always so"},
     lnc=2, target="trn3",

@@ -41,6 +41,7 @@ from .base import (
     beyond,
     cut,
     defined,
+    laid_out,
     named,
     of_number,
     of_type,
@@ -108,6 +109,7 @@ ROUTED = Table(
         refused("expert_affinities [T, E]", "expert_affinities must have shape (4, 16)", cut("expert_affinities", 0)),
         refused("expert_index [T, k]", "expert_index must have shape (4, 2)", cut("expert_index")),
         *of_number("x_hbm_layout", "x_sb_layout", other=True),
+        *laid_out({"w": "[H, E]"})[1:],
     ],
     left={
         "one of three orders of activation, choice and norm": "no flags make another",
@@ -227,6 +229,8 @@ EXPERTS = Table(
         beyond("rank_id within the ranks", "outside 0..1", rank_id=np.array([[3]], U32)),
         refused("MX: a scaling mode", "1 is no ExpertAffinityScaleMode", mx(False, expert_affinities_scaling_mode=1), target="trn3"),
         *LIMITS,
+        *laid_out({"expert_index": "[T, K]"}, made=lambda _: experts(False)),
+        refused("there are tokens", "hidden_input must have tokens", hidden_input=zeros(0, 256)),
     ],
     lnc=2,
 )  # fmt: skip
@@ -269,6 +273,7 @@ AROUND = Table(
         *of_number("hidden_actual"),
         *of_number("hidden_actual", kind="at most 256", other=257),
         *of_number("hidden_actual", kind="at least 0", other=-1),
+        *laid_out({"router_weights": "[H, E]"}),
     ],
     lnc=2,
 )  # fmt: skip
@@ -312,6 +317,18 @@ MAPS = [
         cut("token_position_to_id"),
     ),
 ]
+TOKENS = {"hidden_states": "[R, H]", "token_position_to_id": "[N·B]"}
+WEIGHTS_MX = {
+    "gate_up_proj_weight": "[E, 128, 2, H/512, I]",
+    "down_proj_weight": "[E, rows, ⌈I/512⌉, H]",
+}
+
+
+def two_more(given: dict[str, Any]) -> Changes:
+    """Conditions of all blocks, and two behind."""
+    return {"conditions": zeros(len(given["block_to_expert"]) + 2, dtype=I32)}
+
+
 MODE = [refused("a scaling mode", "1 is no ExpertAffinityScaleMode", expert_affinities_scaling_mode=1)]
 WEIGHTS = [
     of_type("compute_dtype"),
@@ -400,11 +417,12 @@ def of_weights() -> list[Row]:
         }),
         *defined(f"{ON_I}::test_one_of_a_pair_alone_is_not_used", {"one bias or scale alone": "pair"}),
         *defined(f"{ON_I}::test_rows_of_the_down_weights_that_pad_them_are_not_read", {"rows of the down weights beyond I": "nan"}),
-        *MAPS, *WEIGHTS, *BIASES, *SCALES, *LIMITS, *of_number("block_size", other=256.0),
+        *MAPS, *WEIGHTS, *BIASES, *SCALES, *LIMITS, *laid_out(TOKENS), *of_number("block_size", other=256.0),
     ]  # fmt: skip
 
 
 CONDITIONS = [
+    *laid_out({"conditions": "[N + 1]"}),
     *of_number("num_static_block"),
     refused("conditions", "conditions are needed", conditions=None),
     refused("num_static_block at least 0", "num_static_block must be 0 to", num_static_block=-1),
@@ -426,13 +444,13 @@ BY_INNER = Table(
 BY_INNER_HYBRID = Table(
     f"{BY}_I.blockwise_mm_baseline_shard_intermediate_hybrid", blockwise_mm_baseline_shard_intermediate_hybrid, partial(blocks, 256, 1),
     [
-        *of_weights(), *MODE, *CONDITIONS[:3],
+        *of_weights(), *MODE, *CONDITIONS[:5],
         *shown(f"{ON_I}::test_refused_by_the_hybrid", {
             "two cores": "shard-on-I with dynamic control flow only work on TRN2", "N + 1 conditions": "conditions must have N + 1",
             "num_static_block at most N": "num_static_block must be 0 to 7, it is 8",
         }),
         *defined(f"{ON_I}::test_blocks_that_are_not_active_are_not_run", {"blocks behind the active ones": "nan"}),
-        CONDITIONS[3],
+        CONDITIONS[5],
     ],
     lnc=2,
 )  # fmt: skip
@@ -459,6 +477,7 @@ BY_BLOCK = Table(
         *defined(f"{ON_BLOCK}::test_what_is_not_used", {"scales and checkpoints do nothing": "scale"}),
         *MAPS, *WEIGHTS, *BIASES, *MODE,
         *of_number("block_size", other=128.0), *LIMITS,
+        *laid_out(TOKENS),
     ],
     lnc=2,
 )  # fmt: skip
@@ -478,8 +497,8 @@ BY_BLOCK_MX = Table(
         *defined(f"{ON_MX}::test_absent_biases", {"some of the biases": "absent"}),
         *defined(f"{ON_MX}::test_how_many_blocks_are_static", {"any number of dynamic blocks": "n_dynamic_blocks"}),
         *MAPS[1:], *REFUSED_MX, *MODE,
-        *of_number("block_size", other=128.0), *LIMITS,
-        *of_number("n_static_blocks", "n_dynamic_blocks", made=lambda given: {"conditions": zeros(len(given["block_to_expert"]) + 2, dtype=I32)}),
+        *of_number("block_size", other=128.0), *LIMITS, *laid_out(TOKENS), *laid_out(WEIGHTS_MX), *laid_out({"conditions": "[N + 2]"}, made=two_more),
+        *of_number("n_static_blocks", "n_dynamic_blocks", made=two_more),
     ],
     left={"static and dynamic blocks make up N": "always so, however many are asked for"},
     lnc=2, target="trn3",
@@ -492,7 +511,7 @@ INNER_MX_CHECKS = [
         "B in 256s": "Blocksize must be a multiple of 256", "block_size": "block_size is needed", "no skip_weight": "DMA weight skipping not supported for MXFP4/MXFP8 kernel",
         "no PRE_SCALE_DELAYED": "PRE_SCALE mode not implemented",
     }),
-    *MAPS, *REFUSED_MX, *MODE, *LIMITS, *of_number("block_size", other=256.0),
+    *MAPS, *REFUSED_MX, *MODE, *LIMITS, *laid_out(TOKENS), *laid_out(WEIGHTS_MX), *of_number("block_size", other=256.0),
 ]  # fmt: skip
 BY_INNER_MX = Table(
     f"{BY}_I_mx.blockwise_mm_shard_intermediate_mx", blockwise_mm_shard_intermediate_mx, partial(blocks_mx, 256, 1024),
@@ -506,7 +525,7 @@ BY_INNER_MX = Table(
 BY_INNER_MX_HYBRID = Table(
     f"{BY}_I_mx.blockwise_mm_shard_intermediate_mx_hybrid", blockwise_mm_shard_intermediate_mx_hybrid, partial(blocks_mx, 256, 1024, 1),
     [
-        *INNER_MX_CHECKS, *CONDITIONS[:3],
+        *INNER_MX_CHECKS, *CONDITIONS[:5],
         *shown(f"{ON_MX}::test_cores", {"two cores": "shard-on-I with dynamic control flow only works on TRN3 with 2 shards"}),
         refused("N + 1 conditions", "conditions must have N + 1 =", cut("conditions")),
         refused("num_static_block at most N", "num_static_block must be 0 to", num_static_block=99),
@@ -546,6 +565,7 @@ BY_HIDDEN = Table(
         *MAPS, *WEIGHTS, *MODE,
         refused("gate_up_activations_T of a float type", f"gate_up_activations_T must be {FLOATS_AND_FP8}", gate_up_activations_T=zeros(1, 2, 32, 128, dtype=I32)),
         refused("down_activations of a float type", f"down_activations must be {FLOATS_AND_FP8}", down_activations=zeros(1, 128, 512, dtype=I32)),
+        *laid_out(TOKENS),
     ],
     lnc=2,
 )  # fmt: skip
@@ -581,6 +601,7 @@ DIFFERENTIATED = Table(
         refused("checkpoints of products [N, B, H]", "down_proj_act_checkpoint must have shape", cut("down_proj_act_checkpoint")),
         *of_number("block_size", other=128.0),
         *of_number("block_size", kind="at least 1", other=0),
+        *laid_out(TOKENS),
     ],
 )  # fmt: skip
 

@@ -21,7 +21,7 @@ from nkilib.experimental.conv.depthwise_conv1d import depthwise_conv1d_implicit_
 from nkilib.experimental.loss import cross_entropy_backward, cross_entropy_forward
 from nkilib.experimental.subkernels.find_nonzero_indices import find_nonzero_indices
 
-from .base import Row, Table, beyond, defined, named, of_number, refused, shown, typed, zeros
+from .base import Row, Table, beyond, defined, laid_out, named, of_number, refused, shown, typed, zeros
 
 I32 = np.int32
 
@@ -36,6 +36,7 @@ SUMS = Table(
         *shown("core/cumsum/test_cumsum.py::test_other_axes", {"the last axis": "along the last axis"}),
         *defined("core/cumsum/test_cumsum.py::test_last_axis", {"the last axis by its number": "axis"}),
         *of_number("axis", other="last"),
+        refused("elements to add up", "x must have elements", x=zeros(4, 0)),
     ],
     left={"one axis at least": "a scalar is given to a kernel as a tensor of one element"},
 )  # fmt: skip
@@ -83,6 +84,7 @@ CHOSEN = Table(
         refused("a plan with k at most V", "k must be 1 to V = 300, it is 301", k=301),
         refused("k at most V of what is searched", "k must be 1 to V = 5, it is 8", shape=(4, 5)),
         *of_number("k"),
+        refused("elements to choose from", "the input must have elements", planned=(4, 0)),
     ],
     lnc=2, of="nkilib.core.topk",
 )  # fmt: skip
@@ -107,6 +109,7 @@ PLACES = Table(
         refused("n_rows at least 1", "n_rows must be 1 to E = 4, it is 0", row_start_id=zeros(1, dtype=I32), n_rows=0),
         *of_number("chunk_size"),
         *of_number("n_rows", made=lambda _: {"row_start_id": zeros(1, dtype=I32)}),
+        refused("tokens", "input_tensor must be [T, E] with elements", input_tensor=zeros(0, 4, dtype=I32)),
     ],
     lnc=2,
 )  # fmt: skip
@@ -115,6 +118,7 @@ PLACES_OF_ALL = Table(
     find_nonzero_indices_with_count, lambda: {"input_tensor": zeros(1, 128, dtype=I32)},
     [
         refused("[1, T]", "input_tensor must be [1, T]", input_tensor=zeros(2, 128, dtype=I32)),
+        refused("tokens", "input_tensor must be [1, T]", input_tensor=zeros(1, 0, dtype=I32)),
         refused("float32 or int32", "must be float32 or int32", input_tensor=zeros(1, 128)),
     ],
 )  # fmt: skip
@@ -139,6 +143,8 @@ FLATTENED = Table(
         *of_number("output_len", kind="at least 1", other=0),
         *of_number("output_len", kind=f"at most {2**31 - 1}", other=2**31),
         *of_number("padding_val", kind="a number", other="none"),
+        refused("rows", "input_tensor must be [E, T] with elements", input_tensor=zeros(0, 2048, dtype=I32)),
+        *laid_out({"row_offsets": "[N]"}),
     ],
     lnc=2,
 )  # fmt: skip
@@ -157,6 +163,7 @@ CONVOLVED = Table(
         *defined(f"{CONV}::test_only_zeros_beside_the_image_count", {"padding of the other axis does nothing": "above="}),
         *defined(f"{CONV}::test_one_channel_needs_no_groups_and_permutations_are_ignored", {"permutations do nothing": "perm"}),
         *typed({"img_ref": "the image", "filter_ref": "the filter"}),
+        refused("a filter with elements", "the filter must have elements", filter_ref=zeros(4, 1, 1, 0)),
     ],
     lnc=2,
 )  # fmt: skip

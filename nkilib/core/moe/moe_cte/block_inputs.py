@@ -3,7 +3,7 @@
 from typing import Any
 
 from ....blocks.activation import Gating
-from ....blocks.arguments import assert_integer
+from ....blocks.arguments import assert_integer, assert_layout
 from ....blocks.dtypes import FLOATS, FLOATS_AND_FP8, assert_dtype
 from ...utils.allocator import num_elts
 from ...utils.common_types import ActFnType, ExpertAffinityScaleMode, QuantizationType
@@ -46,7 +46,7 @@ def float_experts(
     return Experts(
         gate_up=gate_up,
         down=down,
-        gate_up_bias=gate_up_bias if biased else None,
+        gate_up_bias=gate_up_bias.reshape((count, 2, inner)) if biased else None,
         down_bias=down_bias.reshape((count, hidden)) if biased else None,
         gate_up_scale=gate_up_scale.reshape((count, 2, inner)) if scaled else None,
         down_scale=down_scale.reshape((count, hidden)) if scaled else None,
@@ -84,6 +84,7 @@ def check_mode(mode: ExpertAffinityScaleMode) -> None:
 def check_conditions(conditions: Any, blocks: int) -> None:
     """Raise AssertionError unless there is a condition for each block, and one behind."""
     kernel_assert(conditions is not None, "conditions are needed: 1 for each block that has tokens")
+    assert_layout(conditions, 1, "[N + 1]", "conditions")
     found = conditions.shape[0]
     kernel_assert(found == blocks + 1, f"conditions must have N + 1 = {blocks + 1} elements, it has {found}")
 
@@ -91,6 +92,7 @@ def check_conditions(conditions: Any, blocks: int) -> None:
 def check_blocks(token_ids: Any, block: int, unit: int) -> None:
     """Raise AssertionError unless blocks are a multiple of ``unit``, and whole."""
     assert_integer(block, "block_size")
+    assert_layout(token_ids, 1, "[N·B]", "token_position_to_id")
     kernel_assert(block > 0, f"Blocksize must be positive, it is {block}")
     kernel_assert(block % unit == 0, f"Blocksize must be a multiple of {unit}, it is {block}")
     kernel_assert(

@@ -11,7 +11,7 @@ import nki.language as nl
 
 from .... import insides
 from ....blocks.activation import Gating
-from ....blocks.arguments import assert_integers
+from ....blocks.arguments import assert_integers, assert_layout
 from ....blocks.lnc import cores
 from ....blocks.memory import manager
 from ...utils.common_types import ActFnType, ExpertAffinityScaleMode
@@ -331,6 +331,7 @@ def _task(
     """With an output, still undefined; without checkpoints."""
     if scaling.on_product:
         experts.down_bias = None
+    assert_layout(hidden, 2, "[R, H]", "hidden_states")
     task = Task(
         hidden=hidden,
         affinities=affinities,

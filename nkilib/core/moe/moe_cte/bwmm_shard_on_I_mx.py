@@ -17,7 +17,7 @@ from ..experts import Experts
 from .block_inputs import check_blocks, check_conditions
 from .block_runs import process_while, run_shared
 from .block_task import Task, block_count, check_task
-from .moe_cte_mx_utils import mx_experts, mx_scaling
+from .moe_cte_mx_utils import check_ranks_mx, mx_experts, mx_scaling
 from .moe_cte_utils import SkipMode
 
 __getattr__ = insides.named(__name__)
@@ -187,6 +187,7 @@ def _check(
 ) -> None:
     count = cores().count
     kernel_assert(count <= 2, f"Only 1 or 2 shards supported, there are {count}")
+    check_ranks_mx(hidden_states, gate_up)
     inner, hidden = gate_up.shape[4], hidden_states.shape[1]
     kernel_assert(
         inner % (TILE * count) == 0,

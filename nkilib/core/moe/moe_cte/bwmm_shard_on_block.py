@@ -7,6 +7,7 @@ import nki.language as nl
 
 from .... import insides
 from ....blocks.activation import Gating
+from ....blocks.arguments import assert_layout
 from ....blocks.lnc import Cores, barrier, cores, split
 from ....blocks.memory import manager
 from ....blocks.tiles import as_view
@@ -85,6 +86,7 @@ def bwmm_shard_on_block(
         here,
     )
     check_activation(activation_function)
+    assert_layout(hidden_states, 2, "[R, H]", "hidden_states")
     rows, hidden = hidden_states.shape
     shape = (rows, 2, hidden) if is_tensor_update_accumulating else (rows, hidden)
     output = nl.ndarray(shape, dtype=hidden_states.dtype, buffer=nl.shared_hbm)

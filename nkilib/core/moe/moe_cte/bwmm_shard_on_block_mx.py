@@ -7,7 +7,7 @@ import nki.language as nl
 
 from .... import insides
 from ....blocks.activation import Gating
-from ....blocks.arguments import assert_integer
+from ....blocks.arguments import assert_integer, assert_layout
 from ....blocks.lnc import Cores, barrier, cores, split
 from ....blocks.memory import manager
 from ....blocks.tiles import as_view
@@ -19,7 +19,7 @@ from .block_marks import unmarked
 from .block_process import process_block
 from .block_runs import add_up, process_while
 from .block_task import Share, Task, block_count, check_task
-from .moe_cte_mx_utils import mx_experts, mx_scaling
+from .moe_cte_mx_utils import check_ranks_mx, mx_experts, mx_scaling
 from .moe_cte_utils import SkipMode
 
 __getattr__ = insides.named(__name__)
@@ -81,6 +81,7 @@ def bwmm_shard_on_block_mx(
     Raises AssertionError for what :func:`_check` refuses.
     """
     here = cores()
+    check_ranks_mx(hidden_states, gate_up_proj_weight)
     rows, hidden = hidden_states.shape
     block = 0 if block_size is None else block_size
     inner = gate_up_proj_weight.shape[4]
@@ -139,6 +140,7 @@ def _static_blocks(task: Task, conditions: Any, n_static: int, n_dynamic: int) -
         return count
     assert_integer(n_static, "n_static_blocks")
     assert_integer(n_dynamic, "n_dynamic_blocks")
+    assert_layout(conditions, 1, "[N + 2]", "conditions")
     length = conditions.shape[0]
     kernel_assert(
         length == count + 2,

@@ -6,6 +6,7 @@ import nki.language as nl
 
 from .... import insides
 from ....blocks.activation import Gating
+from ....blocks.arguments import assert_layout
 from ....blocks.dtypes import FLOATS, PACKED_MX, assert_dtype_parameter, assert_dtypes, is_one_of
 from ....blocks.mx import LANES, TILE
 from ....blocks.mx_ragged import GROUP
@@ -40,6 +41,12 @@ def convert_to_mxfp_dtype(tensor: Any, weight_dtype: Any = None) -> Any:
     return tensor
 
 
+def check_ranks_mx(hidden: Any, gate_up: Any) -> None:
+    """Raise AssertionError unless these have their dimensions; :func:`mx_experts` sees to the others."""
+    assert_layout(hidden, 2, "[R, H]", "hidden_states")
+    assert_layout(gate_up, 5, "[E, 128, 2, H/512, I]", "gate_up_proj_weight")
+
+
 def mx_experts(
     gate_up: Any,
     down: Any,
@@ -61,6 +68,7 @@ def mx_experts(
     weight = convert_to_mxfp_dtype(gate_up, weight_dtype)
     known = is_one_of(weight.dtype, PACKED_MX)
     kernel_assert(known, f"gate_up_proj_weight must have MX elements, or carry them; it is {weight.dtype}")
+    assert_layout(down, 4, "[E, rows, ⌈I/512⌉, H]", "down_proj_weight")
     count, hidden = down.shape[0], down.shape[3]
     inner = gate_up.shape[4]
     rows, tiles = min(TILE, inner) // LANES, div_ceil(inner, TILE)

@@ -4,7 +4,7 @@ from typing import Any
 
 import nki.language as nl
 
-from ....blocks.arguments import assert_limits
+from ....blocks.arguments import assert_layout, assert_limits
 from ....blocks.dtypes import FLOATS, FLOATS_AND_FP8, assert_dtype, assert_dtype_parameter, assert_dtypes
 from ....blocks.lnc import cores
 from ....blocks.memory import PARTITIONS, PSUM_COLUMNS
@@ -40,6 +40,9 @@ def check_options(
     _check(known, f"expert_affinities_scaling_mode: {routing.mode} is no ExpertAffinityScaleMode")
     needed = not is_all_expert or routing.masked
     _check(not needed or routing.index is not None, "expert_index is needed to know who is selected")
+    if needed and routing.index.buffer != nl.sbuf:
+        assert_layout(routing.index, 2, "[T, K]", "expert_index")
+    _check(token_count(request) > 0, f"hidden_input must have tokens, its shape is {request.hidden.shape}")
     shape = tuple(routing.affinities.shape)
     _check(len(shape) == 2, f"Expected 2D expert_affinities, got {shape}")
     missing = is_all_expert and routing.mode != ExpertAffinityScaleMode.NO_SCALE and routing.rank is None

@@ -3,6 +3,7 @@
 from typing import Any
 
 from .... import insides
+from ....blocks.arguments import assert_layout
 from ....blocks.dtypes import FLOATS, is_fp8, is_one_of
 from ...utils.kernel_assert import kernel_assert
 from ..projection import validate_operands
@@ -23,6 +24,7 @@ def validate_shapes(attention: Any, weight: Any, bias: Any, cores: int) -> None:
     """Attention ``[B, N, D, S]``, weight ``[N·D, H]``, bias ``[1, H]`` or None. Raises AssertionError."""
     kernel_assert(len(attention.shape) == 4, f"attention must be [B, N, D, S], it is {attention.shape}")
     batch, heads, head_dim, sequence = attention.shape
+    assert_layout(weight, 2, "[N·D, H]", "weight")
     hidden = weight.shape[1]
     validate_output_projection_inputs(
         b_size=batch, n_size=heads, d_size=head_dim, s_size=sequence, h_size=hidden, n_prgs=cores,

@@ -6,7 +6,7 @@ from typing import Any
 
 import nki.language as nl
 
-from ....blocks.arguments import assert_integer
+from ....blocks.arguments import assert_integer, assert_layout
 from ....blocks.dtypes import FLOATS, assert_dtype_parameter, assert_dtypes
 from ....core.moe.moe_cte.block_inputs import check_activation, check_layouts
 from ....core.moe.moe_cte.moe_cte_utils import SkipMode
@@ -188,6 +188,8 @@ class MOEBwdParameters(nl.NKIObject):
         check_layouts(self.gate_up_proj_weight, self.down_proj_weight)
         assert_dtype_parameter(self.compute_dtype, FLOATS, "compute_dtype")
         assert_integer(self.block_size, "block_size", 1)
+        assert_layout(self.token_position_to_id, 1, "[N·B]", "token_position_to_id")
+        assert_layout(self.hidden_states, 2, "[R, H]", "hidden_states")
         self.T, self.H = self.hidden_states.shape
         self.E, self.I_TP = self.gate_up_proj_weight.shape[0], self.gate_up_proj_weight.shape[3]
         self.N = self.token_position_to_id.shape[0] // self.block_size

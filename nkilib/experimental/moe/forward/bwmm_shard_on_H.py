@@ -7,6 +7,7 @@ import nki.language as nl
 
 from .... import insides
 from ....blocks.activation import Gating
+from ....blocks.arguments import assert_layout
 from ....blocks.lnc import cores, split
 from ....blocks.memory import manager
 from ....blocks.tiles import as_view
@@ -59,6 +60,7 @@ def blockwise_mm_baseline_shard_hidden(
     here = cores()
     mode = expert_affinities_scaling_mode
     _check(gate_up_proj_weight, down_proj_weight, token_position_to_id, block_size, mode, here.count)
+    assert_layout(hidden_states, 2, "[R, H]", "hidden_states")
     rows, hidden = hidden_states.shape
     weights = (gate_up_proj_weight, down_proj_weight)
     gating = Gating(function=ActFnType.SiLU, gate=(None, None), up=(None, None))
