@@ -163,7 +163,7 @@ def test_fused_add(norm: Any, tokens: Any, store: bool, lnc: int) -> None:
 
 
 @pytest.mark.parametrize("tokens", [FEW, MANY])
-@pytest.mark.parametrize("norm", [RMS, LAYER])
+@pytest.mark.parametrize("norm", [RMS, LAYER, SKIP])
 def test_a_norm_without_weights(norm: Any, tokens: Any) -> None:
     given = tensors(tokens)
     got = run(arguments(given), normalization_type=norm)[0]
