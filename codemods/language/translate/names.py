@@ -32,12 +32,12 @@ class Names:
     def place(self, node: ast.AST) -> tuple[Use, int] | None:
         """The chain that a node is a link of, and which."""
         use = self._uses.get(id(node))
-        return None if use is None else (use, use.links.index(node))
+        return None if use is None else (use, use.links.index(node))  # type: ignore[arg-type]
 
     @cached_property
     def calls(self) -> list[ast.Call]:
         """Every call of the file."""
-        return [link for use in self._ctx.module.uses for link in use.links if link.__class__ is ast.Call]  # type: ignore[misc]
+        return [link for use in self._ctx.module.uses for link in use.links if link.__class__ is ast.Call]
 
     def qualified(self, node: ast.AST) -> str:
         """``neuronxcc.nki.language.load``, ``numpy.float32``, ``builtins.range``; else "".
