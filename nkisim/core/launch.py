@@ -40,7 +40,6 @@ class Launch:
         self.turn = 0
         self.error: BaseException | None = None
         self.mail: dict[Any, list[Any]] = {}
-        self.meetings: dict[Any, set[int]] = {}
         self._baton = threading.Condition()
 
     def wait(self, core: Core, ready: Callable[[], bool], what: str) -> None:
