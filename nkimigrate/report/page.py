@@ -5,6 +5,7 @@ It needs nothing but itself: style and script are in it, nothing is loaded, the 
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from .text import plural, position
 from .view import KINDS, NEEDS_YOU, REWRITTEN, View, by_code, counts, files, kind, label
 
 _CONTEXT = 3
+_QUOTED = re.compile("``?([^`]+)``?")
 _CLASSES = dict(zip(KINDS, ("rewritten", "rewritten-noted", "noted", "needs-you"), strict=True))
 
 
@@ -72,9 +74,17 @@ def render(view: View) -> Iterator[str]:
         lstrip_blocks=True,
     )
     environment.globals.update(position=position, plural=plural, kind=kind, classes=_CLASSES)
-    environment.filters["clean"] = clean_line
+    environment.filters.update(clean=clean_line, marked=_marked)
     page = environment.get_template("page.html.jinja").render(**_values(view))
     return iter(page.splitlines())
+
+
+def _marked(text: str) -> str:
+    """A line of prose as HTML, with what stands in backquotes as code."""
+    from markupsafe import Markup
+
+    parts = enumerate(_QUOTED.split(clean_line(text)))
+    return Markup("").join(Markup("<code>{}</code>" if at % 2 else "{}").format(part) for at, part in parts)
 
 
 def _values(view: View) -> dict[str, object]:

@@ -126,6 +126,16 @@ def test_a_check_shows_the_change_it_does_not_make(tmp_path: Path, capsys: Any) 
     assert (tmp_path / "model.py").read_text() == code
 
 
+def test_code_in_prose_and_ready_code_are_set_as_code() -> None:
+    made = mixed()
+    step = "Use `a<b>` or ``c``.\nAnd d.\n\nimport d\n\nd(1 < 2)\n"
+    made.findings = [replace(made.findings[0], message="`f` is `g` now", step=step, code="NKL105")]
+    read = page(made)
+    assert [text for text in read.of("code") if "." not in text] == ["f", "g", "a<b>", "c"]
+    assert "import d\n\nd(1 < 2)\n" in "".join(read.of("step"))
+    assert not any("`" in text for text in (*read.of("td"), *read.of("step")))
+
+
 def test_the_page_loads_nothing_and_every_link_has_a_target() -> None:
     made = page(mixed())
     targets = {attrs.get("id") for _, attrs in made.tags}
