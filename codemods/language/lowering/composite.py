@@ -78,7 +78,9 @@ def softmax(call: Call) -> Tensor:
 def rms_norm(call: Call) -> Tensor:
     """By a helper function, over the last axis of a matrix."""
     x, w = tile(call, "x"), tile(call, "w")
-    if x.shape is not None and w.shape is not None:
+    if x.shape is None and w.shape is None:
+        call.out.note("M-SAME", fn=call.name, operands=f"{x.text}, {w.text}")
+    else:
         w = spread(call, w, broadcast(call, x, w), "weight")
     epsilon = code(call.value("epsilon")) if "epsilon" in call else "1e-6"
     more = {"weight": w.text, "n": code(call.value("n")), "epsilon": epsilon}

@@ -192,6 +192,18 @@ def test_an_axis_that_launches_hand_over(axis):
     assert "    assert axis in [1, -1]\n" in new
 
 
+@pytest.mark.parametrize(("data", "weight"), [("x", "w[0:1, 0:16]"), ("x[0:1, 0:16]", "w")])
+def test_a_norm_beside_a_row_needs_to_know_how_many_rows_there_are(data, weight):
+    text = NORMED.replace("nl.load(x), nl.load(w)", f"nl.load({data}), nl.load({weight})")
+    assert migrated(HEAD + text)[1] == ["M-SHAPE"]
+
+
+def test_a_norm_of_tiles_that_are_taken_to_be_of_one_shape_says_so():
+    found = migrate({"k.py": HEAD + NORMED}).findings
+    (note,) = (f for f in found if f.code == "NKL504")
+    assert note.message.startswith("nl.rms_norm: ")
+
+
 def test_an_axis_that_is_not_the_last_one():
     text = (
         NORMED.replace("axis, n, eps):", "n, eps):").replace("axis, n", "0, n").replace("axis=axis", "axis=0")
