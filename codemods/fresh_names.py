@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from .analysis.context import FileContext
 from .analysis.scopes import Scope
 
 
 class Taken(set[str]):
-    """Names that mean something already. They only become more."""
+    """Names that mean something already, as those in ``others`` do."""
 
-    def __init__(self, names: Iterable[str] = ()) -> None:
+    def __init__(self, names: Iterable[str] = (), *others: Container[str]) -> None:
         super().__init__(names)
+        self._others = others
         self._numbers: dict[str, int] = {}
+        self._log: list[tuple[str, str, int]] = []
+
+    @property
+    def given(self) -> int:
+        """How many names have been given: a mark for :meth:`give_back`."""
+        return len(self._log)
 
     def fresh(self, hint: str) -> str:
         """``hint``, or with a number behind it, so that it means nothing yet; then taken."""
         name, number = hint, self._numbers.get(hint, 1)
-        while name in self:
+        before = number
+        while name in self or any(name in names for names in self._others):
             number += 1
             name = f"{hint}_{number}"
         self._numbers[hint] = number
+        self._log.append((name, hint, before))
         self.add(name)
         return name
+
+    def give_back(self, given: int) -> None:
+        """Names that have been given since a mark mean nothing again."""
+        while len(self._log) > given:
+            name, hint, self._numbers[hint] = self._log.pop()
+            self.discard(name)
 
 
 def fresh_name(ctx: FileContext, scope: Scope, wanted: str) -> str:

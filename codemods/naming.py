@@ -76,10 +76,16 @@ def certain(ctx: FileContext, use: Use) -> bool:
     start, end = ctx.source.span(name)
     if ctx.source.utf8[start:end] != use.name.encode():
         return False
-    joined = _EARLIER and _FORMATTED.search(ctx.source.utf8) is not None
-    strings = (s for s in walk(use.stmt) if isinstance(s, ast.JoinedStr)) if joined else ()
+    strings = (s for s in walk(use.stmt) if isinstance(s, ast.JoinedStr)) if _formats(ctx) else ()
     repeating = (s for s in strings if ctx.segment(s).count(use.name) > 1)
     return not any(part is name for string in repeating for part in ast.walk(string))
+
+
+def _formats(ctx: FileContext) -> bool:
+    """Whether there may be f-strings in the file whose names stand anywhere, as far as Python says."""
+    if "f-strings" not in ctx.memory:
+        ctx.memory["f-strings"] = _EARLIER and _FORMATTED.search(ctx.source.utf8) is not None
+    return bool(ctx.memory["f-strings"])
 
 
 _EARLIER = sys.version_info < (3, 12)

@@ -9,9 +9,11 @@ Raises RecursionError on absurdly nested code; the caller reports that file.
 from __future__ import annotations
 
 import ast
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
+from operator import attrgetter
 
 from ..trees import children, walk
 
@@ -19,6 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+_order = attrgetter("order")
 _TRAILERS = frozenset((ast.Attribute, ast.Call, ast.Subscript))
 
 
@@ -48,9 +51,12 @@ class Block:
 
 
 class Scope:
-    """A lexical scope: module, class, function (also lambda), or comprehension."""
+    """A lexical scope: module, class, function (also lambda), or comprehension.
 
-    __slots__ = ("bindings", "declared", "kind", "name", "node", "owner", "parent")
+    ``shared``: bindings that other scopes make in it.
+    """
+
+    __slots__ = ("bindings", "declared", "kind", "name", "node", "owner", "parent", "shared")
 
     def __init__(self, kind: str, node: ast.AST, parent: Scope | None, name: str) -> None:
         self.kind = kind
@@ -59,6 +65,7 @@ class Scope:
         self.name = name
         self.bindings: dict[str, list[Binding]] = {}
         self.declared: dict[str, str] = {}
+        self.shared: dict[str, list[Binding]] = {}
         self.owner: Scope | None = None
 
 
@@ -180,6 +187,7 @@ class Module:
         """
         for scope in self.scope_of.values():
             scope.bindings.clear()
+            scope.shared.clear()
 
     def spelling(self, name: str) -> Sequence[Use]:
         """The uses that spell a name, or with a dot in front an attribute; maybe twice."""
@@ -230,36 +238,55 @@ def exclusive(one: Block, two: Block) -> bool:
     return False
 
 
-def reaching(bindings: Iterable[Binding], use: Use, owner: Scope) -> list[Binding]:
+def reaching(bindings: Sequence[Binding], use: Use, owner: Scope) -> list[Binding]:
     """The bindings whose value ``use`` may see.
 
     In another scope than the owner (a closure, a method) all of them; in the owner's scope the last one
     that surely ran before, those in branches after that one, those that a loop carries around, and those
     that functions make through ``global`` or ``nonlocal``. Empty only for a name that a class body has not
-    bound yet.
+    bound yet. ``bindings`` are those of one name, in the order in which they stand.
     """
-    found = list(bindings)
     whole_class = owner.kind == "class"
-    if use.scope is not owner or use.block is None or (len(found) == 1 and not whole_class):
-        return found
-    before = [b for b in found if b.order < use.order and not exclusive(b.block, use.block)]
-    sure = [b for b in before if b.block.encloses(use.block)]
-    last = max(sure, key=lambda b: b.order, default=None)
-    kept = [b for b in before if last is None or b.order >= last.order]
-    kept += [b for b in found if b.foreign and b not in kept]
-    carried = [b for b in found if b.order > use.order and b not in kept and _shares_loop(b.block, use.block)]
-    return kept + carried or ([] if whole_class else found)
+    if use.scope is not owner or use.block is None or (len(bindings) == 1 and not whole_class):
+        return list(bindings)
+    behind = bisect_left(bindings, use.order, key=_order)
+    kept = _last(bindings, behind, use.block)
+    if owner.shared and bindings:
+        kept += [b for b in owner.shared.get(bindings[0].name, ()) if b not in kept]
+    return kept + _carried(bindings, behind, use.block) or ([] if whole_class else list(bindings))
+
+
+def _last(bindings: Sequence[Binding], behind: int, block: Block) -> list[Binding]:
+    """Of the bindings in front of one, those from the last that surely ran before a block's place on."""
+    kept: list[Binding] = []
+    for number in range(behind - 1, -1, -1):
+        binding = bindings[number]
+        if exclusive(binding.block, block):
+            continue
+        kept.append(binding)
+        if binding.block.encloses(block):
+            break
+    return kept[::-1]
+
+
+def _carried(bindings: Sequence[Binding], behind: int, block: Block) -> list[Binding]:
+    """Of a binding and those behind it, the ones of its own scope that a loop carries to a block."""
+    found: list[Binding] = []
+    loops = frozenset(each for each in block.chain() if each.loop)
+    for number in range(behind, len(bindings) if loops else 0):
+        binding = bindings[number]
+        if binding.foreign:
+            continue
+        if loops.isdisjoint(binding.block.chain()):
+            break
+        found.append(binding)
+    return found
 
 
 def surely_bound(bindings: Iterable[Binding], use: Use) -> bool:
     """Whether one of the bindings has run whenever control reaches ``use``."""
     block = use.block
     return block is None or any(b.order < use.order and b.block.encloses(block) for b in bindings)
-
-
-def _shares_loop(one: Block, two: Block) -> bool:
-    mine = {id(block) for block in one.chain() if block.loop}
-    return any(id(block) in mine for block in two.chain() if block.loop)
 
 
 class _Walker:
@@ -459,7 +486,9 @@ class _Walker:
             scope = found[0] if found else scope
         binding = Binding(name, kind, node, scope, self.block, self.order)
         binding.stmt = self.stmt
-        binding.foreign = scope is not self.scope
+        if scope is not self.scope:
+            binding.foreign = True
+            scope.shared.setdefault(name, []).append(binding)
         scope.bindings.setdefault(name, []).append(binding)
         self.m.bindings.append(binding)
         self.m.names.add(name)

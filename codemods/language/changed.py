@@ -14,7 +14,7 @@ from ..source import Source
 def changed(source: Source, old: Sequence[str], new: Sequence[str], first: int) -> Iterator[ReplaceLines]:
     """What makes the new lines of the old ones, which are those of the file from number ``first`` on.
 
-    Texts are compared between the functions that both have, so that time grows with their number.
+    Texts are compared between the lines that both have once, so that time grows with their number.
     """
     starts, end = source.line_starts, len(source.utf8)
     above, begin = 0, 0
@@ -30,10 +30,10 @@ def changed(source: Source, old: Sequence[str], new: Sequence[str], first: int) 
 
 
 def _anchors(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int]]:
-    """Where the functions at the top of a file start that both texts have, as many as keep their order."""
-    there = {line: number for number, line in enumerate(new) if line.startswith("def ")}
-    counts = Counter(line for lines in (old, new) for line in lines if line in there)
-    pairs = [(i, there[line]) for i, line in enumerate(old) if line in there and counts[line] == 2]
+    """Where the lines are that both texts have once, as many as keep their order."""
+    mine, theirs = Counter(old), Counter(new)
+    there = {line: number for number, line in enumerate(new) if theirs[line] == 1}
+    pairs = [(i, there[line]) for i, line in enumerate(old) if mine[line] == 1 and line in there]
     ends: list[int] = []  # the least place in the new text that so many pairs in order can end at
     before: dict[int, int] = {}
     where: list[int] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import SupportsIndex
 
 from ..elsewhere import Kernel
 from ..model import Edit
@@ -17,6 +18,30 @@ class Reason:
     node: ast.AST
     message: str
     fields: Mapping[str, str] = field(default_factory=dict)
+
+
+class Once(list[Reason]):
+    """Reasons in the order in which they came up; :meth:`add` takes each once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._known: set[tuple[object, ...]] = set()
+
+    def add(self, reason: Reason) -> None:
+        """Keep a reason, unless it is there."""
+        key = _key(reason)
+        if key not in self._known:
+            self._known.add(key)
+            self.append(reason)
+
+    def __delitem__(self, where: SupportsIndex | slice) -> None:
+        gone = self[where]
+        self._known.difference_update(_key(reason) for reason in (gone if isinstance(gone, list) else [gone]))
+        super().__delitem__(where)
+
+
+def _key(reason: Reason) -> tuple[object, ...]:
+    return (reason.node, reason.message, *sorted(reason.fields.items()))
 
 
 @dataclass(frozen=True, slots=True)

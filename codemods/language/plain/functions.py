@@ -9,8 +9,9 @@ from __future__ import annotations
 import ast
 import builtins
 from collections import Counter
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ...trees import walk
 from ..translate.layout import laid_out
@@ -140,13 +141,12 @@ def _calls(outer: ast.FunctionDef, node: ast.FunctionDef) -> list[ast.Call] | No
     """Calls of an inner function; None when something else happens to it too, or a call cannot be right."""
     called: dict[int, ast.Call] = {}
     mentions: list[ast.Name] = []
-    for each in scopes.within(outer):
+    for each in _mentions(outer).get(node.name, ()):
         if isinstance(each, ast.Name):
-            mentions += [each] if each.id == node.name else []
+            mentions.append(each)
         elif isinstance(each, ast.Call):
-            if isinstance(each.func, ast.Name) and each.func.id == node.name:
-                called[id(each.func)] = each
-        elif each is not node and node.name in _meant(each):
+            called[id(each.func)] = each
+        elif each is not node:
             return None
     if any(id(n) not in called for n in mentions):
         return None
@@ -157,8 +157,21 @@ def _calls(outer: ast.FunctionDef, node: ast.FunctionDef) -> list[ast.Call] | No
     return None if stars or crowded or any(k.arg is None for c in calls for k in c.keywords) else calls
 
 
-def _meant(node: ast.AST) -> tuple[str, ...]:
-    """The name that a parameter, a definition or an import gives a meaning."""
+@lru_cache(maxsize=64)
+def _mentions(outer: ast.FunctionDef) -> Mapping[str, Sequence[ast.AST]]:
+    """What there is in a function of each name: its uses, its calls, and what gives it a meaning."""
+    found: dict[str, list[ast.AST]] = {}
+    for node in scopes.within(outer):
+        for name in _mentioned(node):
+            found.setdefault(name, []).append(node)
+    return found
+
+
+def _mentioned(node: ast.AST) -> tuple[str, ...]:
+    if isinstance(node, ast.Name):
+        return (node.id,)
+    if isinstance(node, ast.Call):
+        return (node.func.id,) if isinstance(node.func, ast.Name) else ()
     if isinstance(node, ast.arg):
         return (node.arg,)
     if isinstance(node, ast.FunctionDef | ast.ClassDef):

@@ -124,7 +124,7 @@ def _kept(w: Walker, address: Address, hint: str) -> Address:
 def code(w: Walker, address: Address, indexes: Sequence[Sym], tile: v.Shape, dtype: v.Dtype) -> str:
     """``(partition, byte)`` of the tile at these block indexes."""
     note = Reason(w.function.node, "M-ADDRESS")
-    w.notes += [note] if note not in w.notes else []
+    w.notes.add(note)
     if isinstance(address.place, str):
         if indexes:
             raise Refused("M-ALLOC", fn="alloc", name=address.place)

@@ -168,8 +168,8 @@ def placings(w: Walker) -> dict[int, Placing]:
 
 def joined(w: Walker, taken: Environment) -> None:
     """Behind a branch, a tile that either arm allocates, and does not use, is one: a list of tiles."""
-    for name, mine in w.env.values.items():
-        theirs = taken.values.get(name)
+    for name in {**w.env.values.changed, **taken.values.changed}:
+        mine, theirs = w.env.values.get(name), taken.values.get(name)
         if not isinstance(mine, Blocks) or not isinstance(theirs, Blocks) or mine.key == theirs.key:
             continue
         again = w.twins.get(theirs.key) == mine.key  # a loop's body is walked more than once

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from math import prod
 
-from ...trees import walk
 from ..analysis import values as v
 from ..analysis.addresses import Chosen, Listed
 from ..analysis.refusal import Refused
@@ -55,9 +54,17 @@ def _traced(value: Value) -> Known:
 
 def only_places(w: Walker, function: ast.FunctionDef) -> bool:
     """Whether a function inside of a kernel is only handed to ``alloc``."""
-    nodes = w.function.nodes
-    found = {id(m) for n in nodes.every if _is_alloc(w, n) for m in walk(n)}
-    return all(id(use) in found for use in nodes.loads.get(function.name, ())) and not function.decorator_list
+    uses = w.function.nodes.loads.get(function.name, ())
+    return not function.decorator_list and all(_is_allocating(w, use) for use in uses)
+
+
+def _is_allocating(w: Walker, node: ast.AST) -> bool:
+    """Whether a node stands in a call of ``alloc``."""
+    parents = w.function.nodes.parents
+    here: ast.AST | None = node
+    while here is not None and not _is_alloc(w, here):
+        here = parents.get(here)
+    return here is not None
 
 
 def _is_alloc(w: Walker, node: ast.AST) -> bool:

@@ -13,7 +13,7 @@ from ..plain.functions import hindrance
 from . import blocks, carried, chosen, expressions, facts, loops, statements
 from .environment import Environment
 from .layout import laid_out
-from .values import Choice, PlacingFunction
+from .values import PlacingFunction
 from .walker import Skipped, Walker
 from .writer import Goal
 
@@ -141,9 +141,10 @@ def _leave(
         if _leaves(arms[1]):
             w.env = taken
         else:
+            w.env = env.copy() if w.env is env else w.env
             blocks.joined(w, taken)
             w.env.join(taken, identity)
-    env.__dict__.update({**w.env.__dict__, "branches": env.branches, "decided": env.decided})
+    env.follow(w.env, branches=env.branches, decided=env.decided)
     w.env = env
 
 
@@ -161,7 +162,7 @@ def either(w: Walker, node: ast.stmt, indent: str) -> list[str] | None:
 
     None when it has none.
     """
-    if not any(isinstance(value, Choice) for value in w.env.values.values()):
+    if not w.env.values.choices:
         return None
     names = (n.id for n in walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load))
     test = next((test for name in names if (test := w.env.choice(name)) is not None), None)

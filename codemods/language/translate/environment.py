@@ -8,12 +8,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import Any
 
 from ..analysis import values as v
 from ..analysis.facts import Facts
 from ..analysis.symbols import Atom, Sym, Terms
 from ..lowering.instructions import NOT_OPERATIONS
-from .freed import Former, freed, spelling
+from .bindings import Values
+from .freed import Former, freed
 from .plan import Function
 from .values import VIRTUAL, Absent, Blocks, Choice, Lost, Value
 
@@ -54,14 +56,13 @@ class Environment:
         sizes: names that the new code has for sizes.
         versions: how often such a name has been bound so far. integers: names that hold integers.
         ranks: how many dimensions a function uses of tensors.
-        spellings: of values, by their ids, with what keeps these from being given to others.
         decided: conditions that are true or false at the place, by their code with :meth:`identity`.
     """
 
     often: frozenset[str]
     integers: frozenset[str] = frozenset()
     ranks: Mapping[str, int] = field(default_factory=dict)
-    values: dict[str, Value] = field(default_factory=dict)
+    values: Values = field(default_factory=Values)
     versions: Counter[str] = field(default_factory=Counter)
     facts: Facts = field(default_factory=Facts)
     loops: tuple[Loop, ...] = ()
@@ -70,13 +71,19 @@ class Environment:
     depths: dict[str, int] = field(default_factory=dict)
     products: set[str] = field(default_factory=set)
     decided: Mapping[str, bool] = field(default_factory=dict)
-    spellings: dict[int, tuple[Value, str]] = field(default_factory=dict)
 
     def copy(self) -> Environment:
-        copied = replace(self, values=dict(self.values), versions=Counter(self.versions))
+        copied = replace(self, values=self.values.copy(), versions=Counter(self.versions))
         copied.facts, copied.sizes = self.facts.copy(), dict(self.sizes)
         copied.depths, copied.products = dict(self.depths), set(self.products)
         return copied
+
+    def follow(self, inner: Environment, **kept: Any) -> None:
+        """What holds here is what holds at the end of a statement's body, except for what is kept."""
+        changed = self.values.changed
+        changed.update(inner.values.changed)
+        self.__dict__.update({**inner.__dict__, **kept})
+        self.values.changed = changed
 
     def decide(self, test: str, holds: bool) -> None:
         """The place is in the arm of a branch whose condition, if it calls nothing, is true, or false."""
@@ -98,17 +105,12 @@ class Environment:
     def rebound(self, name: str) -> None:
         """A name may stand for something else from now on: what others hold is not spelled with it."""
         self.versions[name] += 1
-        former, spelled = self.former(name), self.spellings
-        for other, value in self.values.items():
-            known = spelled.get(id(value))
-            if name in (self._spelling(value) if known is None else known[1]) and other != name:
+        self.values.changed[name] = None
+        former, spellings = self.former(name), self.values.spellings
+        for other in spellings.spelled_with(name):
+            value = self.values.get(other)
+            if value is not None and other != name and name in spellings.words(value):
                 self.values[other] = freed(other, value, former)
-
-    def _spelling(self, value: Value) -> str:
-        """See :func:`.freed.spelling`; values are asked for it whenever a name is bound again."""
-        found = spelling(value)
-        self.spellings[id(value)] = (value, found)
-        return found
 
     def former(self, name: str) -> Former:
         """What a name stood for before it was bound last."""
@@ -177,24 +179,27 @@ class Environment:
         return code if code and isinstance(value, Choice) and self.identity(code) == value.test else None
 
     def join(self, other: Environment, test: str = "") -> None:
-        """After a branch: only what both arms agree on is certain.
+        """After a branch, for whose arms the environment was copied: only what both agree on is certain.
 
         ``test``: the :meth:`identity` of the condition for ``other``, if there is one.
         """
         self.sizes = {terms: name for terms, name in self.sizes.items() if other.sizes.get(terms) == name}
         self.products |= other.products
-        changed = [
-            name for name in {*self.values, *other.values} if self.versions[name] != other.versions[name]
-        ]
-        for name in changed:
+        rebound = [name for name in self._changed(other) if self.versions[name] != other.versions[name]]
+        for name in rebound:
             self.versions[name] = max(self.versions[name], other.versions[name])
             self.rebound(name)
-        for name in {*self.values, *other.values}:
+        for name in self._changed(other):
             mine, theirs = self.values.get(name), other.values.get(name)
             if mine is None or theirs is None:
                 self.values[name] = mine if theirs is None else theirs  # type: ignore[assignment]
             elif mine != theirs:
                 self.values[name] = self.joined(name, mine, theirs, test)
+
+    def _changed(self, other: Environment) -> list[str]:
+        """Names that have a value in either, and are changed in one."""
+        names = {**self.values.changed, **other.values.changed}
+        return [name for name in names if name in self.values or name in other.values]
 
     def joined(self, name: str, one: Value, two: Value, test: str = "") -> Value:
         """What a name stands for that is one of two values; what may be None is used where it is not.

@@ -10,7 +10,7 @@ from ...fresh_names import Taken
 from ...model import ReplaceLines
 from ..changed import changed
 from ..lowering.helpers import HELPERS
-from ..reasons import Reason
+from ..reasons import Once, Reason
 from . import accumulation, assignments, blocks, parameters, placers, programs
 from .body import Lines
 from .environment import Environment, bound_often
@@ -93,7 +93,7 @@ def _walked(
 
 def _reserved(module: LanguageModule, function: Function) -> Taken:
     """Names that no new variable gets: of the file, the function, and functions that may be added."""
-    return Taken((*module.taken, *HELPERS, *function.nodes.names))
+    return Taken((), module.taken, HELPERS, function.nodes.names)
 
 
 def _starting(
@@ -114,7 +114,7 @@ def _starting(
 def _again(first: Walker, env: Environment) -> Walker:
     """A second walk, which knows where tiles with block dimensions belong."""
     first.shared.taken = _reserved(first.module, first.function)
-    again = replace(first, env=env, reasons=[], notes=[], returned=[], calls=[], views={})
+    again = replace(first, env=env, reasons=Once(), notes=Once(), returned=[], calls=[], views={})
     again.placings = blocks.placings(first)
     again.blocks = {
         key: replace(block, uses=[], owners=block.uses[0].at if block.uses else ())

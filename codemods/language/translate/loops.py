@@ -12,7 +12,7 @@ from ..analysis.symbols import ONE, ZERO, Sym
 from ..reasons import Reason
 from . import blocks, carried, compound, expressions
 from .environment import Environment, Loop
-from .values import VIRTUAL, Value
+from .values import VIRTUAL
 from .walker import Walker, integer, known, text
 from .writer import Goal
 
@@ -67,7 +67,8 @@ def _loop(w: Walker, node: ast.For, indent: str) -> list[str]:
     before, first = carried.again(w, counters)
     if traced_once:
         _check_carried(w, node)
-    w.notes += [Reason(node, "M-LOOP", {"v": counter}) for counter in counters]
+    for counter in counters:
+        w.notes.add(Reason(node, "M-LOOP", {"v": counter}))
     lines, after = compound.header(w, node, f"for {node.target.id} in {spelled}", node.body, indent)
     inner = indent + w.unit
     body = _body(w, node, node.target.id, bounds, traced_once, counters, after, inner)
@@ -122,8 +123,7 @@ def _body(
         lines = blocks.at_start(w, node, indent) + compound.body(w, node.body, after, indent)
         end = w.env
         merged = start.copy()
-        _carried(merged, end)
-        if merged.values == start.values or attempt.refused:
+        if not _carried(merged, end) or attempt.refused:
             break
         attempt.undo()
         if len(before.loops) > _DEPTH:
@@ -131,8 +131,10 @@ def _body(
             raise Refused("M-NEST", n=str(_DEPTH))
         start = merged
     kept = {"loops": before.loops, "facts": before.facts, "sizes": before.sizes}  # it may run no time at all
-    before.__dict__.update({**end.__dict__, **kept})
-    _after(before, start, end)
+    changed = tuple(end.values.changed)
+    end.values.changed.update(start.values.changed)
+    before.follow(end, **kept)
+    _after(before, start, changed)
     w.env = before
     return lines
 
@@ -164,20 +166,22 @@ def _assumed(env: Environment, stored: Iterable[str]) -> Environment:
     return found
 
 
-def _carried(start: Environment, end: Environment) -> None:
-    """Names that were bound before the loop, with what the body may have left in them."""
-    for name, value in list(start.values.items()):
-        new: Value = end.values[name]
-        if new is value or new == value:
+def _carried(start: Environment, end: Environment) -> bool:
+    """Whether names that were bound before the loop may have something else; they have what it is then."""
+    differs = False
+    for name in end.values.changed:
+        value, new = start.values.get(name), end.values[name]
+        if value in (None, new) or (isinstance(new, v.Scalar) and isinstance(value, v.Scalar)):
             continue
-        if not (isinstance(new, v.Scalar) and isinstance(value, v.Scalar)):
-            start.values[name] = start.joined(name, value, new)
+        start.values[name] = start.joined(name, value, new)
+        differs = differs or start.values[name] != value
+    return differs
 
 
-def _after(before: Environment, start: Environment, end: Environment) -> None:
+def _after(before: Environment, start: Environment, changed: Iterable[str]) -> None:
     """After the loop, integers that the body binds have one of several values."""
-    for name, value in end.values.items():
-        former = start.values.get(name, value)
-        if former is not value and isinstance(value, v.Scalar) and value != former:
+    for name in changed:
+        value = before.values[name]
+        if name in start.values and isinstance(value, v.Scalar) and value != start.values[name]:
             before.bind(name, value)
             before.values[name] = v.Scalar(name, before.atom(name) if value.sym is not None else None)

@@ -11,14 +11,27 @@ from .walker import Walker
 
 def of_name(w: Walker, name: str) -> v.Dtype | None:
     """The dtype of the tensors in HBM that a name is stored to, when that is all that is done with it."""
-    nodes = w.function.nodes
-    found = (_stored_as(w, use, nodes.parents) for use in nodes.loads.get(name, ()))
-    first = next(found, None)
-    return first if first is not None and all(certainly_same(first, other) for other in found) else None
+    if name not in w.destinations:
+        w.destinations[name] = _destinations(w, name)
+    found = [_dtype(w, destination) for destination in w.destinations[name]]
+    first = found[0] if found else None
+    return first if all(certainly_same(first, other) for other in found) else None
 
 
-def _stored_as(w: Walker, use: ast.Name, parents: dict[ast.AST, ast.AST]) -> v.Dtype | None:
-    """The dtype of the destination, where the use is the value of a store."""
+def _destinations(w: Walker, name: str) -> tuple[str, ...]:
+    """The tensors that a name is stored to, each once; none when something else is done with it."""
+    found: dict[str, None] = {}
+    for use in w.function.nodes.loads.get(name, ()):
+        destination = _destination(w, use)
+        if destination is None:
+            return ()
+        found[destination] = None
+    return tuple(found)
+
+
+def _destination(w: Walker, use: ast.Name) -> str | None:
+    """The tensor that the use is the value of a store to."""
+    parents = w.function.nodes.parents
     parent = parents[use]
     call = parents[parent] if isinstance(parent, ast.keyword) else parent
     if not isinstance(call, ast.Call) or w.names.short(call.func) != "nl.store":
@@ -30,11 +43,14 @@ def _stored_as(w: Walker, use: ast.Name, parents: dict[ast.AST, ast.AST]) -> v.D
     target = given.get("dst")
     while isinstance(target, ast.Subscript):
         target = target.value
-    if not isinstance(target, ast.Name):
-        return None
-    value = w.env.values.get(target.id)
+    return target.id if isinstance(target, ast.Name) else None
+
+
+def _dtype(w: Walker, name: str) -> v.Dtype | None:
+    """The dtype of a tensor in HBM."""
+    value = w.env.values.get(name)
     if value is None:
-        return _made_later(w, target.id)
+        return _made_later(w, name)
     return value.dtype if isinstance(value, v.Tensor) and value.space not in _ON_CHIP else None
 
 

@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from ...fresh_names import Taken
 from ...source import Source
 from ..analysis import values as v
 from ..analysis.access import Access
 from ..analysis.refusal import Refused
 from ..analysis.symbols import Sym
-from ..reasons import Reason
+from ..reasons import Once, Reason
 from .body import Lines
 from .environment import Environment
 from .layout import flat
@@ -45,6 +44,7 @@ class Walker:
         twins: those that a branch allocates → what its other arm allocates under the same name.
         reasons, notes: what came up so far. skipped: statements, by id, that use what was lost.
         views: how parts of tensors came about, by their text.
+        destinations: names of tensors that names are stored to (see :mod:`.sinks`).
     """
 
     module: LanguageModule
@@ -56,8 +56,8 @@ class Walker:
     sums: Mapping[str, bool] = field(default_factory=dict)
     preceded: frozenset[int] = frozenset()
     writer: Writer = field(init=False)
-    reasons: list[Reason] = field(default_factory=list)
-    notes: list[Reason] = field(default_factory=list)
+    reasons: Once = field(default_factory=Once)
+    notes: Once = field(default_factory=Once)
     skipped: dict[int, bool] = field(default_factory=dict)
     calls: list[tuple[str, dict[str, Value]]] = field(default_factory=list)
     returned: list[Value] = field(default_factory=list)
@@ -66,6 +66,7 @@ class Walker:
     placings: dict[int, Placing] = field(default_factory=dict)
     twins: dict[int, int] = field(default_factory=dict)
     views: dict[str, Access] = field(default_factory=dict)
+    destinations: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.start(Goal("tile"))
@@ -86,20 +87,16 @@ class Walker:
     def attempt(self) -> Attempt:
         """A mark to come back to, should the lines written from here on be thrown away."""
         counts = {name: len(getattr(self, name)) for name in ("reasons", "notes", "returned", "calls")}
-        return Attempt(self, counts, Taken(self.shared.taken))
+        return Attempt(self, counts, self.shared.taken.given)
 
     def refused(self, node: ast.AST, refusal: Refused) -> None:
         """Keep a reason; the same one at the same place once."""
-        reason = Reason(node, refusal.message, refusal.fields)
-        if reason not in self.reasons:
-            self.reasons.append(reason)
+        self.reasons.add(Reason(node, refusal.message, refusal.fields))
 
     def noted(self, node: ast.AST, writer: Writer) -> None:
         """Keep what is to be known about a statement; the same thing once."""
         for message, fields in writer.notes:
-            note = Reason(node, message, fields)
-            if note not in self.notes:
-                self.notes.append(note)
+            self.notes.add(Reason(node, message, fields))
 
     # -- text ---------------------------------------------------------------------------------------
 
@@ -131,7 +128,7 @@ class Attempt:
 
     walker: Walker
     counts: dict[str, int]
-    taken: Taken
+    given: int
 
     @property
     def refused(self) -> bool:
@@ -142,7 +139,7 @@ class Attempt:
         """Forget what came up since."""
         for name, count in self.counts.items():
             del getattr(self.walker, name)[count:]
-        self.walker.shared.taken = self.taken
+        self.walker.shared.taken.give_back(self.given)
 
 
 _LOOSE = (ast.BinOp, ast.BoolOp, ast.Compare, ast.UnaryOp, ast.IfExp, ast.Lambda)
