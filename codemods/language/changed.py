@@ -10,30 +10,48 @@ from collections.abc import Iterator, Sequence
 from ..model import ReplaceLines
 from ..source import Source
 
+_LARGE = 200
+"""Lines up to which a text is compared as a whole: that time grows with the square of their number."""
+
 
 def changed(source: Source, old: Sequence[str], new: Sequence[str], first: int) -> Iterator[ReplaceLines]:
     """What makes the new lines of the old ones, which are those of the file from number ``first`` on.
 
-    Texts are compared between the lines that both have once, so that time grows with their number.
+    Texts are compared between the functions, and in long ones between the lines, that both have once, so that
+    time grows with their number.
     """
     starts, end = source.line_starts, len(source.utf8)
-    above, begin = 0, 0
-    for below, stop in (*_anchors(old, new), (len(old), len(new))):
-        matcher = difflib.SequenceMatcher(None, old[above:below], new[begin:stop], autojunk=False)
-        for tag, i, j, k, m in matcher.get_opcodes():
-            if tag != "equal":
-                lines = (first - 1 + above + i, first - 1 + above + j)
-                span = tuple(starts[n] if n < len(starts) else end for n in lines)
-                code = "".join(f"{line}\n" for line in new[begin + k : begin + m])
-                yield ReplaceLines((span[0], span[1]), code)
-        above, begin = below, stop
+    for a, b, c, d in _between(old, new, (0, len(old), 0, len(new)), "def "):
+        for above, below, begin, stop in _between(old, new, (a, b, c, d), "" if b - a > _LARGE else None):
+            matcher = difflib.SequenceMatcher(None, old[above:below], new[begin:stop], autojunk=False)
+            for tag, i, j, k, m in matcher.get_opcodes():
+                if tag != "equal":
+                    lines = (first - 1 + above + i, first - 1 + above + j)
+                    span = tuple(starts[n] if n < len(starts) else end for n in lines)
+                    code = "".join(f"{line}\n" for line in new[begin + k : begin + m])
+                    yield ReplaceLines((span[0], span[1]), code)
 
 
-def _anchors(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int]]:
-    """Where the lines are that both texts have once, as many as keep their order."""
+Part = tuple[int, int, int, int]
+"""Lines of an old text, from where to where, and the same of a new one."""
+
+
+def _between(old: Sequence[str], new: Sequence[str], part: Part, start: str | None) -> Iterator[Part]:
+    """A part, cut in front of the lines that start so and that both texts have once; whole for None."""
+    above, below, begin, stop = part
+    anchors = [] if start is None else _anchors(old[above:below], new[begin:stop], start)
+    here = (above, begin)
+    for i, j in anchors:
+        yield here[0], above + i, here[1], begin + j
+        here = above + i, begin + j
+    yield here[0], below, here[1], stop
+
+
+def _anchors(old: Sequence[str], new: Sequence[str], start: str) -> list[tuple[int, int]]:
+    """Where the lines are that start so and that both texts have once, as many as keep their order."""
     mine, theirs = Counter(old), Counter(new)
-    there = {line: number for number, line in enumerate(new) if theirs[line] == 1}
-    pairs = [(i, there[line]) for i, line in enumerate(old) if mine[line] == 1 and line in there]
+    there = {line: number for number, line in enumerate(new) if line.startswith(start) and theirs[line] == 1}
+    pairs = [(i, there[line]) for i, line in enumerate(old) if line in there and mine[line] == 1]
     ends: list[int] = []  # the least place in the new text that so many pairs in order can end at
     before: dict[int, int] = {}
     where: list[int] = []

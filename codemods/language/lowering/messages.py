@@ -246,8 +246,8 @@ MESSAGES: dict[str, Message] = {
     "M-PY": Message("NKL402", "Python feature {x} is not in the NKI 0.2 language."),
     "M-NEST": Message(
         "NKL402",
-        "this loop stands in more than {n} others and changes what they hand on. Move the inner loops to a "
-        "function of their own, and run nkimigrate again.",
+        "this loop and the {n} around it change what each hands on, too often to be followed. Move the inner "
+        "loops to a function of their own, and run nkimigrate again.",
     ),
     "M-INSIDE": Message(
         "NKL402",

@@ -114,7 +114,9 @@ def _starting(
 def _again(first: Walker, env: Environment) -> Walker:
     """A second walk, which knows where tiles with block dimensions belong."""
     first.shared.taken = _reserved(first.module, first.function)
-    again = replace(first, env=env, reasons=Once(), notes=Once(), returned=[], calls=[], views={})
+    again = replace(
+        first, env=env, reasons=Once(), notes=Once(), returned=[], calls=[], views={}, handed_on={}
+    )
     again.placings = blocks.placings(first)
     again.blocks = {
         key: replace(block, uses=[], owners=block.uses[0].at if block.uses else ())

@@ -12,6 +12,7 @@ from ..analysis.symbols import ONE, ZERO, Sym
 from ..reasons import Reason
 from . import blocks, carried, compound, expressions
 from .environment import Environment, Loop
+from .iterations import HandedOn
 from .values import VIRTUAL
 from .walker import Walker, integer, known, text
 from .writer import Goal
@@ -24,8 +25,6 @@ _RANGES = {
 }
 """Whether the former tracer ran the body once, with a symbol for the variable."""
 _PASSES = 4
-_DEPTH = 8
-"""Around how many loops a body may be walked again: each of them doubles the number of walks."""
 
 
 def loop(w: Walker, node: ast.For, indent: str) -> list[str]:
@@ -113,22 +112,24 @@ def _body(
     indent: str,
 ) -> list[str]:
     """The body, walked until what names stand for at its start is what they stand for at its end."""
-    before = w.env
+    before, known = w.env, w.handed_on.setdefault(node, HandedOn())
     start = _assumed(before, w.function.nodes.stored_in(node.body))
+    known.expected(start)
     for _ in range(_PASSES):
         attempt = w.attempt()
+        known.walks += 1
         w.env = start.copy()
         _enter(w.env, Loop(node, variable, traced_once, branches=before.branches), bounds)
         carried.enter(w, counters)
         lines = blocks.at_start(w, node, indent) + compound.body(w, node.body, after, indent)
         end = w.env
         merged = start.copy()
-        if not _carried(merged, end) or attempt.refused:
+        if not known.met(merged, end) or attempt.refused:
             break
         attempt.undo()
-        if len(before.loops) > _DEPTH:
+        if known.endless:
             w.env = before
-            raise Refused("M-NEST", n=str(_DEPTH))
+            raise Refused("M-NEST", n=str(len(before.loops)))
         start = merged
     kept = {"loops": before.loops, "facts": before.facts, "sizes": before.sizes}  # it may run no time at all
     changed = tuple(end.values.changed)
@@ -164,18 +165,6 @@ def _assumed(env: Environment, stored: Iterable[str]) -> Environment:
         elif value is not None and name in found.often:
             found.rebound(name)
     return found
-
-
-def _carried(start: Environment, end: Environment) -> bool:
-    """Whether names that were bound before the loop may have something else; they have what it is then."""
-    differs = False
-    for name in end.values.changed:
-        value, new = start.values.get(name), end.values[name]
-        if value in (None, new) or (isinstance(new, v.Scalar) and isinstance(value, v.Scalar)):
-            continue
-        start.values[name] = start.joined(name, value, new)
-        differs = differs or start.values[name] != value
-    return differs
 
 
 def _after(before: Environment, start: Environment, changed: Iterable[str]) -> None:

@@ -16,6 +16,7 @@ from ..analysis.symbols import Sym
 from ..reasons import Once, Reason
 from .body import Lines
 from .environment import Environment
+from .iterations import HandedOn
 from .layout import flat
 from .names import Names
 from .plan import Function, LanguageModule
@@ -44,6 +45,7 @@ class Walker:
         twins: those that a branch allocates → what its other arm allocates under the same name.
         reasons, notes: what came up so far. skipped: statements, by id, that use what was lost.
         views: how parts of tensors came about, by their text.
+        handed_on: what iterations of loops hand to the next ones, as far as it is known.
         destinations: names of tensors that names are stored to (see :mod:`.sinks`).
     """
 
@@ -66,6 +68,7 @@ class Walker:
     placings: dict[int, Placing] = field(default_factory=dict)
     twins: dict[int, int] = field(default_factory=dict)
     views: dict[str, Access] = field(default_factory=dict)
+    handed_on: dict[ast.For, HandedOn] = field(default_factory=dict)
     destinations: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

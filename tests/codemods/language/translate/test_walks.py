@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 from helpers import migrate
 
-from nkimigrate.codemods.language.translate import statements
+from nkimigrate.codemods.language.translate import iterations, statements
 from nkimigrate.codemods.language.translate.walker import Walker
 
 HEAD = """\
@@ -57,13 +57,33 @@ def test_a_statement_that_changes_what_its_loops_start_with(walks: Counter[str],
     assert walks["tile = nl.load(x[0:64, 0:64])"] <= depth + 1
 
 
-def test_a_statement_that_changes_what_many_loops_start_with_is_given_up(walks: Counter[str]) -> None:
-    """Each loop would double the walks: what the loops hand on has another unknown dtype in each of them."""
-    code = nested(14, "tile = nl.multiply(tile, 2.0)", before="tile = nl.load(x)")
-    found = migrate({"a.py": code})
+CHANGING = {
+    "tile = nl.multiply(tile, 2.0)": "tile = nl.load(x)",
+    "kind = nl.multiply(nl.load(x), 2).dtype": "kind = x.dtype",
+    "tile = nl.add(nl.load(x, dtype=kind), tile)": "tile = nl.load(x); kind = tile.dtype",
+}
+"""What changes something of unknown dtype → what is in front of the loops."""
+
+
+@pytest.mark.parametrize("body", CHANGING)
+@pytest.mark.parametrize("depth", [1, 4, 9, 18])
+def test_a_statement_that_gives_its_loops_another_unknown_dtype(
+    walks: Counter[str], body: str, depth: int
+) -> None:
+    """Not twice as many walks for each loop, although a dtype is another one in each of them."""
+    assert migrate({"a.py": nested(depth, body, CHANGING[body])}).changed
+    assert walks[body] == depth + 1
+
+
+def test_a_loop_whose_walks_do_not_end_is_given_up(
+    walks: Counter[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(iterations, "_WALKS", 1)
+    body = "tile = nl.multiply(tile, 2.0)"
+    found = migrate({"a.py": nested(6, body, "tile = nl.load(x)")})
     assert not found.changed
-    assert [f.line for f in found.findings if "in more than 8 others" in f.message] == [22]
-    assert walks["tile = nl.multiply(tile, 2.0)"] <= 20
+    assert [f.line for f in found.findings if "too often to be followed" in f.message]
+    assert walks[body] == 1
 
 
 CALLS = """\
