@@ -14,6 +14,8 @@ from .candidates import ALONE, ANALYSED, EXPORTS, KERNELS, PINS, SURVEYED, Candi
 from .codemods.analyse import Analysis, World
 from .codemods.analysis.values import Value
 from .codemods.elsewhere import UNSEEN, Kernel, Seen
+from .codemods.record import replace
+from .links import Launched, Links, Owned
 from .met import Met
 from .modules import climbed, prefixes
 from .nearest import Nearest
@@ -28,8 +30,6 @@ if TYPE_CHECKING:
 Tasks: TypeAlias = "_Made[Task]"
 Numbers: TypeAlias = "Sequence[int]"
 Analyse = Callable[[Tasks], Iterable[Analysis | Problem]]
-Owned: TypeAlias = "tuple[int, str]"
-"""A name of a file: the file's number, and the qualified name."""
 Spellings: TypeAlias = "Mapping[str, Sequence[Owned]]"
 """Every name under which something is imported → whose it may be."""
 _RECENT = 4096
@@ -147,9 +147,15 @@ class _Project:
         self.around = Met()
         self._recent: set[str] = set()
         self._nearest = Nearest()
+        self._links: Links | None = None
+        self._turn: list[int] | None = None
 
     def take(self, number: int, result: Analysis | Problem) -> None:
         """Remember the outcome of one more analysis of a file."""
+        if self._links is not None:
+            before = self.files.known(number) if self.files.has(number, ANALYSED) else None
+            if not self._links.take(number, before, result):
+                self._links = None
         self.files.take(number, result)
         if isinstance(result, Analysis):
             for _, spelled in self._meant(number, result.imports):
@@ -168,12 +174,34 @@ class _Project:
     # -- whose turn it is ---------------------------------------------------------------------------------
 
     def outdated(self) -> array[int]:
-        """Files that must be analysed (again). Each then has the world it is to be analysed in."""
+        """Files that must be analysed (again). Each then has the world it is to be analysed in.
+
+        When nothing has changed since the last time but what becomes of kernels, only files that launch those
+        are looked at.
+        """
+        if self._links is not None and self._links.count == len(self.files):
+            found = array("L", self._relaunching(self._links))
+        else:
+            found, self._turn = self._all_outdated(), None
+        return array("L", (number for number in found if self.files.times[number] < _MAX_TIMES))
+
+    def _relaunching(self, links: Links) -> Iterator[int]:
+        """Those that see something else of the kernels that they launch."""
+        for number in links.launching():
+            world = replace(self.files.worlds[number], kernels=links.seen(number))
+            if self._differs(number, world):
+                yield number
+            self.files.meet(number, world)
+            if self._turn is not None:
+                self._turn.append(number)
+
+    def _all_outdated(self) -> array[int]:
         files = self.files
         exported: dict[Owned, Value] = {}
         kernels: dict[Owned, Kernel] = {}
         spellings = self._spellings(exported)
         launched = self._launched(self._kernel_spellings(kernels, KERNELS))
+        self._links = links = Links(len(files), launched, kernels)
         pinned = self._pinned()
         for names in launched.values():
             for _, name in names.values():
@@ -189,14 +217,13 @@ class _Project:
                     found.append(number)
                 continue
             outside = {key: exported[owned] for key, owned in self._seen(number, spellings, below)}
-            seen = {spelled: kernels[owned] for spelled, owned in launched.get(number, {}).items()}
             module = files.place_of(number).module
-            rest = pinned.get(module, frozenset()), seen, launches.get(number, {})
+            rest = pinned.get(module, frozenset()), links.seen(number), launches.get(number, {})
             world = World(outside, *rest) if outside or any(rest) else ALONE
             if not files.times[number] or (files.has(number, ANALYSED) and self._differs(number, world)):
                 found.append(number)
             files.meet(number, world)
-        return array("L", (number for number in found if files.times[number] < _MAX_TIMES))
+        return found
 
     def _differs(self, number: int, world: World) -> bool:
         """Whether a world is another one than a file was analysed in, as far as it matters.
@@ -212,10 +239,15 @@ class _Project:
 
     def ready(self) -> array[int]:
         """The surveyed files that use no kernel of another one; all of them when they use each other's."""
-        waiting = array("L", self.files.those(SURVEYED))
-        launched = self._launched(self._kernel_spellings({}, SURVEYED | KERNELS), waiting)
-        ready = [n for n in waiting if {owner for owner, _ in launched.get(n, {}).values()} <= {n}]
-        return array("L", ready) or waiting
+        assert self._links is not None
+        asked = self.files.those(SURVEYED) if self._turn is None else self._turn
+        ready = [n for n in asked if self.files.has(n, SURVEYED) and not self._waits(n, self._links)]
+        self._turn = []
+        return array("L", ready) or array("L", self.files.those(SURVEYED))
+
+    def _waits(self, number: int, links: Links) -> bool:
+        """Whether a file launches kernels of surveyed ones."""
+        return any(self.files.has(owner, SURVEYED | KERNELS) for owner in links.owners(number))
 
     # -- what somebody exports and somebody else imports --------------------------------------------------
 
@@ -285,14 +317,12 @@ class _Project:
 
     # -- kernels ------------------------------------------------------------------------------------------
 
-    def _launched(
-        self, spellings: Spellings, numbers: Iterable[int] | None = None
-    ) -> dict[int, dict[str, Owned]]:
+    def _launched(self, spellings: Spellings) -> Launched:
         """For each file the kernels of others that it imports, by the names that its imports give."""
         if not spellings:
             return {}
         below = _below(spellings)
-        given = self.files.those(ANALYSED) if numbers is None else numbers
+        given = self.files.those(ANALYSED)
         found = ((number, dict(self._launched_by(number, spellings, below))) for number in given)
         return {number: names for number, names in found if names}
 
@@ -304,7 +334,7 @@ class _Project:
                 for owned in self._visible(number, name, spellings[name]):
                     yield path + name[len(spelled) :], owned
 
-    def _launches(self, launched: Mapping[int, Mapping[str, Owned]]) -> dict[int, dict[str, frozenset[Seen]]]:
+    def _launches(self, launched: Launched) -> dict[int, dict[str, frozenset[Seen]]]:
         """For each file its kernels that other files can see, with how these launch them."""
         found: dict[int, dict[str, frozenset[Seen]]] = {}
         for number, names in launched.items():
