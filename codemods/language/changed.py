@@ -17,8 +17,8 @@ _LARGE = 200
 def changed(source: Source, old: Sequence[str], new: Sequence[str], first: int) -> Iterator[ReplaceLines]:
     """What makes the new lines of the old ones, which are those of the file from number ``first`` on.
 
-    Texts are compared between the functions, and in long ones between the lines, that both have once, so that
-    time grows with their number.
+    Texts are compared between the functions, and in long ones between the lines, that both have as often, so
+    that time grows with their number.
     """
     starts, end = source.line_starts, len(source.utf8)
     for a, b, c, d in _between(old, new, (0, len(old), 0, len(new)), "def "):
@@ -37,7 +37,7 @@ Part = tuple[int, int, int, int]
 
 
 def _between(old: Sequence[str], new: Sequence[str], part: Part, start: str | None) -> Iterator[Part]:
-    """A part, cut in front of the lines that start so and that both texts have once; whole for None."""
+    """A part, cut in front of the lines that start so and that both texts have as often; whole for None."""
     above, below, begin, stop = part
     anchors = [] if start is None else _anchors(old[above:below], new[begin:stop], start)
     here = (above, begin)
@@ -48,10 +48,14 @@ def _between(old: Sequence[str], new: Sequence[str], part: Part, start: str | No
 
 
 def _anchors(old: Sequence[str], new: Sequence[str], start: str) -> list[tuple[int, int]]:
-    """Where the lines are that start so and that both texts have once, as many as keep their order."""
+    """Where the lines are that start so and that both texts have as often, as many as keep their order."""
     mine, theirs = Counter(old), Counter(new)
-    there = {line: number for number, line in enumerate(new) if line.startswith(start) and theirs[line] == 1}
-    pairs = [(i, there[line]) for i, line in enumerate(old) if line in there and mine[line] == 1]
+    there: dict[str, list[int]] = {}
+    for number in range(len(new) - 1, -1, -1):
+        line = new[number]
+        if line.startswith(start) and mine[line] == theirs[line]:
+            there.setdefault(line, []).append(number)
+    pairs = [(i, there[line].pop()) for i, line in enumerate(old) if line in there]
     ends: list[int] = []  # the least place in the new text that so many pairs in order can end at
     before: dict[int, int] = {}
     where: list[int] = []

@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 
 from ...model import Edit, RemoveStatement, ReplaceCode, ReplaceLines, ReplaceStatement, Span, Wrap
+
+_NAME = re.compile(r"(?<![\w.])[^\W\d]\w*")
 
 
 class Remains:
@@ -25,8 +28,12 @@ class Remains:
 
     def mentions(self, name: str) -> bool:
         """Whether new code contains a name."""
-        word = re.compile(rf"(?<![\w.]){re.escape(name)}\b")
-        return any(word.search(code) for code in self._codes)
+        return name in self._words
+
+    @cached_property
+    def _words(self) -> frozenset[str]:
+        """Names in new code, other than those of attributes."""
+        return frozenset(word for code in self._codes for word in _NAME.findall(code))
 
 
 def _replaced(edits: Iterable[Edit]) -> Iterator[tuple[Span, str]]:

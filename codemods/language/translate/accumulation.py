@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from ...trees import walk
 from .names import Names
@@ -83,6 +85,11 @@ class _Write:
     index: tuple[ast.expr, ...] = ()
     fresh: bool = False
 
+    @cached_property
+    def ranges(self) -> tuple[range | None, ...]:
+        """The elements that the index stands for, for each of its parts that consists of numbers."""
+        return tuple(map(_range, self.index))
+
     def excludes(self, other: _Write) -> bool:
         """Whether they are in different arms of one branch."""
         return any(other.arms.get(line, arm) != arm for line, arm in self.arms.items())
@@ -105,6 +112,7 @@ def preceded(function: Function, names: Names) -> frozenset[int]:
 def _preceded(writes: Sequence[_Write]) -> Iterator[_Write]:
     """Those of the writes to one tile that another one may come before since the tile was allocated."""
     fresh, others = (sorted((w for w in writes if w.fresh is made), key=_line) for made in (True, False))
+    elements = _Elements(others)
     for write in others:
         above = range(bisect_left(fresh, write.line, key=_line) - 1, -1, -1)
         around = (fresh[i] for i in above if fresh[i].loops == write.loops[: len(fresh[i].loops)])
@@ -113,9 +121,39 @@ def _preceded(writes: Sequence[_Write]) -> Iterator[_Write]:
         loops = write.loops[len(start.loops) if start else 0 :]
         if loops:
             first, behind = min(first, loops[0].lineno), max(behind, (loops[0].end_lineno or 0) + 1)
-        near = others[bisect_left(others, first, key=_line) : bisect_left(others, behind, key=_line)]
-        if any(_may_precede(other, write, start) for other in near):
+        if any(_may_precede(other, write, start) for other in elements.met_by(write, first, behind)):
             yield write
+
+
+class _Elements:
+    """Writes to one tile, by line; found by their elements on the axis on which these are known of most."""
+
+    def __init__(self, writes: Sequence[_Write]) -> None:
+        known = Counter(
+            axis for write in writes for axis, part in enumerate(write.ranges) if part is not None
+        )
+        self._axis = max(known, key=lambda axis: known[axis], default=-1)
+        self._writes = writes
+        self._unknown = [write for write in writes if self._range(write) is None]
+        self._known = sorted((w for w in writes if self._range(w) is not None), key=self._start)
+        self._most = max((len(self._range(write) or ()) for write in self._known), default=0)
+
+    def met_by(self, write: _Write, first: int, behind: int) -> Iterator[_Write]:
+        """Those in some lines that may write elements that another one writes."""
+        part = self._range(write)
+        if part is not None:
+            start = bisect_right(self._known, part.start - self._most, key=self._start)
+            stop = bisect_left(self._known, part.stop, key=self._start)
+            yield from (other for other in self._known[start:stop] if first <= other.line < behind)
+        others = self._writes if part is None else self._unknown
+        yield from others[bisect_left(others, first, key=_line) : bisect_left(others, behind, key=_line)]
+
+    def _range(self, write: _Write) -> range | None:
+        return write.ranges[self._axis] if 0 <= self._axis < len(write.ranges) else None
+
+    def _start(self, write: _Write) -> int:
+        part = self._range(write)
+        return part.start if part is not None else -1
 
 
 def writers(function: Function, name: str, names: Names, but: ast.Call | None = None) -> int:
@@ -156,7 +194,7 @@ def _may_precede(other: _Write, write: _Write, start: _Write | None) -> bool:
     """Whether another statement may have written the elements, in this iteration or in one before it;
     ``start``: the last allocation above in the same loops.
     """
-    if other is write or _apart(other.index, write.index):
+    if other is write or _apart(other.ranges, write.ranges):
         return False
     depth = len(start.loops) if start else 0
     if other.line < write.line and (start is None or other.line > start.line) and not write.excludes(other):
@@ -167,9 +205,9 @@ def _may_precede(other: _Write, write: _Write, start: _Write | None) -> bool:
     return write.index == () or [ast.dump(i) for i in other.index] != [ast.dump(i) for i in write.index]
 
 
-def _apart(one: tuple[ast.expr, ...], two: tuple[ast.expr, ...]) -> bool:
+def _apart(one: tuple[range | None, ...], two: tuple[range | None, ...]) -> bool:
     """Whether two indexes have different numbers at one place, or slices that do not meet."""
-    pairs = [(_range(a), _range(b)) for a, b in zip(one, two, strict=False)]
+    pairs = zip(one, two, strict=False)
     return any(a and b and (a.stop <= b.start or b.stop <= a.start) for a, b in pairs)
 
 
