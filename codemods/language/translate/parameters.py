@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ..analysis import values as v
 from .names import Names
@@ -45,6 +45,7 @@ class Uses:
     """How a function uses its names."""
 
     def __init__(self, function: Function, names: Names, functions: Mapping[str, Function]) -> None:
+        self._function = function
         self._names = names
         self._functions = functions
         self._parents = function.nodes.parents
@@ -141,19 +142,16 @@ class Uses:
 
     def operations(self) -> frozenset[str]:
         """Parameters that are operations of instructions."""
-        return frozenset(a.arg for a in arguments(self.node) if self._is_operation(a, frozenset()))
+        return frozenset(a.arg for a in arguments(self.node) if self._is_used(a, Uses._as_operation))
 
-    def _is_operation(self, argument: ast.arg, seen: frozenset[str]) -> bool:
-        return any(self._as_operation(use, seen) for use in self.by_name.get(argument.arg, ()))
-
-    def _as_operation(self, use: ast.Name, seen: frozenset[str]) -> bool:
+    def _as_operation(self, use: ast.Name) -> bool | None:
         parent = self._parents.get(use)
         call = self._parents.get(parent) if isinstance(parent, ast.keyword) else parent
         if not isinstance(call, ast.Call) or use is call.func:
             return False
         name = self._names.short(call.func)
         if not name.startswith("nisa."):
-            return self._handed_on(use, seen, Uses._is_operation)
+            return None
         if isinstance(parent, ast.keyword):
             return parent.arg in _OPERATIONS
         return call.args.index(use) in _OPERATION_AT.get(name, ())
@@ -164,21 +162,15 @@ class Uses:
 
     def is_tensor(self, argument: ast.arg) -> bool:
         """Whether a parameter, or another name like one, is a tensor."""
-        return self._is_tensor(argument, frozenset())
+        return self._is_used(argument, Uses._as_tensor)
 
-    def _is_tensor(self, argument: ast.arg, seen: frozenset[str]) -> bool:
-        if any(name == argument.arg and _is_literal(default) for name, default in defaults(self.node)):
-            return False
-        uses = self.by_name.get(argument.arg, ())
-        return _annotated(argument, self._names) or any(self._as_tensor(use, seen) for use in uses)
-
-    def _as_tensor(self, use: ast.Name, seen: frozenset[str]) -> bool:
+    def _as_tensor(self, use: ast.Name) -> bool | None:
         parent = self._parents.get(use)
         if isinstance(parent, ast.Attribute):
             return parent.attr in _OF_TENSORS
         if isinstance(parent, ast.Subscript):
             return use is parent.value and (self._indexes(parent.slice) or self._is_operand(parent))
-        return self._is_operand(use) or self._handed_on(use, seen, Uses._is_tensor)
+        return self._is_operand(use) or None
 
     def _is_operand(self, use: ast.expr) -> bool:
         """Whether it is what an operation of the language works on."""
@@ -196,19 +188,52 @@ class Uses:
         """Whether the subscript is one of a tensor, not of a dict or a list of Python's."""
         return isinstance(index, ast.Tuple | ast.Slice)
 
-    def _handed_on(
-        self,
-        use: ast.Name,
-        seen: frozenset[str],
-        kind: Callable[[Uses, ast.arg, frozenset[str]], bool],
-    ) -> bool:
-        """Whether it is passed to a function of the file that uses it as one of a kind."""
-        found = self._target(use)
-        if found is None or found[0].node.name in seen:
-            return False
-        inner = Uses(found[0], self._names, self._functions)
-        named = (a for a in arguments(inner.node) if a.arg == found[1])
-        return any(kind(inner, argument, seen | {self.node.name}) for argument in named)
+    def _is_used(self, argument: ast.arg, use: Use) -> bool:
+        """Whether an argument is used in one way, here or in functions of the file that it is passed on to.
+
+        What is found out of each is remembered, so that all of them together are looked at once.
+        """
+        found: list[tuple[Uses, ast.arg, int]] = [(self, argument, -1)]
+        met = {(id(self.node), argument.arg)}
+        for number, (uses, name, _) in enumerate(found):
+            known = uses._function.used.get((use, name.arg))
+            if known or (known is None and uses._is_used_here(name, use)):
+                while number >= 0:
+                    uses, name, number = found[number]
+                    uses._function.used[use, name.arg] = True
+                return True
+            for inner, parameter in uses._passed_on(name, use) if known is None else ():
+                if (id(inner.node), parameter.arg) not in met:
+                    met.add((id(inner.node), parameter.arg))
+                    found.append((inner, parameter, number))
+        for uses, name, _ in found:
+            uses._function.used[use, name.arg] = False
+        return False
+
+    def _is_used_here(self, argument: ast.arg, use: Use) -> bool:
+        if use is Uses._as_tensor and not self._has_literal(argument) and _annotated(argument, self._names):
+            return True
+        return any(use(self, each) for each in self._asked(argument, use))
+
+    def _passed_on(self, argument: ast.arg, use: Use) -> Iterator[tuple[Uses, ast.arg]]:
+        """The parameters of functions of the file that get an argument."""
+        for each in self._asked(argument, use):
+            target = self._target(each) if use(self, each) is None else None
+            if target is not None:
+                inner = Uses(target[0], self._names, self._functions)
+                yield from ((inner, a) for a in arguments(inner.node) if a.arg == target[1])
+
+    def _asked(self, argument: ast.arg, use: Use) -> Sequence[ast.Name]:
+        """The places that tell how an argument is used: none when its default tells that it is no tensor."""
+        literal = use is Uses._as_tensor and self._has_literal(argument)
+        return () if literal else self.by_name.get(argument.arg, ())
+
+    def _has_literal(self, argument: ast.arg) -> bool:
+        return any(name == argument.arg and _is_literal(default) for name, default in defaults(self.node))
+
+
+Use = Callable[[Uses, ast.Name], "bool | None"]
+"""Whether an argument is used in some way at a place; None where it is passed on, perhaps."""
 
 
 _MAKES = frozenset(("nisa.memset", "nl.full", "nl.ndarray", "nl.zeros", "nl.ones", "nl.rand"))

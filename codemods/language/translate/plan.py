@@ -58,6 +58,7 @@ class Function:
         plan: see :class:`Plan`.
         inner: kernels that are defined in it and stay as they are; it is code of the host's then.
         around: functions of the host that a kernel is defined in, the outermost first.
+        used: by way and parameter, whether it uses parameters in some way (see :mod:`.parameters`).
     """
 
     node: ast.FunctionDef
@@ -66,6 +67,7 @@ class Function:
     inner: tuple[Function, ...] = ()
     around: tuple[ast.FunctionDef, ...] = ()
     plan: Plan = field(default_factory=Plan)
+    used: dict[tuple[object, str], bool] = field(default_factory=dict)
 
     @cached_property
     def nodes(self) -> Nodes:
