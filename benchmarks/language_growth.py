@@ -1,9 +1,9 @@
 """How the language step's time grows with one thing in its input at a time.
 
 ``language_growth.py [NAME …]`` prints a Markdown table, of all rows or those named: CPU seconds for an input
-of three sizes, each twice the one before (in one process, the least of several runs that take turns; nothing
-is written). The last column is how many times as long the last size takes as the first: 4 is linear, 16 is
-quadratic. ``make bench-language-growth`` runs it.
+of three sizes, each four times the one before (in one process, the least of several runs that take turns;
+nothing is written). The last columns are how many times as long each size takes as the one before: 4 is
+linear, 16 is quadratic. ``make bench-language-growth`` runs it.
 """
 
 from __future__ import annotations
@@ -40,6 +40,12 @@ END = """\
 
 
 """
+LIBRARY = """\
+from nkilib.core.mlp.mlp import mlp
+from nkilib.core.qkv.qkv import qkv
+
+
+"""
 Files = Mapping[str, str]
 
 
@@ -51,6 +57,11 @@ class Row:
     size: int
     files: Callable[[int], Files]
     partial: bool = False
+
+    @property
+    def sizes(self) -> list[int]:
+        """The sizes that are compared."""
+        return [self.size, 4 * self.size, 16 * self.size]
 
 
 def kernel(body: str = "", number: int = 0) -> str:
@@ -81,6 +92,92 @@ def chain(size: int) -> Files:
     call = "    root = step_{}(root, 2.0)\n"
     inner = "".join(helper(number, call.format(number + 1)) for number in range(size - 1))
     return {"app.py": HEAD + inner + helper(size - 1) + kernel("    tile = step_0(tile, 2.0)\n")}
+
+
+def twice(size: int) -> Files:
+    """Functions of which each calls the next one two times."""
+    call = "    root = step_{0}(root, 2.0)\n    root = step_{0}(root, 3.0)\n"
+    inner = "".join(helper(number, call.format(number + 1)) for number in range(size - 1))
+    return {"app.py": HEAD + inner + helper(size - 1) + kernel("    tile = step_0(tile, 2.0)\n")}
+
+
+def calls(size: int) -> Files:
+    """Calls of one function with tiles of different shapes."""
+    tile = "    part_{0} = nl.ndarray((128, {0} + 1), dtype=nl.float32, buffer=nl.sbuf)\n"
+    each = "".join(f"{tile}    done_{{0}} = step_0(part_{{0}}, 2.0)\n".format(n) for n in range(size))
+    return {"app.py": HEAD + helper(0) + kernel(each)}
+
+
+def masked(number: int) -> str:
+    """Index tiles of their own for a masked load and a masked store."""
+    i, j, part, mask = (
+        f"i{number}",
+        f"j{number}",
+        f"part_{number}",
+        f"mask=(i{number} < x.shape[0] - {number})",
+    )
+    return (
+        f"    {i} = nl.arange(128)[:, None]\n    {j} = nl.arange(512)[None, :]\n"
+        f"    {part} = nl.load(x[{i}, {j}], {mask})\n    nl.store(out[{i}, {j}], {part}, {mask})\n"
+    )
+
+
+def parts(size: int) -> Files:
+    """Writes to parts of one tile."""
+    tile = "    whole = nl.ndarray((128, 512), dtype=x.dtype, buffer=nl.sbuf)\n"
+    return {
+        "app.py": HEAD + kernel(tile + "".join(f"    whole[:, {n}] = nl.exp(tile)\n" for n in range(size)))
+    }
+
+
+def branch(number: int) -> str:
+    """A branch that may change a tile."""
+    return f"    if x.shape[0] > {number}:\n        tile = nl.multiply(tile, {number}.0)\n"
+
+
+def block(number: int) -> str:
+    """A tile with a block dimension, and the loop that fills it."""
+    shape = "(4, nl.par_dim(128), 64)"
+    return (
+        f"    blocks_{number} = nl.ndarray({shape}, dtype=x.dtype, buffer=nl.sbuf)\n"
+        f"    for i{number} in nl.affine_range(4):\n        blocks_{number}[i{number}] = nl.exp(tile)\n"
+    )
+
+
+def inside_loop(size: int) -> Files:
+    """Statements of one loop."""
+    body = "".join(f"        tile = nl.multiply(tile, {n}.0)\n" for n in range(size))
+    return {"app.py": HEAD + kernel("    for i in range(4):\n" + body)}
+
+
+def wide(size: int) -> Files:
+    """Calls in one line."""
+    calls = ", ".join(f"nl.multiply(tile, {number}.0)" for number in range(size))
+    return {"app.py": HEAD + kernel(f"    parts = [{calls}]\n")}
+
+
+def imports(size: int) -> Files:
+    """Imports of functions of the language, each used once."""
+    own = "".join(f"from neuronxcc.nki.language import load as load_{number}\n" for number in range(size))
+    return {"app.py": own + HEAD + kernel("".join(f"    part_{n} = load_{n}(x)\n" for n in range(size)))}
+
+
+def classes(size: int) -> Files:
+    """Classes with a method that launches a kernel of its own."""
+    method = "class Layer{0}:\n    def run(self, x):\n        return kernel_{0}(x)\n\n\n"
+    return {"app.py": HEAD + "".join(method.format(number) + kernel("", number) for number in range(size))}
+
+
+def library(size: int) -> Files:
+    """Calls of the library's kernels in one function."""
+    body = "".join(f"    y{n} = mlp(x, w, w, w)\n    z{n} = qkv(x, w, norm_type=None)\n" for n in range(size))
+    return {"app.py": f"{LIBRARY}def run(x, w):\n{body}"}
+
+
+def scopes(size: int) -> Files:
+    """Functions with calls of the library's kernels."""
+    body = "def run_{}(x, w):\n    y = mlp(x, w, w, w)\n    return qkv(y, w)\n\n\n"
+    return {"app.py": LIBRARY + "".join(body.format(number) for number in range(size))}
 
 
 def nested(header: str, size: int) -> Files:
@@ -125,32 +222,49 @@ def calling(size: int) -> Files:
 
 ROWS = {
     "statements": Row(
-        "statements of a kernel", 100, partial(one, lambda n: f"    tile = nl.multiply(tile, {n}.0)\n")
+        "statements of a kernel", 50, partial(one, lambda n: f"    tile = nl.multiply(tile, {n}.0)\n")
     ),
     "loops": Row(
         "loops of a kernel, one after the other",
-        50,
+        25,
         partial(one, lambda n: f"    for i{n} in range(2):\n        tile = nl.multiply(tile, {n}.0)\n"),
     ),
-    "loops-inside": Row("loops inside each other", 2, partial(nested, "for i{} in range(2):")),
-    "branches-inside": Row("branches inside each other", 10, partial(nested, "if x.shape[0] > {}:")),
-    "helpers": Row("functions that a kernel calls", 50, helpers),
-    "helpers-chain": Row("functions of which each calls the next", 25, chain),
+    "loops-alike": Row(
+        "loops over one variable",
+        25,
+        partial(one, lambda n: f"    for i in range(2):\n        tile = nl.multiply(tile, {n}.0)\n"),
+    ),
+    "loop-long": Row("statements of a loop", 50, inside_loop),
+    "loops-inside": Row("loops inside each other", 1, partial(nested, "for i{} in range(2):")),
+    "branches": Row("branches, one after the other", 25, partial(one, branch)),
+    "branches-inside": Row("branches inside each other", 5, partial(nested, "if x.shape[0] > {}:")),
+    "masks": Row("masked loads and stores with index tiles of their own", 10, partial(one, masked)),
+    "parts": Row("writes to parts of a tile", 25, parts),
+    "blocks": Row("tiles with a block dimension", 10, partial(one, block)),
+    "wide": Row("calls in one line", 50, wide),
+    "calls": Row("calls of one function with other shapes", 10, calls),
+    "helpers": Row("functions that a kernel calls", 25, helpers),
+    "helpers-chain": Row("functions of which each calls the next", 10, chain),
+    "helpers-twice": Row("functions of which each calls the next twice", 10, twice),
     "inner": Row("functions inside of a kernel", 25, partial(one, inside)),
     "comprehensions": Row(
         "comprehensions of a kernel",
-        25,
+        10,
         partial(one, lambda n: f"    tiles_{n} = [nl.multiply(tile, float(i)) for i in range(4)]\n"),
     ),
-    "kernels": Row("kernels of which every second stays", 50, kernels),
+    "kernels": Row("kernels of which every second stays", 25, kernels),
+    "classes": Row("classes that launch kernels", 25, classes),
+    "imports": Row("imports of the language's functions", 25, imports),
     "reasons": Row(
         "places that a person must see to, marked",
-        50,
+        25,
         partial(one, lambda n: f"    part_{n} = nl.gather_flattened(tile, tile)\n"),
         partial=True,
     ),
-    "files": Row("files that launch each other's kernels, in a ring", 50, ring),
+    "files": Row("files that launch each other's kernels, in a ring", 25, ring),
     "files-chain": Row("files of which each calls the one before", 25, calling),
+    "library": Row("calls of the library in one function", 25, library),
+    "scopes": Row("functions that call the library", 25, scopes),
 }
 
 
@@ -170,13 +284,13 @@ def written(files: Files, folder: Path) -> Path:
 
 def line(row: Row, rounds: int) -> str:
     """One line of the table."""
-    sizes = [row.size << doubled for doubled in range(3)]
     with tempfile.TemporaryDirectory() as place:
-        folders = [written(row.files(size), Path(place, str(size))) for size in sizes]
+        folders = [written(row.files(size), Path(place, str(size))) for size in row.sizes]
         times = compared([migrating(folder, row.partial) for folder in folders], 0.5, rounds)
     cells = (f"{time:.3f} s" for time in times)
-    sized = ", ".join(map(str, sizes))
-    return f"| {row.what} | {sized} | {' | '.join(cells)} | {times[2] / times[0]:.1f} |"
+    sized = ", ".join(map(str, row.sizes))
+    growth = f"{times[1] / times[0]:.1f} | {times[2] / times[1]:.1f}"
+    return f"| {row.what} | {sized} | {' | '.join(cells)} | {growth} |"
 
 
 def main() -> None:
@@ -184,8 +298,8 @@ def main() -> None:
     parser.add_argument("rows", nargs="*", choices=[*ROWS, []], metavar="NAME", help=", ".join(ROWS))
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    print("| what grows | sizes | time | twice | four times | growth |")
-    print("|---|---|---|---|---|---|")
+    print("| what grows | sizes | time | four times | 16 times | growth | growth |")
+    print("|---|---|---|---|---|---|---|")
     for name in options.rows or ROWS:
         print(line(ROWS[name], options.rounds), flush=True)
 
