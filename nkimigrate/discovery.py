@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 import stat
 
+from nkimigrate.errors import FileError
 from nkimigrate.gitignore import Patterns, Rules, lines_of
 from nkimigrate.reading import Unreadable, read, reason
 
@@ -68,16 +69,8 @@ _DOCUMENTS = ("md", "markdown", "rst")
 _IGNORE_FILE_LIMIT = 1 << 20
 
 
-class PathError(Exception):
-    """A path given by the user that is not there: ``path``, and a ``message``."""
-
-    def __init__(self, path: str, message: str) -> None:
-        super().__init__(path, message)
-        self.path = path
-        self.message = message
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.message}"
+class PathError(FileError):
+    """A path given by the user is not there."""
 
 
 class Found:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import stat
 
+from nkimigrate.errors import FileError
+
 PYTHON_LIMIT = 5 << 20
 """Bytes up to which Python files are analysed (5 MiB)."""
 NOTEBOOK_LIMIT = 20 << 20
@@ -30,16 +32,8 @@ _WIDE = (b"\xff\xfe", b"\xfe\xff")
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 
 
-class Unreadable(Exception):
-    """A file whose bytes cannot be had: ``path``, and a ``message`` for the user."""
-
-    def __init__(self, path: str, message: str) -> None:
-        super().__init__(path, message)
-        self.path = path
-        self.message = message
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.message}"
+class Unreadable(FileError):
+    """The bytes of a file cannot be had."""
 
 
 class TooLarge(Unreadable):

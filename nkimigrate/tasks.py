@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 DIALECT = ("NKL601", "NKL602", "NKL603")
 """The codes of the dialect check."""
-_MIXED = "NKM111"
-"""The code of files that import two copies of the library."""
 _ROUNDS = 4
 """How often a file's result is looked at again at most."""
 _FROM_TOP = pattern(rb"from(?<!\wfrom)\s+neuronxcc\s+import\b")
@@ -288,9 +286,11 @@ def _moves_names(finding: Finding) -> bool:
     """Whether names mean something else in the new text than where they stand: of two copies of the library
     one is left, or an import binds another root (``import a.b``).
     """
+    from .codemods.rules.mixed_roots import CODE as MIXED
+
     imports = (pair for edit in finding.edits if isinstance(edit, EditImport) for pair in edit.names)
     dotted = ((old, new) for old, new in imports if "." in new and " as " not in new)
-    return finding.code == _MIXED or any(old.split(".")[0] != new.split(".")[0] for old, new in dotted)
+    return finding.code == MIXED or any(old.split(".")[0] != new.split(".")[0] for old, new in dotted)
 
 
 def _settled(setting: Setting, task: Task, result: Edited) -> Edited:

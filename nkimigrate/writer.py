@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
+from nkimigrate.errors import FileError
 from nkimigrate.reading import TooLarge, Unreadable, read, reason
 
 
@@ -31,16 +32,8 @@ class Writable(Protocol):
     def new(self) -> bytes: ...
 
 
-class NotWritten(Exception):
-    """A file that still is as it was: ``path``, and a ``message`` that says why."""
-
-    def __init__(self, path: str, message: str) -> None:
-        super().__init__(path, message)
-        self.path = path
-        self.message = message
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.message}"
+class NotWritten(FileError):
+    """A file still is as it was."""
 
 
 class ChangedOnDisk(NotWritten):
