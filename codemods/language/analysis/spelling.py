@@ -49,6 +49,7 @@ class Call:
 Form = Leaf | Binary | Call
 
 
+@lru_cache(maxsize=1024, typed=True)
 def number(value: int) -> Leaf:
     """A literal."""
     return Leaf(str(value))
@@ -107,7 +108,8 @@ def respelled(form: Form, names: Mapping[Any, str]) -> Form:
         return form if name is None else Leaf(name, form.key)
     if isinstance(form, Call):
         return Call(form.name, tuple(respelled(each, names) for each in form.arguments))
-    return Binary(form.op, respelled(form.left, names), respelled(form.right, names))
+    left, right = respelled(form.left, names), respelled(form.right, names)
+    return form if left is form.left and right is form.right else Binary(form.op, left, right)
 
 
 def plus(left: Form, right: Form) -> Form:

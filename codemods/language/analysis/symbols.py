@@ -105,7 +105,8 @@ class Sym:
 
     def respelled(self, names: Mapping[Terms, str]) -> Sym:
         """The same value, written with the names that a kernel has for sizes: ``rows`` for ``x.shape[0]``."""
-        return Sym(self.terms, respelled(self.form, names))
+        form = respelled(self.form, names)
+        return self if form is self.form else Sym(self.terms, form)
 
     @property
     def value(self) -> int | None:
@@ -164,7 +165,12 @@ class Sym:
 
 def as_sym(value: Sym | int) -> Sym:
     """An integer as a Sym."""
-    return value if isinstance(value, Sym) else Sym.constant(value)
+    return value if isinstance(value, Sym) else _number(value)
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _number(value: int) -> Sym:
+    return Sym.constant(value)
 
 
 ZERO = Sym.constant(0)
