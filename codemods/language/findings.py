@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 
 from ..analysis.context import FileContext
 from ..edit.lines import owns_lines
 from ..elsewhere import Kernel, Seen
 from ..model import LANGUAGE, Finding, InsertBefore, Outcome, Span
 from ..private_kernels import home, is_enumeration, is_free, uses_private_kernels
+from ..record import replace
 from ..trees import children
 from . import host
 from .migrate import of_module

@@ -9,10 +9,11 @@ flattened tensor.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import EllipsisType
 from typing import TYPE_CHECKING
 
+from ...record import record, replace
 from .facts import Facts
 from .index import NEW_AXIS, WHOLE, Index, Window, as_index, broadcast
 from .refusal import Refused
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 ON_CHIP = (Space.SBUF, Space.PSUM)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Layout:
     """How the new code keeps a tensor whose old one had dimensions in front of the partitions.
 
@@ -273,7 +274,7 @@ def _tile_shapes(key: Key) -> tuple[Shape, ...]:
     return (key.shape,) if isinstance(key, Index) else ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Run:
     """What one key says: the index of its dimension (None for a new axis), and an axis of its own of so many
     elements and this step, behind those of the index tiles.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
+from ...record import record, replace
 from .access import REST, Access
 from .facts import Facts
 from .index import WHOLE
@@ -14,7 +14,7 @@ from .symbols import ONE, ZERO, Sym, ceil_div, product
 from .values import Shape
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Emitted:
     """New code for a part of a tensor.
 
@@ -86,7 +86,7 @@ def handed(access: Access) -> str:
 # ---- Slices
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Span:
     """A run along one dimension, by neighbouring ``axes`` of the result."""
 

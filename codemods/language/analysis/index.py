@@ -7,9 +7,9 @@ index tiles and products with trace-time integers stay of this form, however the
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
+from ...record import record
 from .facts import Facts
 from .refusal import Refused
 from .symbols import ONE, ZERO, Sym, as_sym, ceil_div
@@ -19,7 +19,7 @@ NEW_AXIS = None
 """``None`` in a subscript."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Window:
     """A slice or ``nl.ds`` in a subscript.
 
@@ -63,7 +63,7 @@ def _from_start(bound: Sym | None, length: Sym, default: Sym) -> Sym:
     return length + bound if bound.value is not None and bound.value < 0 else bound
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Index:
     """``base + Σ steps[a] * i[a]`` for ``i[a]`` in ``range(shape[a])``; the step of a single element is 0."""
 

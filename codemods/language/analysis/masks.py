@@ -7,8 +7,9 @@ condition on loop variables, which decides when the kernel is traced. Everything
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from ...record import replace
 from .facts import Facts
 from .index import Index, as_index, broadcast
 from .refusal import Refused

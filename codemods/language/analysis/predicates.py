@@ -7,8 +7,9 @@ the partition and the ``[step, count]`` of ``pattern`` are those of the free dim
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from ...record import replace
 from .facts import Facts
 from .index import Index
 from .masks import Comparison, Mask

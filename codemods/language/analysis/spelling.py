@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
+
+from ...record import record
 
 LOOSE, SUM, PRODUCT, UNARY, PRIMARY = range(5)
 """How tightly an expression binds; ``LOOSE`` stands for everything that is parenthesised as an operand."""
@@ -15,7 +16,7 @@ CLOSING_MATTERS = {"-", "*", "//", "%"}
 """Operators whose right operand needs parentheses when it binds only as tightly as they do."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Leaf:
     """Code that is taken as it stands: a name, an attribute, a number. ``key`` identifies its value."""
 
@@ -29,7 +30,7 @@ class Leaf:
         return int(self.text) if digits.isdecimal() else None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Binary:
     """``left op right``."""
 
@@ -38,7 +39,7 @@ class Binary:
     right: Form
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Call:
     """``name(arguments)``."""
 

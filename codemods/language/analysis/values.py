@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
+from ...record import record
 from .symbols import Sym
 
 Shape = tuple[Sym, ...]
@@ -20,7 +20,7 @@ class Space(str, Enum):
     PSUM = "psum"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Dtype:
     """A dtype as a trace-time expression.
 
@@ -35,7 +35,7 @@ class Dtype:
     source: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Tensor:
     """A tensor, or a view of one, as the new code names it.
 
@@ -56,7 +56,7 @@ class Tensor:
     extents: tuple[Sym | None, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Scalar:
     """A number known when the kernel is traced: ``text`` as the new code spells it, ``sym`` when it is an
     integer expression that the algebra understands, ``real`` when it is meant to be a float (a parameter that
@@ -68,7 +68,7 @@ class Scalar:
     real: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Token:
     """A member of the language used as a value: an ALU or activation operation, an engine, an enum member.
 
@@ -85,14 +85,14 @@ class Token:
         return self.text or self.name
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Unknown:
     """A trace-time Python value that the analysis does not follow; the new code spells it ``text``."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Items:
     """A tuple or a list of known length, such as a shape or axes."""
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from ...analysis.scopes import Binding, Use
 from ...model import AddImport, Edit, EditImport, ReplaceCode, ReplaceLines
 from ...naming import dotted_prefixes, imported, spelled
+from ...record import replace
 from ...trees import walk
 from ..reasons import Change, Reason, Work
 from ..step import LanguageStep

@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 
 from ...model import ReplaceCode, ReplaceLines, Span
+from ...record import replace
 from ..reasons import Change, Reason, Work
 from ..translate.names import BETA1
 from . import others

@@ -5,12 +5,12 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 
 from ...analysis.scopes import reaching
 from ...edit.lines import line_start, next_line
 from ...elsewhere import UNSEEN, argument
 from ...model import ReplaceCode, ReplaceLines, Span
+from ...record import replace
 from ...trees import walk
 from ..reasons import Change, Reason, Work
 from ..translate.names import BETA1

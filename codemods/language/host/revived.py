@@ -5,10 +5,10 @@ names that the rest of its file has.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 from ...analysis.scopes import Binding
 from ...model import Edit, EditImport, Rename, ReplaceCode, ReplaceLines, ReplaceStatement, Wrap
+from ...record import replace
 from ..reasons import Change, Work
 from .kernels import Kernels
 from .remains import Remains

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import replace
 
+from ...record import replace
 from ..analysis.dtypes import FLAGS, FLOAT32
 from ..analysis.symbols import Sym, product
 from ..analysis.values import Dtype, Scalar, Shape, Space, Tensor, Unknown

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
+from ...record import replace
 from ..analysis.dtypes import FLOAT32, certainly_same, number_type, promoted
 from ..analysis.symbols import ONE, Sym, product
 from ..analysis.values import Dtype, Scalar, Shape, Space, Tensor, Unknown, Value

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from ...record import replace
 from ..analysis.dtypes import SIZES
 from ..analysis.symbols import ONE, Sym
 from ..analysis.values import Dtype, Scalar, Shape, Tensor, Unknown

@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from ...analysis.context import FileContext
 from ...edit.apply import apply
 from ...model import AddImport, Edit, Move, ReplaceLines
+from ...record import replace
 from ...source import Source, split_lines
 from ..changed import changed
 from ..reasons import Change, Reason, Work

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from dataclasses import replace
 
+from ...record import replace
 from ..analysis import values as v
 from ..analysis.access import Access, Dynamic, Item, subscript, within
 from ..analysis.index import Index, Window

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from dataclasses import replace
 
+from ...record import replace
 from ..analysis import values as v
 from ..analysis.addresses import Chosen, Modular
 from ..analysis.dtypes import SIZES
@@ -83,7 +83,7 @@ def _modular(w: Walker, node: ast.Call, name: str) -> Modular:
     place = Modular()
     for key, sizes in parts.items():
         part = {key: sizes if key.endswith("tiles") else sizes[0]}
-        place = replace(place, **part)  # type: ignore[arg-type]
+        place = replace(place, **part)
     return place
 
 
@@ -117,7 +117,7 @@ def _kept(w: Walker, address: Address, hint: str) -> Address:
         if w.env.changes(sym):
             name = w.writer.bind(f"{hint}_{part}", sym.text)
             new = {part: Sym.atom(name)}
-            address = replace(address, place=replace(address.place, **new))  # type: ignore[arg-type]
+            address = replace(address, place=replace(address.place, **new))
     return address
 
 

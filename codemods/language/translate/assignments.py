@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import replace
 
+from ...record import replace
 from ...trees import walk
 from ..analysis import values as v
 from ..analysis.dtypes import is_real

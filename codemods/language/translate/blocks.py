@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
+from ...record import replace
 from ..analysis import values as v
 from ..analysis.access import Access, Layout, subscript
 from ..analysis.blocks import Loop, Placing, Use, placed

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
+from ...record import replace
 from ..analysis import values as v
 from ..analysis.refusal import Refused
 from ..analysis.symbols import Name, Sym, Terms

@@ -6,10 +6,11 @@ import ast
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from ...record import replace
 from ..analysis import values as v
 from ..analysis.facts import Facts
 from ..analysis.symbols import Atom, Sym, Terms

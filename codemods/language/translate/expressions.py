@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from dataclasses import replace
 
 from ...dialect.conditions import is_odd_key
+from ...record import replace
 from ...trees import children
 from ..analysis import values as v
 from ..analysis.index import Index, Window

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ...fresh_names import Taken
 from ...model import ReplaceLines
+from ...record import replace
 from ..changed import changed
 from ..lowering.helpers import HELPERS
 from ..reasons import Once, Reason

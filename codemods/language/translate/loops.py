@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable
-from dataclasses import replace
 
+from ...record import replace
 from ..analysis import values as v
 from ..analysis.refusal import Refused
 from ..analysis.symbols import ONE, ZERO, Sym

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
+from ...record import replace
 from ..analysis import values as v
 from ..analysis.access import Access, subscript
 from ..analysis.index import broadcast

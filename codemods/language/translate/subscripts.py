@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import replace
 from typing import Literal
 
+from ...record import replace
 from ..analysis import values as v
 from ..analysis.emission import ONE_PARTITION
 from ..analysis.index import Index, Window, mgrid

@@ -15,12 +15,10 @@ from ..analysis.masks import Mask
 from ..analysis.refusal import Refused
 
 
-@dataclass(frozen=True, slots=True)
 class Absent(v.Unknown):
     """None, or a name that holds None."""
 
 
-@dataclass(frozen=True, slots=True)
 class Partitions(v.Scalar):
     """A size that ``nl.par_dim`` marks as that of the partitions."""
 

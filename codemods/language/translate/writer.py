@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from ...fresh_names import Taken
+from ...record import replace
 from ..analysis.access import subscript
 from ..analysis.refusal import Refused
 from ..analysis.symbols import Sym
