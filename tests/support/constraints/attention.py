@@ -217,6 +217,7 @@ TOKEN = Table(
         refused("out of a float type", "out must be bfloat16", dtype=nl.int32),
         refused("k_out of a float type", "k_out must be bfloat16", lambda given: {**rotated(given), "k_out": (2, 1, 64, 2), "out": None, "dtype": nl.int32}),
         refused("d_head at least 1", "d_head is 0, allowed: 1 to 128", d_head=0),
+        *of_number("d_head", "block_len", "curr_sprior"),
     ],
     left={
         "a last long tile of s_active tokens": "tiles are multiples of 128, s_active is at most 8",

@@ -435,6 +435,7 @@ ROWS = Table(
         *defined(f"{QUANT}::test_static_ignores_the_bound", {"STATIC: lower_bound does nothing": "lower_bound"}),
         *defined(f"{QUANT}::test_gamma_is_not_read_without_norm", {"NO_NORM: ln_w is not read": "NO_NORM"}),
         *typed(named("hidden", "ln_w")),
+        *of_number("lower_bound", "eps", kind="a number", other=float("nan")),
     ],
     of="nkilib.core.rmsnorm.rmsnorm_quant",
 )  # fmt: skip

@@ -110,6 +110,7 @@ ROUTED = Table(
         refused("expert_index [T, k]", "expert_index must have shape (4, 2)", cut("expert_index")),
         *of_number("x_hbm_layout", "x_sb_layout", other=True),
         *laid_out({"w": "[H, E]"})[1:],
+        *of_number("k"),
     ],
     left={
         "one of three orders of activation, choice and norm": "no flags make another",
