@@ -23,12 +23,21 @@ _NO_COMMENTS = (".json",)
 _IMPORT_NAMES = pattern(r"known[_-](first|third)[_-]party|\[mypy-|--cov\b|known[_-]local")
 _SPELLED = pattern(r"(?<![\w./-])[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*[.:][A-Za-z_]\w*", re.ASCII)
 _LONGEST = 1000
+_REPORT = pattern(
+    rb"""\{"version":\ \d+,\ "findings":\ \[\n
+    | \{\s+"schema_version":\ \d+,\s+"version":\ "[^"]*",\s+"releases":
+    | \[\s+\{\s+"description":\ "NK[LM]\d
+    | \{\s+"\$schema":\ "[^"]*",\s+"version":\ "[^"]*",
+        \s+"runs":\ \[\s+\{\s+"tool":\ \{\s+"driver":\ \{\s+"name":\ "nkimigrate\"""",
+    re.VERBOSE,
+)
+"""How a baseline, and what ``--output-format`` json, gitlab and sarif write, begin."""
 _WORD = pattern(r"[^\s\"'`,;=\[\]{}()<>|]+")
 
 
 def analyse_text(data: bytes, path: str, release: Release) -> Iterable[Finding]:
-    """The affected places of a file that is not Python."""
-    return list(_TextFile(data, path, release).findings())
+    """The affected places of a file that is not Python. Reports and baselines quote names of other files."""
+    return () if _REPORT.match(data) else list(_TextFile(data, path, release).findings())
 
 
 def edit_text(data: bytes, edits: Iterable[Edit]) -> bytes:

@@ -39,6 +39,21 @@ def test_known_findings_do_not_fail_and_new_ones_do(tree: Path, capsys: Any) -> 
     assert "model.py:7" not in out
 
 
+@pytest.mark.parametrize("form", ["baseline", "json", "gitlab", "sarif"])
+def test_what_nkimigrate_wrote_into_the_tree_is_not_to_migrate(tree: Path, form: str, capsys: Any) -> None:
+    (tree / "model.py").write_text("from nkilib_standalone.nkilib.core.qkv.qkv import qkv\n")
+    assert check() == 1
+    if form == "baseline":
+        check("--baseline", "known.json", "--write-baseline")
+    else:
+        check("--output-format", form, "--output", "known.json")
+    assert "nkilib_standalone" in (tree / "known.json").read_text()
+    (tree / "model.py").unlink()
+    assert check() == 0
+    (tree / "known.json").write_text('{"module": "nkilib_standalone.nkilib.core.qkv.qkv"}\n')
+    assert check() == 1
+
+
 def test_what_is_gone_is_said(tree: Path, capsys: Any) -> None:
     check("--baseline", "known.json", "--write-baseline")
     (tree / "model.py").write_text("")
