@@ -9,6 +9,7 @@ linear, 16 is quadratic. ``make bench-language-growth`` runs it.
 from __future__ import annotations
 
 import argparse
+import gc
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -284,6 +285,7 @@ def written(files: Files, folder: Path) -> Path:
 
 def line(row: Row, rounds: int) -> str:
     """One line of the table."""
+    gc.freeze()  # what is left of other rows is not looked through in the runs of this one
     with tempfile.TemporaryDirectory() as place:
         folders = [written(row.files(size), Path(place, str(size))) for size in row.sizes]
         times = compared([migrating(folder, row.partial) for folder in folders], 0.5, rounds)
