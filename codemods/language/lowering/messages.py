@@ -298,8 +298,8 @@ MESSAGES: dict[str, Message] = {
     ),
     "M-RANK": Message(
         "NKL504",
-        "{fn}: {x} is taken to have {n} dimension(s), as nothing tells how many it has. With more of them it "
-        "means something else now; assert their number (`assert len({x}.shape) == {n}`).",
+        "{fn}: {x} is taken to have rank {n}, as nothing tells which it has. With a higher one it means "
+        "something else now; assert it (`assert len({x}.shape) == {n}`).",
     ),
     "M-RANGE": Message(
         "NKL503",

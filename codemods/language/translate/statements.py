@@ -109,7 +109,7 @@ def simple(w: Walker, node: ast.stmt, indent: str) -> list[str] | None:
         raise Refused("M-PY", x=_PYTHON.get(type(node), type(node).__name__))
     line = handler(w, node)
     w.noted(node, writer)
-    if line is not None and not writer.touched and line == w.segment(node):
+    if line is not None and not writer.touched and _stands_there(w, node, line):
         return None
     lines = writer.lines(indent, w.unit)
     if line is not None:
@@ -119,6 +119,14 @@ def simple(w: Walker, node: ast.stmt, indent: str) -> list[str] | None:
     last = node.end_lineno or node.lineno
     inner = [c for n in range(node.lineno, last) if (c := w.lines.comments.get(n))]
     return with_comments(lines, inner, w.lines.comments.get(last, ""), indent)
+
+
+def _stands_there(w: Walker, node: ast.stmt, line: str) -> bool:
+    """Whether new code is what is there, spaces (aligned assignments) aside."""
+    before = w.segment(node)
+    if line == before or line.replace(" ", "") != before.replace(" ", ""):
+        return line == before
+    return ast.dump(ast.parse(line).body[0]) == ast.dump(node)
 
 
 def _expression(w: Walker, node: ast.Expr) -> str | None:

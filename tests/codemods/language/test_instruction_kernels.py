@@ -317,9 +317,7 @@ def test_that_a_tensor_is_taken_to_be_a_vector_is_said():
     text = HEAD + VECTOR.format(shape="", value="nl.add(nl.load(x), b)")
     result = migrate({"a.py": text})
     (note,) = (f for f in result.findings if f.code == "NKL504")
-    assert (
-        note.message == "bias[8:40]: bias is taken to have 1 dimension(s), as nothing tells how many it has"
-    )
+    assert note.message == "bias[8:40]: bias is taken to have rank 1, as nothing tells which it has"
     assert "`assert len(bias.shape) == 1`" in note.step
 
 

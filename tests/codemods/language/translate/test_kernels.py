@@ -27,6 +27,33 @@ def check(before: str, after: str, *arguments: object) -> None:
     assert body(check_same(before, "k", *arguments)) == after
 
 
+def test_assignments_that_are_aligned_stay_so():
+    check(
+        """
+        @nki.jit
+        def k(a):
+            rows   = a.shape[0]
+            out    = nl.ndarray(a.shape, dtype=a.dtype, buffer=nl.shared_hbm)
+            t      = nl.load(a)
+            c, b   = (rows,  2)
+            nl.store(out, t)
+            return out
+        """,
+        """
+        @nki.jit
+        def k(a):
+            rows   = a.shape[0]
+            out    = nl.ndarray(a.shape, dtype=a.dtype, buffer=nl.shared_hbm)
+            t = nl.ndarray(a.shape, dtype=a.dtype, buffer=nl.sbuf)
+            nisa.dma_copy(dst=t, src=a)
+            c, b   = (rows,  2)
+            nisa.dma_copy(dst=out, src=t)
+            return out
+        """,
+        np.ones((8, 4), np.float32),
+    )
+
+
 def test_a_file_in_its_own_indentation_and_with_its_comments():
     check(
         """
