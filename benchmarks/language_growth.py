@@ -42,11 +42,13 @@ END = """\
 
 """
 LIBRARY = """\
-from nkilib.core.mlp.mlp import mlp
+from nkilib.core.mlp.mlp import mlp_kernel
 from nkilib.core.qkv.qkv import qkv
+from nkilib.core.utils.common_types import QKVOutputLayout
 
 
 """
+QKV = "qkv(x, w, QKVOutputLayout.BSD, None, True, x, x)"
 Files = Mapping[str, str]
 
 
@@ -171,14 +173,14 @@ def classes(size: int) -> Files:
 
 def library(size: int) -> Files:
     """Calls of the library's kernels in one function."""
-    body = "".join(f"    y{n} = mlp(x, w, w, w)\n    z{n} = qkv(x, w, norm_type=None)\n" for n in range(size))
+    body = "".join(f"    y{n} = mlp_kernel(x, w, w, w)\n    z{n} = {QKV}\n" for n in range(size))
     return {"app.py": f"{LIBRARY}def run(x, w):\n{body}"}
 
 
 def scopes(size: int) -> Files:
     """Functions with calls of the library's kernels."""
-    body = "def run_{}(x, w):\n    y = mlp(x, w, w, w)\n    return qkv(y, w)\n\n\n"
-    return {"app.py": LIBRARY + "".join(body.format(number) for number in range(size))}
+    body = f"(x, w):\n    x = mlp_kernel(x, w, w, w)\n    return {QKV}\n\n\n"
+    return {"app.py": LIBRARY + "".join(f"def run_{number}{body}" for number in range(size))}
 
 
 def nested(header: str, size: int) -> Files:

@@ -147,7 +147,7 @@ class _Project:
         self.around = Met()
         self._recent: set[str] = set()
         self._nearest = Nearest()
-        self._links: Links | None = None
+        self._links: Links | None = Links(0, {}, {})
         self._turn: list[int] | None = None
 
     def take(self, number: int, result: Analysis | Problem) -> None:

@@ -1,6 +1,5 @@
 """Checks of kernels' arguments that name them: numbers, and dimensions of tensors."""
 
-from numbers import Integral, Real
 from typing import Any
 
 from ..core.utils.kernel_assert import kernel_assert
@@ -10,13 +9,13 @@ _LARGEST = 3.4028235e38
 
 
 def is_integer(value: Any) -> bool:
-    """Whether a value is an integer, also NumPy's; a truth value is none."""
-    return isinstance(value, Integral) and not isinstance(value, bool)
+    """Whether a value is an ``int`` (NumPy's integers are none); a truth value is not one, either."""
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def assert_integer(value: Any, name: str, lowest: int | None = None, highest: int | None = None) -> None:
     """Raise AssertionError unless the value is an integer, and between bounds that are given."""
-    kernel_assert(is_integer(value), f"{name} must be an integer, it is {value}")
+    kernel_assert(is_integer(value), f"{name} must be an int, it is {value}")
     kernel_assert(lowest is None or value >= lowest, f"{name} must be at least {lowest}, it is {value}")
     kernel_assert(highest is None or value <= highest, f"{name} must be at most {highest}, it is {value}")
 
@@ -29,9 +28,9 @@ def assert_integers(values: tuple[tuple[Any, str], ...], lowest: int | None = No
 
 
 def assert_number(value: Any, name: str) -> None:
-    """Raise AssertionError unless the value is a number, and not infinite."""
-    real = isinstance(value, Real) and not isinstance(value, bool)
-    kernel_assert(real and -_LARGEST <= value <= _LARGEST, f"{name} must be a number, it is {value}")
+    """Raise AssertionError unless the value is an ``int`` or ``float``, and not infinite."""
+    real = isinstance(value, (int, float)) and not isinstance(value, bool)
+    kernel_assert(real and -_LARGEST <= value <= _LARGEST, f"{name} must be an int or float, it is {value}")
 
 
 def assert_not_negative(value: Any, name: str) -> None:

@@ -99,7 +99,7 @@ def bf16(values: Any) -> Any:
 def test_an_unmigrated_call_is_refused_without_compat() -> None:
     """2.28 reads the output layout as a number of heads, where the release itself says nothing."""
     alone, compat = oldcode.run(QKV_TKG_CALL, "nkilib"), oldcode.run(QKV_TKG_CALL)
-    assert "num_kv_heads must be an integer, it is QKVOutputLayout.NBSd" in alone.error
+    assert "num_kv_heads must be an int, it is QKVOutputLayout.NBSd" in alone.error
     assert (alone.warnings, compat.error) == ([], "")
     hidden, weights, *_, gamma = drawn()
     factor = 1 / np.sqrt((hidden.astype(np.float64) ** 2).mean(-1, keepdims=True) + 1e-6)

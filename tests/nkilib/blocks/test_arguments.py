@@ -19,14 +19,14 @@ from nkilib.blocks.arguments import (
 INFINITE = float("inf")
 
 
-@pytest.mark.parametrize("value", [0, 7, -3, np.int64(5), np.uint8(5)])
+@pytest.mark.parametrize("value", [0, 7, -3])
 def test_integers(value: Any) -> None:
     assert_integer(value, "k")
 
 
-@pytest.mark.parametrize("value", [1.0, True, np.bool_(True), "1", None, (), np.float32(1)])
+@pytest.mark.parametrize("value", [1.0, True, np.bool_(True), "1", None, (), np.float32(1), np.int64(5)])
 def test_no_integers(value: Any) -> None:
-    with rejected(f"k must be an integer, it is {value} "):
+    with rejected(f"k must be an int, it is {value} "):
         assert_integer(value, "k")
 
 
@@ -45,14 +45,14 @@ def test_integers_that_are_not_given() -> None:
         assert_integers(((None, "n"), (0, "k")), 1)
 
 
-@pytest.mark.parametrize("value", [0, 0.5, -2, np.float32(1), np.int32(1), 3e38])
+@pytest.mark.parametrize("value", [0, 0.5, -2, np.float64(1), 3e38])
 def test_numbers(value: Any) -> None:
     assert_number(value, "scale")
 
 
-@pytest.mark.parametrize("value", [INFINITE, -INFINITE, float("nan"), 1e39, "1", None, True, ()])
+@pytest.mark.parametrize("value", [INFINITE, -INFINITE, float("nan"), 1e39, "1", None, True, (), np.float32(1)])
 def test_no_numbers(value: Any) -> None:
-    with rejected(f"scale must be a number, it is {value} "):
+    with rejected(f"scale must be an int or float, it is {value} "):
         assert_number(value, "scale")
 
 
@@ -64,7 +64,7 @@ def test_what_is_added_under_a_root() -> None:
 
 def test_limits() -> None:
     assert_limits((None, -1.0), (INFINITE, -INFINITE))
-    with rejected("gate_clamp_upper_limit must be a number, it is -inf"):
+    with rejected("gate_clamp_upper_limit must be an int or float, it is -inf"):
         assert_limits((-INFINITE, None), (None, None))
-    with rejected("up_clamp_lower_limit must be a number, it is nan"):
+    with rejected("up_clamp_lower_limit must be an int or float, it is nan"):
         assert_limits((1.0, -1.0), (1.0, float("nan")))
