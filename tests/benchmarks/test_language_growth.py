@@ -14,7 +14,9 @@ LIBRARY = {"library", "scopes"}
 
 
 @pytest.mark.parametrize("name", bench.ROWS)
-def test_the_input_of_a_row_is_a_kernel_of_the_language_or_calls_the_library(name: str, tmp_path: Path) -> None:
+def test_the_input_of_a_row_is_a_kernel_of_the_language_or_calls_the_library(
+    name: str, tmp_path: Path
+) -> None:
     row = bench.ROWS[name]
     folder = bench.written(row.files(3), tmp_path / "tree")
     report = bench.migrating(folder, row.partial)()

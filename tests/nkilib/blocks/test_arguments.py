@@ -50,7 +50,9 @@ def test_numbers(value: Any) -> None:
     assert_number(value, "scale")
 
 
-@pytest.mark.parametrize("value", [INFINITE, -INFINITE, float("nan"), 1e39, "1", None, True, (), np.float32(1)])
+@pytest.mark.parametrize(
+    "value", [INFINITE, -INFINITE, float("nan"), 1e39, "1", None, True, (), np.float32(1)]
+)
 def test_no_numbers(value: Any) -> None:
     with rejected(f"scale must be an int or float, it is {value} "):
         assert_number(value, "scale")

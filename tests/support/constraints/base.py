@@ -160,7 +160,7 @@ def of_type(
 
 def of_number(
     *names: str,
-    kind: str = "an integer",
+    kind: str = "an int",
     other: Any = 1.5,
     made: Callable[[dict[str, Any]], Changes] | None = None,
     **options: Any,

@@ -121,7 +121,7 @@ FEED = Table(
         refused("activation_fn is an ActFnType", "silu is no ActFnType", activation_fn="silu"),
         refused("many tokens: activation_fn is an ActFnType", "None is no ActFnType", activation_fn=None, **MANY),
         refused("normalization_type is a NormType", "1 is no NormType", normalization_type=1),
-        *of_number("gate_clamp_upper_limit", "gate_clamp_lower_limit", "up_clamp_upper_limit", "up_clamp_lower_limit", kind="a number", other=float("nan")),
+        *of_number("gate_clamp_upper_limit", "gate_clamp_lower_limit", "up_clamp_upper_limit", "up_clamp_lower_limit", kind="an int or float", other=float("nan")),
         *below_0("eps", made=lambda _: {"normalization_type": NormType.RMS_NORM, "normalization_weights_tensor": zeros(1, 256)}),
     ],
 )  # fmt: skip
@@ -287,7 +287,7 @@ PROJECTED_CTE = Table(
         *of_number("d_head", "num_q_heads", "num_kv_heads", "hidden_actual"),
         *below_0("d_head", "num_q_heads", "num_kv_heads", "hidden_actual"),
         *below_0("norm_eps", made=everything),
-        *of_number("fp8_max", "fp8_min", kind="a number", other=float("nan"), made=slotted),
+        *of_number("fp8_max", "fp8_min", kind="an int or float", other=float("nan"), made=slotted),
         *of_number("block_size", made=slotted),
         *laid_out({"fused_qkv_weights": "[H, I]"}),
     ],
@@ -435,7 +435,7 @@ ROWS = Table(
         *defined(f"{QUANT}::test_static_ignores_the_bound", {"STATIC: lower_bound does nothing": "lower_bound"}),
         *defined(f"{QUANT}::test_gamma_is_not_read_without_norm", {"NO_NORM: ln_w is not read": "NO_NORM"}),
         *typed(named("hidden", "ln_w")),
-        *of_number("lower_bound", "eps", kind="a number", other=float("nan")),
+        *of_number("lower_bound", "eps", kind="an int or float", other=float("nan")),
     ],
     of="nkilib.core.rmsnorm.rmsnorm_quant",
 )  # fmt: skip
@@ -494,7 +494,7 @@ LAYERED = Table(
         *defined(f"{LAYERNORM}::test_large", {"more than 512 tokens": "640"}),
         refused("beta of a float type", f"beta must be {FLOATS_AND_E4M3}", beta=zeros(1, 256, dtype=np.int32)),
         *below_0("eps"),
-        *of_number("eps", kind="a number", other="small"),
+        *of_number("eps", kind="an int or float", other="small"),
     ],
 )  # fmt: skip
 

@@ -59,7 +59,7 @@ LIMITS = of_number(
     "gate_clamp_lower_limit",
     "up_clamp_upper_limit",
     "up_clamp_lower_limit",
-    kind="a number",
+    kind="an int or float",
     other=float("nan"),
 )
 
