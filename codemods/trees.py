@@ -8,20 +8,10 @@ from __future__ import annotations
 
 import ast
 
-_PLAIN = {
-    "arg",
-    "asname",
-    "attr",
-    "conversion",
-    "ctx",
-    "id",
-    "is_async",
-    "kind",
-    "kwd_attrs",
-    "level",
-    "module",
-}
-_PLAIN |= {"op", "ops", "rest", "simple", "tag", "type_comment"}
+_PLAIN = frozenset((
+    "arg", "asname", "attr", "conversion", "ctx", "id", "is_async", "kind", "kwd_attrs", "level", "module",
+    "op", "ops", "rest", "simple", "tag", "type_comment",
+))  # fmt: skip
 """Fields without nodes, and those of contexts and operators."""
 _ALSO_PLAIN = {
     ast.Constant: "value",
