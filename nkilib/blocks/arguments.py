@@ -20,11 +20,13 @@ def assert_integer(value: Any, name: str, lowest: int | None = None, highest: in
     kernel_assert(highest is None or value <= highest, f"{name} must be at most {highest}, it is {value}")
 
 
-def assert_integers(values: tuple[tuple[Any, str], ...], lowest: int | None = None) -> None:
+def assert_integers(
+    values: tuple[tuple[Any, str], ...], lowest: int | None = None, highest: int | None = None
+) -> None:
     """:func:`assert_integer` for pairs of a value and its name; those that are None are not given."""
     for pair in values:
         if pair[0] is not None:
-            assert_integer(pair[0], pair[1], lowest)
+            assert_integer(pair[0], pair[1], lowest, highest)
 
 
 def assert_number(value: Any, name: str) -> None:

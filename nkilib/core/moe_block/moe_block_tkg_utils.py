@@ -5,7 +5,7 @@ from typing import Any
 
 import nki.language as nl
 
-from ...blocks.arguments import assert_integer, assert_layout
+from ...blocks.arguments import assert_integers, assert_layout
 from ...blocks.dtypes import FLOATS, assert_dtype
 from ...blocks.memory import PARTITIONS
 from ..moe.moe_tkg.moe_tkg_checks import is_mx
@@ -76,8 +76,7 @@ def parse_moe_block_config(
     assert_dtype(inp, FLOATS, "inp")
     assert_layout(router_weights, 2, "[H, E]", "router_weights")
     batch, sequence, hidden = inp.shape
-    if hidden_actual is not None:
-        assert_integer(hidden_actual, "hidden_actual", 0, hidden)
+    assert_integers(((hidden_actual, "hidden_actual"),), 0, hidden)
     kernel_assert(hidden % PARTITIONS == 0, f"H={hidden} must be divisible by {PARTITIONS}")
     _, count, index = get_verified_program_sharding_info()
     planes = hidden // PARTITIONS

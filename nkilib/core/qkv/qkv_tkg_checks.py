@@ -4,7 +4,7 @@ from typing import Any
 
 import nki.language as nl
 
-from ...blocks.arguments import assert_integer, assert_layout, assert_not_negative
+from ...blocks.arguments import assert_integers, assert_layout, assert_not_negative
 from ...blocks.dtypes import FLOATS, FLOATS_AND_FP8, assert_dtype
 from ...blocks.lnc import Cores
 from ...blocks.memory import PARTITIONS
@@ -109,8 +109,7 @@ def validate_norm(norm: Norm, width: int) -> None:
     if kind == NormType.NO_NORM:
         return
     assert_not_negative(norm.eps, "eps")
-    if norm.hidden_actual is not None:
-        assert_integer(norm.hidden_actual, "hidden_actual", 0, width)
+    assert_integers(((norm.hidden_actual, "hidden_actual"),), 0, width)
     kernel_assert(norm.gamma is not None, f"{kind} needs norm_w")
     assert_shape(norm.gamma, (1, width), "norm_w")
 

@@ -14,7 +14,7 @@ from typing import Any
 import nki.isa as nisa
 import nki.language as nl
 
-from ...blocks.arguments import assert_integer, assert_layout, assert_not_negative
+from ...blocks.arguments import assert_integers, assert_layout, assert_not_negative
 from ...blocks.dtypes import FLOATS, FLOATS_16, assert_dtype
 from ...blocks.lnc import Cores, cores, gather, split
 from ...blocks.memory import PARTITIONS, Scratch, manager, scratch
@@ -67,8 +67,7 @@ def rmsnorm_mx_quantize_tkg(
         input, gamma, output, output_quant, output_scale, residual, output_residual, hidden_dim_tp
     )
     assert_not_negative(eps, "eps")
-    if hidden_actual is not None:
-        assert_integer(hidden_actual, "hidden_actual", 0, hidden)
+    assert_integers(((hidden_actual, "hidden_actual"),), 0, hidden)
     kernel_assert(here.count == 2, f"rmsnorm_mx_quantize_tkg runs on two cores, not on {here.count}")
     sbm = manager()
     work = scratch(sbm, name="rmsnorm_mx_quantize_tkg")

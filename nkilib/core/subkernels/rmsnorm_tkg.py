@@ -9,7 +9,7 @@ SBUF is completed by exchange, one in HBM is stored in halves. Otherwise each co
 
 import nki.language as nl
 
-from ...blocks.arguments import assert_integer, assert_not_negative
+from ...blocks.arguments import assert_integers, assert_not_negative
 from ...blocks.dtypes import FLOATS_AND_E4M3, assert_dtype
 from ...blocks.lnc import cores, sharing
 from ...blocks.memory import PARTITIONS, manager, scratch
@@ -66,8 +66,7 @@ def rmsnorm_tkg(
     weights = None if gamma is None else as_view(gamma)
     tokens, _, _, width = validate_shapes(source, weights, target)
     assert_not_negative(eps, "eps")
-    if hidden_actual is not None:
-        assert_integer(hidden_actual, "hidden_actual", 0, width * PARTITIONS)
+    assert_integers(((hidden_actual, "hidden_actual"),), 0, width * PARTITIONS)
     assert_dtype(source, FLOATS_AND_E4M3, "input")
     assert_dtype(target, FLOATS_AND_E4M3, "output")
     assert_dtype(weights, FLOATS_AND_E4M3, "gamma")
