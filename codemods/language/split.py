@@ -62,7 +62,7 @@ def split(module: LanguageModule, whole: Work, step: Step) -> Work | None:
         work = step(sides.going())
     if not sides.leaves_alone(work):
         return None
-    return _together(sides, work, step(sides.rest()).reasons)
+    return _together(sides, work, whole.reasons)
 
 
 def _is_clear(module: LanguageModule) -> bool:
@@ -147,23 +147,13 @@ class _Sides:
         paths = any(_is_dotted(binding) for binding in self.names)
         return bool(self.kept) and free and not paths and all(certain(self.ctx, u) for u, _ in self.kept)
 
-    # -- copies of the file ---------------------------------------------------------------------------
+    # -- a copy of the file -----------------------------------------------------------------------------
 
     def going(self) -> LanguageModule:
         """The file with what stays out of sight."""
-        kinds = {(b.name, b.alias.name): k for b, k in self.kinds.items() if k and b.alias}
-        return self._copy(self.kept, self.module.elsewhere.keys() - self.kernels, kinds)
-
-    def rest(self) -> LanguageModule:
-        """The file with what goes out of sight."""
-        return self._copy(self.gone, self.module.elsewhere.keys() & self.kernels, {})
-
-    def _copy(
-        self, hidden: list[tuple[Use, Binding]], elsewhere: set[str], kinds: dict[tuple[str, str], Staying]
-    ) -> LanguageModule:
         ctx = self.ctx
         data = bytearray(ctx.source.utf8)
-        for use, _ in hidden:
+        for use, _ in self.kept:
             start, end = ctx.source.span(use.links[0])
             data[start:end] = self._strangers[use.name]
         source = Source.decode(ctx.source.encode(data.decode("utf-8")))
@@ -171,8 +161,10 @@ class _Sides:
             ctx.path, source, ast.parse(source.text), ctx.release, ctx.name, ctx.package, pinned=ctx.pinned
         )
         module = language_module(copy, self.module.step)
-        module.elsewhere = {name: self.module.elsewhere[name] for name in elsewhere}
-        module.staying, module.launches = kinds, self.module.launches
+        elsewhere = self.module.elsewhere
+        module.elsewhere = {name: k for name, k in elsewhere.items() if name not in self.kernels}
+        module.staying = {(b.name, b.alias.name): k for b, k in self.kinds.items() if k and b.alias}
+        module.launches = self.module.launches
         return module
 
     @cached_property
@@ -250,10 +242,11 @@ def overlap(places: Iterable[Span], spans: Iterable[Span]) -> bool:
 
 
 def _together(sides: _Sides, work: Work, reasons: tuple[Reason, ...]) -> Work | None:
+    """The work on the parts that go, and for what stays its other names and the reasons."""
     added = sides.imports()
     place = added.node if added is not None else sides.kept[0][1].node
     renamed = (use.links[0] for use, binding in sides.kept if binding in sides.names)
-    if not reasons or any(name.lineno <= getattr(place, "lineno", 0) for name in renamed):
+    if any(name.lineno <= getattr(place, "lineno", 0) for name in renamed):
         return None
     kept = sorted(sides.kernels & sides.module.functions.keys())
     fields = {"kernels": ", ".join(f"`{name}`" for name in kept) or "some of the host's code"}
