@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from .analysis import values as v
 from .analysis.context import Call, FileContext
 from .analysis.values import Callee
-from .dialects import Pair, already_new, binds, fitting, likely, same_as_new, unclear_from
+from .dialects import Pair, already_new, binds, fitting, likely, same_as_new, speaks_new, unclear_from
 from .evidence import fit
 from .model import EditCall
 from .record import record, replace
@@ -96,6 +96,7 @@ def _plan(ctx: FileContext, found: list[Site]) -> Iterator[Plan]:
     plans_ = [p for p in chosen if p is not None]
     needing = [p for p in plans_ if p.edit or p.problem]
     if not needing:
+        yield from _by_former_name(ctx, found)
         return
     first = _deciding(needing)
     if first.problem:
@@ -106,6 +107,25 @@ def _plan(ctx: FileContext, found: list[Site]) -> Iterator[Plan]:
         yield _with_problem(first, "the functions it may call do not agree on the names of these parameters")
     else:
         yield first
+
+
+def _by_former_name(ctx: FileContext, found: list[Site]) -> Iterator[Plan]:
+    """A call by the former name, which an import kept, whose positions may be the former ones as well."""
+    name = found[0].call.use.name
+    owner = ctx.module.lookup(name, found[0].call.use.scope)
+    if owner is None or all(binding.kind != "import" for binding in owner[1]):
+        return
+    for site in found:
+        changes = ctx.release.changes.get(site.callee.name, ())
+        renamed = (change for change in changes if not change.name.endswith(f".{name}"))
+        for change, old in ((c, o) for c in renamed for o in c.old if o.name.endswith(f".{name}")):
+            start = first_break(old.signature, change.signature, old.renamed)
+            fits = site.form.complete and binds(old.signature, site.form)
+            reached = start is not None and fits and site.form.reach() > start
+            if reached and not speaks_new(change, old, site.form, site.arguments):
+                problem = f"`{name}` is its former name, and the positions may be those it had then"
+                yield Plan(site.call, site.callee, change, old, None, problem, start)
+                return
 
 
 def _with_problem(plan: Plan, problem: str) -> Plan:

@@ -76,8 +76,11 @@ def already_new(change: CallChange, old: OldForm, form: CallForm, arguments: lis
     """Whether the call is surely written for the new signature: by a new keyword, or by what stands at the
     break.
     """
-    if old.name != change.name:
-        return False
+    return old.name == change.name and speaks_new(change, old, form, arguments)
+
+
+def speaks_new(change: CallChange, old: OldForm, form: CallForm, arguments: list[ast.expr]) -> bool:
+    """Whether a keyword, or what stands at the break, evidently is the new signature's."""
     only_new = set(change.signature.names) - set(old.signature.names)
     if any(k in only_new for k in form.keywords):
         return True

@@ -11,8 +11,12 @@ from .analysis.scopes import Use, reaching
 from .changed_parameters import Changed, changed_value, shape
 from .private_kernels import only_looks
 from .record import record
+from .trees import last_name
 
 _LISTED = {"args", "arguments"}
+# Functions that spread what they are given next: one tuple, or each of many.
+_APPLYING = {"apply", "apply_async"}
+_STARRING = {"starmap", "starmap_async"}
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -148,14 +152,33 @@ def _outside(ctx: FileContext, handed: Handed) -> Iterator[Hidden]:
 
 
 def _given_along(handed: Handed) -> bool:
-    """``submit(kernel, x, w, …)`` and ``Thread(target=kernel, args=(x, w, …))``."""
+    """``submit(kernel, x, w, …)``, ``Thread(target=kernel, args=(x, …))`` and ``starmap(kernel, rows)``."""
     start = handed.changed.start
-    if handed.call.args[:1] == [handed.node]:
-        rest = handed.call.args[1:]
-        return start is not None and (shape(rest, [])[0] or 0) > start
+    if start is None:
+        return False
     listed = [k.value for k in handed.call.keywords if k.arg in _LISTED]
-    known = [t for t in listed if isinstance(t, ast.Tuple | ast.List)]
-    return start is not None and any((shape(t.elts, [])[0] or 0) > start for t in known)
+    if handed.call.args[:1] == [handed.node]:
+        rest, name = handed.call.args[1:], last_name(handed.call.func)
+        if name in _STARRING:
+            return bool(rest) and any(count is None or count > start for count in _widths(rest[0]))
+        if (shape(rest, [])[0] or 0) > start:
+            return True
+        listed += rest[:1] if name in _APPLYING else []
+    return any((_width(each) or 0) > start for each in listed)
+
+
+def _width(node: ast.expr) -> int | None:
+    """How many items a display of them has; None when nothing tells."""
+    return shape(node.elts, [])[0] if isinstance(node, ast.Tuple | ast.List) else None
+
+
+def _widths(node: ast.expr) -> list[int | None]:
+    """The widths of the rows of a display, or of whatever an iterable gives."""
+    if isinstance(node, ast.ListComp | ast.GeneratorExp):
+        return [_width(node.elt)]
+    if isinstance(node, ast.Call) and last_name(node.func) == "zip":
+        return [shape(node.args, [])[0]]
+    return [_width(row) for row in node.elts] if isinstance(node, ast.Tuple | ast.List) else [None]
 
 
 def _called_later(ctx: FileContext, handed: Handed) -> Iterator[ast.Call]:

@@ -59,6 +59,11 @@ def children(node: ast.AST) -> list[ast.AST]:
     return found
 
 
+def last_name(node: ast.AST) -> str:
+    """The last part of a dotted name, also behind another expression; "" for anything else."""
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+
+
 def _without_holes(nodes: list[ast.AST | None]) -> list[ast.AST]:
     return [node for node in nodes if node is not None]
 

@@ -105,9 +105,9 @@ class _Spreading:
         for place in self._to_evaluate.round():
             binding = self._bindings[place]
             attribute = binding.target.__class__ is ast.Attribute
-            key = f".{binding.name}" if attribute else binding.name
-            if key not in self.names and self._evaluator.binding(binding) is not None:
-                self.add(_spellings(binding, key))
+            spellings = _spellings(binding, f".{binding.name}" if attribute else binding.name)
+            if not spellings <= self.names and self._evaluator.binding(binding) is not None:
+                self.add(spellings)
 
     def through_returns(self) -> None:
         """What functions that return a name are called."""

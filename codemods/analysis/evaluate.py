@@ -11,6 +11,7 @@ import ast
 from collections.abc import Callable, Mapping
 
 from ..release import Release
+from ..trees import last_name
 from . import containers
 from . import values as v
 from .narrowing import narrowed
@@ -38,6 +39,8 @@ _CONTAINERS = {
 }
 _MAPPINGS = {"dict", "Dict", "Mapping", "MutableMapping", "OrderedDict", "defaultdict"}
 _LENIENT = {"Optional", "Final", "ClassVar", "Annotated"}
+# Annotations that do not say which of all callables it is.
+_ANY = {"typing.Any", "typing.Callable", "collections.abc.Callable"}
 _MAX_DEPTH = 40
 _NOWHERE = ast.Pass()
 _TRAILERS = (ast.Attribute, ast.Call, ast.Subscript)
@@ -227,8 +230,10 @@ class Evaluator:
             declared = self.annotation(binding.annotation, binding.scope)
             if declared is not None:
                 return declared
+        if _is_field(binding):
+            return v.one_of([None, self.expression(binding.value, binding)]) if binding.value else None
         if binding.kind == "parameter":
-            return self._self(binding)
+            return self._self(binding) or self._default(binding)
         if binding.value is None or binding.kind == "other":
             return None
         node, path = _unpacked(binding.value, binding.path if binding.kind == "assign" else ())
@@ -259,6 +264,19 @@ class Evaluator:
         name = self._class_name(owner)
         is_class = any(isinstance(d, ast.Name) and d.id == "classmethod" for d in function.decorator_list)
         return v.Symbol(name) if is_class else v.Instance(name)
+
+    def _default(self, binding: Binding) -> v.Value:
+        """What a parameter is when nothing is given, if that changed; callers may give anything else."""
+        outer = binding.scope.parent
+        if binding.default is None or outer is None:
+            return None
+        value = self._expression(binding.default, outer, None, 1 << 60)
+        return v.one_of([None, value]) if self._changed(value) else None
+
+    def _changed(self, value: v.Value) -> bool:
+        """Whether a value is a callable that the release changed."""
+        known = (self.release.forms, self.release.new_symbol)
+        return any(callee.name in names for callee in v.callees(value) or () for names in known)
 
     def _class_name(self, scope: Scope) -> str:
         parts = [scope.name]
@@ -308,7 +326,7 @@ class Evaluator:
             sides = [self._annotated(side, scope) for side in (node.left, node.right) if not _is_none(side)]
             return v.one_of(sides) if None not in sides else None
         if isinstance(node, ast.Subscript):
-            head = _last_name(node.value)
+            head = last_name(node.value)
             inner = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
             parts = [self._annotated(p, scope) for p in inner if not _is_ellipsis(p) and not _is_none(p)]
             if head in _CONTAINERS and parts and None not in parts:
@@ -323,7 +341,9 @@ class Evaluator:
                 return v.Row(tuple(parts))
             return None
         value = self._dotted(node, scope)
-        return v.Instance(value.name) if isinstance(value, v.Symbol) and self._is_class(value.name) else None
+        if not isinstance(value, v.Symbol) or value.name in _ANY:
+            return None
+        return v.Instance(value.name) if self._is_class(value.name) else None
 
     def _is_class(self, name: str) -> bool:
         return name in self.release.types or name in self._classes or name[:1].isupper() or _capital(name)
@@ -536,9 +556,22 @@ class Evaluator:
 
     def _import_module(self, link: ast.Call, use: Use) -> v.Value:
         path = self.at(link.args[0], use) if link.args else None
-        if not isinstance(path, v.Constant) or not isinstance(path.value, str) or path.value.startswith("."):
+        if not isinstance(path, v.Constant) or not isinstance(path.value, str):
             return None
-        return self.symbol(path.value)
+        dots = len(path.value) - len(path.value.lstrip("."))
+        if not dots:
+            return self.symbol(path.value)
+        package = self._anchor(link, use).split(".")
+        above = package[: len(package) - dots + 1]
+        return (
+            self.symbol(".".join([*above, path.value[dots:]])) if all(above) and path.value[dots:] else None
+        )
+
+    def _anchor(self, link: ast.Call, use: Use) -> str:
+        """The package that ``import_module(".name", package)`` starts from; "" when it is not known."""
+        given = [k.value for k in link.keywords if k.arg == "package"] or link.args[1:2]
+        package = self.at(given[0], use) if given else None
+        return str(package.value) if isinstance(package, v.Constant) and package.value else ""
 
     def _getattr(self, link: ast.Call, use: Use) -> v.Value:
         if len(link.args) < 2:
@@ -552,6 +585,9 @@ class Evaluator:
         if len(link.args) != 2:
             return None
         return self.annotation(link.args[0], use.scope)
+
+    def _same(self, link: ast.Call, use: Use) -> v.Value:
+        return self.at(link.args[0], use) if len(link.args) == 1 else None
 
     def _dunder_import(self, link: ast.Call, use: Use) -> v.Value:
         """``__import__(name)`` gives the top package unless a fromlist is given."""
@@ -713,6 +749,7 @@ _SPECIAL_CALLS: dict[str, Callable[[Evaluator, ast.Call, Use], v.Value]] = {
     "builtins.zip": Evaluator._zip,
     "builtins.dict": Evaluator._dict_call,
     "builtins.super": Evaluator._super,
+    "builtins.staticmethod": Evaluator._same,
     "copy.copy": Evaluator._copied,
     "copy.deepcopy": Evaluator._copied,
 }
@@ -758,11 +795,15 @@ def _returns(body: list[ast.stmt]) -> list[ast.Return]:
 
 
 def _is_property(node: ast.AST) -> bool:
-    return any(_last_name(d) in {"property", "cached_property"} for d in getattr(node, "decorator_list", ()))
+    return any(last_name(d) in {"property", "cached_property"} for d in getattr(node, "decorator_list", ()))
 
 
-def _last_name(node: ast.expr) -> str:
-    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+def _is_field(binding: Binding) -> bool:
+    """Whether a class may be a data class whose constructor takes what a binding gives by default."""
+    owner = binding.scope.node
+    if not isinstance(owner, ast.ClassDef) or binding.annotation is None:
+        return False
+    return bool(owner.decorator_list or owner.bases)
 
 
 def _is_none(node: ast.expr) -> bool:

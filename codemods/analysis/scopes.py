@@ -74,14 +74,16 @@ class Binding:
 
     ``kind``: import, assign, element (of the iterable ``value``), parameter, function, class, other.
     ``foreign``: made by another scope, through ``global`` or ``nonlocal``.
-    ``path``: tuple-unpacking indexes into ``value``. ``mentions``: the uses in its value and annotation have
-    an order above the first of these numbers and not above the second.
+    ``path``: tuple-unpacking indexes into ``value``. ``default``: what a parameter is when nothing is given.
+    ``mentions``: the uses in its value, default and annotation have an order above the first of these numbers
+    and not above the second.
     """
 
     __slots__ = (
         "alias",
         "annotation",
         "block",
+        "default",
         "foreign",
         "kind",
         "mentions",
@@ -104,6 +106,7 @@ class Binding:
         self.order = order
         self.value: ast.expr | None = None
         self.annotation: ast.expr | None = None
+        self.default: ast.expr | None = None
         self.path: tuple[int | None, ...] = ()
         self.alias: ast.alias | None = None
         self.mentions = (0, 0)
@@ -330,7 +333,7 @@ class _Walker:
     def function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         for decorator in node.decorator_list:
             self.expr(decorator, node)
-        self.signature_uses(node.args)
+        defaults = self.signature_uses(node.args)
         start = self.order
         if node.returns:
             self.expr(node.returns, node)
@@ -339,7 +342,7 @@ class _Walker:
         binding.annotation, binding.mentions = node.returns, mentions
         scope = self.new_scope("function", node, node.name)
         stmt = self.stmt
-        self.parameters(node.args, scope)
+        self.parameters(node.args, scope, defaults)
         self.nested(scope, node.body)
         self.stmt = stmt
 
@@ -358,17 +361,24 @@ class _Walker:
         self.m.scope_of[node] = scope
         return scope
 
-    def signature_uses(self, args: ast.arguments) -> None:
-        for default in (*args.defaults, *args.kw_defaults):
-            if default is not None:
-                self.expr(default, args)
+    def signature_uses(self, args: ast.arguments) -> dict[ast.arg, tuple[ast.expr, int]]:
+        """Records the uses in defaults; returns for each parameter with one the default, and the order that
+        the uses in it begin behind.
+        """
+        found: dict[ast.arg, tuple[ast.expr, int]] = {}
+        for arg, default in _defaults(args):
+            found[arg] = default, self.order
+            self.expr(default, args)
+        return found
 
-    def parameters(self, args: ast.arguments, scope: Scope) -> None:
+    def parameters(
+        self, args: ast.arguments, scope: Scope, defaults: dict[ast.arg, tuple[ast.expr, int]]
+    ) -> None:
         outer, self.scope = self.scope, scope
         block, self.block = self.block, Block(None, scope.node, "body")
         starred = [a for a in (args.vararg, args.kwarg) if a]
         for arg in (*args.posonlyargs, *args.args, *args.kwonlyargs, *starred):
-            start = self.order
+            default, start = defaults.get(arg, (None, self.order))
             if arg.annotation is not None:
                 self.scope, inner = outer, self.scope
                 self.expr(arg.annotation, arg)
@@ -376,7 +386,7 @@ class _Walker:
             mentions = (start, self.order)
             binding = self.bind(arg.arg, "parameter", arg)
             binding.annotation = None if arg in starred else arg.annotation
-            binding.mentions = mentions
+            binding.default, binding.mentions = default, mentions
         self.scope, self.block = outer, block
 
     def imports(self, node: ast.Import | ast.ImportFrom) -> None:
@@ -613,9 +623,9 @@ class _Walker:
                 self.expr(element, node)
 
     def lambda_(self, node: ast.Lambda) -> None:
-        self.signature_uses(node.args)
+        defaults = self.signature_uses(node.args)
         scope = self.new_scope("function", node, "<lambda>")
-        self.parameters(node.args, scope)
+        self.parameters(node.args, scope, defaults)
         outer = self.scope, self.block
         self.scope, self.block = scope, Block(None, node, "body")
         self.expr(node.body, node)
@@ -646,6 +656,15 @@ class _Walker:
             self.scope = self.scope.parent
         self.target(node.target, node, "assign", node.value, (start, self.order))
         self.scope = scope
+
+
+def _defaults(args: ast.arguments) -> Iterator[tuple[ast.arg, ast.expr]]:
+    """The parameters that have a default, with it, in the order in which these are evaluated."""
+    positional = [*args.posonlyargs, *args.args]
+    yield from zip(positional[len(positional) - len(args.defaults) :], args.defaults, strict=True)
+    for arg, default in zip(args.kwonlyargs, args.kw_defaults, strict=True):
+        if default is not None:
+            yield arg, default
 
 
 _STATEMENTS: dict[type, Callable[[_Walker, Any], None]] = {

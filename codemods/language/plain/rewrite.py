@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Set
 
-from ...trees import children, walk
+from ...trees import children, last_name, walk
 from ..translate.inside import is_made, taken
 from ..translate.layout import WIDTH, laid_out
 from ..translate.parameters import Uses
@@ -172,7 +172,7 @@ def _odd(node: ast.FunctionDef, folds: Set[str] | None = None) -> bool:
         isinstance(n, _ODD)
         or stars.has_mapping(n)
         or (isinstance(n, ast.Assign) and inline.is_parallel(n))
-        or (isinstance(n, ast.Call) and _last_name(n.func) in _FOLDS and _may_fold(n.func, folds))
+        or (isinstance(n, ast.Call) and last_name(n.func) in _FOLDS and _may_fold(n.func, folds))
         or (isinstance(n, ast.For) and (not isinstance(n.target, ast.Name) or _several(n.iter)))
         for n in scopes.within(node)
         if n is not node
@@ -182,10 +182,6 @@ def _odd(node: ast.FunctionDef, folds: Set[str] | None = None) -> bool:
 def _may_fold(func: ast.expr, folds: Set[str] | None) -> bool:
     """Whether a function called ``sum`` or the like may be Python's; that of the language is another one."""
     return folds is None or isinstance(func, ast.Name) or ast.unparse(func) in folds
-
-
-def _last_name(node: ast.expr) -> str:
-    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
 
 
 def _several(node: ast.expr) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from helpers import check_noop, check_reported, check_transformed, migrate
+from helpers import check_noop, check_reported, check_sound, check_transformed, migrate
 
 QKV = "from nkilib.core.qkv.qkv import qkv\n\n"
 KEYED = "fused_residual_add=True, mlp_prev=m, attention_prev=a"
@@ -221,3 +221,76 @@ def test_a_call_that_no_release_takes_is_reported(call: str, why: str) -> None:
 
 def test_a_keyword_of_a_later_release_is_left_alone() -> None:
     check_noop("from nkilib.core.mlp.mlp import mlp\n\nmlp(x, g, u, d, brand_new=1)\n")
+
+
+POSSIBLY = {
+    "lambda": "f = lambda k=qkv: k(x, w, L, b, True)\n",
+    "parameter": "def f(k=qkv):\n    return k(x, w, L, b, True)\n",
+    "keyword-only": "def f(y, *, k=qkv):\n    return k[2](x, w, L, b, True)\n",
+    "annotated parameter": "def f(k: Callable = qkv):\n    return k(x, w, L, b, True)\n",
+    "set in a constructor": (
+        "class A:\n    def __init__(self, k=qkv):\n        self.k = k\n\n"
+        "    def run(self):\n        return self.k(x, w, L, b, True)\n"
+    ),
+    "field of a data class": (
+        "@dataclass\nclass A:\n    k: Callable = qkv\n\n"
+        "    def run(self):\n        return self.k(x, w, L, b, True)\n"
+    ),
+    "field of a module": "class A(nn.Module):\n    k: Any = qkv\n\n\ndef f(a: A):\n    a.k(x, w, L, b, True)\n",
+    "a name that a parameter has, too": (
+        "@dataclass\nclass A:\n    k: Any = qkv\n\n    def run(self):\n        return self.k(x, w, L, b, True)\n"
+        "\n\ndef g(k=qkv):\n    return k(x, w)\n"
+    ),
+}
+TYPING = "from dataclasses import dataclass\nfrom typing import Any, Callable\n"
+
+
+@pytest.mark.parametrize("code", POSSIBLY.values(), ids=POSSIBLY)
+def test_a_default_that_callers_may_replace_is_reported(code: str) -> None:
+    text = f"{TYPING}{QKV}{code}"
+    line = text.splitlines().index(next(each for each in text.splitlines() if "True)" in each)) + 1
+    check_reported(text, "NKM201", line, "may also be something else")
+
+
+SURE = {
+    "annotated": "k: Callable = qkv\nk(x, w, L, b, True)\n",
+    "static method": "class A:\n    k = staticmethod(qkv)\n\n    def f(self):\n        self.k(x, w, L, b, True)\n",
+    "attribute and local name": "class A:\n    k = qkv\n\n\ndef f(a: A, k=qkv):\n    a.k(x, w, L, b, True)\n",
+}
+
+
+@pytest.mark.parametrize("code", SURE.values(), ids=SURE)
+def test_what_has_one_value_is_rewritten(code: str) -> None:
+    before = f"{TYPING}{QKV}{code}"
+    check_transformed(before, before.replace("True)", "fused_residual_add=True)"), code="NKM201")
+
+
+@pytest.mark.parametrize(
+    "module",
+    ['".qkv.qkv", "nkilib.core"', '".qkv.qkv", package="nkilib.core"', '"..qkv.qkv", "nkilib.core.mlp"'],
+)
+def test_modules_imported_relative_to_a_package(module: str) -> None:
+    before = f"from importlib import import_module\n\nimport_module({module}).qkv(x, w, L, b, True)\n"
+    check_transformed(before, before.replace("True", "fused_residual_add=True"), code="NKM201")
+
+
+THIRTEEN = "x, g, u, d, None, None, None, None, None, None, False, act, norm"
+FORMER = f"from nkilib.core.mlp.mlp import mlp as mlp_kernel\n\nmlp_kernel({THIRTEEN}{{}})\n"
+
+
+def test_a_former_name_with_what_may_be_former_positions() -> None:
+    text = FORMER.format(", nl.bfloat16")
+    check_reported(text, "NKM201", 3, "its former name")
+    under_condition = (
+        "if new:\n    from nkilib_standalone.nkilib.core.mlp.mlp import mlp_kernel\n"
+        "else:\n    from mine import mlp_kernel\n\n"
+        f"mlp_kernel({THIRTEEN}, dtype)\n"
+    )
+    result = migrate({"app.py": under_condition})
+    assert [f.outcome.value for f in result.at("app.py", 6) if f.code == "NKM201"] == ["needs-you"]
+    check_sound(result)
+
+
+@pytest.mark.parametrize("rest", ["", ", QuantizationType.NONE", ", q, gate_w_scale=s", ", output_dtype=t"])
+def test_a_former_name_with_new_arguments(rest: str) -> None:
+    check_noop(FORMER.format(rest))
