@@ -30,7 +30,8 @@ import corpus
 
 from nkimigrate.verify import spec as specs
 from nkimigrate.verify.model import CLOSE, CURRENT, DIFFERENT, IDENTICAL, LEGACY, Case, Result
-from nkimigrate.verify.plan import Side, plan
+from nkimigrate.verify.pairs import Side
+from nkimigrate.verify.plan import plan
 from nkimigrate.verify.run import run_all
 from nkimigrate.verify.trees import Tree, named
 

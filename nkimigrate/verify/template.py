@@ -8,7 +8,8 @@ from typing import Any
 
 from .discover import Parameter
 from .harness import UNKNOWN, Called
-from .plan import Pair, Plan, Side, compares, pairs, with_harness
+from .harness_calls import with_calls
+from .pairs import Pair, Side, compares, pairs
 from .trees import Tree
 
 _HEAD = """\
@@ -20,9 +21,9 @@ _HEAD = """\
 def template(old: Tree, new: Tree) -> Iterator[str]:
     """The lines of a spec file for all kernels that both trees have."""
     sides = Side(old), Side(new)
-    found = [pair for pair in pairs(*sides, Plan()) if compares(pair)]
+    found = [pair for pair in pairs(*sides, []) if compares(pair)]
     yield from _HEAD.splitlines()
-    for pair in with_harness(found, sides[0]):
+    for pair in with_calls(found, sides[0]):
         yield ""
         yield from _entry(pair)
 
