@@ -1,4 +1,6 @@
-"""Import ladders: ``try: import … except ImportError: import …`` and what they mean for a migration."""
+"""Import ladders, ``try: import … except ImportError: import …`` and ``if new: import … else: import …``, and
+what they mean for a migration.
+"""
 
 from __future__ import annotations
 
@@ -34,10 +36,18 @@ def _name(node: ast.expr | None) -> str:
 
 
 def kept_for_old_release(ctx: FileContext, node: ast.stmt) -> bool:
-    """Whether an import stands in an ``except`` arm that serves the old release beside an arm that is new.
+    """Whether an import stands in an arm of ``if`` or ``except`` that serves the old release, beside an arm
+    that is new.
 
     Such a ladder makes the file run on both releases and stays as it is.
     """
+    block = ctx.module.bodies.get(node)
+    if block is not None and isinstance(block.owner, ast.If):
+        arms = _arms(ctx, block.owner)
+        mine = next((arm for arm in arms if node in arm), [])
+        return any(
+            _already_new(ctx, new, old) for old in mine for arm in arms if arm is not mine for new in arm
+        )
     found = guarding(ctx, node)
     if found is None or not found[1].startswith("handler"):
         return False
@@ -45,9 +55,24 @@ def kept_for_old_release(ctx: FileContext, node: ast.stmt) -> bool:
     return any(_already_new(ctx, new, old) for old in handler.body for new in found[0].body)
 
 
-def runs_on_both(ctx: FileContext, node: ast.Try) -> bool:
-    """Whether an ``except`` arm of the ladder serves the old release."""
-    return any(kept_for_old_release(ctx, stmt) for handler in node.handlers for stmt in handler.body)
+def _arms(ctx: FileContext, node: ast.If) -> list[list[ast.stmt]]:
+    """The arms of a whole ``if``, ``elif``, … of which one ``if`` is a part."""
+    block = ctx.module.bodies[node]
+    if isinstance(block.owner, ast.If) and block.owner.orelse == [node]:
+        return _arms(ctx, block.owner)
+    arms = [node.body]
+    while len(node.orelse) == 1 and isinstance(node.orelse[0], ast.If):
+        node = node.orelse[0]
+        arms.append(node.body)
+    return [*arms, node.orelse]
+
+
+def runs_on_both(ctx: FileContext, node: ast.Try | ast.If) -> bool:
+    """Whether an arm of the ladder serves the old release."""
+    arms = (
+        (handler.body for handler in node.handlers) if isinstance(node, ast.Try) else (node.body, node.orelse)
+    )
+    return any(kept_for_old_release(ctx, stmt) for arm in arms for stmt in arm)
 
 
 def _already_new(ctx: FileContext, stmt: ast.stmt, old: ast.stmt) -> bool:

@@ -32,6 +32,7 @@ _ARRAYS = {
     "min", "prod", "argmax", "argmin",
 }  # fmt: skip
 _SAME = {"copy", "astype", "reshape", "flatten", "ravel", "cumsum", "argsort", "view", "squeeze", "transpose"}
+_REDUCED = {"max", "min", "sum", "prod", "argmax", "argmin"}
 _PLAIN_CALLS = {"int", "len", "range", "ord", "round"}
 _ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.FloorDiv, ast.Mod)
 _DEPTH = 12
@@ -161,9 +162,11 @@ def _called(ctx: FileContext, use: Use, node: ast.Call, depth: int) -> Number:
         return Number.ROW if _integers(node.args[0]) else Number.ARRAY
     if name in _ARRAYS:
         return Number.ARRAY
-    if name or not isinstance(node.func, ast.Attribute) or node.func.attr not in _SAME:
+    if name or not isinstance(node.func, ast.Attribute) or node.func.attr not in _SAME | _REDUCED:
         return Number.UNKNOWN
     of = number(ctx, use, node.func.value, depth + 1)
+    if of is Number.ROW and node.func.attr in _REDUCED and not node.args and not node.keywords:
+        return Number.NUMPY
     return of if of is Number.ROW and node.func.attr == "copy" else _blurred(of)
 
 

@@ -1,7 +1,8 @@
 """Strings and numbers where a member of an enumeration is required now.
 
 What it does
-    Writes the member that a literal names or is the value of, and imports the enumeration if need be.
+    Writes the member that a literal names or is the value of, and imports the enumeration if need be. Takes
+    ``.value`` and ``.name`` off a member.
     Literals that come through a variable or a dictionary, and those that are no member, are reported.
 
 Why
@@ -38,6 +39,7 @@ from ..release import Release
 from ..visible import Visible, visible_symbol
 
 CODE = "NKM209"
+_PARTS = ("value", "name")
 
 
 def check(ctx: FileContext) -> Iterator[Finding]:
@@ -83,6 +85,7 @@ def _literal(ctx: FileContext, call: Call, node: ast.expr, parameter: str, enum:
         value = value.get(parameter)
     known = [o.value for o in v.options(value) if isinstance(o, v.Constant)]
     if not known:
+        yield from _unwrapped(ctx, node, value, parameter, enum)
         return
     member = _member(ctx, enum, known[0]) if len(known) == 1 else ""
     seen = _visible(ctx, call.use, enum) if member else None
@@ -94,6 +97,23 @@ def _literal(ctx: FileContext, call: Call, node: ast.expr, parameter: str, enum:
         )
     else:
         yield _reported(ctx, node, parameter, enum, known, member)
+
+
+def _unwrapped(
+    ctx: FileContext, node: ast.expr, value: v.Value, parameter: str, enum: str
+) -> Iterator[Finding]:
+    """``Enum.MEMBER.value`` and ``.name``, which are no members."""
+    parts = [f"{enum}.{member}.{part}" for member in ctx.release.enums.get(enum, {}) for part in _PARTS]
+    if not isinstance(value, v.Symbol) or value.name not in parts:
+        return
+    message = f"`{parameter}` takes members of `{_short(enum)}` only now"
+    if isinstance(node, ast.Attribute) and node.attr in _PARTS:
+        new = ctx.segment(node.value)
+        edits = [Wrap(ctx.source.span(node), new)]
+        yield ctx.finding(CODE, node, f"{message}: `{new}`", edits=edits)
+    else:
+        step = f"Pass the member itself instead of its {value.name.rpartition('.')[2]}."
+        yield ctx.needs_you(CODE, node, f"{message}, and `{ctx.segment(node)}` is not one", step)
 
 
 def _visible(ctx: FileContext, use: Use, enum: str) -> Visible | None:

@@ -25,7 +25,7 @@ import ast
 from collections.abc import Iterator
 
 from ..analysis.context import FileContext
-from ..ladders import guarding
+from ..ladders import guarding, kept_for_old_release
 from ..model import Finding, Outcome
 
 CODE = "NKM111"
@@ -49,7 +49,8 @@ def _roots(ctx: FileContext) -> list[tuple[ast.alias, str]]:
     """What the file imports outside of ladders, in order, with the root it is imported from."""
     found = [(i.node, i.alias, i.target) for i in ctx.imports]
     found += [(node, node.names[0], path) for node, path in ctx.stars]
-    pairs = [(alias, _root(ctx, target)) for node, alias, target in found if not guarding(ctx, node)]
+    plain = (f for f in found if not guarding(ctx, f[0]) and not kept_for_old_release(ctx, f[0]))
+    pairs = [(alias, _root(ctx, target)) for _, alias, target in plain]
     return sorted((p for p in pairs if p[1]), key=lambda p: (p[0].lineno, p[0].col_offset))
 
 

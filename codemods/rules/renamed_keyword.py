@@ -18,18 +18,22 @@ After
         view = TensorView(tensor).reshape_dim(dim=2, shape=[a, b])
 
 When it stays silent
-    For the same keyword of a function or method that is not the library's, or whose receiver's type cannot
-    be proven.
+    For the same keyword of a function or method that is not the library's. A method of that name with that
+    keyword, of an object of unknown type, is reported if the file works with the type at all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import ast
+from collections.abc import Iterator, Mapping
 
 from ..analysis.context import FileContext
+from ..analysis.scopes import Use
 from ..calls import plans
 from ..keyword_dicts import splats
 from ..model import EditCall, Finding
+from ..receivers import Receiver, receiver, uses_type
+from ..release import OldForm, Release
 
 CODE = "NKM202"
 
@@ -45,3 +49,43 @@ def check(ctx: FileContext) -> Iterator[Finding]:
         text = ", ".join(f"`{old}` is `{new}` now" for old, new in rename.names)
         message = f"`{rename.splat.name}`: {text}"
         yield ctx.finding(CODE, rename.node, message, edits=[rename.edit], group=rename.group)
+    for name, forms in ctx.release.once(_methods).items():
+        for use in ctx.module.spelling(f".{name}"):
+            for kind, form in forms:
+                yield from _doubtful(ctx, kind, name, form, use)
+
+
+# -- methods of objects of unknown type -------------------------------------------------------------------
+
+
+def _methods(release: Release) -> Mapping[str, list[tuple[str, OldForm]]]:
+    """The name of a method with renamed keywords → the types that have it, and what it was."""
+    found: dict[str, list[tuple[str, OldForm]]] = {}
+    for kind in release.types:
+        for change in release.calls:
+            owner, _, method = change.name.rpartition(".")
+            forms = [form for form in change.old if form.renamed and form.name == change.name]
+            if owner == kind and method not in release.types[kind].static:
+                found.setdefault(method, []).extend((kind, form) for form in forms)
+    return found
+
+
+def _doubtful(ctx: FileContext, kind: str, method: str, form: OldForm, use: Use) -> Iterator[Finding]:
+    for index, link in enumerate(use.links[:-1]):
+        call = use.links[index + 1]
+        if not isinstance(link, ast.Attribute) or link.attr != method or not isinstance(call, ast.Call):
+            continue
+        given = {k.arg: k for k in call.keywords if k.arg in form.renamed}
+        if given and uses_type(ctx, kind) and _unknown(ctx, kind, use, index):
+            names = ", ".join(f"`{old}` is `{form.renamed[old]}` now" for old in given if old)
+            owner, short = ctx.segment(link.value), kind.rpartition(".")[2]
+            message = f"`{method}` of {short}: {names}, and `{owner}` is not proven to be a {short}"
+            step = (
+                f"If `{owner}` is a {short}, rename the keyword; annotate it as {short} to have it rewritten."
+            )
+            yield ctx.needs_you(CODE, call, message, step)
+
+
+def _unknown(ctx: FileContext, kind: str, use: Use, index: int) -> bool:
+    owner = ctx.evaluator.use(use, index) if index else None
+    return receiver(ctx, owner, kind) is Receiver.UNKNOWN

@@ -130,3 +130,29 @@ def test_a_root_that_is_used_otherwise_keeps_its_arm() -> None:
     result = migrate({"app.py": text})
     assert not result.changed
     assert [(f.code, f.outcome.value) for f in result.findings] == [("NKM101", "needs-you")]
+
+
+ON_RELEASE = {
+    "new first": "if RELEASE >= (2, 28):\n    from M import mlp\nelse:\n    from M import mlp_kernel as mlp\n",
+    "old first": "if OLD:\n    from M import mlp_kernel as k\nelse:\n    from M import mlp as k\n",
+    "of three": (
+        "if NEW:\n    from M import mlp as k\nelif OLD:\n    from M import mlp_kernel as k\nelse:\n    k = None\n"
+    ),
+    "under the old root": (
+        "if NEW:\n    from M import mlp\nelse:\n    from nkilib_standalone.M import mlp_kernel as mlp\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("text", ON_RELEASE.values(), ids=ON_RELEASE)
+def test_a_choice_by_release_is_left_whole(text: str) -> None:
+    text = text.replace("M import", "nkilib.core.mlp.mlp import")
+    found = migrate({"app.py": text}).findings
+    assert [(f.code, f.outcome.value) for f in found if f.code != "NKM501"] == [("NKM107", "noted")]
+    check_reported(text, "NKM107", 3 if "elif" in text else 1, "both releases", outcome="noted")
+
+
+def test_a_choice_between_other_names_is_none_by_release() -> None:
+    before = "if NEW:\n    from M import mlp as k\nelse:\n    from M import mlp_kernel as j\n"
+    before = before.replace("M import", "nkilib.core.mlp.mlp import")
+    check_transformed(before, before.replace("mlp_kernel as j", "mlp as j"), code="NKM103")

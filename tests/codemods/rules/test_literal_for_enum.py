@@ -94,3 +94,12 @@ UNTOUCHED = {
 @pytest.mark.parametrize("call", UNTOUCHED.values(), ids=UNTOUCHED)
 def test_untouched(call: str) -> None:
     check_noop(f"{MLP}{ENUM}\n\ndef f(t):\n    return {call}, ActFnType, mlp\n")
+
+
+@pytest.mark.parametrize("part", ["value", "name"])
+def test_what_a_member_holds_is_no_member(part: str) -> None:
+    before = f"{MLP}{ENUM}\n\ndef f(t):\n    return mlp(t, t, t, t, activation_fn=ActFnType.GELU.{part})\n"
+    check_transformed(before, before.replace(f".GELU.{part}", ".GELU"), code="NKM209")
+    later = before.replace("    return", f"    act = ActFnType.GELU.{part}\n    return")
+    later = later.replace(f"=ActFnType.GELU.{part})", "=act)")
+    check_reported(later, "NKM209", later.count("\n"), "`act` is not one")

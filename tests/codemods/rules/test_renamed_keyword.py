@@ -131,9 +131,8 @@ def test_a_keyword_of_one_dialect() -> None:
 OTHERS = {
     "positional": "return view.reshape_dim(2, [n])\n",
     "new": "return view.reshape_dim(dim=2, shape=[n])\n",
-    "another object's method": "return x.reshape_dim(dim=2, sizes=[n])\n",
     "another method": "return view.slice(dim=0, start=n, end=2)\n",
-    "bound to something else": "view = n(view)\n    return view.reshape_dim(dim=2, sizes=[n])\n",
+    "another type's method": "import torch\n\n    return torch.nn.Fold(x).reshape_dim(dim=2, sizes=[n])\n",
     "own class": (
         "class Mine:\n        def reshape_dim(self, dim, sizes): ...\n\n    return Mine().reshape_dim(0, sizes=[n])\n"
     ),
@@ -143,3 +142,32 @@ OTHERS = {
 @pytest.mark.parametrize("body", OTHERS.values(), ids=OTHERS)
 def test_other_keywords_stay(body: str) -> None:
     check_noop(VIEW + body)
+
+
+SOME = (
+    "from nkilib.core.utils.tensor_view import TensorView\n\n\ndef f(v, n):\n    TensorView(n)\n    return "
+)
+
+
+def test_a_method_of_an_object_of_unknown_type() -> None:
+    rebound = "view = n(view)\n    view.reshape_dim(dim=2, sizes=[n])\n"
+    check_reported(VIEW + rebound, "NKM202", 6, "`view` is not proven to be a TensorView")
+    check_reported(
+        f"{SOME}v.reshape_dim(dim=0, sizes=n)\n", "NKM202", 6, "`v` is not proven to be a TensorView"
+    )
+    check_reported(f"{SOME}v.g().reshape_dim(0, sizes=n).h\n", "NKM202", 6, "`v.g()` is not proven")
+
+
+@pytest.mark.parametrize(
+    "call", ["v.reshape_dim(0, n)", "v.reshape_dim(dim=0, shape=n)", "v.reshaped(sizes=n)", "max(v, key=n)"]
+)
+def test_such_methods_without_the_keyword(call: str) -> None:
+    check_noop(f"{SOME}{call}\n")
+
+
+def test_such_a_method_where_the_type_is_not_used() -> None:
+    check_noop("def f(v, n):\n    return v.reshape_dim(dim=0, sizes=n)\n")
+    check_noop(
+        SOME.replace("TensorView(n)", "import numpy as v").replace("(v, n)", "(n)")
+        + "v.reshape(new_sizes=n)\n"
+    )

@@ -20,6 +20,8 @@ PROVEN = {
     "reversed": ("    for i in reversed(np.arange(n, dtype=np.int32)):\n        v.select(0, {})\n", "i"),
     "comprehension": ("    return [v.select(0, {}) for i in np.array([0, 2])]\n", "i"),
     "item": ("    order = np.array([0, 2])\n    v.select(0, {})\n", "order[1]"),
+    "largest": ("    order = np.array([0, 2])\n    v.select(0, {})\n", "order.max()"),
+    "place of the largest": ("    order = np.arange(n)\n    v.select(0, {})\n", "order.argmax() + 1"),
     "either int": ("    i = np.int32(0) if n else 1\n    v.select(0, {})\n", "i"),
     "chain": ("    TensorView(x).permute(n).select(0, {})\n", "np.int64(3)"),
     "unbound": ("    TensorView.select(v, 0, {})\n", "np.int64(3)"),
