@@ -75,7 +75,7 @@ def weigh(state: RunningSoftmax, dst: Any, scores: Any, scale: float) -> Part:
 
     Args:
         dst: SBUF ``[rows, N]``, any float dtype.
-        scores: fp32 ``[rows, N]``, SBUF or PSUM, whose maxima are in :func:`largest`.
+        scores: fp32 ``[rows, N]``, SBUF or PSUM, finite or -∞, whose maxima are in :func:`largest`.
         scale: positive.
 
     :func:`settle` must follow for each part, in their order, before ``state.total`` is used.
@@ -85,7 +85,14 @@ def weigh(state: RunningSoftmax, dst: Any, scores: Any, scale: float) -> Part:
     state.negated_max = negated
     state.parts += 1
     if before is None:
-        nisa.tensor_scalar(dst=negated, data=largest(state), op0=nl.multiply, operand0=-scale)
+        nisa.tensor_scalar(
+            dst=negated,
+            data=largest(state),
+            op0=nl.multiply,
+            operand0=-scale,
+            op1=nl.minimum,
+            operand1=-MASKED,  # of nothing but -∞ the weights are 0, not those of -∞ + ∞
+        )
         _exponentials(dst, scores, negated, scale, state.total)
         return Part(sums=state.total)
     nisa.tensor_scalar(
