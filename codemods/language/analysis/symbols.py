@@ -363,7 +363,7 @@ def _sum(left: Sym, right: Sym, sign: int) -> Sym:
     if cancelled:
         cancelled -= {key for key, _ in terms}
     if cancelled - {()} or (cancelled and sign < 0 and number_of(right.form) is None):
-        form = _written(terms, [left.form, right.form])
+        form = _shorter(terms, form, [left.form, right.form])
     return Sym(terms, form)
 
 
@@ -373,8 +373,14 @@ def _spelled(terms: Terms, form: Binary) -> Sym:
         return Sym(terms, number(constant_of(terms) or 0))
     plain = not any(isinstance(atom, Quotient) for key, _ in terms for atom in key)
     if plain and not (isinstance(form.left, Leaf) and isinstance(form.right, Leaf)):
-        return Sym(terms, _written(terms, [form.left, form.right]))
+        return Sym(terms, _shorter(terms, form, [form.left, form.right]))
     return Sym(terms, form)
+
+
+def _shorter(terms: Terms, form: Form, vocabulary: list[Form]) -> Form:
+    """Terms in the names of the vocabulary, or the form where one of them has no name (``tile@2``)."""
+    written = _written(terms, vocabulary)
+    return form if any("@" in leaf.text for leaf in leaves(written)) else written
 
 
 def _extreme(function: str, values: list[Sym]) -> Sym:

@@ -183,6 +183,11 @@ MESSAGES: dict[str, Message] = {
         "Give both the same (`.reshape` of whole tensors), for example a bias as a column "
         "`bias.reshape((n, 1))` before it is loaded.",
     ),
+    "M-VECTOR": Message(
+        "NKL210",
+        "{fn}: {x} has one dimension, and the instruction takes partitions with elements in each. Give it "
+        "two (`.reshape((n, 1))` or `.reshape((1, n))` of a whole tensor before it is loaded).",
+    ),
     "M-SHAPE": Message(
         "NKL210",
         "{fn}: the shape of {operands} is not known here, so the instruction cannot be chosen. Assert the "

@@ -67,6 +67,14 @@ def transposed(call: Call, data: Tensor, dtype: Dtype) -> Tensor:
     return result(call, write, shape, dtype, writes=Space.PSUM, native=type_of(data), hint="transposed")
 
 
+def transposable(call: Call, parameter: str) -> Tensor:
+    """The tile that an instruction transposes: of partitions and at least one free dimension."""
+    data = matrix(tile(call, parameter))
+    if len(data.shape or ()) < 2:
+        call.refuse("M-VECTOR", fn=call.name, x=data.text)
+    return data
+
+
 def _flipped(shape: Shape) -> Shape:
     free = shape[1]
     for more in shape[2:]:
@@ -76,13 +84,13 @@ def _flipped(shape: Shape) -> Shape:
 
 def transpose(call: Call) -> Tensor:
     """``nl.transpose(x)``: in SBUF."""
-    x = in_sbuf(call, matrix(tile(call, "x")), "source")
+    x = in_sbuf(call, transposable(call, "x"), "source")
     return transposed(call, x, call.dtype() or type_of(x))
 
 
 def nc_transpose(call: Call) -> Tensor:
     """``nisa.nc_transpose(data)``: in PSUM, or in SBUF on Vector Engine."""
-    data = matrix(tile(call, "data"))
+    data = transposable(call, "data")
     assert data.shape is not None
     shape = _flipped(data.shape)
     engine = code(call.value("engine")) if "engine" in call else ""

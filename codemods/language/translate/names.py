@@ -12,6 +12,7 @@ BETA1 = "neuronxcc.nki"
 _SHORT = {
     f"{BETA1}.language": "nl",
     f"{BETA1}.isa": "nisa",
+    f"{BETA1}.isa.constants": "nisa",
     f"{BETA1}.compiler": "ncc",
     f"{BETA1}.typing": "nt",
     BETA1: "nki",

@@ -33,11 +33,6 @@ _ENUMS = tuple(
 _ENGINES = frozenset(
     f"nisa.{name}_engine" for name in ("dma", "gpsimd", "scalar", "tensor", "unknown", "vector")
 )
-
-
-_ENGINES = frozenset(
-    f"nisa.{name}_engine" for name in ("dma", "gpsimd", "scalar", "tensor", "unknown", "vector")
-)
 """Engines by names of their own, which are not documented; both languages have them."""
 
 

@@ -352,6 +352,19 @@ def test_what_is_no_column_of_the_tile_has_no_meaning_beside_more_dimensions(col
     assert "M-RANKS" in migrated(HEAD + COLUMN.format(code=f"nl.add(tile, {columns})"))[1]
 
 
+@pytest.mark.parametrize("transpose", ["nl.transpose", "nisa.nc_transpose"])
+def test_vectors_are_not_transposed(transpose):
+    text = f"""\
+@nki.jit
+def k(x):
+    (n,) = x.shape
+    out = nl.ndarray((1, n), dtype=x.dtype, buffer=nl.shared_hbm)
+    nl.store(out, {transpose}(nl.load(x)))
+    return out
+"""
+    assert migrated(HEAD + text)[1] == ["M-VECTOR"]
+
+
 VIEWS = """\
 @nki.jit
 def k(x):
@@ -386,3 +399,21 @@ def test_sizes_that_were_floats_and_a_shape_of_unknown_rank(size, code):
     pairs = (2 * x).reshape(64, 6, 2)
     expected = np.concatenate([pairs.max(2), pairs.min(2)], axis=1)
     np.testing.assert_array_equal(module(new).k(x), expected.reshape(-1))
+
+
+@pytest.mark.parametrize(
+    "engine", ["engine.vector", "nki.isa.constants.engine.vector", "nisa.constants.engine.vector"]
+)
+def test_the_module_of_constants_is_one_with_that_of_instructions(engine):
+    text = f"""\
+from neuronxcc.nki.isa.constants import engine
+
+
+@nki.jit
+def k(x):
+    out = nl.ndarray((32, 32), dtype=x.dtype, buffer=nl.shared_hbm)
+    nl.store(out, nisa.nc_transpose(nl.load(x), engine={engine}))
+    return out
+"""
+    new = check_same_strictly(HEAD + text, RNG.normal(size=(32, 32)).astype(np.float32))
+    assert "engine=nisa.engine.vector)" in new

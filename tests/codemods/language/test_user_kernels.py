@@ -543,6 +543,27 @@ def k(x):
     return out
 """,
     ),
+    "slices_between_names_of_chosen_sizes": (
+        "k",
+        (floats(100, 96),),
+        0.0,
+        """
+@nki.jit
+def k(x):
+    P, F = x.shape
+    if F <= 64:
+        tile = F
+    else:
+        tile = 32
+    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    for t in nl.affine_range(F // tile):
+        start = t * tile
+        stop = start + tile
+        half = nl.load(x[:, start:stop]) * 0.5
+        nl.store(out[:, start:stop], nl.abs(half))
+    return out
+""",
+    ),
     "functions_that_count_their_calls": (
         "k",
         (floats(128, 64),),

@@ -122,6 +122,14 @@ def test_the_spelling_is_what_one_would_write(sym, text):
     assert sym.text == text
 
 
+def test_what_no_name_stands_for_is_spelled_as_before():
+    chosen = Sym.atom("tile@2", "tile")
+    stop = (K * TILE + chosen).named("stop")
+    assert stop - K * TILE == chosen
+    assert (stop - K * TILE).text == "stop - k * TILE"
+    assert ((K * TILE + chosen) - K * TILE).text == "tile"
+
+
 def test_names_are_not_part_of_the_value():
     assert Sym.constant(128) == TILE
     assert Sym.atom("x.shape[0]", "n_rows") == ROWS
