@@ -190,6 +190,7 @@ class FileContext:
     def affected_names(self) -> frozenset[str]:
         """Spellings of local names that may lead to something affected."""
         names = {i.local for i in self.imports} | _ALWAYS
+        names |= {f".{i.local}" for i in self.imports if i.binding.scope.kind == "class"}
         names |= {n for node, path in self.stars for n in self._star_names(path)}
         if any(t.value.partition(".")[0] in self.release.roots for t in self.texts):
             names |= {b.name for b in self.module.imports if self.target(b).partition(".")[0] in _LOADERS}

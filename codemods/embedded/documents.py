@@ -16,23 +16,34 @@ from .joined import Joined, parted, spelling
 
 CODE = "NKM905"
 _FENCE = re.compile(
-    r"^(?P<indent>[ \t]*(?:>[ \t]?)*)(?P<fence>`{3,}|~{3,})(?=[^`\n]*$)[ \t]*\{?(?P<info>[\w.+-]*)"
+    r"^(?P<indent>[ \t]*(?:>[ \t]?)*)(?P<fence>`{3,}|~{3,})(?=[^`\n]*$)[ \t]*"
+    r"(?P<directive>\{(?:code|code-block|code-cell|sourcecode|testcode)\}[ \t]*)?\{?(?P<info>[\w.+-]*)"
 )
+_OPTION = re.compile(r"[ \t>]*:[\w-]+:")
+_PROMPT = re.compile(r"[ \t]*(?:> )*(?:>>>|\.\.\.)(?: |$)")
 _DIRECTIVE = re.compile(
     r"^(?P<indent>[ \t]*)\.\. (?:code|code-block|sourcecode|testcode)::[ \t]*(?:(?P<info>\w+)[ \t]*)?$"
 )
-_PYTHON = frozenset({"py", "py3", "python", "python3"})
+_PYTHON = frozenset({"ipython", "ipython3", "py", "py3", "python", "python3"})
 
 
 @dataclass(frozen=True)
 class Block:
-    """The lines ``first`` to ``last`` (from 0, exclusive), each behind ``indent``, hold Python."""
+    """The lines ``first`` to ``last`` (from 0, exclusive), each behind ``indent``, hold Python.
+
+    ``prompts``: what stands in front of each line instead, in an interactive session.
+    """
 
     first: int
     last: int
     indent: str
     code: str
     error: str = ""
+    prompts: tuple[str, ...] = ()
+
+    def before(self, number: int) -> str:
+        """What stands in front of a line, or would stand in front of one more."""
+        return self.prompts[min(number, len(self.prompts) - 1)] if self.prompts else self.indent
 
 
 class Document:
@@ -106,7 +117,8 @@ def _rewritten(lines: list[str], block: Block, code: str, newline: str) -> list[
             found += lines[start:end]
             continue
         for number, line in enumerate(new[first:last], start):
-            text = f"{block.indent}{line}" if line else block.indent.rstrip()
+            before = block.before(number)
+            text = f"{before}{line}" if line else before.rstrip()
             found.append(text + ends[min(number, len(ends) - 1)])
     return [*found[:-1], found[-1].rstrip("\r\n")] if open_end and found else found
 
@@ -122,13 +134,18 @@ def _markdown(lines: list[str]) -> Iterator[Block]:
         closing = re.compile(rf"^[ \t>]*{re.escape(match['fence'][0])}{{{len(match['fence'])},}}[ \t]*$")
         while at < len(lines) and not closing.match(lines[at].rstrip("\r\n")):
             at += 1
-        if match["info"].lower() in _PYTHON and at > first:
+        while match["directive"] and first < at and _OPTION.match(lines[first]):
+            first += 1
+        sessions = list(_sessions(lines, first, at))
+        if sessions:
+            yield from sessions
+        elif match["info"].lower() in _PYTHON and at > first:
             yield _block(lines, first, at, match["indent"])
         at += 1
 
 
 def _rst(lines: list[str]) -> Iterator[Block]:
-    at = 0
+    at = seen = 0
     while at < len(lines):
         match = _DIRECTIVE.match(lines[at].rstrip("\r\n"))
         at += 1
@@ -143,8 +160,28 @@ def _rst(lines: list[str]) -> Iterator[Block]:
         last = at
         while last > first and not lines[last - 1].strip():
             last -= 1
-        if last > first and len(margin) > len(match["indent"]):
+        if last > first and len(margin) > len(match["indent"]) and not _PROMPT.match(lines[first]):
+            yield from _sessions(lines, seen, first)
             yield _block(lines, first, last, margin)
+            seen = last
+    yield from _sessions(lines, seen, len(lines))
+
+
+def _sessions(lines: list[str], first: int, last: int) -> Iterator[Block]:
+    """The runs of lines with prompts; what is printed between them belongs to none."""
+    at = first
+    while at < last:
+        start = at
+        found = [_PROMPT.match(lines[at].rstrip("\r\n"))]
+        while found[-1] is not None:
+            at += 1
+            found.append(_PROMPT.match(lines[at].rstrip("\r\n")) if at < last else None)
+        at = max(at, start + 1)
+        prompts = tuple(match[0] for match in found if match is not None)
+        if prompts and ">>>" in prompts[0]:
+            bare = [lines[start + n].rstrip("\r\n")[len(p) :] for n, p in enumerate(prompts)]
+            code = "\n".join(bare)
+            yield Block(start, start + len(prompts), prompts[0], code, _error(code), prompts)
 
 
 def _margin(line: str) -> str:
@@ -160,10 +197,15 @@ def _block(lines: list[str], first: int, last: int, indent: str) -> Block:
         inner = textwrap.dedent(code)
         prefix = _margin(bare[0]) if inner != code else ""
         code = inner
+    return Block(first, last, prefix, code, _error(code))
+
+
+def _error(code: str) -> str:
+    """Why code does not parse; "" when it does."""
     try:
         ast.parse(code)
     except SyntaxError as error:
-        return Block(first, last, prefix, code, error.msg)
+        return error.msg
     except (ValueError, RecursionError, MemoryError):
-        return Block(first, last, prefix, code, "the parser gave up")
-    return Block(first, last, prefix, code)
+        return "the parser gave up"
+    return ""

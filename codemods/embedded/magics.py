@@ -65,6 +65,10 @@ def _hide_line(lines: list[str], at: int, end: int, originals: list[tuple[str, s
     name = _NAME.format(len(originals))
     start = len(body) - len(body.lstrip())
     assigned = _ASSIGNED.match(body)
+    if assigned and (before := _BEFORE_PYTHON.match(body, assigned.end(1))):
+        originals.append((f"{name} or ", before[0]))
+        lines[at : end + 1] = [f"{assigned[1]}{name} or {text[before.end() :]}", *[""] * (end - at)]
+        return
     if before := _BEFORE_PYTHON.match(body):
         originals.append((f"{name};", before[0][start:]))
         lines[at : end + 1] = [f"{body[:start]}{name};{text[before.end() :]}", *[""] * (end - at)]

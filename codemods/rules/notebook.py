@@ -1,10 +1,10 @@
 """Cells and code blocks that name the library and cannot be taken as Python.
 
 What it does
-    The Python in code cells of notebooks, and with ``--docs`` in code blocks of Markdown and
-    reStructuredText, is migrated like a file: the cells of a notebook make one module, the blocks of a
-    document another. Magics and shell lines stay as they are, and the names they use stay bound.
-    This rule reports what is left: a cell that does not parse, or whose magic (``%%bash``,
+    The Python in code cells of notebooks, and with ``--docs`` in code blocks and interactive sessions
+    (``>>>``) of Markdown and reStructuredText, is migrated like a file: the cells of a notebook make one
+    module, the blocks of a document another. Magics and shell lines stay as they are, and the names they
+    use stay bound. This rule reports what is left: a cell that does not parse, or whose magic (``%%bash``,
     ``%%writefile``) says that it is not Python to run here, if it names the library.
 
 Why

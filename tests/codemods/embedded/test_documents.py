@@ -82,7 +82,7 @@ def test_documents_are_left_alone_without_the_option() -> None:
 
 
 def test_a_block_that_does_not_parse_is_reported_if_it_names_the_library() -> None:
-    text = "```python\n>>> nkilib.x\n```\n\n```python\nprint 1\n```\n"
+    text = "```python\nnkilib.x = (\n```\n\n```python\nprint 1\n```\n"
     (finding,) = migrate({"a.md": text}, docs=True).findings
     assert (finding.code, finding.line) == ("NKM905", 2)
 
@@ -152,3 +152,36 @@ def bare(line: str, indent: str) -> str:
     """What counts of a line: empty ones may have lost their indentation."""
     code = line.removeprefix(indent.rstrip() if line == indent.rstrip() else indent)
     return code if code.strip() else ""
+
+
+SESSIONS = {
+    "Markdown": ("a.md", "```pycon\n{0}>>> f(\n...     {1})\nmlp_kernel\n>>> {2}\n```\n"),
+    "Markdown, called Python": ("a.md", "```python\n{0}>>> f(\n...     {1})\n\n>>> {2}\n```\n"),
+    "Markdown, quoted": ("a.md", "> ```\n> {0}> >>> f(\n> ...     {1})\n> 3\n> >>> {2}\n> ```\n"),
+    "reStructuredText": ("a.rst", "Text:\n\n{0}>>> f(\n...     {1})\n3\n>>> {2}\n\nText.\n"),
+    "doctest": ("a.rst", ".. doctest::\n\n   {0}   >>> f(\n   ...     {1})\n   >>> {2}\n"),
+    "code block": ("a.rst", ".. code-block:: python\n\n   {0}   >>> f(\n   ...     {1})\n   >>> {2}\n"),
+}
+
+
+@pytest.mark.parametrize(("name", "text"), SESSIONS.values(), ids=SESSIONS)
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_interactive_sessions(name: str, text: str, end: str) -> None:
+    call = "mlp_kernel(x, g, u, d)"
+    before = text.format(f">>> {OLD}\n", call, call).replace("\n", end)
+    result = migrate({name: before.encode()}, docs=True)
+    after = before.replace(OLD, NEW).replace("mlp_kernel(", "mlp(")
+    assert result.after[name].decode() == after
+    assert not migrate({name: after.encode()}, docs=True).changed
+
+
+def test_prompts_outside_of_code_in_markdown_are_quotations() -> None:
+    assert not migrate({"a.md": f"Text\n\n>>> {OLD}\n"}, docs=True).findings
+
+
+@pytest.mark.parametrize("kind", ["{code-block} python", "{code-cell} ipython3", "{python}"])
+def test_directives_of_myst(kind: str) -> None:
+    options = ":linenos:\n:caption: a\n" if " " in kind else ""
+    before = f"```{kind}\n{options}{OLD}\nmlp_kernel(x, g, u, d)\n```\n"
+    result = migrate({"a.md": before}, docs=True)
+    assert result.text("a.md") == before.replace(OLD, NEW).replace("mlp_kernel(", "mlp(")

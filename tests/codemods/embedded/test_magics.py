@@ -16,6 +16,7 @@ CELLS = {
     "%time y = f(x)": ["y = f(x)"],
     "%timeit -n 10 -r 3 f(x)": ["f(x)"],
     "%%time\nf(x)\n": ["f(x)"],
+    "y = %time f(x)\nz = %timeit -o -n 3 g(y)\n": ["or f(x)", "or g(y)"],
     "files = !ls *.py\nprint(files)": ["print(files)"],
     "if a:\n    %run other.py\nelse:\n    !ls\n": ["if a:"],
     "!echo one \\\n  two\nx = 1": ["x = 1"],

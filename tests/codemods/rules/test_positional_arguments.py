@@ -255,6 +255,10 @@ def test_a_default_that_callers_may_replace_is_reported(code: str) -> None:
 SURE = {
     "annotated": "k: Callable = qkv\nk(x, w, L, b, True)\n",
     "static method": "class A:\n    k = staticmethod(qkv)\n\n    def f(self):\n        self.k(x, w, L, b, True)\n",
+    "imported by a class": (
+        "class A:\n    from nkilib.core.qkv.qkv import qkv as k\n\n"
+        "    def f(self):\n        self.k(x, w, L, b, True)\n"
+    ),
     "attribute and local name": "class A:\n    k = qkv\n\n\ndef f(a: A, k=qkv):\n    a.k(x, w, L, b, True)\n",
 }
 
