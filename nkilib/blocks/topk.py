@@ -16,6 +16,9 @@ SEARCHED = 16384
 LOWEST = -3.4028234663852886e38
 """The lowest finite float32: what taken elements become."""
 
+_FLOOR = -3.4028232635611926e38
+"""The float32 next to it: the least that an element may be, so that none looks as if it were taken."""
+
 _LARGEST = 3.4028234e38
 """In the place of a value that is not to be taken; no element of a row may have it."""
 
@@ -54,12 +57,12 @@ def take_sorted(values: Any, places: Any, data: Any) -> None:
 
 
 def clamp_finite(data: Any) -> None:
-    """Infinities become the largest and lowest finite float32, so that only finite numbers are searched."""
+    """Infinities become finite, the largest and nearly the lowest float32: what can be searched and taken."""
     nisa.tensor_scalar(
         dst=as_tile(data),
         data=as_tile(data),
         op0=nl.maximum,
-        operand0=LOWEST,
+        operand0=_FLOOR,
         op1=nl.minimum,
         operand1=_LARGEST,
     )

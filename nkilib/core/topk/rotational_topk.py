@@ -62,7 +62,7 @@ class SupportedTopkMethods(Enum):
 def rotational_topk(inp: nl.ndarray, config: RotationalTopkConfig) -> tuple[nl.ndarray, nl.ndarray]:
     """The k largest elements of each row of HBM ``[BxS, V]``; rows are divided between the cores.
 
-    Infinities count as the largest and the lowest finite float32.
+    Infinities count as the largest finite float32, and the one next to the lowest.
 
     Args:
         config: for the input's shape and the cores of the launch.

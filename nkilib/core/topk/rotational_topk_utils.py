@@ -342,9 +342,25 @@ def naive_scanning_topk(inp: nl.ndarray, topk_config: TopkConfig) -> tuple[nl.nd
 
 
 def load_stages(data: nl.ndarray, inp: nl.ndarray, fold: int, topk_config: TopkConfig) -> None:
-    """This core's rows in stages, and the lowest number in what is left of the first eight columns."""
-    width = div_ceil(inp.shape[1], fold)
+    """This core's rows in stages; :data:`LOWEST` where stages, or their first eight columns, hold nothing."""
+    length = inp.shape[1]
+    width = div_ceil(length, fold)
     if width < EIGHT:
         nisa.memset(dst=data[:, 0:EIGHT], value=LOWEST)
     predicated_folded_load(inp, fold, topk_config.prg_id, topk_config.n_prgs, LOWEST, data)
     clamp_finite(data[:, 0:width])
+    if length < width * fold:
+        _fill_ends(data, length, width, fold)
+
+
+def _fill_ends(data: nl.ndarray, length: int, width: int, fold: int) -> None:
+    """:data:`LOWEST` where rows have no elements left: below -∞, which :func:`clamp_finite` has raised."""
+    rows = data.shape[0] // fold
+    work = scratch(manager(), name="ends")
+    lowest = work.tile((rows, width), data.dtype)
+    nisa.memset(dst=lowest, value=LOWEST)
+    for stage in range(length // width, fold):
+        used = max(0, length - stage * width)
+        ends = as_view(data).slice(0, stage, rows * fold, fold).slice(1, used, width)
+        nisa.dma_copy(dst=ends.get_view(), src=lowest[:, 0 : width - used])
+    work.close()

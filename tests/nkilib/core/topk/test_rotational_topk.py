@@ -144,6 +144,20 @@ def test_masked_rows() -> None:
     assert topk[2](cast(np.full((1, 300), -np.inf), "bfloat16"), 8)[0].max() == -np.inf
 
 
+@pytest.mark.parametrize("lowest", [-np.inf, np.finfo(np.float32).min])
+@pytest.mark.parametrize("method", [SupportedTopkMethods.ROTATIONAL, SupportedTopkMethods.SCANNING])
+@pytest.mark.parametrize("k", [8, 12, 300])
+def test_rows_that_are_masked_but_for_fewer_than_k(k: int, method: SupportedTopkMethods, lowest: Any) -> None:
+    """Masked elements follow with indices of their own, not with those of elements that were found before."""
+    x = drawn((4, 700), "float32")
+    x[:, 3:] = lowest
+    x[3] = lowest
+    values, indices = topk[2](x, k, method=method)
+    check_close(values, np.maximum(topk_ref(x, k)[0], np.finfo(np.float32).min), 1e-6)
+    assert np.array_equal(np.take_along_axis(x, indices.astype(np.int64), -1), topk_ref(x, k)[0])
+    assert all(len(set(row)) == k for row in indices.tolist())
+
+
 @pytest.mark.parametrize("shape", [(1, 1, 25136), (8, 5, 4058), (5, 5, 4058)])
 def test_without_order(shape: tuple[int, ...]) -> None:
     """Blocks of local_k, each in order, if k is their number."""
