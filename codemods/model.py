@@ -7,6 +7,7 @@ byte-order mark (see :class:`~nkimigrate.codemods.source.Source`): the coordinat
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import Enum
 
 from .record import record
@@ -232,3 +233,8 @@ class Finding:
     edits: tuple[Edit, ...] = ()
     cell: int | None = None
     group: str = ""
+
+
+def mixed(findings: Collection[Finding]) -> bool:
+    """Whether something would be rewritten and something else needs a person."""
+    return any(f.edits for f in findings) and any(f.outcome is Outcome.NEEDS_YOU for f in findings)

@@ -8,7 +8,7 @@ from array import array
 from collections.abc import Iterator
 
 from .codemods.analyse import Analysis, Place, World
-from .codemods.model import Finding, Outcome
+from .codemods.model import Finding, mixed
 from .codemods.record import replace
 from .modules import module_name
 from .names import Names
@@ -131,7 +131,7 @@ class Candidates:
     def keep_findings(self, number: int, findings: tuple[Finding, ...]) -> None:
         """Remember the findings of a file in this step."""
         self.mixed.discard(number)
-        if any(f.edits for f in findings) and any(f.outcome is Outcome.NEEDS_YOU for f in findings):
+        if mixed(findings):
             self.mixed.add(number)
         if findings:
             self.findings[-1].put(number, findings, _FINDING * len(findings))

@@ -7,9 +7,10 @@ bring are code of which no hash is known, as are the workers of a cluster; where
 remembered.
 
 The cache is one file, ``.nkimigrate_cache/results``. It is data, never code: JSON, of which a fixed list of
-records is made. A check never writes code, so edits are not kept, only whether there are any. A doubtful
-entry counts as missing: damaged, cut off, of another version; so does a whole file that came with the code
-(see ``_TIME``). Losing the file costs time only.
+records is made. A check never writes code, so edits are not kept, only whether there are any; of files that it
+does edit, to see what that allows, nothing is kept. A doubtful entry counts as missing: damaged, cut off,
+of another version; so does a whole file that came with the code (see ``_TIME``). Losing the file costs time
+only.
 
 Layout: a line with magic and version; then a line for each result: key, digest of what follows, result.
 """
@@ -35,7 +36,7 @@ from .codemods.record import replace
 from .codemods.rules.own import named_anywhere
 from .reading import Unreadable, opened
 from .spool import Column, Spool
-from .tasks import Setting, Task, analyse_task
+from .tasks import Job, Setting, Task, analyse_task, goes_on
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -188,9 +189,18 @@ def remembering(
         else:
             known = results.get(key)
             result = known or analyse_task(setting, tasks[index])
-        if known is None and isinstance(result, Analysis):
+        if (
+            known is None
+            and isinstance(result, Analysis)
+            and not _to_be_edited(setting, tasks[index], result)
+        ):
             results.keep(key, result)
         yield result
+
+
+def _to_be_edited(setting: Setting, task: Task, found: Analysis) -> bool:
+    """Whether a check makes the edits, since they may allow what needs a person in the text as it is."""
+    return model.mixed(found.findings) and goes_on(setting, Job(task, found.findings))
 
 
 # -- keys ---------------------------------------------------------------------------------------------

@@ -98,6 +98,26 @@ def test_nothing_is_analysed_twice(tree: Path, analysed: list[str]) -> None:
     assert set(analysed) <= {"broken.py"}  # what could not be analysed is tried again
 
 
+TWO_ROOTS = """\
+from nkilib.core.utils.common_types import NormType
+from nkilib_src.nkilib.core.qkv.qkv import qkv
+
+qkv(x, w, L, b, True)
+qkv(*rest)
+"""
+BOTH = f"{KERNEL}\n\n{TWO_ROOTS}"
+
+
+@pytest.mark.parametrize("text", [TWO_ROOTS, BOTH])
+def test_files_that_a_check_edits_are_not_remembered(text: str, tree: Path) -> None:
+    """Stand-ins for their edits were carried out: what would be rewritten was said to need a person."""
+    (tree / "both.py").write_text(text)
+    fresh = said(cache=False)
+    assert any("both.py" in line for line in fresh)
+    assert said() == fresh
+    assert said() == fresh
+
+
 def test_only_what_changed_is_analysed(tree: Path, analysed: list[str]) -> None:
     said()
     analysed.clear()
