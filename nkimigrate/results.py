@@ -7,10 +7,9 @@ bring are code of which no hash is known, as are the workers of a cluster; where
 remembered.
 
 The cache is one file, ``.nkimigrate_cache/results``. It is data, never code: JSON, of which a fixed list of
-records is made. A check never writes code, so edits are not kept, only whether there are any; of files that it
-does edit, to see what that allows, nothing is kept. A doubtful entry counts as missing: damaged, cut off,
-of another version; so does a whole file that came with the code (see ``_TIME``). Losing the file costs time
-only.
+records is made. A check never writes code, so edits are not kept, only whether there are any; nothing is kept
+of files that it does edit, to see what that allows. A doubtful entry counts as missing: damaged, cut off, of
+another version; so does a whole file that came with the code (see ``_TIME``). Losing the file costs time only.
 
 Layout: a line with magic and version; then a line for each result: key, digest of what follows, result.
 """
