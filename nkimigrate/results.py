@@ -9,7 +9,7 @@ remembered.
 The cache is one file, ``.nkimigrate_cache/results``. It is data, never code: JSON, of which a fixed list of
 records is made. A check never writes code, so edits are not kept, only whether there are any; nothing is kept
 of files that it does edit, to see what that allows. A doubtful entry counts as missing: damaged, cut off, of
-another version; so does a whole file that came with the code (see ``_TIME``). Losing the file costs time only.
+another version; so does a whole file that came with the code (see ``_TIME``). Losing it costs time only.
 
 Layout: a line with magic and version; then a line for each result: key, digest of what follows, result.
 """
