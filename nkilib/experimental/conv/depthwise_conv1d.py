@@ -159,6 +159,7 @@ def _validate(
 ) -> None:
     shape = tuple(img_ref.shape)
     kernel_assert(len(shape) == 4 and shape[2] == 1, f"the image must be [N, C, 1, W], its shape is {shape}")
+    kernel_assert(img_ref.size > 0, f"the image must have elements, its shape is {shape}")
     channels = shape[1]
     assert_shape(filter_ref, (channels, 1, 1, filter_ref.shape[len(filter_ref.shape) - 1]), "the filter")
     kernel_assert(filter_ref.size > 0, f"the filter must have elements, its shape is {filter_ref.shape}")

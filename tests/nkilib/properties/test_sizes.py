@@ -16,6 +16,7 @@ from randomcalls import FAMILIES, SEEDS, Call, Family, by_seed
 FOLDED = {
     ("cumsum", "x"), ("cascaded_max", "input_tensor"), ("topk", "inp"), ("rmsnorm_quant_kernel", "hidden"),
     ("rope_hf", "rope_cache"), ("rope_hf", "cos"), ("rope_hf", "sin"), ("blockwise_mm_bwd", "expert_affinities_masked"),
+    ("attention_bwd", "sinks_ref"),
 }  # fmt: skip
 """Family and tensor of any number of dimensions, as which its results come; or without the batch."""
 BY_CALLS = {

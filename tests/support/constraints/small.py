@@ -163,6 +163,9 @@ CONVOLVED = Table(
         *defined(f"{CONV}::test_only_zeros_beside_the_image_count", {"padding of the other axis does nothing": "above="}),
         *defined(f"{CONV}::test_one_channel_needs_no_groups_and_permutations_are_ignored", {"permutations do nothing": "perm"}),
         *typed({"img_ref": "the image", "filter_ref": "the filter"}),
+        refused(
+            "an image with elements", "the image must have elements", img_ref=zeros(1, 4, 1, 0), padding=((0, 0), (3, 3))
+        ),
         refused("a filter with elements", "the filter must have elements", filter_ref=zeros(4, 1, 1, 0)),
     ],
     lnc=2,

@@ -605,6 +605,8 @@ def normed_mx(c: Choose) -> Call:
 
 MANAGER, OUTPUT = frozenset({"sbm"}), frozenset({"output", "sbm"})
 BY_DMA = {"load_input_with_DMA_transpose": "who transposes"}
+CACHES = {"k_cache": (0, 1), "v_cache": (0, 1)}
+"""With room for more than there is; what is too little, ``constraints/dense.py`` has."""
 HEAP = {"use_heap_memory": "where scratch memory is"}
 FAMILIES = [
     Family(
@@ -624,12 +626,12 @@ FAMILIES = [
     ),
     Family(
         "nkilib.core.qkv.qkv.qkv", lambda c: qkv_call(c, qkv, c.flag()), made=MANAGER, idle=BY_DMA,
-        free={"input": (0, 1), "fused_qkv_weights": (1,)},
+        free={"input": (0, 1), "fused_qkv_weights": (1,), **CACHES},
     ),
     Family(
         "nkilib.core.qkv.qkv_cte.qkv_cte", lambda c: qkv_call(c, qkv_cte, False), made=MANAGER, idle=BY_DMA,
         refused={"store_output_in_sbuf": True},
-        free={"input": (0, 1), "fused_qkv_weights": (1,)},
+        free={"input": (0, 1), "fused_qkv_weights": (1,), **CACHES},
     ),
     Family(
         "nkilib.core.qkv.qkv_tkg.qkv_tkg", lambda c: qkv_call(c, qkv_tkg, True), made=MANAGER,
