@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from .analysis import values as v
 from .analysis.context import FileContext
-from .analysis.scopes import Binding, Use, reaching
+from .analysis.reaching import reaching
+from .analysis.scopes import Binding, Use
 from .signature import CallForm, Signature, Unbindable, bind
 
 _ALLOCATIONS = {"ndarray", "zeros", "ones", "empty", "full"}

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from .analysis import values as v
 from .analysis.context import FileContext
-from .analysis.scopes import Use, reaching
+from .analysis.reaching import reaching
+from .analysis.scopes import Use
 from .changed_parameters import Changed, changed_value, shape
 from .private_kernels import only_looks
 from .record import record

@@ -9,7 +9,8 @@ from enum import Enum
 from .analysis import values as v
 from .analysis.containers import era, is_former
 from .analysis.context import FileContext
-from .analysis.scopes import Binding, Use, reaching
+from .analysis.reaching import reaching
+from .analysis.scopes import Binding, Use
 from .record import record
 
 MADE = "made lists"

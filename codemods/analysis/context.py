@@ -19,6 +19,7 @@ from ..record import fresh, record
 from ..release import Release
 from . import values as v
 from .affected import spread
+from .collect import collect
 from .evaluate import Evaluator
 from .scopes import Binding, Module, Text, Use
 
@@ -105,7 +106,7 @@ class FileContext:
 
     @cached_property
     def module(self) -> Module:
-        return Module(self.tree)
+        return collect(self.tree)
 
     @cached_property
     def vendored(self) -> bool:

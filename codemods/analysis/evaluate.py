@@ -15,7 +15,8 @@ from ..trees import last_name
 from . import containers
 from . import values as v
 from .narrowing import narrowed
-from .scopes import Binding, Block, Module, Scope, Use, reaching, surely_bound
+from .reaching import reaching, surely_bound
+from .scopes import Binding, Block, Module, Scope, Use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

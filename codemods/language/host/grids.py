@@ -10,7 +10,8 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ...analysis.scopes import Binding, Use, reaching
+from ...analysis.reaching import reaching
+from ...analysis.scopes import Binding, Use
 from ...model import ReplaceCode
 from ...trees import walk
 from ..translate.names import BETA1

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ...analysis.context import FileContext
-from ...analysis.scopes import Binding, Use, reaching
+from ...analysis.reaching import reaching
+from ...analysis.scopes import Binding, Use
 from ...model import Span
 from ..translate.names import BETA1, Names
 from ..translate.plan import LanguageModule

@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from ...analysis.scopes import reaching
+from ...analysis.reaching import reaching
 from ...edit.lines import line_start, next_line
 from ...elsewhere import UNSEEN, argument
 from ...model import ReplaceCode, ReplaceLines, Span

@@ -6,7 +6,8 @@ import ast
 from functools import cached_property, lru_cache
 
 from ...analysis.context import FileContext
-from ...analysis.scopes import Binding, Use, reaching
+from ...analysis.reaching import reaching
+from ...analysis.scopes import Binding, Use
 
 BETA1 = "neuronxcc.nki"
 _SHORT = {
