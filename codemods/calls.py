@@ -8,6 +8,7 @@ import ast
 from collections.abc import Iterator
 
 from .analysis import values as v
+from .analysis.classes import constructor
 from .analysis.context import Call, FileContext
 from .analysis.values import Callee
 from .dialects import Pair, already_new, binds, fitting, likely, same_as_new, speaks_new, unclear_from
@@ -208,7 +209,7 @@ def _changed_callees(ctx: FileContext, target: v.Value) -> list[tuple[Callee, tu
 
 def _present(ctx: FileContext, callee: Callee) -> str:
     """The name of a callee; one that its path has no more is called as what it moved to."""
-    name = ctx.evaluator.constructor(callee.name)
+    name = constructor(ctx.evaluator, callee.name)
     return name if name in ctx.release.forms else ctx.release.new_symbol.get(name, name)
 
 

@@ -6,6 +6,7 @@ import sys
 from enum import Enum
 
 from .analysis import values as v
+from .analysis.classes import changed_type
 from .analysis.context import FileContext
 
 
@@ -38,7 +39,7 @@ def _single(ctx: FileContext, value: v.Value, type_name: str) -> Receiver:
 
 
 def _of_class(ctx: FileContext, of: str, type_name: str) -> Receiver:
-    kind = ctx.evaluator.kind(of)
+    kind = changed_type(ctx.evaluator, of)
     if kind is None:
         return Receiver.UNKNOWN
     return Receiver.SURE if kind == type_name or _inherits(ctx, of, type_name) else Receiver.OTHER

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from . import values as v
+from .classes import changed_type
 from .context import FileContext
 
 
@@ -52,7 +53,7 @@ def _class_names(context: FileContext) -> set[str]:
 
 def _inherited(context: FileContext, of: str) -> set[str]:
     """Renamed attributes of the changed type that a class derives from."""
-    kind = context.evaluator.kind(of)
+    kind = changed_type(context.evaluator, of)
     return set(context.release.types[kind].attributes) if kind else set()
 
 

@@ -31,6 +31,7 @@ import ast
 from collections.abc import Iterator
 
 from ..analysis import values as v
+from ..analysis.classes import bases
 from ..analysis.context import Call, FileContext
 from ..calls import call_form
 from ..changed_parameters import changed
@@ -59,7 +60,7 @@ def _subclasses(ctx: FileContext) -> Iterator[Finding]:
     for node in ctx.module.bodies:
         if not isinstance(node, ast.ClassDef) or not any(map(_own, node.body)):
             continue
-        for name in ctx.evaluator.bases(node) if node.bases else ():
+        for name in bases(ctx.evaluator, node) if node.bases else ():
             for behaviour in table.get(name, ()):
                 message = f"`{node.name}`: {behaviour.message}"
                 outcome = Outcome(behaviour.outcome)

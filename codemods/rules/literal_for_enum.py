@@ -30,6 +30,7 @@ import ast
 from collections.abc import Iterator, Mapping
 
 from ..analysis import values as v
+from ..analysis.classes import constructor
 from ..analysis.context import Call, FileContext
 from ..analysis.scopes import Use
 from ..arguments import Reached, reached
@@ -129,7 +130,7 @@ def _only_insisting(ctx: FileContext, call: Call, parameter: str, enum: str) -> 
     """Whether everything that the call may reach wants the member."""
     names = v.callees(target_of(ctx, call)[0])
     enums = ctx.release.once(_insisting)
-    wanted = [enums.get(ctx.evaluator.constructor(c.name), {}).get(parameter) for c in names or ()]
+    wanted = [enums.get(constructor(ctx.evaluator, c.name), {}).get(parameter) for c in names or ()]
     return bool(wanted) and all(other == enum for other in wanted)
 
 

@@ -7,6 +7,7 @@ import ast
 import pytest
 
 from nkimigrate.codemods.analysis import values as v
+from nkimigrate.codemods.analysis.classes import constructor
 from nkimigrate.codemods.analysis.context import FileContext
 from nkimigrate.codemods.release import Release
 from nkimigrate.codemods.source import Source
@@ -187,5 +188,5 @@ def test_a_subclass_without_a_constructor_runs_its_base() -> None:
     code = "from lib.views import View\nclass A(View): ...\nclass B(A):\n    def __init__(self): ...\n"
     source = Source.decode(code.encode())
     evaluator = FileContext("t.py", source, ast.parse(code), RELEASE, "app.mod").evaluator
-    assert evaluator.constructor("app.mod.A") == "lib.views.View"
-    assert evaluator.constructor("app.mod.B") == "app.mod.B"
+    assert constructor(evaluator, "app.mod.A") == "lib.views.View"
+    assert constructor(evaluator, "app.mod.B") == "app.mod.B"
