@@ -28,8 +28,8 @@ import numpy as np
 from .arguments import NARROWED
 from .context import state, target_generation
 from .dtypes import Array, DType
-from .following import is_plain
 from .precision import exact
+from .purity import is_plain
 from .reads import attributes_of
 from .recording import Plan
 from .tensor import Tensor
