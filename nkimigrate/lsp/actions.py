@@ -1,0 +1,87 @@
+"""Quick fixes: a finding's rewrite, a comment that keeps its line, and the migration of the whole file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from lsprotocol import types as lsp
+from pygls.workspace import ServerTextPosition, TextDocument
+
+from ..codemods.suppress import with_comment
+from ..report.lines import changes
+from .diagnostics import SOURCE, diagnostic, place_of
+from .findings import Found
+
+_FIX_ALL = f"{lsp.CodeActionKind.SourceFixAll.value}.{SOURCE}"
+
+
+def actions(
+    document: TextDocument, found: Found, where: lsp.Range, only: Sequence[str | lsp.CodeActionKind]
+) -> list[lsp.CodeAction]:
+    """What is offered at a place; ``only``: of these kinds, if there are any."""
+    offered = [*_fixes(document, found, where), *_fix_all(document, found)]
+    return [action for action in offered if not only or any(_is_kind(action, wanted) for wanted in only)]
+
+
+def _fixes(document: TextDocument, found: Found, where: lsp.Range) -> Iterator[lsp.CodeAction]:
+    """Fixes of the findings at a place, and comments that keep their lines as they are."""
+    for finding in found.findings:
+        place = place_of(document, finding)
+        if place.end < where.start or where.end < place.start or finding.cell is not None:
+            continue
+        diagnostics = [diagnostic(document, finding)]
+        if finding.edits:
+            together = found.belonging(finding)
+            new = found.fixed(document.path, together)
+            more = f" (with {len(together) - 1} more)" if together[1:] else ""
+            title = f"Migrate: {finding.message}{more}"
+            if new is not None:
+                yield _action(document, title, lsp.CodeActionKind.QuickFix, new, diagnostics, preferred=True)
+        kept = with_comment(found.data, finding) if document.path.endswith((".py", ".pyi")) else None
+        if kept is not None:
+            title = f"Keep this line as it is: # nkimigrate: skip[{finding.code}]"
+            yield _action(document, title, lsp.CodeActionKind.QuickFix, kept, diagnostics)
+
+
+def _fix_all(document: TextDocument, found: Found) -> Iterator[lsp.CodeAction]:
+    edited = [finding for finding in found.findings if finding.edits]
+    new = found.fixed(document.path, edited) if edited else None
+    if new is not None:
+        title = f"Migrate this file ({len(edited)} places)" if edited[1:] else "Migrate this file (1 place)"
+        yield _action(document, title, _FIX_ALL, new, [])
+
+
+def _action(
+    document: TextDocument,
+    title: str,
+    kind: str | lsp.CodeActionKind,
+    new: bytes,
+    diagnostics: list[lsp.Diagnostic],
+    preferred: bool = False,
+) -> lsp.CodeAction:
+    edits = list(_edits(document, new.decode()))
+    versioned = lsp.OptionalVersionedTextDocumentIdentifier(uri=document.uri, version=document.version)
+    change = lsp.WorkspaceEdit(document_changes=[lsp.TextDocumentEdit(versioned, edits)])
+    return lsp.CodeAction(title, kind, diagnostics or None, is_preferred=preferred or None, edit=change)
+
+
+def _edits(document: TextDocument, new: str) -> Iterator[lsp.TextEdit]:
+    """Whole lines, where they differ."""
+    old_lines, new_lines = document.source.splitlines(keepends=True), new.splitlines(keepends=True)
+    for start, end, new_start, new_end in changes(old_lines, new_lines):
+        place = lsp.Range(_line_start(document, old_lines, start), _line_start(document, old_lines, end))
+        yield lsp.TextEdit(place, "".join(new_lines[new_start:new_end]))
+
+
+def _line_start(document: TextDocument, lines: Sequence[str], index: int) -> lsp.Position:
+    """Where a line begins; behind the last one, where the text ends."""
+    if index < len(lines) or not lines or lines[-1].endswith(("\n", "\r")):
+        return lsp.Position(index, 0)
+    return document.position_to_client_units(ServerTextPosition(index - 1, len(lines[-1])))
+
+
+def _is_kind(action: lsp.CodeAction, wanted: str | lsp.CodeActionKind) -> bool:
+    """Kinds are dotted paths; a client asks for one and gets everything below it."""
+    asked = wanted.value if isinstance(wanted, lsp.CodeActionKind) else wanted
+    given = action.kind.value if isinstance(action.kind, lsp.CodeActionKind) else action.kind or ""
+    return given == asked or given.startswith(f"{asked}.")
