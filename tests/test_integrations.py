@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from typing import Any
 import audit
 import pytest
 import yaml
+
+from nkimigrate.discovery import kind_of
 
 OLD = "from nkilib.core.mlp.mlp import mlp_kernel\n\ny = mlp_kernel(1, 2, 3, 4)\n"
 CLEAN = "x = 1\n"
@@ -96,6 +99,30 @@ def test_the_gitlab_job_leaves_its_reports(repository: Path, tree: Path) -> None
 
 
 # -- pre-commit ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("documents", [False, True])
+def test_the_hooks_run_for_commits_of_what_is_looked_at(documents: bool, repository: Path) -> None:
+    """Commits of nothing but requirements, a Dockerfile or a .env file ran no hook."""
+    hooks = yaml.safe_load((repository / ".pre-commit-hooks.yaml").read_text("utf-8"))
+    names = [
+        "a.py",
+        "a.pyi",
+        "a.ipynb",
+        "a.toml",
+        "a.yaml",
+        "a.yml",
+        "a.json",
+        "setup.cfg",
+        "tox.ini",
+        ".env",
+    ]
+    names += ["requirements.txt", "requirements-dev.txt", "Dockerfile", "Dockerfile.dev", "a.md", "a.rst"]
+    for name in (*names, "a.c", "a.txt", "Makefile", "py"):
+        for hook in hooks:
+            runs = re.search(hook["files"], f"folder/{name}") is not None
+            assert runs or kind_of(name, documents) is None, name
+            assert not runs or kind_of(name, True) is not None, name
 
 
 @pytest.mark.slow
