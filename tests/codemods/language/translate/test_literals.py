@@ -15,7 +15,7 @@ TEXT = """\
 x = 'a # b'  # one
 y = "it's \\" # no" + '''three # no
 lines'''  # two
-z = r'\\'#three
+z = r'\\\\'#three
 w = f"{x!r:#>4}"  # four
 t = 'goes \\
 on'
@@ -23,6 +23,10 @@ on'
 \"\"\"
 # five
 """
+
+
+def test_the_text_is_python() -> None:
+    compile(TEXT, "text.py", "exec")
 
 
 def test_comments_and_the_lines_inside_of_strings() -> None:
