@@ -54,7 +54,7 @@ def attribute_strings(ctx: FileContext) -> list[NamedAttribute]:
 
 
 def _all(ctx: FileContext) -> Iterator[NamedAttribute]:
-    for use in ctx.uses:
+    for use in ctx.around:
         for link in use.links:
             if isinstance(link, ast.Call) and link.args:
                 yield from _call(ctx, use, link)

@@ -30,8 +30,8 @@ def expectations(ctx: FileContext) -> list[Expectation]:
     """All ``with`` statements that expect an AssertionError (found once for a file)."""
     known: list[Expectation] | None = ctx.memory.get("expectations")  # type: ignore[assignment]
     if known is None:
-        known = list(_all(ctx))
-        ctx.memory["expectations"] = known
+        named = ctx.module.spelling(_ERROR) or ctx.module.spelling(f".{_ERROR}")
+        known = ctx.memory["expectations"] = list(_all(ctx)) if named else []
     return known
 
 

@@ -12,6 +12,10 @@ _FOREIGN = pattern(r"(?:^|[/\\])(?:_?vendor(?:ed)?|third[-_]?party)[/\\]", re.IG
 
 def folder_pattern(release: Release) -> re.Pattern[str]:
     """The old folders' names as whole components of a path."""
+    return release.once(_folder_pattern)
+
+
+def _folder_pattern(release: Release) -> re.Pattern[str]:
     names = "|".join(map(re.escape, release.folders)) or r"(?!)"
     return re.compile(rf"(?:(?<=[/\\])(?:{names})(?![\w.-])|(?<![\w.-])(?:{names})(?=[/\\]))")
 

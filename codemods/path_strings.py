@@ -81,13 +81,12 @@ def _is_annotation(text: Text) -> bool:
 
 def folder_strings(ctx: FileContext) -> Iterator[Text]:
     """String constants that name a folder of the product's source tree, or its repository; no prose."""
-    pattern = folder_pattern(ctx.release)
     repository = ctx.release.repository or "\0"
     names = (repository, *ctx.release.folders)
     for text in ctx.module.texts:
         value = text.value
         if any(name in value for name in names) and _is_place(text):  # noqa: SIM102  # cheapest first
-            if repository in value or pattern.search(value):
+            if repository in value or folder_pattern(ctx.release).search(value):
                 yield text
 
 

@@ -58,23 +58,25 @@ def _elsewhere(name: str) -> bool:
 
 def uses_type(ctx: FileContext, type_name: str) -> bool:
     """Whether a file names a type or handles objects of it."""
-    known = ctx.memory.setdefault(f"uses {type_name}", None)
+    return type_name in _used(ctx) or any(
+        ctx.release.canonical(path) == type_name.rpartition(".")[0] for _, path in ctx.stars
+    )
+
+
+def _used(ctx: FileContext) -> set[str]:
+    """Classes among others that a file names or handles objects of (found once for a file)."""
+    known: set[str] | None = ctx.memory.get("used")  # type: ignore[assignment]
     if known is None:
-        known = ctx.memory[f"uses {type_name}"] = _uses_type(ctx, type_name)
-    return bool(known)
+        known = {ctx.release.defining(ctx.release.canonical(found.target)) for found in ctx.imports}
+        known.update(reference.symbol for reference in ctx.references)
+        for owner in (*(a.owner for a in ctx.attributes), *(c.callee for c in ctx.calls)):
+            known.update(map(_class_of, v.options(owner)))
+        ctx.memory["used"] = known
+    return known
 
 
-def _uses_type(ctx: FileContext, type_name: str) -> bool:
-    names = {ctx.release.defining(ctx.release.canonical(found.target)) for found in ctx.imports}
-    if type_name in names or any(r.symbol == type_name for r in ctx.references):
-        return True
-    if any(ctx.release.canonical(path) == type_name.rpartition(".")[0] for _, path in ctx.stars):
-        return True
-    owners = [a.owner for a in ctx.attributes] + [c.callee for c in ctx.calls]
-    return any(_is_of(option, type_name) for owner in owners for option in v.options(owner))
-
-
-def _is_of(value: v.Value, type_name: str) -> bool:
+def _class_of(value: v.Value) -> str:
+    """The class of an object, or that of a method's; "" for anything else."""
     if isinstance(value, v.Method):
-        return value.owner == type_name
-    return isinstance(value, v.Instance) and value.of == type_name
+        return value.owner
+    return value.of if isinstance(value, v.Instance) else ""

@@ -8,17 +8,33 @@ classes and uses a third of them: here only the constructor is compiled, and whe
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
 from operator import attrgetter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from functools import cached_property as cached_property
     from typing import Any, TypeVar
 
     from typing_extensions import dataclass_transform
 
     Value = TypeVar("Value")
 else:
+
+    class cached_property:
+        """That of functools without its lock, which Python takes before 3.12."""
+
+        def __init__(self, make):
+            self._make = make
+            self.__doc__ = make.__doc__
+
+        def __set_name__(self, _, name):
+            self._name = name
+
+        def __get__(self, item, _=None):
+            if item is None:
+                return self
+            found = item.__dict__[self._name] = self._make(item)
+            return found
 
     def dataclass_transform(**_):
         """What type checkers read has no meaning at run time."""
@@ -55,7 +71,7 @@ def record(cls: Any = None, *, frozen: bool = True) -> Any:
     """A class whose annotated names are its fields, in the order of its constructor's parameters.
 
     Its objects are equal, and hash alike, when they are of the class and their fields are equal. They have
-    slots, and a ``__dict__`` only for what :class:`~functools.cached_property` keeps. That the fields of a
+    slots, and a ``__dict__`` only for what :class:`cached_property` keeps. That the fields of a
     ``frozen`` one are not set again is left to type checkers.
     """
     return record if cls is None else _made(cls)

@@ -6,9 +6,8 @@ The tables are TOML files in ``nkimigrate/releases/``; ``docs/releases.md`` says
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property
 
-from .record import fresh, record
+from .record import cached_property, fresh, record
 from .signature import Signature
 
 TYPE_CHECKING = False

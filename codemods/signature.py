@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 
 from .model import EditCall
-from .record import record
+from .record import cached_property, record
 
 
 class Unbindable(Exception):

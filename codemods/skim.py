@@ -11,9 +11,9 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Iterator
-from functools import cached_property
 
 from .patterns import pattern
+from .record import cached_property
 from .release import Release
 
 # A whole string, or a part of a formatted one.

@@ -6,11 +6,10 @@ Spans are byte offsets into the text encoded as UTF-8 without a byte-order mark:
 from __future__ import annotations
 
 from bisect import bisect_right
-from functools import cached_property
 from itertools import accumulate
 
 from .patterns import pattern
-from .record import record
+from .record import cached_property, record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

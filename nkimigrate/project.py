@@ -256,7 +256,7 @@ class _Project:
         found: dict[str, tuple[Owned, ...]] = {}
         for number in self.files.those(EXPORTS):
             exports = self.files.known(number).exports
-            for spelled, name in self._spelled(number, exports):
+            for spelled, name in self._asked_for(number, exports):
                 if spelled in self.asked or spelled in self.around or self._asked_above(spelled):
                     found[spelled] = (*found.get(spelled, ()), (number, name))
                     exported[number, name] = exports[name]
@@ -267,7 +267,7 @@ class _Project:
         found: dict[str, tuple[Owned, ...]] = {}
         for number in self.files.those(which):
             own = self.files.known(number).kernels
-            for spelled, name in self._spelled(number, own):
+            for spelled, name in self._asked_for(number, own):
                 if spelled in self.asked or self._asked_above(spelled):
                     found[spelled] = (*found.get(spelled, ()), (number, name))
                     kernels[number, name] = own[name]
@@ -275,6 +275,13 @@ class _Project:
 
     def _asked_above(self, spelled: str) -> bool:
         return any(package in self.asked for package in _around(spelled))
+
+    def _asked_for(self, number: int, names: Collection[str]) -> Iterator[tuple[str, str]]:
+        """Those of :meth:`_spelled` whose outermost package somebody imports."""
+        for spelled, name in self._spelled(number, names):
+            top = spelled.partition(".")[0]
+            if top in self.around or top in self.asked:
+                yield spelled, name
 
     def _spelled(self, number: int, names: Collection[str]) -> Iterator[tuple[str, str]]:
         """``(as others may import it, name)`` of names of a file."""

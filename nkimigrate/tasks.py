@@ -186,7 +186,7 @@ def _language(setting: Setting, task: Task) -> Iterator[Check]:
             launches=task.world.launches,
             partial=setting.partial,
         )
-    new = any(map(setting.wants, DIALECT)) and _imports_new(task.data)
+    new = _imports_new(task.data) and any(map(setting.wants, DIALECT))
     if new and (step := load_language(*setting.step)):
         from .codemods.dialect.findings import dialect_findings
 
@@ -202,12 +202,13 @@ def _imports_new(data: bytes) -> bool:
 
 def _old_step(setting: Setting, task: Task) -> LanguageStep | None:
     """The language's step, where a file seems to import the old one and somebody would hear of it."""
-    if not setting.may_want(LANGUAGE):
-        return None
-    data = task.data
-    top = b"neuronxcc" in data and _FROM_TOP.search(data) is not None
-    old = b"neuronxcc.nki" in data or top or bool(task.world.kernels)
-    return load_language(*setting.step) if old else None
+    old = _imports_old(task.data) or bool(task.world.kernels)
+    return load_language(*setting.step) if old and setting.may_want(LANGUAGE) else None
+
+
+def _imports_old(data: bytes) -> bool:
+    """Whether a line seems to import the old language."""
+    return b"neuronxcc" in data and (b"neuronxcc.nki" in data or _FROM_TOP.search(data) is not None)
 
 
 def _embedded(setting: Setting, task: Task, release: Release) -> Analysis:

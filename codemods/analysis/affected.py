@@ -28,6 +28,7 @@ def spread(names: Iterable[str], module: Module, evaluator: Evaluator) -> frozen
         spreading.through_bindings()
         spreading.through_returns()
         spreading.through_tests()
+        spreading.through_bases()
         grown = len(spreading.names) > before
     return frozenset(spreading.names)
 
@@ -121,6 +122,12 @@ class _Spreading:
         for name, kinds in self._tested:
             if kinds & self.names:
                 self.add((name,))
+
+    def through_bases(self) -> None:
+        """``super()``, where a class derives from something that has one of the names."""
+        classes = (b.name for b in self._module.bindings if b.kind == "class")
+        if "super" in self._module.by_name and not self.names.isdisjoint(classes):
+            self.add(("super",))
 
 
 def _tested(module: Module) -> list[tuple[str, set[str]]]:

@@ -10,12 +10,11 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Mapping
-from functools import cached_property
 from operator import attrgetter
 
 from ..model import Edit, Finding, Outcome
 from ..patterns import pattern
-from ..record import fresh, record
+from ..record import cached_property, fresh, record
 from ..release import Release
 from . import values as v
 from .affected import spread
@@ -27,7 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..source import Source
 
-_ALWAYS = frozenset({"getattr", "hasattr", "__import__", "super"})
+_ALWAYS = frozenset({"getattr", "hasattr", "__import__"})
 _NAMING = (ast.Name, ast.Attribute)
 _LOADERS = frozenset({"importlib", "pkgutil", "typing", "operator"})
 
@@ -217,6 +216,18 @@ class FileContext:
                 around.append(outer)
             wanted.update(dict.fromkeys(reversed(around)))
         return list(wanted)
+
+    @cached_property
+    def around(self) -> list[Use]:
+        """Those of them in whose arguments, or whose base, another one stands."""
+        outer = {use.outer for use in self.uses}
+        return [use for use in self.uses if use in outer]
+
+    @cached_property
+    def near_legacy(self) -> bool:
+        """Whether an import is of a package that a legacy root lies in."""
+        paths = (*(i.target for i in self.imports), *(path for _, path in self.stars))
+        return any(path.partition(".")[0] in self.release.legacy_tops for path in paths)
 
     @cached_property
     def _resolved(self) -> tuple[list[Reference], list[Call], list[Attribute]]:

@@ -26,7 +26,8 @@ def _pairs(context: FileContext) -> Iterator[tuple[str, v.Value]]:
     for name, bindings in module.top.bindings.items():
         if any(b.kind == "class" for b in bindings):
             qualified = f"{context.name}.{name}"
-            for attribute in sorted(attributes | _inherited(context, qualified)):
+            inherited = _inherited(context, qualified) if name in context.affected_names else set()
+            for attribute in sorted(attributes | inherited):
                 value = evaluator.attribute(v.Instance(qualified), attribute)
                 if not isinstance(value, v.Method):
                     yield f"{name}.{attribute}", value

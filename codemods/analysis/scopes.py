@@ -11,8 +11,8 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 
+from ..record import cached_property
 from ..trees import walk
 
 

@@ -9,9 +9,9 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
-from functools import cached_property
 
 from ..model import Finding, Outcome
+from ..record import cached_property
 from .joined import Joined, parted, spelling
 
 CODE = "NKM905"

@@ -7,11 +7,11 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from json import scanner
 from typing import Any
 
 from ..model import Finding, Outcome
+from ..record import cached_property
 from .joined import Joined, Torn, parted, spelling
 from .magics import Hidden, hide
 

@@ -17,10 +17,10 @@ import ast
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 
 from ..analysis.scopes import Binding, Use
 from ..model import Span
+from ..record import cached_property
 from ..trees import children
 from .host.imports import is_kernel
 from .host.kernels import Kernels

@@ -14,7 +14,6 @@ import ast
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
-from functools import cached_property
 from itertools import accumulate, product
 from keyword import iskeyword
 
@@ -22,7 +21,7 @@ from ..analysis.context import FileContext
 from ..analysis.scopes import Binding, Use
 from ..model import Rename, ReplaceLines, Span
 from ..naming import certain, imported, is_free, looks_names_up
-from ..record import replace
+from ..record import cached_property, replace
 from ..source import Source
 from ..trees import walk
 from .host import kernels_of

@@ -57,8 +57,11 @@ def check(ctx: FileContext) -> Iterator[Finding]:
 
 def _subclasses(ctx: FileContext) -> Iterator[Finding]:
     table = ctx.release.behaviours_of("subclass")
-    for node in ctx.module.bodies:
-        if not isinstance(node, ast.ClassDef) or not any(map(_own, node.body)):
+    for binding in ctx.module.bindings:
+        node = binding.node
+        if not isinstance(node, ast.ClassDef) or binding.name not in ctx.affected_names:
+            continue
+        if not any(map(_own, node.body)):
             continue
         for name in bases(ctx.evaluator, node) if node.bases else ():
             for behaviour in table.get(name, ()):

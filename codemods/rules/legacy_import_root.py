@@ -41,6 +41,8 @@ CODE = "NKM101"
 
 def check(ctx: FileContext) -> Iterator[Finding]:
     """One finding for each statement (``from``) or imported name (``import``) under a legacy root."""
+    if not ctx.near_legacy:
+        return
     seen: set[ast.AST] = set()
     for found in ctx.imports:
         if kept_for_old_release(ctx, found.node) or new_home(ctx, found.node):

@@ -46,9 +46,10 @@ _PARTS = ("value", "name")
 def check(ctx: FileContext) -> Iterator[Finding]:
     """One finding for each literal."""
     enums = ctx.release.once(_insisting)
+    known = ctx.release.once(_as_changed)
     seen: set[ast.expr] = set()
-    for call in ctx.calls if enums else ():
-        for target in reached(ctx, call, dict.fromkeys(enums)):
+    for call in ctx.calls:
+        for target in reached(ctx, call, known):
             for parameter, enum in enums[target.name].items():
                 for node in _given(ctx, call, target, parameter):
                     if node not in seen:
@@ -60,6 +61,11 @@ def _insisting(release: Release) -> dict[str, Mapping[str, str]]:
     """Old and new names of the callables concerned → parameter → enumeration."""
     changes = [change for change in release.calls if change.enums]
     return {name: c.enums for c in changes for name in (c.name, *(form.name for form in c.old))}
+
+
+def _as_changed(release: Release) -> dict[str, None]:
+    """The same names, whose parameters are those of the table's changes."""
+    return dict.fromkeys(release.once(_insisting))
 
 
 def _given(ctx: FileContext, call: Call, target: Reached, parameter: str) -> Iterator[ast.expr]:

@@ -33,7 +33,7 @@ CODE = "NKM111"
 
 def check(ctx: FileContext) -> Iterator[Finding]:
     """One finding at the first import that uses another root than the file's first one."""
-    roots = _roots(ctx)
+    roots = _roots(ctx) if ctx.near_legacy else []
     other = next((pair for pair in roots if pair[1] != roots[0][1]), None)
     if other is not None:
         yield ctx.finding(

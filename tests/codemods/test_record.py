@@ -7,11 +7,10 @@ import dataclasses
 import pickle
 import subprocess
 import sys
-from functools import cached_property
 
 import pytest
 
-from nkimigrate.codemods.record import fresh, record, replace
+from nkimigrate.codemods.record import cached_property, fresh, record, replace
 
 
 @record

@@ -11,12 +11,12 @@ import sys
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 
 from ...analysis.context import FileContext
 from ...analysis.reaching import reaching
 from ...analysis.scopes import Binding, Use
 from ...model import Span
+from ...record import cached_property
 from ..translate.names import BETA1, Names
 from ..translate.plan import LanguageModule
 

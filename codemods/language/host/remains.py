@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from functools import cached_property
 
 from ...model import Edit, RemoveStatement, ReplaceCode, ReplaceLines, ReplaceStatement, Span, Wrap
+from ...record import cached_property
 
 _NAME = re.compile(r"(?<![\w.])[^\W\d]\w*")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
+from ...record import cached_property
 from ...source import split_lines
 from ...trees import walk
 

@@ -9,8 +9,8 @@ import sys
 import tokenize
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
+from ...record import cached_property
 from ...source import split_lines
 
 _MARK = re.compile(r"\b(BEGIN|END|region|endregion|noqa|type:|pylint|fmt:|TODO|FIXME)\b")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 from ...analysis.context import FileContext
 from ...analysis.reaching import reaching
 from ...analysis.scopes import Binding, Use
+from ...record import cached_property
 
 BETA1 = "neuronxcc.nki"
 _SHORT = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from bisect import bisect_left
 from collections.abc import Iterable
-from functools import cached_property
 
+from ...record import cached_property
 from ...trees import children, walk
 
 

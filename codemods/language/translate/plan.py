@@ -6,12 +6,12 @@ import ast
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ...analysis.context import FileContext
 from ...elsewhere import Kernel, Seen
 from ...fresh_names import Taken
+from ...record import cached_property
 from ..step import LanguageStep
 from .names import Names
 from .nodes import Nodes
