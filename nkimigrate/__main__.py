@@ -10,6 +10,13 @@ _ALLOCATIONS = 100_000
 
 def main() -> int:
     """Run the command line of this process; returns the exit code."""
+    try:
+        return _run()
+    except KeyboardInterrupt:  # while modules are loaded, or a second one
+        return 130
+
+
+def _run() -> int:
     if sys.argv[1:] == ["--version"]:
         from nkimigrate import __version__
 
@@ -18,12 +25,9 @@ def main() -> int:
     import gc
 
     gc.set_threshold(_ALLOCATIONS)
-    try:
-        from nkimigrate.cli import main as run
+    from nkimigrate.cli import main as run
 
-        return run()
-    except KeyboardInterrupt:  # while modules are loaded, before anything has begun
-        return 130
+    return run()
 
 
 def leave_current_folder() -> None:

@@ -99,7 +99,7 @@ GROUPS: dict[str, tuple[Argument, ...]] = {
         Argument(
             "--exclude",
             "list",
-            "Leave out what matches, as in .gitignore, instead of .venv/, build/, vendor/, …",
+            "Leave out what matches, as in .gitignore, instead of .venv/, build/, vendor/, ...",
             metavar="PATTERNS",
         ),
         Argument("--extend-exclude", "list", "Leave out what matches, too.", metavar="PATTERNS"),

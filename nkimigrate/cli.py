@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import sys
 
 from . import arguments
 from .errors import UsageError
 from .report.view import USAGE
-from .terminal import clean, wants_colour
+from .terminal import UNENCODABLE, clean, spelled_out, wants_colour
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -249,7 +250,8 @@ def _make_writable(name: str) -> None:
         setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
     reconfigure = getattr(getattr(sys, name), "reconfigure", None)
     if reconfigure is not None:
-        reconfigure(errors="backslashreplace")
+        codecs.register_error(UNENCODABLE, spelled_out)
+        reconfigure(errors=UNENCODABLE)
 
 
 def _say(message: str) -> int:

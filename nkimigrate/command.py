@@ -28,7 +28,7 @@ _EXIT_CODES = (
 )
 _ELSEWHERE = (
     ("[tool.nkimigrate]", "in pyproject.toml: the same options; the command line wins"),
-    ("--no-statistics, --cache, …", "switch off what is switched on there"),
+    ("--no-statistics, --cache, ...", "switch off what is switched on there"),
     ("# nkimigrate: skip[CODE]", "at the end of a line: leave it as it is (all rules without [CODE])"),
     ("# nkimigrate: skip-file", "leave the whole file as it is"),
 )

@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import IO
 
+UNENCODABLE = "nkimigrate"
+"""The name of :func:`spelled_out` as an error handler of codecs."""
+_PLAINER = {"→": "->", "…": "...", "×": "x", "≤": "<=", "±": "+-"}
+"""How to write what a terminal without UTF-8 may not have."""
 _COLOURS = {
     "bold": "1",
     "dim": "2",
@@ -34,6 +38,14 @@ def clean(text: str) -> str:
 def clean_line(text: str) -> str:
     """As :func:`clean`, but tabs stay: for lines of code."""
     return "\t".join(map(clean, text.split("\t")))
+
+
+def spelled_out(error: UnicodeError) -> tuple[str, int]:
+    """What stands for characters that a stream's encoding does not have: other ones, else an escape."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lost = error.object[error.start : error.end]
+    return "".join(_PLAINER.get(char, ascii(char)[1:-1]) for char in lost), error.end
 
 
 def wants_colour(stream: IO[str]) -> bool:

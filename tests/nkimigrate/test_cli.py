@@ -214,6 +214,21 @@ def test_reports_are_utf_8_and_never_fail_to_encode(folder: Path) -> None:
     assert done.stdout.startswith("To rewrite\n\\xe4.py:1:1 NKM101")
 
 
+def test_without_utf_8_arrows_and_the_like_are_spelled_in_ascii(folder: Path) -> None:
+    plain = {
+        **os.environ,
+        "LC_ALL": "C",
+        "PYTHONUTF8": "0",
+        "PYTHONCOERCECLOCALE": "0",
+        "PYTHONIOENCODING": "ascii",
+    }
+    unknown = command("--from", "1", "--to", "2", ".", cwd=folder, env=plain)
+    assert unknown.stderr.endswith("known steps: 2.27 -> 2.28\n")
+    assert command("--help", cwd=folder, env=plain, encoding="ascii").returncode == 0
+    told = command("--explain", "NKM304", cwd=folder, env=plain, encoding="ascii")
+    assert "`int(...)`" in told.stdout
+
+
 def test_colour_can_be_forced_and_refused(folder: Path) -> None:
     (folder / "model.py").write_text(OLD)
     forced = command("--check", ".", cwd=folder, env={**os.environ, "FORCE_COLOR": "1"})
@@ -506,6 +521,42 @@ def test_an_interrupt_ends_with_130(folder: Path) -> None:
         err = process.stderr.read()
         assert process.wait(60) == 130
     assert err == "nkimigrate: interrupted; each file is either as it was or completely rewritten\n"
+
+
+@pytest.mark.parametrize("presses", [1, 2])
+def test_an_interrupt_shows_no_traceback_whenever_it_comes(tmp_path: Path, presses: int) -> None:
+    """While modules are loaded, while files are found and while they are analysed, also when it comes twice."""
+    for number in range(300):
+        (tmp_path / f"f{number}.py").write_text(UNPROVEN)
+    code = (
+        "import sys, nkimigrate.__main__ as command\n"
+        "def run(run=command._run):\n"
+        "    print('started', flush=True)\n"
+        "    return run()\n"
+        "command._run = run\n"
+        "sys.exit(command.main())"
+    )
+    ends = set()
+    for moment in range(12):
+        with subprocess.Popen(
+            [sys.executable, "-c", code, "--check", "--isolated", "--no-cache", "."],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            cwd=tmp_path,
+        ) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            time.sleep(moment * 0.01)
+            for _ in range(presses):
+                process.send_signal(signal.SIGINT)
+                time.sleep(0.001)
+            _, err = process.communicate(timeout=60)
+        # After an interrupt inside of exec() Python ends by the signal.
+        assert process.returncode in (130, -signal.SIGINT)
+        assert err in ("", "nkimigrate: interrupted; each file is either as it was or completely rewritten\n")
+        ends.add(process.returncode)
+    assert 130 in ends
 
 
 def test_an_internal_error_asks_for_a_report(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
