@@ -6,6 +6,7 @@ import nki.language as nl
 
 from ..core.utils.allocator import SbufManager, create_auto_alloc_manager
 from ..core.utils.logging import LogLevel, get_logger
+from .arguments import assert_object
 
 PARTITIONS = 128
 """Partitions of SBUF and PSUM; most rows of a tile, most rows and columns of a stationary matmul operand."""
@@ -47,6 +48,7 @@ def manager(sbm: SbufManager | None = None) -> SbufManager:
     """The caller's manager, or one that leaves addresses to the compiler and reports only problems."""
     if sbm is None:
         return create_auto_alloc_manager(get_logger("SBM", LogLevel.WARN))
+    assert_object(sbm, SbufManager, "sbm")
     return sbm
 
 

@@ -21,7 +21,7 @@ import nki.isa as nisa
 import nki.language as nl
 
 from ... import insides
-from ...blocks.arguments import assert_integers, assert_number
+from ...blocks.arguments import assert_classes, assert_integers, assert_number
 from ...blocks.dtypes import FLOATS, assert_dtypes
 from ...blocks.lnc import cores
 from ...blocks.masks import Band, Bounds, query_positions
@@ -67,6 +67,14 @@ def attention_bwd(
     Returns:
         ``(dq, dk, dv)`` in shared HBM, like q, k and v; with sinks a fourth, like them.
     """
+    assert_classes(
+        tensors=(
+            (q_ref, "q_ref"), (k_ref, "k_ref"), (v_ref, "v_ref"), (o_ref, "o_ref"), (dy_ref, "dy_ref"),
+            (lse_ref, "lse_ref"),
+        ),
+        optional=((sinks_ref, "sinks_ref"),),
+        flags=((use_causal_mask, "use_causal_mask"), (mixed_precision, "mixed_precision")),
+    )  # fmt: skip
     assert_integers(((sliding_window, "sliding_window"),))
     if softmax_scale is not None:
         assert_number(softmax_scale, "softmax_scale")

@@ -32,7 +32,7 @@ import nki
 import nki.language as nl
 
 from ... import insides
-from ...blocks.arguments import assert_integers, assert_number
+from ...blocks.arguments import assert_classes, assert_integers, assert_number
 from ...blocks.dtypes import FLOATS, assert_dtype_parameter, assert_dtypes
 from ...blocks.lnc import Cores, cores
 from ...blocks.memory import PARTITIONS, manager, scratch
@@ -125,6 +125,17 @@ def attention_cte(
     Returns result, or (result, neg_max, recip), in shared HBM. Raises AssertionError for what is not allowed.
     A query that sees no key gets unspecified values.
     """
+    assert_classes(
+        tensors=((q, "q"), (k, "k"), (v, "v")),
+        optional=(
+            (k_prior, "k_prior"), (v_prior, "v_prior"), (prior_used_len, "prior_used_len"), (sink, "sink"),
+            (cp_offset, "cp_offset"),
+        ),
+        flags=(
+            (causal_mask, "causal_mask"), (tp_q, "tp_q"), (tp_k, "tp_k"), (tp_out, "tp_out"),
+            (cache_softmax, "cache_softmax"), (cp_strided_q_slicing, "cp_strided_q_slicing"),
+        ),
+    )  # fmt: skip
     _check_ranks(q, k, k_prior)
     cfg = _config(
         q, k, k_prior, scale, causal_mask, sliding_window, tp_q, tp_k, tp_out, cache_softmax, softmax_dtype,

@@ -43,6 +43,7 @@ import nki.isa as nisa
 import nki.language as nl
 
 from ... import insides
+from ...blocks.arguments import assert_classes, assert_object
 from ...blocks.lnc import cores, gather
 from ...blocks.memory import scratch
 from ..utils.allocator import SbufManager
@@ -114,6 +115,23 @@ def attention_tkg(
 
     Raises AssertionError for what is not allowed, and when not even one sequence fits into SBUF.
     """
+    assert_object(cfg, AttnTKGConfig, "cfg")
+    assert_object(sbm, SbufManager, "sbm")
+    assert_classes(
+        tensors=(
+            (q, "q"), (k_active, "k_active"), (v_active, "v_active"), (k_prior, "k_prior"),
+            (v_prior, "v_prior"), (mask, "mask"), (out, "out"),
+        ),
+        optional=(
+            (inv_freqs, "inv_freqs"), (rope_pos_ids, "rope_pos_ids"), (sink, "sink"),
+            (active_blocks_table, "active_blocks_table"), (k_out, "k_out"),
+        ),
+        flags=(
+            (cfg.tp_k_prior, "tp_k_prior"), (cfg.strided_mm1, "strided_mm1"), (cfg.use_pos_id, "use_pos_id"),
+            (cfg.fuse_rope, "fuse_rope"), (cfg.use_gpsimd_sb2sb, "use_gpsimd_sb2sb"),
+            (cfg.qk_in_sb, "qk_in_sb"), (cfg.k_out_in_sb, "k_out_in_sb"), (cfg.out_in_sb, "out_in_sb"),
+        ),
+    )  # fmt: skip
     here = cores()
     check_call(
         q, k_active, v_active, k_prior, v_prior, cfg, here, rope_pos_ids, active_blocks_table, DBG_TENSORS

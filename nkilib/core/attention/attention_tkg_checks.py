@@ -4,7 +4,7 @@ from typing import Any
 
 import nki.language as nl
 
-from ...blocks.arguments import assert_integer, assert_integers
+from ...blocks.arguments import assert_classes, assert_integer, assert_tuple
 from ...blocks.dtypes import FLOATS_AND_E4M3, assert_dtypes
 from ...blocks.lnc import Cores
 from ...blocks.memory import PARTITIONS
@@ -54,7 +54,9 @@ def check_call(
         )
     if debug is not None:
         count = 5 if cfg.block_len > 0 else 4
-        kernel_assert(len(debug) == count, f"DBG_TENSORS must be {count} tensors, there are {len(debug)}")
+        assert_tuple(debug, count, "tensors", "DBG_TENSORS")
+        for tensor in debug:
+            assert_classes(tensors=((tensor, "each of DBG_TENSORS"),))
 
 
 def check_tensors(
@@ -102,8 +104,8 @@ def _check_sizes(cfg: AttnTKGConfig) -> None:
     _check_range("q_head", cfg.q_head, _MAX_HEADS)
     _check_range("s_active", cfg.s_active, _MAX_S_ACTIVE)
     _check_range("d_head", cfg.d_head, _MAX_HEAD_DIM)
-    sizes = ((cfg.curr_sprior, "curr_sprior"), (cfg.full_sprior, "full_sprior"))
-    assert_integers(sizes, 1)
+    assert_integer(cfg.curr_sprior, "curr_sprior", 1)
+    assert_integer(cfg.full_sprior, "full_sprior", 1)
     assert_integer(cfg.block_len, "block_len", 0)
     kernel_assert(
         cfg.curr_sprior <= cfg.full_sprior,

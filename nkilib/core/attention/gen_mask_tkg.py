@@ -8,7 +8,7 @@ token lies at (p, f).
 import nki.isa as nisa
 import nki.language as nl
 
-from ...blocks.arguments import assert_integer, assert_integers, assert_layout
+from ...blocks.arguments import assert_classes, assert_integer, assert_layout, assert_object
 from ...blocks.cache import TokenOrder, put_rows, runs, token_numbers
 from ...blocks.lnc import cores
 from ...blocks.memory import PARTITIONS, scratch
@@ -55,12 +55,22 @@ def gen_mask_tkg(
 
     Raises AssertionError for masks of other shapes, and for blocks that do not fill the tile.
     """
+    assert_classes(
+        tensors=((pos_ids, "pos_ids"), (mask_out, "mask_out")),
+        optional=((active_mask, "active_mask"),),
+        flags=(
+            (is_s_prior_sharded, "is_s_prior_sharded"), (strided_mm1, "strided_mm1"),
+            (is_batch_sharded, "is_batch_sharded"),
+        ),
+    )  # fmt: skip
     _check(mask_out, bs, q_head, s_active, block_len)
-    assert_integers(((s_prior_per_shard, "s_prior_per_shard"), (s_prior_offset, "s_prior_offset")), 0)
+    assert_integer(s_prior_per_shard, "s_prior_per_shard", 0)
+    assert_integer(s_prior_offset, "s_prior_offset", 0)
     here = cores()
     tiles = mask_out.shape[1]
     order = TokenOrder(tiles=tiles, piece=block_len, strided=strided_mm1)
     shard = here.index if is_s_prior_sharded else 0
+    assert_object(sbm, SbufManager, "sbm", optional=True)
     if sbm is None:
         sbm = SbufManager(0, _SCRATCH_BYTES, get_logger("SBM", LogLevel.WARN), use_auto_alloc=True)
     mask = as_view(mask_out)

@@ -10,7 +10,7 @@ import nki
 import nki.isa as nisa
 import nki.language as nl
 
-from ...blocks.arguments import assert_integer
+from ...blocks.arguments import assert_classes, assert_integer
 from ...blocks.lnc import cores, split
 from ...blocks.memory import PARTITIONS, manager, scratch
 from ..utils.allocator import SbufManager
@@ -33,6 +33,7 @@ def cumsum(x: nl.ndarray, axis: int = -1) -> nl.ndarray:
 
     Raises AssertionError for another axis.
     """
+    assert_classes(tensors=((x, "x"),))
     assert_integer(axis, "axis")
     rank = len(x.shape)
     last = axis + rank if axis < 0 else axis

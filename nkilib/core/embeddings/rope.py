@@ -15,6 +15,7 @@ import nki
 import nki.isa as nisa
 import nki.language as nl
 
+from ...blocks.arguments import assert_classes
 from ...blocks.dtypes import FLOATS, assert_dtype
 from ...blocks.lnc import Cores, cores, split
 from ...blocks.memory import PSUM_COLUMNS, Scratch, manager, psum_tile, scratch
@@ -55,6 +56,13 @@ def RoPE(
 
     Raises AssertionError when a shape or a dtype is another.
     """
+    assert_classes(
+        tensors=((x_in, "x_in"), (cos, "cos"), (sin, "sin")),
+        flags=(
+            (lnc_shard, "lnc_shard"), (contiguous_layout, "contiguous_layout"),
+            (relayout_in_sbuf, "relayout_in_sbuf"),
+        ),
+    )  # fmt: skip
     _validate(x_in, cos, sin)
     here = cores(alone=not lnc_shard)
     length = x_in.shape[3]
@@ -104,6 +112,10 @@ def RoPE_sbuf(
 
     Raises AssertionError when a shape or a dtype is another.
     """
+    assert_classes(
+        tensors=((x_in_sb, "x_in_sb"), (cos_sb, "cos_sb"), (sin_sb, "sin_sb"), (x_out_sb, "x_out_sb")),
+        flags=((convert_from_interleaved, "convert_from_interleaved"),),
+    )
     shape = tuple(x_in_sb.shape)
     _validate(x_in_sb, cos_sb, sin_sb)
     assert_shape(x_out_sb, shape, "x_out_sb")

@@ -17,6 +17,7 @@ import nki
 import nki.isa as nisa
 import nki.language as nl
 
+from ...blocks.arguments import assert_classes
 from ...blocks.dtypes import FLOATS, assert_dtype
 from ...blocks.lnc import Cores, cores, split
 from ...blocks.memory import PARTITIONS, Scratch, manager, scratch
@@ -67,6 +68,11 @@ def rope_hf(
 
     Raises AssertionError when a shape is another, or not exactly one form of tables is given.
     """
+    assert_classes(
+        tensors=((q, "q"), (k, "k"), (q_out, "q_out"), (k_out, "k_out")),
+        optional=((cos, "cos"), (sin, "sin"), (rope_cache, "rope_cache")),
+        flags=((backward, "backward"),),
+    )
     here = cores()
     _validate(q, k, q_out, k_out, cos, sin, rope_cache, here)
     tables = _tables(q.shape[3], cos, sin, rope_cache)

@@ -12,6 +12,7 @@ import nki
 import nki.isa as nisa
 import nki.language as nl
 
+from ...blocks.arguments import assert_classes
 from ...blocks.lnc import cores, split
 from ...blocks.memory import Scratch, manager, scratch
 from ...blocks.softmax import SOFTMAX_COLUMNS, RunningSoftmax, row_max, settle, weigh
@@ -44,6 +45,7 @@ def cross_entropy_forward(
 
     Raises AssertionError when a limit is not met.
     """
+    assert_classes(tensors=((logits_hbm, "logits_hbm"), (targets_hbm, "targets_hbm")))
     validate_cross_entropy_forward_inputs(logits_hbm, targets_hbm, positions_per_batch, chunk_size)
     validate_float(dtype, "results", "cross_entropy_forward")
     positions = logits_hbm.shape[0]

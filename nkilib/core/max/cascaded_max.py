@@ -10,6 +10,7 @@ import nki
 import nki.isa as nisa
 import nki.language as nl
 
+from ...blocks.arguments import assert_classes
 from ...blocks.lnc import Cores, cores
 from ...blocks.memory import PARTITIONS, Scratch, manager, psum_tile, scratch
 from ...blocks.tiles import as_view
@@ -65,6 +66,7 @@ def cascaded_max(input_tensor: nl.ndarray) -> tuple[nl.ndarray, nl.ndarray]:
 
     Raises AssertionError for other sizes.
     """
+    assert_classes(tensors=((input_tensor, "input_tensor"),))
     shape = tuple(input_tensor.shape)
     config = CascadedMaxConfig(shape, input_tensor.dtype)
     single = list(shape)

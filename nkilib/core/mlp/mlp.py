@@ -15,6 +15,7 @@ from typing import Any
 import nki
 import nki.language as nl
 
+from ...blocks.arguments import assert_classes
 from ..utils.common_types import ActFnType, NormType, QuantizationType
 from .mlp_cte.mlp_cte import mlp_cte
 from .mlp_parameters import (
@@ -99,6 +100,27 @@ def mlp(
 
     Raises AssertionError for what :func:`.mlp_parameters.validate_mlp_arguments` refuses.
     """
+    assert_classes(
+        optional=(
+            (hidden_tensor, "hidden_tensor"), (gate_proj_weights_tensor, "gate_proj_weights_tensor"),
+            (up_proj_weights_tensor, "up_proj_weights_tensor"),
+            (down_proj_weights_tensor, "down_proj_weights_tensor"),
+            (normalization_weights_tensor, "normalization_weights_tensor"),
+            (gate_proj_bias_tensor, "gate_proj_bias_tensor"), (up_proj_bias_tensor, "up_proj_bias_tensor"),
+            (down_proj_bias_tensor, "down_proj_bias_tensor"),
+            (normalization_bias_tensor, "normalization_bias_tensor"), (fused_add_tensor, "fused_add_tensor"),
+            (gate_w_scale, "gate_w_scale"), (up_w_scale, "up_w_scale"), (down_w_scale, "down_w_scale"),
+            (gate_up_in_scale, "gate_up_in_scale"), (down_in_scale, "down_in_scale"),
+        ),
+        flags=(
+            (store_fused_add_result, "store_fused_add_result"),
+            (store_output_in_sbuf, "store_output_in_sbuf"), (skip_gate_proj, "skip_gate_proj"),
+            (use_tkg_gate_up_proj_column_tiling, "use_tkg_gate_up_proj_column_tiling"),
+            (use_tkg_down_proj_column_tiling, "use_tkg_down_proj_column_tiling"),
+            (use_tkg_down_proj_optimized_layout, "use_tkg_down_proj_optimized_layout"),
+            (force_cte_mode, "force_cte_mode"),
+        ),
+    )  # fmt: skip
     dtype = output_dtype
     if dtype is None and hidden_tensor is not None:
         dtype = hidden_tensor.dtype

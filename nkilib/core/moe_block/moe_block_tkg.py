@@ -21,6 +21,7 @@ import nki
 import nki.isa as nisa
 import nki.language as nl
 
+from ...blocks.arguments import assert_classes
 from ...blocks.dtypes import assert_dtype
 from ...blocks.lnc import Cores, barrier, cores
 from ...blocks.memory import PARTITIONS, Scratch, manager, scratch
@@ -136,6 +137,27 @@ def moe_block_tkg(
 
     Raises AssertionError for what :mod:`.moe_block_tkg_utils`, the router and the experts refuse.
     """
+    assert_classes(
+        tensors=(
+            (inp, "inp"), (gamma, "gamma"), (router_weights, "router_weights"),
+            (expert_gate_up_weights, "expert_gate_up_weights"), (expert_down_weights, "expert_down_weights"),
+        ),
+        optional=(
+            (shared_expert_gate_w, "shared_expert_gate_w"), (shared_expert_up_w, "shared_expert_up_w"),
+            (shared_expert_down_w, "shared_expert_down_w"),
+            (expert_gate_up_weights_scale, "expert_gate_up_weights_scale"),
+            (expert_down_weights_scale, "expert_down_weights_scale"), (router_bias, "router_bias"),
+            (expert_gate_up_bias, "expert_gate_up_bias"), (expert_down_bias, "expert_down_bias"),
+            (shared_expert_gate_bias, "shared_expert_gate_bias"),
+            (shared_expert_up_bias, "shared_expert_up_bias"),
+            (shared_expert_down_bias, "shared_expert_down_bias"), (hidden_act_bias, "hidden_act_bias"),
+            (rank_id, "rank_id"), (residual, "residual"),
+        ),
+        flags=(
+            (router_pre_norm, "router_pre_norm"), (norm_topk_prob, "norm_topk_prob"),
+            (skip_router_logits, "skip_router_logits"), (is_all_expert, "is_all_expert"),
+        ),
+    )  # fmt: skip
     biased = False
     for bias in (shared_expert_gate_bias, shared_expert_up_bias, shared_expert_down_bias):
         biased = biased or bias is not None

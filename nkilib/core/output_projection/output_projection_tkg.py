@@ -20,7 +20,7 @@ import nki.isa as nisa
 import nki.language as nl
 
 from ... import insides
-from ...blocks.arguments import assert_layout
+from ...blocks.arguments import assert_classes, assert_layout
 from ...blocks.dtypes import FLOATS, FLOATS_AND_FP8, assert_dtype, is_fp8
 from ...blocks.lnc import Cores, cores
 from ...blocks.matmul import contract
@@ -97,6 +97,11 @@ def output_projection_tkg(
 
     Raises AssertionError when a limit or a shape is not met.
     """
+    assert_classes(
+        tensors=((attention, "attention"), (weight, "weight")),
+        optional=((bias, "bias"), (weight_scale, "weight_scale"), (input_scale, "input_scale")),
+        flags=((TRANSPOSE_OUT, "TRANSPOSE_OUT"), (OUT_IN_SB, "OUT_IN_SB")),
+    )
     here = cores()
     _validate(attention, weight, bias, TRANSPOSE_OUT, OUT_IN_SB, here)
     validate_quantization(quantization_type, weight, weight_scale, input_scale)

@@ -9,7 +9,7 @@ from typing import Any
 import nki
 import nki.language as nl
 
-from ...blocks.arguments import assert_layout
+from ...blocks.arguments import assert_classes, assert_layout
 from ..utils.allocator import SbufManager
 from ..utils.common_types import NormType, QKVOutputLayout, QuantizationType
 from ..utils.kernel_assert import kernel_assert
@@ -78,6 +78,18 @@ def qkv(
 
     Raises AssertionError when a limit, a shape or a combination is not met.
     """
+    assert_classes(
+        tensors=((input, "input"), (fused_qkv_weights, "fused_qkv_weights")),
+        optional=(
+            (bias, "bias"), (qkv_w_scale, "qkv_w_scale"), (qkv_in_scale, "qkv_in_scale"),
+            (mlp_prev, "mlp_prev"), (attention_prev, "attention_prev"),
+            (gamma_norm_weights, "gamma_norm_weights"), (layer_norm_bias, "layer_norm_bias"),
+        ),
+        flags=(
+            (False if fused_residual_add is None else fused_residual_add, "fused_residual_add"),
+            (store_output_in_sbuf, "store_output_in_sbuf"),
+        ),
+    )  # fmt: skip
     assert_layout(input, 3, "[B, S, H]" if is_hbm_buffer(input) else "[128, B·S, H/128]", "input")
     mx = quantization_type == QuantizationType.MX
     special = fused_rope or k_scale is not None or v_scale is not None or use_block_kv

@@ -26,6 +26,7 @@ from typing import Any
 import nki.language as nl
 
 from ... import insides
+from ...blocks.arguments import assert_classes, assert_object
 from ...blocks.lnc import Cores, cores, split
 from ...blocks.memory import PARTITIONS, PSUM_COLUMNS, Scratch, manager, scratch
 from ...blocks.mx import LANES, MxOperand, accumulate_mx, add_mx_products, load_mx, mx_operand
@@ -139,6 +140,24 @@ def qkv_cte(
 
     Raises AssertionError when a limit, a shape or a combination is not met.
     """
+    assert_classes(
+        tensors=((input, "input"), (fused_qkv_weights, "fused_qkv_weights")),
+        optional=(
+            (bias, "bias"), (mlp_prev, "mlp_prev"), (attention_prev, "attention_prev"),
+            (gamma_norm_weights, "gamma_norm_weights"), (layer_norm_bias, "layer_norm_bias"),
+            (cos_cache, "cos_cache"), (sin_cache, "sin_cache"), (k_cache, "k_cache"), (v_cache, "v_cache"),
+            (k_scale, "k_scale"), (v_scale, "v_scale"), (slot_mapping, "slot_mapping"),
+            (qkv_w_scale, "qkv_w_scale"), (qkv_in_scale, "qkv_in_scale"),
+        ),
+        flags=(
+            (False if fused_residual_add is None else fused_residual_add, "fused_residual_add"),
+            (False if fused_rope is None else fused_rope, "fused_rope"), (use_block_kv, "use_block_kv"),
+            (store_output_in_sbuf, "store_output_in_sbuf"), (use_auto_allocation, "use_auto_allocation"),
+            (load_input_with_DMA_transpose, "load_input_with_DMA_transpose"),
+            (is_input_swizzled, "is_input_swizzled"),
+        ),
+    )  # fmt: skip
+    assert_object(sbm, SbufManager, "sbm", optional=True)
     args = QKV_CTE_UserInput(
         input=input,
         fused_qkv_weights=fused_qkv_weights,

@@ -20,7 +20,7 @@ from typing import Any
 import nki.language as nl
 
 from ... import insides
-from ...blocks.arguments import assert_integers
+from ...blocks.arguments import assert_classes, assert_integers
 from ...blocks.lnc import Cores, cores, sharing, split
 from ...blocks.memory import PARTITIONS, Scratch, manager, scratch
 from ...blocks.quantize import quantize_static
@@ -109,6 +109,15 @@ def qkv_tkg(
 
     Raises AssertionError when a limit, a shape or a combination is not met.
     """
+    assert_classes(
+        tensors=((hidden, "hidden"), (qkv_w, "qkv_w")),
+        optional=(
+            (norm_w, "norm_w"), (mlp_prev, "mlp_prev"), (attn_prev, "attn_prev"),
+            (qkv_w_scale, "qkv_w_scale"), (qkv_in_scale, "qkv_in_scale"), (qkv_bias, "qkv_bias"),
+            (norm_bias, "norm_bias"),
+        ),
+        flags=((fused_add, "fused_add"), (output_in_sbuf, "output_in_sbuf")),
+    )  # fmt: skip
     here = cores()
     sbm = manager(sbm)
     norm = Norm(kind=norm_type, gamma=norm_w, beta=norm_bias, eps=eps, hidden_actual=hidden_actual)

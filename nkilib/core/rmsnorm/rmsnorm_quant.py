@@ -18,7 +18,7 @@ import nki
 import nki.isa as nisa
 import nki.language as nl
 
-from ...blocks.arguments import assert_number
+from ...blocks.arguments import assert_classes, assert_number, assert_object
 from ...blocks.dtypes import FLOATS, assert_dtype
 from ...blocks.lnc import cores, split
 from ...blocks.matmul import broadcast_row
@@ -104,6 +104,14 @@ def rmsnorm_quant_kernel(
         HBM fp8 ``[…, H + 4]`` for ROW, whose last 4 elements are the bytes of the row's fp32 scale (least
         significant first), and ``[…, H]`` for STATIC.
     """
+    assert_classes(
+        tensors=((hidden, "hidden"),),
+        optional=(
+            (ln_w, "ln_w"),
+            (input_dequant_scale, "input_dequant_scale"),
+        ),
+    )
+    assert_object(kargs, RmsNormQuantKernelArgs, "kargs")
     _validate(hidden, ln_w, kargs, input_dequant_scale)
     leading, width = _rows_and_width(hidden)
     rows = num_elts(leading)
@@ -216,6 +224,7 @@ def _validate(
     programs = cores().count
     kernel_assert(rows >= programs, f"{rows} rows are too few for {programs} programs")
     if kargs.needs_rms_normalization():
+        assert_classes(tensors=((ln_w, "ln_w"),))
         given = tuple(ln_w.shape)
         kernel_assert(
             given == (width,) or given == (1, width), f"ln_w must be [{width}] or [1, {width}], it is {given}"

@@ -20,7 +20,7 @@ from typing import Any
 import nki.language as nl
 
 from ... import insides
-from ...blocks.arguments import assert_integer, assert_layout
+from ...blocks.arguments import assert_classes, assert_integer, assert_layout
 from ...blocks.dtypes import FLOATS, assert_dtype
 from ...blocks.lnc import cores
 from ...blocks.memory import PARTITIONS, PSUM_COLUMNS
@@ -121,12 +121,27 @@ def router_topk(
 
     Raises AssertionError when a limit or a shape is not met.
     """
+    assert_classes(
+        tensors=((x, "x"), (w, "w"), (expert_affinities, "expert_affinities")),
+        optional=((w_bias, "w_bias"), (router_logits, "router_logits"), (expert_index, "expert_index")),
+        flags=(
+            (output_in_sbuf, "output_in_sbuf"), (router_pre_norm, "router_pre_norm"),
+            (norm_topk_prob, "norm_topk_prob"), (use_column_tiling, "use_column_tiling"),
+            (use_indirect_dma_scatter, "use_indirect_dma_scatter"), (return_eager_affi, "return_eager_affi"),
+            (use_PE_broadcast_w_bias, "use_PE_broadcast_w_bias"), (shard_on_tokens, "shard_on_tokens"),
+            (skip_store_expert_index, "skip_store_expert_index"),
+            (skip_store_router_logits, "skip_store_router_logits"), (x_input_in_sbuf, "x_input_in_sbuf"),
+            (expert_affin_in_sb, "expert_affin_in_sb"),
+        ),
+    )  # fmt: skip
     _validate_x(x, w, x_hbm_layout, x_sb_layout, x_input_in_sbuf)
     _validate_options(act_fn, k, use_indirect_dma_scatter, shard_on_tokens)
     validate_weight(x, w)
     validate_bias(w_bias, w.shape[1])
     given = skip_store_router_logits or router_logits is not None
     kernel_assert(given, "router_logits must be provided when skip_store_router_logits is False")
+    given = (skip_store_expert_index and not output_in_sbuf) or expert_index is not None
+    kernel_assert(given, "expert_index must be provided unless skip_store_expert_index, for a result in HBM")
     layout = x_sb_layout
     if not x_input_in_sbuf:
         by_token = x_hbm_layout == XHBMLayout_T_H__1

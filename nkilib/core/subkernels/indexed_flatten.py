@@ -19,7 +19,7 @@ import nki
 import nki.isa as nisa
 import nki.language as nl
 
-from ...blocks.arguments import assert_integer, assert_layout, assert_number
+from ...blocks.arguments import assert_classes, assert_integer, assert_layout, assert_number
 from ...blocks.lnc import Cores, cores, exchange
 from ...blocks.memory import PARTITIONS, Scratch, manager, scratch
 from ...blocks.tiles import as_view, from_runtime_start
@@ -57,6 +57,10 @@ def indexed_flatten(
     Returns:
         HBM ``[output_len]`` of the input's dtype.
     """
+    assert_classes(
+        tensors=((input_tensor, "input_tensor"), (row_offsets, "row_offsets")),
+        optional=((row_offsets_start, "row_offsets_start"),),
+    )
     _validate(input_tensor, f_len, output_len, row_offsets, row_offsets_start)
     assert_number(padding_val, "padding_val")
     rows, length = input_tensor.shape

@@ -10,7 +10,7 @@ SBUF is completed by exchange, one in HBM is stored in halves. Otherwise each co
 
 import nki.language as nl
 
-from ...blocks.arguments import assert_not_negative
+from ...blocks.arguments import assert_classes, assert_not_negative
 from ...blocks.dtypes import FLOATS_AND_E4M3, assert_dtype
 from ...blocks.lnc import cores, sharing
 from ...blocks.memory import PARTITIONS, Scratch, manager, scratch
@@ -55,6 +55,11 @@ def layernorm_tkg(
 
     Raises AssertionError for shapes that do not match, and when H/128 does not divide by the cores.
     """
+    assert_classes(
+        tensors=((input, "input"), (output, "output")),
+        optional=((gamma, "gamma"), (beta, "beta")),
+        flags=((use_heap_memory, "use_heap_memory"),),
+    )
     sbm = manager(sbm)
     source, target = as_view(input), as_view(output)
     weights = None if gamma is None else as_view(gamma)

@@ -14,7 +14,7 @@ from typing import Any
 import nki.isa as nisa
 import nki.language as nl
 
-from ...blocks.arguments import assert_integers, assert_layout, assert_not_negative
+from ...blocks.arguments import assert_classes, assert_integers, assert_layout, assert_not_negative
 from ...blocks.dtypes import FLOATS, FLOATS_16, assert_dtype
 from ...blocks.lnc import Cores, cores, gather, split
 from ...blocks.memory import PARTITIONS, Scratch, manager, scratch
@@ -62,6 +62,14 @@ def rmsnorm_mx_quantize_tkg(
     Raises AssertionError on other than two cores, when T is no multiple of 4, H none of 512 (with a residual
     1024), with a residual and T < 256, and when a shape does not fit.
     """
+    assert_classes(
+        tensors=(
+            (input, "input"), (gamma, "gamma"), (output, "output"), (output_quant, "output_quant"),
+            (output_scale, "output_scale"),
+        ),
+        optional=((residual, "residual"), (output_residual, "output_residual")),
+        flags=((hidden_dim_tp, "hidden_dim_tp"),),
+    )  # fmt: skip
     here = cores()
     hidden = _check(
         input, gamma, output, output_quant, output_scale, residual, output_residual, hidden_dim_tp

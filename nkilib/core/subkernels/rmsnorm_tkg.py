@@ -9,7 +9,7 @@ SBUF is completed by exchange, one in HBM is stored in halves. Otherwise each co
 
 import nki.language as nl
 
-from ...blocks.arguments import assert_integers, assert_not_negative
+from ...blocks.arguments import assert_classes, assert_integers, assert_not_negative
 from ...blocks.dtypes import FLOATS_AND_E4M3, assert_dtype
 from ...blocks.lnc import cores, sharing
 from ...blocks.memory import PARTITIONS, manager, scratch
@@ -61,6 +61,14 @@ def rmsnorm_tkg(
 
     Raises AssertionError for shapes that do not match, and when H/128 does not divide by the cores.
     """
+    assert_classes(
+        tensors=((input, "input"), (output, "output")),
+        optional=((gamma, "gamma"),),
+        flags=(
+            (hidden_dim_tp, "hidden_dim_tp"), (single_core_forced, "single_core_forced"),
+            (use_heap_memory, "use_heap_memory"),
+        ),
+    )  # fmt: skip
     sbm = manager(sbm)
     source, target = as_view(input), as_view(output)
     weights = None if gamma is None else as_view(gamma)

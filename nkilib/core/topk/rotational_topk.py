@@ -14,6 +14,7 @@ import nki
 import nki.isa as nisa
 import nki.language as nl
 
+from ...blocks.arguments import assert_classes
 from ...blocks.memory import Scratch, manager, scratch
 from ...blocks.tiles import as_view
 from ...blocks.topk import EIGHT
@@ -176,6 +177,7 @@ def topk(
     Raises ValueError for a method that is none, AssertionError for one that is not available, and for sizes
     that do not fit.
     """
+    assert_classes(tensors=((inp, "inp"),), flags=((sorted_flag, "sorted_flag"),))
     if not isinstance(method, SupportedTopkMethods):
         raise ValueError(f"method must be one of {list(SupportedTopkMethods)}, not {method}")
     kernel_assert(method in SUPPORTED_TOPK_METHOD_MAPPING, f"top-k by {method.name} is not available")

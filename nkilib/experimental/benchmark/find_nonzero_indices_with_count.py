@@ -4,6 +4,7 @@ import nki
 import nki.isa as nisa
 import nki.language as nl
 
+from ...blocks.arguments import assert_classes
 from ...blocks.memory import manager, scratch
 from ...core.utils.kernel_assert import kernel_assert
 
@@ -23,6 +24,7 @@ def find_nonzero_indices_with_count(input_tensor: nl.ndarray) -> nl.ndarray:
 
     Raises AssertionError for another shape or type.
     """
+    assert_classes(tensors=((input_tensor, "input_tensor"),))
     shape = tuple(input_tensor.shape)
     fits = len(shape) == 2 and shape[0] == 1 and shape[1] > 0
     kernel_assert(fits, f"input_tensor must be [1, T], its shape is {shape}")

@@ -10,6 +10,7 @@ import nki
 import nki.isa as nisa
 import nki.language as nl
 
+from ...blocks.arguments import assert_classes, assert_integer_pair, assert_tuple
 from ...blocks.dtypes import FLOATS, assert_dtype
 from ...blocks.lnc import cores, split
 from ...blocks.memory import PARTITIONS, manager, scratch
@@ -64,7 +65,9 @@ def depthwise_conv1d_implicit_gemm(
 
     Raises AssertionError for anything else.
     """
-    _validate(img_ref, filter_ref, stride, rhs_dilation, lhs_dilation, feature_group_count, batch_group_count)
+    assert_classes(tensors=((img_ref, "img_ref"), (filter_ref, "filter_ref")))
+    _validate_pairs(padding, stride, rhs_dilation, lhs_dilation)
+    _validate(img_ref, filter_ref, feature_group_count, batch_group_count)
     batch, channels, _, width = img_ref.shape
     before, after = padding[1]
     taps = filter_ref.shape[3]
@@ -148,14 +151,24 @@ def _by_result(dst: nl.ndarray, held: nl.ndarray, filters: nl.ndarray, stride: i
         work.close()
 
 
-def _validate(
-    img_ref: nl.ndarray,
-    filter_ref: nl.ndarray,
+def _validate_pairs(
+    padding: tuple[tuple[int, int], tuple[int, int]],
     stride: tuple[int, int],
     rhs_dilation: tuple[int, int],
     lhs_dilation: tuple[int, int],
-    feature_group_count: int,
-    batch_group_count: int,
+) -> None:
+    assert_tuple(padding, 2, "pairs", "padding")
+    assert_integer_pair(padding[0], "padding", 0)
+    assert_integer_pair(padding[1], "padding", 0)
+    for pair in ((stride, "stride"), (rhs_dilation, "rhs_dilation"), (lhs_dilation, "lhs_dilation")):
+        assert_integer_pair(pair[0], pair[1], 1)
+    kernel_assert(stride[0] == 1, f"stride must be (1, at least 1), it is {stride}")
+    for dilation in (rhs_dilation, lhs_dilation):
+        kernel_assert(dilation[0] == 1 and dilation[1] == 1, f"dilations must be (1, 1), one is {dilation}")
+
+
+def _validate(
+    img_ref: nl.ndarray, filter_ref: nl.ndarray, feature_group_count: int, batch_group_count: int
 ) -> None:
     shape = tuple(img_ref.shape)
     kernel_assert(len(shape) == 4 and shape[2] == 1, f"the image must be [N, C, 1, W], its shape is {shape}")
@@ -165,9 +178,6 @@ def _validate(
     kernel_assert(filter_ref.size > 0, f"the filter must have elements, its shape is {filter_ref.shape}")
     assert_dtype(img_ref, FLOATS, "the image")
     assert_dtype(filter_ref, FLOATS, "the filter")
-    kernel_assert(stride[0] == 1 and stride[1] >= 1, f"stride must be (1, at least 1), it is {stride}")
-    for dilation in (rhs_dilation, lhs_dilation):
-        kernel_assert(dilation[0] == 1 and dilation[1] == 1, f"dilations must be (1, 1), one is {dilation}")
     kernel_assert(batch_group_count == 1, f"batch_group_count must be 1, it is {batch_group_count}")
     kernel_assert(
         feature_group_count == channels,

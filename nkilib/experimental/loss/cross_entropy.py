@@ -12,6 +12,7 @@ import nki
 import nki.isa as nisa
 import nki.language as nl
 
+from ...blocks.arguments import assert_classes
 from ...blocks.lnc import cores, split
 from ...blocks.memory import Scratch, manager, scratch
 from ...core.loss.cross_entropy import chunk_elements, cross_entropy_forward, load_numbers
@@ -50,6 +51,10 @@ def cross_entropy_backward(
 
     Raises AssertionError when a limit is not met.
     """
+    assert_classes(
+        tensors=((logits_hbm, "logits_hbm"), (targets_hbm, "targets_hbm"), (lse_state_hbm, "lse_state_hbm")),
+        flags=((inplace, "inplace"),),
+    )
     validate_cross_entropy_backward_inputs(
         logits_hbm, targets_hbm, lse_state_hbm, positions_per_batch, chunk_size, reduction
     )

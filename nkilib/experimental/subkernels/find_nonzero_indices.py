@@ -12,7 +12,7 @@ import nki
 import nki.isa as nisa
 import nki.language as nl
 
-from ...blocks.arguments import assert_integers, assert_layout
+from ...blocks.arguments import assert_classes, assert_integers, assert_layout
 from ...blocks.dtypes import is_one_of
 from ...blocks.lnc import cores, split
 from ...blocks.matmul import load_transposed
@@ -59,6 +59,7 @@ def find_nonzero_indices(
 
     Raises AssertionError for another rank or type, or a ``row_start_id`` without ``n_rows``.
     """
+    assert_classes(tensors=((input_tensor, "input_tensor"),), optional=((row_start_id, "row_start_id"),))
     columns = _validate(input_tensor, row_start_id, n_rows, chunk_size)
     tokens = input_tensor.shape[0]
     _validate_indices(index_dtype, tokens)

@@ -19,7 +19,13 @@ import nki
 import nki.isa as nisa
 import nki.language as nl
 
-from ...blocks.arguments import assert_layout, assert_not_negative, assert_number
+from ...blocks.arguments import (
+    assert_classes,
+    assert_integers,
+    assert_layout,
+    assert_not_negative,
+    assert_number,
+)
 from ...blocks.lnc import Cores, barrier, cores
 from ...blocks.matmul import transpose
 from ...blocks.memory import Scratch, manager, scratch
@@ -138,6 +144,32 @@ def attention_block_tkg(
 
     Raises AssertionError when a limit, a shape or a combination is not met.
     """
+    assert_classes(
+        tensors=(
+            (X, "X"), (W_qkv, "W_qkv"), (K_cache, "K_cache"), (V_cache, "V_cache"),
+            (attention_mask, "attention_mask"),
+        ),
+        optional=(
+            (rmsnorm_X_gamma, "rmsnorm_X_gamma"), (bias_qkv, "bias_qkv"),
+            (weight_dequant_scale_qkv, "weight_dequant_scale_qkv"),
+            (input_dequant_scale_qkv, "input_dequant_scale_qkv"), (cos, "cos"), (sin, "sin"),
+            (rmsnorm_QK_post_rope_W_Q, "rmsnorm_QK_post_rope_W_Q"),
+            (rmsnorm_QK_post_rope_W_K, "rmsnorm_QK_post_rope_W_K"),
+            (active_blocks_table, "active_blocks_table"), (sink, "sink"),
+            (kv_cache_update_idx, "kv_cache_update_idx"), (k_scale, "k_scale"), (v_scale, "v_scale"),
+            (W_out, "W_out"), (bias_out, "bias_out"), (weight_dequant_scale_out, "weight_dequant_scale_out"),
+            (input_dequant_scale_out, "input_dequant_scale_out"),
+        ),
+        flags=(
+            (rmsnorm_X_enabled, "rmsnorm_X_enabled"),
+            (rmsnorm_QK_pre_rope_enabled, "rmsnorm_QK_pre_rope_enabled"),
+            (rope_contiguous_layout, "rope_contiguous_layout"),
+            (rmsnorm_QK_post_rope_enabled, "rmsnorm_QK_post_rope_enabled"),
+            (K_cache_transposed, "K_cache_transposed"), (update_cache, "update_cache"),
+            (transposed_out, "transposed_out"), (out_in_sb, "out_in_sb"), (skip_attention, "skip_attention"),
+        ),
+    )  # fmt: skip
+    assert_integers(((X_hidden_dim_actual, "X_hidden_dim_actual"),))
     sizes = sizes_of(X, W_qkv, K_cache, V_cache, attention_mask, K_cache_transposed, active_blocks_table)
     check_types(X, W_qkv, bias_qkv, K_cache, V_cache, W_out, bias_out)
     head_norms = rmsnorm_QK_pre_rope_enabled or rmsnorm_QK_post_rope_enabled

@@ -14,7 +14,7 @@ import pytest
 from blockcheck import BF16, FP8, FP16, FP32
 from kernels import check_close, difference
 from ml_dtypes import finfo, float8_e5m2
-from randomcalls import FAMILIES, SEEDS, Call, Family, by_seed
+from randomcalls import EVERY, FAMILIES, SEEDS, SMALL, Call, Family, by_seed
 
 FP8_WIDE = np.dtype(float8_e5m2)
 INTEGERS = (np.int32, np.uint32, np.int8, np.uint8)
@@ -41,23 +41,21 @@ OF_PARAMETERS = pytest.mark.parametrize(
     ("family", "name"), PARAMETERS, ids=[f"{family.id}: {name}" for family, name in PARAMETERS]
 )
 CALLS = 40
-QUICK = ("RoPE", "RoPE_sbuf", "rmsnorm_tkg", "layernorm_tkg", "output_projection_tkg", "qkv_tkg", "cumsum")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.id)
+@EVERY
 def test_other_types_are_refused_or_right(family: Family) -> None:
     check_types(family, SEEDS)
 
 
-@pytest.mark.parametrize("family", [each for each in FAMILIES if each.id in QUICK], ids=lambda each: each.id)
+@SMALL
 def test_other_types_of_small_calls(family: Family) -> None:
     check_types(family, [0])
 
 
 def test_what_is_allowed_is_of_a_family() -> None:
     assert {name for name, _ in ALLOWED} <= {family.id for family in FAMILIES}
-    assert set(QUICK) <= {family.id for family in FAMILIES}
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from kernels import rejected
 from missing import RELEASE, exists
-from randomcalls import FAMILIES, Call, Family, by_seed
+from randomcalls import EVERY, FAMILIES, Call, Family, by_seed
 
 import nkisim
 from nkisim.kernel import Kernel
@@ -27,7 +27,6 @@ TOPK = "nkilib.core.topk.rotational_topk"
 PARTS = {f"{TOPK}.rotational_topk", f"{TOPK}.scanning_topk"}
 """What ``topk`` launches."""
 TESTS = Path(__file__).parents[1]
-EVERY = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.id)
 
 
 def test_every_public_kernel_is_called_at_random() -> None:

@@ -16,9 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.database import DirectoryBasedExampleDatabase
 from kernels import check_close
-from randomcalls import FAMILIES, Call, Choose, Family, by_seed
+from randomcalls import EVERY, Call, Choose, Family, by_seed
 
-EVERY = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.id)
 TWO_CORES = {"two cores", "sums of two cores"}
 """Demands of kernels that no random call runs on one."""
 NEED_TWO_CORES = {table.name for table in TABLES for row in table.rows if row.demand in TWO_CORES}

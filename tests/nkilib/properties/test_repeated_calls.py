@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from randomcalls import FAMILIES, Family, by_seed
+from randomcalls import EVERY, Family, by_seed
 from replaying import unwatched
 
 from nkisim.core import repeated
@@ -33,7 +33,7 @@ def _unwatched():
         yield
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.id)
+@EVERY
 def test_repeated_launches_give_the_same_bits(family: Family, monkeypatch) -> None:
     call = family.draw(by_seed(1))
     lnc = call.lnc[-1]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from blockcheck import NoTileError
-from randomcalls import FAMILIES, SEEDS, Call, Family, by_seed
+from randomcalls import EVERY, SEEDS, SMALL, Call, Family, by_seed
 
 FOLDED = {
     ("cumsum", "x"), ("cascaded_max", "input_tensor"), ("topk", "inp"), ("rmsnorm_quant_kernel", "hidden"),
@@ -27,16 +27,15 @@ BY_CALLS = {
     "attention_tkg": "active_blocks_table",
 }
 """Family and tensor of which the calling function makes others, before the kernel can see it."""
-QUICK = ("RoPE", "rmsnorm_tkg", "qkv_tkg", "cumsum", "attention_cte", "indexed_flatten", "moe_cte")
 
 
-@pytest.mark.parametrize("family", [each for each in FAMILIES if each.id in QUICK], ids=lambda each: each.id)
+@SMALL
 def test_other_ranks_of_one_call(family: Family) -> None:
     check_ranks(family, SEEDS[:1])
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.id)
+@EVERY
 def test_other_ranks_are_refused(family: Family) -> None:
     check_ranks(family, SEEDS)
 
@@ -59,7 +58,7 @@ def check_ranks(family: Family, seeds: list[int]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.id)
+@EVERY
 def test_other_sizes_are_refused(family: Family) -> None:
     for seed in SEEDS:
         call = family.draw(by_seed(seed))

@@ -31,7 +31,10 @@ from .base import (
     defined,
     laid_out,
     named,
+    of_class,
+    of_flags,
     of_number,
+    of_tensors,
     of_type,
     refused,
     shown,
@@ -105,6 +108,7 @@ ENCODING = Table(
         *of_number("sliding_window"),
         *of_number("global_cp_deg", made=lambda _: {"cp_offset": zeros(1, 1, dtype=I32)}),
         *of_number("scale", kind="an int or float", other="half"),
+        *of_tensors("q"), *of_flags("causal_mask"),
     ],
     left={
         "prior_used_len up to s_prior, and values of the unused prefix finite": "numbers read at run time",
@@ -117,16 +121,20 @@ TKG = "core/attention/test_attention_tkg_checks.py"
 
 
 def token(
-    out: tuple[int, ...] = (2, 1, 64, 2), k_out: tuple[int, ...] | None = None, dtype: Any = nl.bfloat16, **given: Any
+    out: tuple[int, ...] = (2, 1, 64, 2), k_out: tuple[int, ...] | None = None, dtypes: Any = (nl.bfloat16, nl.bfloat16),
+    **given: Any,
 ) -> Any:  # fmt: skip
-    """The kernel with results of these shapes in HBM."""
+    """The kernel with results of these shapes in HBM; a configuration and a manager may be given."""
     cfg = AttnTKGConfig(**{name: given.pop(name) for name in FIELDS})
-    made = [None if shape is None else tkgcases.output(shape, dtype, False) for shape in (out, k_out)]
+    made = [
+        tkgcases.output(shape, dtype, False) if shape else None
+        for shape, dtype in zip((out, k_out), dtypes, strict=True)
+    ]
     sbm = create_auto_alloc_manager(tkgcases.QUIET)
     sbm.open_scope()
     if cfg.qk_in_sb:
         given |= {name: in_sbuf(given[name]) for name in ("q", "k_active")}
-    attention_tkg(out=made[0], k_out=made[1], cfg=cfg, sbm=sbm, **given)
+    attention_tkg(**{"out": made[0], "k_out": made[1], "cfg": cfg, "sbm": sbm, **given})
     sbm.close_scope()
     return made[0]
 
@@ -214,10 +222,13 @@ TOKEN = Table(
         refused("k_out in SBUF [d, bs·s_active]", "k_out must have shape (64, 4)",
                 lambda given: {**rotated(given), "k_out_in_sb": True, "k_out": (2, 1, 64, 2)}),
         *typed(named("q", "k_active", "v_active", "k_prior", "v_prior"), FLOATS_AND_E4M3),
-        refused("out of a float type", "out must be bfloat16", dtype=nl.int32),
-        refused("k_out of a float type", "k_out must be bfloat16", lambda given: {**rotated(given), "k_out": (2, 1, 64, 2), "out": None, "dtype": nl.int32}),
+        refused("out of a float type", "out must be bfloat16", dtypes=(nl.int32, nl.bfloat16)),
+        refused("k_out of a float type", "k_out must be bfloat16", lambda given: {**rotated(given), "k_out": (2, 1, 64, 2), "dtypes": (nl.bfloat16, nl.int32)}),
         refused("d_head at least 1", "d_head is 0, allowed: 1 to 128", d_head=0),
         *of_number("d_head", "block_len", "curr_sprior"),
+        *of_tensors("v_active"), *of_flags("tp_k_prior"), of_class("cfg", AttnTKGConfig), of_class("sbm", SbufManager),
+        refused("debug tensors in a tuple", "DBG_TENSORS must be 4 tensors, it is 3", DBG_TENSORS=3),
+        refused("debug tensors that are some", "each of DBG_TENSORS must be a tensor, it is 3", DBG_TENSORS=(3, 3, 3, 3)),
     ],
     left={
         "a last long tile of s_active tokens": "tiles are multiples of 128, s_active is at most 8",
@@ -243,6 +254,7 @@ MASK = Table(
         *of_number("block_len", "s_prior_per_shard", "s_prior_offset"),
         *below_0("block_len", "s_prior_per_shard", "s_prior_offset"),
         *laid_out({"pos_ids": "[128, bs·s_active]"})[:1],
+        *of_tensors("active_mask"), *of_flags("is_s_prior_sharded"), of_class("sbm", SbufManager),
     ],
 )  # fmt: skip
 
@@ -281,6 +293,7 @@ GRADIENT = Table(
         *of_number("sliding_window"),
         *of_number("softmax_scale", kind="an int or float", other=float("nan")),
         refused("sinks_ref has elements", "sinks_ref must be [1, 2]", sinks_ref=zeros(1, 2, 0)),
+        *of_tensors("q_ref"), *of_flags("use_causal_mask"),
     ],
     left={"no upper limit of lengths": "what does not fit SBUF is the allocator's error"},
 )  # fmt: skip
@@ -393,6 +406,7 @@ WHOLE = Table(
         *below_0("rmsnorm_QK_post_rope_eps", made=lambda _: {**generation(depth=128), "rmsnorm_QK_post_rope_enabled": True}),
         *laid_out({"W_qkv": "[H, (heads + 2)·d]", "W_out": "[heads·d, H]"}),
         *laid_out({"V_cache": "[…, S_max, d]", "attention_mask": "[S_ctx, B, heads, S]"})[1::2],
+        *of_tensors("X"), *of_flags("rmsnorm_X_enabled"), of_class("sbm", SbufManager), *of_number("X_hidden_dim_actual"),
     ],
     left={
         "a flat cache has the row that kv_cache_update_idx says, of the first sequences": "a number read at run time, which leads to the next",

@@ -175,6 +175,21 @@ def of_number(
     return [row(name) for name in names]
 
 
+def of_tensors(*names: str, made: Callable[[dict[str, Any]], Changes] | None = None) -> list[Row]:
+    """Tensors, and here a number."""
+    return of_number(*names, kind="a tensor", other=3, made=made)
+
+
+def of_flags(*names: str, made: Callable[[dict[str, Any]], Changes] | None = None) -> list[Row]:
+    """Truth values, and here a number."""
+    return of_number(*names, kind="True or False", other=2, made=made)
+
+
+def of_class(name: str, cls: type, **options: Any) -> Row:
+    """An argument that is an object of a class, and here a number."""
+    return of_number(name, kind=f"of the class {cls.__name__}", other=3, **options)[0]
+
+
 def below_0(
     *names: str, made: Callable[[dict[str, Any]], Changes] | None = None, **options: Any
 ) -> list[Row]:

@@ -21,6 +21,7 @@ from nkilib.core.rmsnorm.rmsnorm_quant import RmsNormQuantKernelArgs, rmsnorm_qu
 from nkilib.core.subkernels.layernorm_tkg import layernorm_tkg
 from nkilib.core.subkernels.rmsnorm_mx_quantize_tkg import rmsnorm_mx_quantize_tkg
 from nkilib.core.subkernels.rmsnorm_tkg import rmsnorm_tkg
+from nkilib.core.utils.allocator import SbufManager
 from nkilib.core.utils.common_types import NormType
 
 from .base import (
@@ -33,7 +34,10 @@ from .base import (
     defined,
     laid_out,
     named,
+    of_class,
+    of_flags,
     of_number,
+    of_tensors,
     of_type,
     refused,
     shown,
@@ -123,6 +127,7 @@ FEED = Table(
         refused("normalization_type is a NormType", "1 is no NormType", normalization_type=1),
         *of_number("gate_clamp_upper_limit", "gate_clamp_lower_limit", "up_clamp_upper_limit", "up_clamp_lower_limit", kind="an int or float", other=float("nan")),
         *below_0("eps", made=lambda _: {"normalization_type": NormType.RMS_NORM, "normalization_weights_tensor": zeros(1, 256)}),
+        *of_tensors("hidden_tensor"), *of_flags("store_fused_add_result"),
     ],
 )  # fmt: skip
 
@@ -188,6 +193,7 @@ PROJECTED = Table(
         }),
         *defined(f"{DISPATCH}::test_dispatch", {"few tokens with what only context encoding has": "caches("}),
         *laid_out({"input": "[B, S, H]"}),
+        *of_tensors("input"), *of_flags("fused_residual_add"),
     ],
 )  # fmt: skip
 
@@ -290,6 +296,7 @@ PROJECTED_CTE = Table(
         *of_number("fp8_max", "fp8_min", kind="an int or float", other=float("nan"), made=slotted),
         *of_number("block_size", made=slotted),
         *laid_out({"fused_qkv_weights": "[H, I]"}),
+        of_class("sbm", SbufManager), *of_tensors("input"), *of_flags("fused_residual_add"),
     ],
     left={"slots that are unique": "numbers read at run time"},
 )  # fmt: skip
@@ -343,6 +350,7 @@ PROJECTED_TKG = Table(
         *of_number("hidden_actual", made=scaled),
         *of_number("hidden_actual", kind="at most 256", other=257, made=scaled),
         *laid_out({"qkv_w": "[H, I]"}),
+        *of_tensors("hidden"), *of_flags("fused_add"),
     ],
 )  # fmt: skip
 
@@ -380,6 +388,7 @@ BACK_CTE = Table(
         refused("STATIC: weight_scales [128, 1]", "the weight scale must have shape (128, 1)", weight=eights(16, 128), quantization_type=STATIC,
                 weight_scales=np.ones((1, 1), FP32), input_scales=qkvs.scale(1)),
         *laid_out({"weight": "[N·D, H]"}),
+        *of_tensors("attention"),
     ],
 )  # fmt: skip
 BACK_TKG = Table(
@@ -408,6 +417,7 @@ BACK_TKG = Table(
         refused("STATIC: input_scale [128, 1]", "the input scale must have shape (128, 1)", weight=eights(128, 256), quantization_type=STATIC,
                 weight_scale=qkvs.scale(1), input_scale=qkvs.scale([1, 1])),
         *laid_out({"weight": "[N·D, H]"}),
+        *of_tensors("attention"), *of_flags("TRANSPOSE_OUT"),
     ],
 )  # fmt: skip
 
@@ -416,8 +426,11 @@ BACK_TKG = Table(
 QUANT = "core/rmsnorm/test_rmsnorm_quant.py"
 
 
-def quantised(hidden: Any, ln_w: Any, input_dequant_scale: Any = None, **kargs: Any) -> Any:
-    return rmsnorm_quant_kernel(hidden, ln_w, RmsNormQuantKernelArgs(**kargs), input_dequant_scale)
+def quantised(
+    hidden: Any, ln_w: Any, input_dequant_scale: Any = None, kargs: Any = None, **options: Any
+) -> Any:
+    kargs = RmsNormQuantKernelArgs(**options) if kargs is None else kargs
+    return rmsnorm_quant_kernel(hidden, ln_w, kargs, input_dequant_scale)
 
 
 ROWS = Table(
@@ -433,9 +446,11 @@ ROWS = Table(
             "STATIC: input_dequant_scale [128, 1]": "input_dequant_scale must have shape",
         }),
         *defined(f"{QUANT}::test_static_ignores_the_bound", {"STATIC: lower_bound does nothing": "lower_bound"}),
+        refused("ln_w for RMS_NORM", "ln_w must be a tensor, it is None", ln_w=None),
         *defined(f"{QUANT}::test_gamma_is_not_read_without_norm", {"NO_NORM: ln_w is not read": "NO_NORM"}),
         *typed(named("hidden", "ln_w")),
         *of_number("lower_bound", "eps", kind="an int or float", other=float("nan")),
+        *of_tensors("hidden", "ln_w"), of_class("kargs", RmsNormQuantKernelArgs),
     ],
     of="nkilib.core.rmsnorm.rmsnorm_quant",
 )  # fmt: skip
@@ -481,6 +496,7 @@ NORMED = Table(
         *below_0("eps", "hidden_actual"),
         *of_number("hidden_actual"),
         *of_number("hidden_actual", kind="at most 256", other=257),
+        *of_tensors("gamma"), *of_flags("hidden_dim_tp"),
     ],
     of="nkilib.core.subkernels.rmsnorm_tkg",
 )  # fmt: skip
@@ -495,6 +511,7 @@ LAYERED = Table(
         refused("beta of a float type", f"beta must be {FLOATS_AND_E4M3}", beta=zeros(1, 256, dtype=np.int32)),
         *below_0("eps"),
         *of_number("eps", kind="an int or float", other="small"),
+        *of_tensors("gamma"), *of_flags("use_heap_memory"),
     ],
 )  # fmt: skip
 
@@ -538,6 +555,7 @@ NORMED_MX = Table(
         *of_number("hidden_actual"),
         *of_number("hidden_actual", kind="at most 512", other=513),
         *laid_out({"input": "[B, S, H]"})[1:],
+        *of_tensors("input"), *of_flags("hidden_dim_tp"),
     ],
     left={"(B·S)/2 divides by its tiles": "always so"},
     lnc=2, target="trn3",

@@ -27,8 +27,11 @@ from nkilib.core.moe.moe_cte.bwmm_shard_on_I_mx import (
     blockwise_mm_shard_intermediate_mx,
     blockwise_mm_shard_intermediate_mx_hybrid,
 )
+from nkilib.core.moe.moe_cte.moe_cte import QuantizationConfig
+from nkilib.core.moe.moe_cte.moe_cte_utils import SkipMode
 from nkilib.core.moe_block.moe_block_tkg import moe_block_tkg
 from nkilib.experimental.moe.bwd.blockwise_mm_backward import blockwise_mm_bwd
+from nkilib.experimental.moe.bwd.moe_bwd_parameters import ClampLimits
 from nkilib.experimental.moe.forward.bwmm_shard_on_H import blockwise_mm_baseline_shard_hidden
 from nkisim.core.dtypes import dtype_of
 
@@ -43,7 +46,10 @@ from .base import (
     defined,
     laid_out,
     named,
+    of_class,
+    of_flags,
     of_number,
+    of_tensors,
     of_type,
     refused,
     shown,
@@ -111,6 +117,8 @@ ROUTED = Table(
         *of_number("x_hbm_layout", "x_sb_layout", other=True),
         *laid_out({"w": "[H, E]"})[1:],
         *of_number("k"),
+        refused("expert_index", "expert_index must be provided", expert_index=None),
+        *of_tensors("x"), *of_flags("output_in_sbuf"),
     ],
     left={
         "one of three orders of activation, choice and norm": "no flags make another",
@@ -232,6 +240,7 @@ EXPERTS = Table(
         *LIMITS,
         *laid_out({"expert_index": "[T, K]"}, made=lambda _: experts(False)),
         refused("there are tokens", "hidden_input must have tokens", hidden_input=zeros(0, 256)),
+        *of_tensors("hidden_input"), *of_flags("is_all_expert"),
     ],
     lnc=2,
 )  # fmt: skip
@@ -275,6 +284,7 @@ AROUND = Table(
         *of_number("hidden_actual", kind="at most 256", other=257),
         *of_number("hidden_actual", kind="at least 0", other=-1),
         *laid_out({"router_weights": "[H, E]"}),
+        *of_tensors("inp"), *of_flags("router_pre_norm"),
     ],
     lnc=2,
 )  # fmt: skip
@@ -440,7 +450,7 @@ CONDITIONS = [
 BY = "nkilib.core.moe.moe_cte.bwmm_shard_on"
 BY_INNER = Table(
     f"{BY}_I.blockwise_mm_baseline_shard_intermediate", blockwise_mm_baseline_shard_intermediate, partial(blocks, 256),
-    [*of_weights(), *MODE, *shown(f"{ON_I}::test_more_cores", {"at most two cores": "Only 1 or 2 shards are supported"})], lnc=2,
+    [*of_weights(), *MODE, *shown(f"{ON_I}::test_more_cores", {"at most two cores": "Only 1 or 2 shards are supported"}), *of_tensors("hidden_states"), of_class("skip_dma", SkipMode), *of_flags("checkpoint_activation"), *of_flags("is_tensor_update_accumulating")], lnc=2,
 )  # fmt: skip
 BY_INNER_HYBRID = Table(
     f"{BY}_I.blockwise_mm_baseline_shard_intermediate_hybrid", blockwise_mm_baseline_shard_intermediate_hybrid, partial(blocks, 256, 1),
@@ -452,6 +462,7 @@ BY_INNER_HYBRID = Table(
         }),
         *defined(f"{ON_I}::test_blocks_that_are_not_active_are_not_run", {"blocks behind the active ones": "nan"}),
         CONDITIONS[5],
+        *of_tensors("conditions"), of_class("skip_dma", SkipMode), *of_flags("is_tensor_update_accumulating"),
     ],
     lnc=2,
 )  # fmt: skip
@@ -461,6 +472,7 @@ DROPPING = Table(
         *[row for row in of_weights() if row.demand not in ("B in 256s", "an expert for each block")],
         *shown(f"{ON_I}::test_refused_by_dropping", {"B in 1024s": "Blocksize must be a multiple of 1024", "one block for each expert": "there must be one block for each expert"}),
         *shown(f"{ON_I}::test_more_cores", {"at most two cores": "Only 1 or 2 shards are supported"}),
+        *of_tensors("hidden_states"), of_class("skip_dma", SkipMode), *of_flags("expert_affinity_multiply_on_I"), *of_flags("is_tensor_update_accumulating"),
     ],
     lnc=2,
 )  # fmt: skip
@@ -479,6 +491,7 @@ BY_BLOCK = Table(
         *MAPS, *WEIGHTS, *BIASES, *MODE,
         *of_number("block_size", other=128.0), *LIMITS,
         *laid_out(TOKENS),
+        of_class("skip_dma", SkipMode), *of_tensors("hidden_states"), *of_flags("is_tensor_update_accumulating"),
     ],
     lnc=2,
 )  # fmt: skip
@@ -500,6 +513,7 @@ BY_BLOCK_MX = Table(
         *MAPS[1:], *REFUSED_MX, *MODE,
         *of_number("block_size", other=128.0), *LIMITS, *laid_out(TOKENS), *laid_out(WEIGHTS_MX), *laid_out({"conditions": "[N + 2]"}, made=two_more),
         *of_number("n_static_blocks", "n_dynamic_blocks", made=two_more),
+        *of_tensors("hidden_states"), of_class("skip_dma", SkipMode), *of_flags("is_tensor_update_accumulating"),
     ],
     left={"static and dynamic blocks make up N": "always so, however many are asked for"},
     lnc=2, target="trn3",
@@ -520,6 +534,7 @@ BY_INNER_MX = Table(
         *INNER_MX_CHECKS,
         *shown(f"{ON_MX}::test_the_default_mode_of_the_static_kernel_is_refused", {"no PRE_SCALE, which is the default": "PRE_SCALE mode not implemented"}),
         *shown(f"{ON_MX}::test_more_cores", {"at most two cores": "Only 1 or 2 shards supported"}),
+        *of_tensors("hidden_states"), of_class("skip_dma", SkipMode), *of_flags("is_tensor_update_accumulating"),
     ],
     lnc=2, target="trn3",
 )  # fmt: skip
@@ -530,6 +545,7 @@ BY_INNER_MX_HYBRID = Table(
         *shown(f"{ON_MX}::test_cores", {"two cores": "shard-on-I with dynamic control flow only works on TRN3 with 2 shards"}),
         refused("N + 1 conditions", "conditions must have N + 1 =", cut("conditions")),
         refused("num_static_block at most N", "num_static_block must be 0 to", num_static_block=99),
+        *of_tensors("conditions"), of_class("skip_dma", SkipMode), *of_flags("is_tensor_update_accumulating"),
     ],
     lnc=2, target="trn3",
 )  # fmt: skip
@@ -548,6 +564,10 @@ THROUGH = Table(
         refused("hybrid: conditions", "conditions are needed", specified(KINDS.shard_on_i_hybrid)),
         refused("dropping: B in 1024s", "Blocksize must be a multiple of 1024", specified(KINDS.shard_on_i_dropping)),
         refused("a scaling mode", "1 is no ExpertAffinityScaleMode", expert_affinities_scaling_mode=1),
+        of_class("spec", MoECTESpec), of_class("quantization_config", QuantizationConfig), of_class("skip_dma", SkipMode),
+        refused("options of kernels that share blocks", "spec.shard_on_block must be of the class ShardOnBlockConfig, it is 3", spec=MoECTESpec(KINDS.shard_on_block, 3)),
+        refused("options of kernels that share I", "spec.shard_on_I must be of the class ShardOnIConfig, it is 3", spec=MoECTESpec(KINDS.shard_on_i, None, 3)),
+        *of_tensors("hidden_states"), *of_flags("is_tensor_update_accumulating"),
     ],
     lnc=2,
 )  # fmt: skip
@@ -567,6 +587,7 @@ BY_HIDDEN = Table(
         refused("gate_up_activations_T of a float type", f"gate_up_activations_T must be {FLOATS_AND_FP8}", gate_up_activations_T=zeros(1, 2, 32, 128, dtype=I32)),
         refused("down_activations of a float type", f"down_activations must be {FLOATS_AND_FP8}", down_activations=zeros(1, 128, 512, dtype=I32)),
         *laid_out(TOKENS),
+        *of_tensors("hidden_states"), of_class("skip_dma", SkipMode), *of_flags("is_tensor_update_accumulating"),
     ],
     lnc=2,
 )  # fmt: skip
@@ -603,6 +624,8 @@ DIFFERENTIATED = Table(
         *of_number("block_size", other=128.0),
         *of_number("block_size", kind="at least 1", other=0),
         *laid_out(TOKENS),
+        of_class("skip_dma", SkipMode), of_class("clamp_limits", ClampLimits),
+        *of_tensors("hidden_states"), *of_flags("is_tensor_update_accumulating"),
     ],
 )  # fmt: skip
 

@@ -21,7 +21,21 @@ from nkilib.experimental.conv.depthwise_conv1d import depthwise_conv1d_implicit_
 from nkilib.experimental.loss import cross_entropy_backward, cross_entropy_forward
 from nkilib.experimental.subkernels.find_nonzero_indices import find_nonzero_indices
 
-from .base import Row, Table, beyond, defined, laid_out, named, of_number, refused, shown, typed, zeros
+from .base import (
+    Row,
+    Table,
+    beyond,
+    defined,
+    laid_out,
+    named,
+    of_flags,
+    of_number,
+    of_tensors,
+    refused,
+    shown,
+    typed,
+    zeros,
+)
 
 I32 = np.int32
 
@@ -37,6 +51,7 @@ SUMS = Table(
         *defined("core/cumsum/test_cumsum.py::test_last_axis", {"the last axis by its number": "axis"}),
         *of_number("axis", other="last"),
         refused("elements to add up", "x must have elements", x=zeros(4, 0)),
+        *of_tensors("x"),
     ],
     left={"one axis at least": "a scalar is given to a kernel as a tensor of one element"},
 )  # fmt: skip
@@ -54,6 +69,7 @@ LARGEST = Table(
         }, of="nkilib.core.max.cascaded_max_utils"),
         *defined(f"{MAX}::test_padding_is_never_the_maximum", {"maxima below the padding": "value"}),
         *defined(f"{MAX}::test_indices_of_other_types_are_exact", {"indices of rows in bfloat16": "dtype"}),
+        *of_tensors("input_tensor"),
     ],
 )  # fmt: skip
 
@@ -110,6 +126,7 @@ PLACES = Table(
         *of_number("chunk_size"),
         *of_number("n_rows", made=lambda _: {"row_start_id": zeros(1, dtype=I32)}),
         refused("tokens", "input_tensor must be [T, E] with elements", input_tensor=zeros(0, 4, dtype=I32)),
+        *of_tensors("input_tensor"),
     ],
     lnc=2,
 )  # fmt: skip
@@ -120,6 +137,7 @@ PLACES_OF_ALL = Table(
         refused("[1, T]", "input_tensor must be [1, T]", input_tensor=zeros(2, 128, dtype=I32)),
         refused("tokens", "input_tensor must be [1, T]", input_tensor=zeros(1, 0, dtype=I32)),
         refused("float32 or int32", "must be float32 or int32", input_tensor=zeros(1, 128)),
+        *of_tensors("input_tensor"),
     ],
 )  # fmt: skip
 
@@ -145,6 +163,7 @@ FLATTENED = Table(
         *of_number("padding_val", kind="an int or float", other="none"),
         refused("rows", "input_tensor must be [E, T] with elements", input_tensor=zeros(0, 2048, dtype=I32)),
         *laid_out({"row_offsets": "[N]"}),
+        *of_tensors("input_tensor"),
     ],
     lnc=2,
 )  # fmt: skip
@@ -167,6 +186,14 @@ CONVOLVED = Table(
             "an image with elements", "the image must have elements", img_ref=zeros(1, 4, 1, 0), padding=((0, 0), (3, 3))
         ),
         refused("a filter with elements", "the filter must have elements", filter_ref=zeros(4, 1, 1, 0)),
+        *of_tensors("img_ref"),
+        refused("padding of two axes", "padding must be 2 pairs, it is (1, 2, 3)", padding=(1, 2, 3)),
+        refused("padding before and behind each axis", "padding must be 2 integers, it is (1,)", padding=((0, 0), (1,))),
+        refused("padding of integers", "padding must be an int, it is 0.5", padding=((0, 0), (0.5, 1))),
+        refused("padding at least 0", "padding must be at least 0, it is -1", padding=((0, 0), (-1, 1))),
+        refused("padding of the other axis, too", "padding must be 2 integers, it is 0", padding=(0, (0, 0))),
+        refused("two strides", "stride must be 2 integers, it is 2", stride=2),
+        refused("two dilations", "rhs_dilation must be 2 integers, it is (1, 1, 1)", rhs_dilation=(1, 1, 1)),
     ],
     lnc=2,
 )  # fmt: skip
@@ -188,6 +215,7 @@ def losing(function: str, of_results: str = "results must be bfloat16 or float32
         refused("positions_per_batch an int", f"{function}: positions_per_batch must be an int, it is True", positions_per_batch=True),
         refused("dtype bfloat16 or float32", f"{function}: {of_results}", dtype=nl.int32),
         refused("dtype not float16", f"{function}: {of_results}", dtype=nl.float16),
+        *of_tensors("logits_hbm"),
         refused("logits with a vocabulary", f"{function}: logits must not be empty", logits_hbm=zeros(3, 0), chunk_size=1),
     ]  # fmt: skip
 
@@ -219,6 +247,7 @@ LOSS_GRADIENTS = Table(
             "mean or sum": "reduction must be 'mean' or 'sum', it is 'none'", "lse [N]": "lse_state must be [N]",
             "an lse for each row": "entries of lse_state", "lse bfloat16 or float32": "lse_state must be bfloat16 or float32",
         }),
+        *of_flags("inplace"),
     ],
     UNSEEN, lnc=2,
 )  # fmt: skip
@@ -236,6 +265,7 @@ ROTATED = Table(
         *typed({"x_in": "x"}),
         refused("cos and sin of a float type", "cos and sin must be bfloat16, float16 or float32", cos=zeros(32, 1, 16, dtype=I32), sin=zeros(32, 1, 16, dtype=I32)),
         refused("B, N, S above 0", "B, N and S must be positive", x_in=zeros(64, 1, 2, 0), cos=zeros(32, 1, 0), sin=zeros(32, 1, 0)),
+        *of_tensors("x_in"), *of_flags("lnc_shard"),
     ],
     left={"B·N·S within SBUF": "what does not fit is the allocator's error"},
     lnc=2,
@@ -295,6 +325,7 @@ ROTATED_PAIRS = Table(
         refused("k_out as k", "k_out must have shape (1, 1, 128, 64)", k_out=zeros(1, 2, 128, 64)),
         refused("d even", "d must be even, it is 63", q=ones(1, 2, 128, 63), k=ones(1, 1, 128, 63), cos=ones(128, 63), sin=ones(128, 63),
                 q_out=zeros(1, 2, 128, 63), k_out=zeros(1, 1, 128, 63)),
+        *of_tensors("q"), *of_flags("backward"),
     ],
 )  # fmt: skip
 

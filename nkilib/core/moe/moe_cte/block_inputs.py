@@ -3,12 +3,43 @@
 from typing import Any
 
 from ....blocks.activation import Gating
-from ....blocks.arguments import assert_integer, assert_layout
+from ....blocks.arguments import Named, assert_classes, assert_integer, assert_layout, assert_object
 from ....blocks.dtypes import FLOATS, FLOATS_AND_FP8, assert_dtype
 from ...utils.allocator import num_elts
 from ...utils.common_types import ActFnType, ExpertAffinityScaleMode, QuantizationType
 from ...utils.kernel_assert import assert_shape, kernel_assert
 from ..experts import Experts
+from .moe_cte_utils import SkipMode
+
+
+def check_operands(
+    hidden: Any,
+    affinities: Any,
+    gate_up: Any,
+    down: Any,
+    token_ids: Any,
+    biases: tuple[Any, Any],
+    scales: tuple[Any, Any],
+    skip: Any,
+    accumulating: Any,
+    tensors: Named = (),
+    optional: Named = (),
+) -> None:
+    """Raise AssertionError for wrong classes; ``tensors`` and ``optional`` are those of some kernels."""
+    assert_classes(
+        tensors=(
+            (hidden, "hidden_states"), (affinities, "expert_affinities_masked"),
+            (gate_up, "gate_up_proj_weight"), (down, "down_proj_weight"),
+            (token_ids, "token_position_to_id"),
+        ),
+        optional=(
+            (biases[0], "gate_and_up_proj_bias"), (biases[1], "down_proj_bias"),
+            (scales[0], "gate_up_proj_scale"), (scales[1], "down_proj_scale"),
+        ),
+        flags=((accumulating, "is_tensor_update_accumulating"),),
+    )  # fmt: skip
+    assert_classes(tensors, optional)
+    assert_object(skip, SkipMode, "skip_dma")
 
 
 def float_experts(

@@ -11,7 +11,7 @@ import nki.language as nl
 
 from .... import insides
 from ....blocks.activation import Gating
-from ....blocks.arguments import assert_integers, assert_layout
+from ....blocks.arguments import assert_classes, assert_integers, assert_layout
 from ....blocks.lnc import cores
 from ....blocks.memory import manager
 from ...utils.common_types import ActFnType, ExpertAffinityScaleMode
@@ -24,6 +24,7 @@ from .block_inputs import (
     check_hidden,
     check_layouts,
     check_mode,
+    check_operands,
     float_experts,
 )
 from .block_runs import process_while, run_shared
@@ -102,6 +103,18 @@ def blockwise_mm_baseline_shard_intermediate(
 
     Raises AssertionError for what :func:`_check` refuses.
     """
+    check_operands(
+        hidden_states, expert_affinities_masked, gate_up_proj_weight, down_proj_weight, token_position_to_id,
+        (gate_and_up_proj_bias, down_proj_bias), (gate_up_proj_scale, down_proj_scale), skip_dma,
+        is_tensor_update_accumulating,
+        tensors=((block_to_expert, "block_to_expert"),),
+    )  # fmt: skip
+    assert_classes(
+        flags=(
+            (checkpoint_activation, "checkpoint_activation"),
+            (expert_affinity_multiply_on_I, "expert_affinity_multiply_on_I"),
+        )
+    )
     _check(gate_up_proj_weight, down_proj_weight, token_position_to_id, block_size, 256, skip_dma)
     check_activation(activation_function)
     gating = Gating(
@@ -181,6 +194,16 @@ def blockwise_mm_baseline_shard_intermediate_hybrid(
     kernel_assert(
         count == 2, f"shard-on-I with dynamic control flow only work on TRN2 with 2 cores, there are {count}"
     )
+    check_operands(
+        hidden_states, expert_affinities_masked, gate_up_proj_weight, down_proj_weight, token_position_to_id,
+        (gate_and_up_proj_bias, down_proj_bias), (gate_up_proj_scale, down_proj_scale), skip_dma,
+        is_tensor_update_accumulating,
+        tensors=((block_to_expert, "block_to_expert"),),
+        optional=(
+            (conditions, "conditions"), (gate_up_activations_T, "gate_up_activations_T"),
+            (down_activations, "down_activations"),
+        ),
+    )  # fmt: skip
     _check(gate_up_proj_weight, down_proj_weight, token_position_to_id, block_size, 256, skip_dma)
     check_activation(activation_function)
     gating = Gating(
@@ -256,6 +279,13 @@ def blockwise_mm_shard_intermediate_dropping(
 
     Raises AssertionError for what :func:`_check` refuses, and unless there is one block for each expert.
     """
+    check_operands(
+        hidden_states, expert_affinities_masked, gate_up_proj_weight, down_proj_weight, token_position_to_id,
+        (gate_and_up_proj_bias, down_proj_bias), (gate_up_proj_scale, down_proj_scale), skip_dma,
+        is_tensor_update_accumulating,
+        optional=((block_to_expert, "block_to_expert"),),
+    )  # fmt: skip
+    assert_classes(flags=((expert_affinity_multiply_on_I, "expert_affinity_multiply_on_I"),))
     _check(gate_up_proj_weight, down_proj_weight, token_position_to_id, block_size, DROPPING_UNIT, skip_dma)
     check_activation(activation_function)
     gating = Gating(

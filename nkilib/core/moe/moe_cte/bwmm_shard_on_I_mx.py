@@ -14,7 +14,7 @@ from ....blocks.mx import TILE
 from ...utils.common_types import ActFnType, ExpertAffinityScaleMode
 from ...utils.kernel_assert import kernel_assert
 from ..experts import Experts
-from .block_inputs import check_blocks, check_conditions
+from .block_inputs import check_blocks, check_conditions, check_operands
 from .block_runs import process_while, run_shared
 from .block_task import Task, block_count, check_task
 from .moe_cte_mx_utils import check_ranks_mx, mx_experts, mx_scaling
@@ -73,6 +73,12 @@ def blockwise_mm_shard_intermediate_mx(
         gate=(gate_clamp_upper_limit, gate_clamp_lower_limit),
         up=(up_clamp_upper_limit, up_clamp_lower_limit),
     )
+    check_operands(
+        hidden_states, expert_affinities_masked, gate_up_proj_weight, down_proj_weight, token_position_to_id,
+        (gate_and_up_proj_bias, down_proj_bias), (gate_up_proj_scale, down_proj_scale), skip_dma,
+        is_tensor_update_accumulating,
+        tensors=((block_to_expert, "block_to_expert"),),
+    )  # fmt: skip
     _check(hidden_states, gate_up_proj_weight, token_position_to_id, block_size, skip_dma)
     experts = mx_experts(
         gate_up_proj_weight,
@@ -148,6 +154,13 @@ def blockwise_mm_shard_intermediate_mx_hybrid(
         gate=(gate_clamp_upper_limit, gate_clamp_lower_limit),
         up=(up_clamp_upper_limit, up_clamp_lower_limit),
     )
+    check_operands(
+        hidden_states, expert_affinities_masked, gate_up_proj_weight, down_proj_weight, token_position_to_id,
+        (gate_and_up_proj_bias, down_proj_bias), (gate_up_proj_scale, down_proj_scale), skip_dma,
+        is_tensor_update_accumulating,
+        tensors=((block_to_expert, "block_to_expert"),),
+        optional=((conditions, "conditions"),),
+    )  # fmt: skip
     _check(hidden_states, gate_up_proj_weight, token_position_to_id, block_size, skip_dma)
     experts = mx_experts(
         gate_up_proj_weight,

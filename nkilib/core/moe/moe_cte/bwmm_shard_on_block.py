@@ -14,7 +14,14 @@ from ....blocks.tiles import as_view
 from ...utils.allocator import SbufManager
 from ...utils.common_types import ActFnType, ExpertAffinityScaleMode
 from ...utils.kernel_assert import kernel_assert
-from .block_inputs import check_activation, check_blocks, check_layouts, check_mode, float_experts
+from .block_inputs import (
+    check_activation,
+    check_blocks,
+    check_layouts,
+    check_mode,
+    check_operands,
+    float_experts,
+)
 from .block_marks import unmarked
 from .block_process import process_block
 from .block_runs import add_up, fill_with_zeros
@@ -75,6 +82,13 @@ def bwmm_shard_on_block(
 
     Raises AssertionError for what :func:`_check` refuses.
     """
+    check_operands(
+        hidden_states, expert_affinities_masked, gate_up_proj_weight, down_proj_weight, token_position_to_id,
+        (gate_and_up_proj_bias, down_proj_bias), (gate_up_proj_scale, down_proj_scale), skip_dma,
+        is_tensor_update_accumulating,
+        tensors=((block_to_expert, "block_to_expert"),),
+        optional=((down_activations, "down_activations"),),
+    )  # fmt: skip
     here = cores()
     _check(
         gate_up_proj_weight,

@@ -14,7 +14,7 @@ from ....blocks.tiles import as_view
 from ...utils.common_types import ActFnType, ExpertAffinityScaleMode
 from ...utils.kernel_assert import kernel_assert
 from ..mx_expert import check_mx_sizes
-from .block_inputs import check_blocks, check_hidden
+from .block_inputs import check_blocks, check_hidden, check_operands
 from .block_marks import unmarked
 from .block_process import process_block
 from .block_runs import add_up, process_while
@@ -80,6 +80,16 @@ def bwmm_shard_on_block_mx(
 
     Raises AssertionError for what :func:`_check` refuses.
     """
+    check_operands(
+        hidden_states, expert_affinities_masked, gate_up_proj_weight, down_proj_weight, token_position_to_id,
+        (gate_and_up_proj_bias, down_proj_bias), (gate_up_proj_scale, down_proj_scale), skip_dma,
+        is_tensor_update_accumulating,
+        tensors=((block_to_expert, "block_to_expert"),),
+        optional=(
+            (conditions, "conditions"), (gate_up_activations_T, "gate_up_activations_T"),
+            (down_activations, "down_activations"),
+        ),
+    )  # fmt: skip
     here = cores()
     check_ranks_mx(hidden_states, gate_up_proj_weight)
     rows, hidden = hidden_states.shape

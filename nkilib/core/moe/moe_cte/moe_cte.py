@@ -7,6 +7,7 @@ from typing import Any
 import nki
 import nki.language as nl
 
+from ....blocks.arguments import assert_object
 from ...utils.common_types import ActFnType, ExpertAffinityScaleMode
 from ...utils.kernel_assert import kernel_assert
 from .moe_cte_calls import (
@@ -151,6 +152,10 @@ def moe_cte(
         up_clamp_lower_limit=up_clamp_lower_limit,
         scales=quantization_config if quantization_config is not None else QuantizationConfig(),
     )
+    assert_object(spec, MoECTESpec, "spec")
+    assert_object(spec.shard_on_block, ShardOnBlockConfig, "spec.shard_on_block", optional=True)
+    assert_object(spec.shard_on_I, ShardOnIConfig, "spec.shard_on_I", optional=True)
+    assert_object(call.scales, QuantizationConfig, "quantization_config")
     return _dispatch(call)
 
 

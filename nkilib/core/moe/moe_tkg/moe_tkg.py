@@ -13,6 +13,7 @@ from typing import Any
 import nki.language as nl
 
 from ....blocks.activation import Gating
+from ....blocks.arguments import assert_classes
 from ...utils.common_types import ActFnType, ExpertAffinityScaleMode, QuantizationType
 from ..experts import Experts, hidden_size
 from .all_expert_impl import all_experts
@@ -96,6 +97,24 @@ def moe_tkg(
 
     Raises AssertionError for what :mod:`.moe_tkg_checks` lists.
     """
+    assert_classes(
+        tensors=(
+            (hidden_input, "hidden_input"), (expert_gate_up_weights, "expert_gate_up_weights"),
+            (expert_down_weights, "expert_down_weights"), (expert_affinities, "expert_affinities"),
+        ),
+        optional=(
+            (expert_index, "expert_index"), (rank_id, "rank_id"),
+            (expert_gate_up_bias, "expert_gate_up_bias"), (expert_down_bias, "expert_down_bias"),
+            (expert_gate_up_weights_scale, "expert_gate_up_weights_scale"),
+            (expert_down_weights_scale, "expert_down_weights_scale"),
+            (hidden_input_scale, "hidden_input_scale"), (gate_up_input_scale, "gate_up_input_scale"),
+            (down_input_scale, "down_input_scale"), (expert_affinities_eager, "expert_affinities_eager"),
+        ),
+        flags=(
+            (is_all_expert, "is_all_expert"), (mask_unselected_experts, "mask_unselected_experts"),
+            (output_in_sbuf, "output_in_sbuf"), (is_all_expert_dynamic, "is_all_expert_dynamic"),
+        ),
+    )  # fmt: skip
     request = Request(
         hidden=hidden_input,
         hidden_scale=hidden_input_scale,

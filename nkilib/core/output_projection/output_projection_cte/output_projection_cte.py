@@ -15,6 +15,7 @@ import nki
 import nki.isa as nisa
 import nki.language as nl
 
+from ....blocks.arguments import assert_classes
 from ....blocks.lnc import cores, split
 from ....blocks.memory import PARTITIONS, manager, scratch
 from ....blocks.projection import spread_columns
@@ -57,6 +58,10 @@ def output_projection_cte(
 
     Raises AssertionError when a limit or a shape is not met.
     """
+    assert_classes(
+        tensors=((attention, "attention"), (weight, "weight")),
+        optional=((bias, "bias"), (input_scales, "input_scales"), (weight_scales, "weight_scales")),
+    )
     here = cores()
     validate_shapes(attention, weight, bias, here.count)
     validate_quantization(quantization_type, weight, weight_scales, input_scales)

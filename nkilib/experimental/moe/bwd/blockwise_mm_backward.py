@@ -5,6 +5,7 @@ from typing import Any
 import nki
 import nki.language as nl
 
+from ....blocks.arguments import assert_classes
 from .bwmm_bwd_dropless import blockwise_mm_bwd_dropless
 from .moe_bwd_parameters import (
     ActFnType,
@@ -62,6 +63,17 @@ def blockwise_mm_bwd(
 
     Raises AssertionError for what :class:`.MOEBwdParameters` refuses.
     """
+    assert_classes(
+        tensors=(
+            (hidden_states, "hidden_states"), (expert_affinities_masked, "expert_affinities_masked"),
+            (gate_up_proj_weight, "gate_up_proj_weight"), (down_proj_weight, "down_proj_weight"),
+            (gate_up_proj_act_checkpoint_T, "gate_up_proj_act_checkpoint_T"),
+            (down_proj_act_checkpoint, "down_proj_act_checkpoint"),
+            (token_position_to_id, "token_position_to_id"), (block_to_expert, "block_to_expert"),
+            (output_hidden_states_grad, "output_hidden_states_grad"),
+        ),
+        flags=((is_tensor_update_accumulating, "is_tensor_update_accumulating"), (bias, "bias")),
+    )  # fmt: skip
     parameters = MOEBwdParameters(
         hidden_states=hidden_states,
         expert_affinities_masked=expert_affinities_masked,

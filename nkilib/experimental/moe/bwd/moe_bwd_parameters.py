@@ -6,7 +6,7 @@ from typing import Any
 
 import nki.language as nl
 
-from ....blocks.arguments import assert_integer, assert_layout
+from ....blocks.arguments import assert_integer, assert_layout, assert_object
 from ....blocks.dtypes import FLOATS, assert_dtype_parameter, assert_dtypes
 from ....core.moe.moe_cte.block_inputs import check_activation, check_layouts
 from ....core.moe.moe_cte.moe_cte_utils import SkipMode
@@ -199,6 +199,8 @@ class MOEBwdParameters(nl.NKIObject):
             self.clamp_limits = ClampLimits()
         if self.blocking_params is None:
             self.blocking_params = MOEBwdDroplessBlockingParams()
+        assert_object(self.skip_dma, SkipMode, "skip_dma")
+        assert_object(self.clamp_limits, ClampLimits, "clamp_limits")
 
     def validate(self) -> None:
         """Raise AssertionError for sizes, activations and element types that the kernel does not take."""

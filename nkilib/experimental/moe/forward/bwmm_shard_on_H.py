@@ -11,7 +11,13 @@ from ....blocks.arguments import assert_layout
 from ....blocks.lnc import cores, split
 from ....blocks.memory import manager
 from ....blocks.tiles import as_view
-from ....core.moe.moe_cte.block_inputs import check_blocks, check_layouts, check_mode, float_experts
+from ....core.moe.moe_cte.block_inputs import (
+    check_blocks,
+    check_layouts,
+    check_mode,
+    check_operands,
+    float_experts,
+)
 from ....core.moe.moe_cte.block_process import process_block
 from ....core.moe.moe_cte.block_runs import fill_with_zeros
 from ....core.moe.moe_cte.block_task import Scaling, Share, Task, block_count, check_task
@@ -57,6 +63,12 @@ def blockwise_mm_baseline_shard_hidden(
 
     Raises AssertionError for what :func:`_check` refuses.
     """
+    check_operands(
+        hidden_states, expert_affinities_masked, gate_up_proj_weight, down_proj_weight, token_position_to_id,
+        (None, None), (None, None), skip_dma, is_tensor_update_accumulating,
+        tensors=((block_to_expert, "block_to_expert"),),
+        optional=((gate_up_activations_T, "gate_up_activations_T"), (down_activations, "down_activations")),
+    )  # fmt: skip
     here = cores()
     mode = expert_affinities_scaling_mode
     _check(gate_up_proj_weight, down_proj_weight, token_position_to_id, block_size, mode, here.count)
