@@ -1,4 +1,4 @@
-"""Element types that kernels take: what most of them allow, and the check."""
+"""Element types that kernels take: what most of them allow, and the check; and what float32 counts."""
 
 from typing import Any
 
@@ -11,6 +11,9 @@ FLOATS = [nl.bfloat16, nl.float16, nl.float32]
 FLOATS_AND_E4M3 = [nl.bfloat16, nl.float16, nl.float32, nl.float8_e4m3]
 FLOATS_AND_FP8 = [nl.bfloat16, nl.float16, nl.float32, nl.float8_e4m3, nl.float8_e5m2]
 PACKED_MX = [nl.float4_e2m1fn_x4, nl.float8_e4m3fn_x4, nl.float8_e5m2_x4]
+
+EXACT = 1 << 24
+"""Integers up to this are exact in float32, in which Vector Engine computes."""
 
 _SHORT_NAMES = (("float8e4", "float8_e4m3"), ("float8e5", "float8_e5m2"))
 

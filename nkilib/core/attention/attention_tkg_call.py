@@ -6,12 +6,14 @@ import nki.isa as nisa
 import nki.language as nl
 
 from ...blocks.cache import TokenOrder, blocks_of, piece_numbers
+from ...blocks.dtypes import EXACT
 from ...blocks.lnc import Cores
 from ...blocks.matmul import transpose
 from ...blocks.memory import PARTITIONS, Scratch, scratch
 from ...blocks.rope import load_angles, negate_half, rotate_spread, sine_and_cosine
 from ...blocks.tiles import as_view, load_broadcast
 from ..utils.allocator import SbufManager
+from ..utils.kernel_assert import kernel_assert
 from ..utils.tensor_view import TensorView
 from .attention_tkg_checks import check_lengths, splits
 from .attention_tkg_utils import (
@@ -154,6 +156,10 @@ def _prepare_blocks(call: Call, table: Any, work: Scratch) -> None:
     share = call.share
     call.key_blocks = blocks_of(call.k_prior, share.piece)
     call.value_blocks = blocks_of(call.v_prior, share.piece)
+    count = call.key_blocks.pieces
+    kernel_assert(
+        count <= EXACT, f"a cache is loaded in at most {EXACT} pieces, of {share.piece} tokens it has {count}"
+    )
     folds = share.tokens // (share.piece * PARTITIONS)
     call.numbers = work.tile((PARTITIONS, folds, share.batches), nl.uint32)
     rows = as_view(table).slice(0, share.first, share.first + share.batches)

@@ -21,7 +21,7 @@ import nki.language as nl
 
 from ... import insides
 from ...blocks.arguments import assert_classes, assert_integer, assert_layout
-from ...blocks.dtypes import FLOATS, assert_dtype
+from ...blocks.dtypes import EXACT, FLOATS, assert_dtype
 from ...blocks.lnc import cores
 from ...blocks.memory import PARTITIONS, PSUM_COLUMNS
 from ..utils.common_types import RouterActFnType
@@ -161,6 +161,7 @@ def router_topk(
     )
     tokens = token_count(x, x_input_in_sbuf, layout)
     _validate_tokens(tokens, choice, routing)
+    _validate_places(tokens * w.shape[1], choice)
     if not skip_store_router_logits:
         assert_shape(router_logits, (tokens, w.shape[1]), "router_logits")
     assert_shape(expert_affinities, (tokens, w.shape[1]), "expert_affinities")
@@ -244,6 +245,14 @@ def validate_bias(bias: nl.ndarray | None, experts: int) -> None:
         shape = tuple(bias.shape)
         fits = shape == (experts,) or shape == (1, experts)
         kernel_assert(fits, f"w_bias must be [{experts}] or [1, {experts}], it is {shape}")
+
+
+def _validate_places(affinities: int, choice: Choice) -> None:
+    """Affinities that are scattered are counted in float32."""
+    counted = not choice.indirect or choice.dense() or affinities <= EXACT
+    kernel_assert(
+        counted, f"use_indirect_dma_scatter counts up to {EXACT} affinities, T times E is {affinities}"
+    )
 
 
 def _validate_tokens(tokens: int, choice: Choice, routing: Routing) -> None:

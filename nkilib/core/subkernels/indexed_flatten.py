@@ -20,6 +20,7 @@ import nki.isa as nisa
 import nki.language as nl
 
 from ...blocks.arguments import assert_classes, assert_integer, assert_layout, assert_number
+from ...blocks.dtypes import EXACT
 from ...blocks.lnc import Cores, cores, exchange
 from ...blocks.memory import PARTITIONS, Scratch, manager, scratch
 from ...blocks.tiles import as_view, from_runtime_start
@@ -181,6 +182,8 @@ def _validate(
     kernel_assert(output_len % f_len == 0, f"output_len {output_len} must be a multiple of f_len {f_len}")
     kernel_assert(length % f_len == 0, f"T = {length} must be a multiple of f_len {f_len}")
     kernel_assert(length // f_len % 16 == 0, f"T / f_len must be a multiple of 16, it is {length // f_len}")
+    places = (length + output_len) // f_len
+    kernel_assert(places <= EXACT, f"at most {EXACT} blocks can be counted, of T and output_len: {places}")
     given = row_offsets.shape[0]
     if start is None:
         kernel_assert(

@@ -8,13 +8,14 @@ from typing import Any
 import nki.isa as nisa
 import nki.language as nl
 
+from ...blocks.dtypes import EXACT
 from ...blocks.indirect import scatter_rows
 from ...blocks.matmul import transpose
 from ...blocks.memory import Scratch, psum_tile, scratch
 from ...blocks.tiles import as_view, from_runtime_start
 from ...core.utils.allocator import SbufManager
 
-MOST_ROWS = 1 << 24
+MOST_ROWS = EXACT
 """Rows of a cache are counted in float32."""
 _NOWHERE = float(1 << 30)
 """A row that no cache has."""

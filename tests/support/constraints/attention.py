@@ -189,6 +189,7 @@ TOKEN = Table(
             "k_prior [blocks, block_len, d]": "k_prior must be [blocks, 16, 64]", "both block caches of one shape": "must have one shape",
             "blocks: k_active [d, bs·s_active]": "k_active must have shape (64, 4)", "blocks: qk_in_sb": "qk_in_sb",
         }),
+        *shown(f"{TKG}::test_pieces_are_counted_exactly", {"blocks: at most 2²⁴ pieces": "a cache is loaded in at most 3 pieces"}),
         *shown(f"{TKG}::test_blocks_that_do_not_fill_the_partitions", {"blocks: the context in 128s of each core": "must divide by 256"}),
         *shown(f"{TKG}::test_long_blocks_must_fit_into_tiles", {"blocks: long tiles in 128 pieces": "must be multiples of 128 pieces"}),
         *shown(f"{TKG}::test_debug_tensors", {"4 debug tensors, 5 of blocks": "DBG_TENSORS must be"}),

@@ -99,6 +99,7 @@ ROUTED = Table(
             "affinities in SBUF of at most 128 tokens": "If expert_affin_in_sb, then T must be <=128", "affinities in SBUF are not scattered": "cannot be a SBUF tensor",
         }),
         *shown(f"{ROUTER}::test_checks_of_x_in_sbuf", {"x in SBUF: 128 partitions": "partition-dim max 128 but got 64", "x in SBUF: H/128": "to be H/pmax (2) but got 3"}),
+        *shown(f"{ROUTER}::test_affinities_that_are_scattered_are_counted_exactly", {"scattering: at most 2²⁴ affinities": "counts up to 63 affinities"}),
         *shown(f"{ROUTER}::test_halves_in_sbuf_must_be_equal", {"results in SBUF of shared tokens: an even T": "T must be even"}),
         *shown(f"{ROUTER}::test_checks_of_loading", {
             "loading x: hbm_layout": "only hbm_layout=0,1 are supported", "loading x: sb_layout": "only sb_layout=0,1,2,3 are supported",

@@ -161,6 +161,10 @@ FLATTENED = Table(
         *of_number("output_len", kind="at least 1", other=0),
         *of_number("output_len", kind=f"at most {2**31 - 1}", other=2**31),
         *of_number("padding_val", kind="an int or float", other="none"),
+        refused(
+            "at most 2²⁴ blocks", "at most 16777216 blocks can be counted, of T and output_len: 16777232",
+            input_tensor=zeros(2, 16, dtype=I32), f_len=1, output_len=1 << 24,
+        ),
         refused("rows", "input_tensor must be [E, T] with elements", input_tensor=zeros(0, 2048, dtype=I32)),
         *laid_out({"row_offsets": "[N]"}),
         *of_tensors("input_tensor"),

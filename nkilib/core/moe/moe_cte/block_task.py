@@ -13,7 +13,15 @@ import nki.isa as nisa
 import nki.language as nl
 
 from ....blocks.arguments import assert_limits
-from ....blocks.dtypes import FLOATS, FLOATS_16, FLOATS_AND_FP8, assert_dtype, assert_dtype_parameter, is_fp8
+from ....blocks.dtypes import (
+    EXACT,
+    FLOATS,
+    FLOATS_16,
+    FLOATS_AND_FP8,
+    assert_dtype,
+    assert_dtype_parameter,
+    is_fp8,
+)
 from ....blocks.indirect import gather_or_zero, gather_rows
 from ....blocks.lnc import Cores
 from ....blocks.memory import PARTITIONS, Scratch, scratch
@@ -25,9 +33,6 @@ from ...utils.kernel_assert import kernel_assert
 from ...utils.tensor_view import TensorView
 from ..experts import Experts, expert_count, hidden_size
 from .block_inputs import check_elements
-
-EXACT = 1 << 24
-"""Integers up to this are exact in float32, in which Vector Engine computes."""
 
 
 class Scaling(nl.NKIObject):

@@ -11,6 +11,7 @@ from tkgcases import Case
 
 from nkilib.blocks.lnc import Cores
 from nkilib.core.attention import attention_tkg as module
+from nkilib.core.attention import attention_tkg_call
 
 IN_SBUF = {"qk_in_sb": True, "out_in_sb": True}
 FUSED = {"use_pos_id": True, "fuse_rope": True}
@@ -131,6 +132,13 @@ def test_tables() -> None:
     del case.arrays["active_blocks_table"]
     with rejected("needs active_blocks_table"):
         case.run()
+
+
+def test_pieces_are_counted_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert attention_tkg_call.EXACT == 2**24
+    monkeypatch.setattr(attention_tkg_call, "EXACT", 3)
+    with rejected("a cache is loaded in at most 3 pieces, of"):
+        blocks().run()
 
 
 def test_block_caches() -> None:

@@ -15,6 +15,7 @@ from moe_numpy_cases import CASES
 from routers import LAYOUTS, SIGMOID, SOFTMAX, Tokens, check, drawn, run
 
 import nkisim
+from nkilib.core.router_topk import router_topk as module
 from nkilib.core.router_topk.router_topk import router_topk_input_w_load, router_topk_input_x_load
 
 AFTER: dict[str, bool] = {"router_pre_norm": False}
@@ -368,6 +369,22 @@ def test_checks_of_x_in_sbuf(shape: tuple[int, ...], words: str) -> None:
 def test_halves_in_sbuf_must_be_equal() -> None:
     with rejected("T must be even"):
         run(drawn(33, 256, 16, shard_on_tokens=True, output_in_sbuf=True, **AFTER), lnc=2)
+
+
+@pytest.mark.parametrize("form", [AFTER, NORM, BEFORE])
+def test_affinities_that_are_scattered_are_counted_exactly(
+    form: dict[str, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What goes to its row as a whole is not counted."""
+    assert module.EXACT == 2**24
+    monkeypatch.setattr(module, "EXACT", 4 * 16 - 1)
+    check(drawn(4, 256, 16, **form))
+    given = drawn(4, 256, 16, **form, **SCATTER)
+    if form == BEFORE:
+        check(given)
+        return
+    with rejected("use_indirect_dma_scatter counts up to 63 affinities, T times E is 64"):
+        run(given)
 
 
 def in_layout(x: Any, layout: int) -> Any:
