@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 
 from .analysis import values as v
 from .analysis.context import Call, FileContext
-from .calls import PARTIAL, chosen_signature
+from .calls import chosen_signature
 from .record import record
 from .signature import Signature
+from .sites import PARTIAL
 
 
 @record

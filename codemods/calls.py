@@ -8,43 +8,29 @@ import ast
 from collections.abc import Iterator
 
 from .analysis import values as v
-from .analysis.classes import constructor
 from .analysis.context import Call, FileContext
 from .analysis.values import Callee
+from .call_edits import Missing, edit_of
 from .dialects import Pair, already_new, binds, fitting, likely, same_as_new, speaks_new, unclear_from
 from .evidence import fit
 from .model import EditCall
 from .record import record, replace
 from .release import CallChange, OldForm
-from .signature import CallForm, Signature, Unbindable, bind, first_break, positional_from, prove
-
-PARTIAL = v.Symbol("functools.partial")
-
-
-@record
-class Site:
-    """A callable that changed, where a call may reach it.
-
-    Attributes:
-        target: the called value; ``arguments`` the positional ones that go to it.
-        pairs: the changes that a call of it may need; ``form`` the arguments' shape as it gets them.
-    """
-
-    call: Call
-    target: v.Value
-    arguments: list[ast.expr]
-    callee: Callee
-    pairs: tuple[Pair, ...]
-    form: CallForm
+from .signature import CallForm, Signature, Unbindable, bind, first_break, prove
+from .sites import Site, call_form, present_name, sites
 
 
 @record
 class Plan:
     """What a call needs.
 
-    ``edit`` holds everything that is needed at once (None when nothing is); ``problem`` says why it cannot be
-    made, and ``start`` is the first position that means something else now. ``missing`` names the required
-    parameter whose value cannot be given, ``by_hand`` that the table leaves such calls to a person.
+    Attributes:
+        change, form: what the callable became, and the old form that the call was written for.
+        edit: everything that is needed at once; None when nothing is, or when it cannot be made.
+        problem: why it cannot be made, or "".
+        start: the first position that means something else now.
+        missing: the required parameter whose value cannot be given, or "".
+        by_hand: whether the table leaves such calls to a person.
     """
 
     call: Call
@@ -71,31 +57,11 @@ def plans(ctx: FileContext) -> list[Plan]:
     return known
 
 
-def sites(ctx: FileContext) -> list[list[Site]]:
-    """What changed that a call may reach, for each call with any such (computed once for a file)."""
-    known: list[list[Site]] | None = ctx.memory.get("sites")  # type: ignore[assignment]
-    if known is None:
-        known = [found for call in ctx.calls if (found := _sites(ctx, call))]
-        ctx.memory["sites"] = known
-    return known
-
-
-def _sites(ctx: FileContext, call: Call) -> list[Site]:
-    target, arguments = target_of(ctx, call)
-    return [
-        Site(call, target, arguments, callee, pairs, call_form(ctx, call, callee, arguments))
-        for callee, pairs in _changed_callees(ctx, target)
-    ]
-
-
 def _plan(ctx: FileContext, found: list[Site]) -> Iterator[Plan]:
-    first_site = found[0]
-    call, form, arguments = first_site.call, first_site.form, first_site.arguments
-    shapes = {(site.callee.first, site.callee.frozen): None for site in found}
-    certain = v.callees(first_site.target)
-    chosen = [_choose(ctx, call, form, site.callee, site.pairs, arguments) for site in found]
-    plans_ = [p for p in chosen if p is not None]
-    needing = [p for p in plans_ if p.edit or p.problem]
+    shapes = {(site.callee.first, site.callee.frozen) for site in found}
+    certain = v.callees(found[0].target)
+    chosen = [_choose(ctx, replace(site, form=found[0].form)) for site in found]
+    needing = [plan for plan in chosen if plan is not None and (plan.edit or plan.problem)]
     if not needing:
         yield from _by_former_name(ctx, found)
         return
@@ -104,7 +70,7 @@ def _plan(ctx: FileContext, found: list[Site]) -> Iterator[Plan]:
         yield first
     elif certain is None:
         yield _with_problem(first, "the callee may also be something else on another path")
-    elif len(shapes) > 1 or not _agree(ctx, first, certain, form):
+    elif len(shapes) > 1 or not _agree(ctx, first, certain):
         yield _with_problem(first, "the functions it may call do not agree on the names of these parameters")
     else:
         yield first
@@ -139,11 +105,11 @@ def _deciding(needing: list[Plan]) -> Plan:
     return min(legacy or needing, key=lambda p: (not p.problem, p.start if p.start is not None else 1 << 30))
 
 
-def _agree(ctx: FileContext, plan: Plan, certain: tuple[Callee, ...], form: CallForm) -> bool:
+def _agree(ctx: FileContext, plan: Plan, certain: tuple[Callee, ...]) -> bool:
     """Whether every function the call may reach takes the new keywords."""
     names = [name for _, name in plan.edit.keywords] if plan.edit else []
     for callee in certain:
-        name = _present(ctx, callee)
+        name = present_name(ctx, callee)
         pairs = ctx.release.forms.get(name, ())
         new = {n for change, _ in pairs for n in change.signature.names}
         by_new_name = {n for c in ctx.release.changes.get(name, ()) for n in c.signature.names}
@@ -177,67 +143,16 @@ def _revived(site: Site) -> bool:
     return any(binds(signature, site.form) for signature in later)
 
 
-def target_of(ctx: FileContext, call: Call) -> tuple[v.Value, list[ast.expr]]:
-    """The called value and the positional arguments that go to it; a ``partial`` call is seen through, and
-    the object that a method of a class is called with is not counted.
-    """
-    if call.callee == PARTIAL and call.node.args:
-        return ctx.evaluator.at(call.node.args[0], call.use), call.node.args[1:]
-    if isinstance(call.callee, v.Symbol) and _unbound(ctx, call.callee.name):
-        return call.callee, call.node.args[1:]
-    return call.callee, call.node.args
-
-
-def _unbound(ctx: FileContext, name: str) -> bool:
-    owner, _, method = name.rpartition(".")
-    static = owner in ctx.release.types and method in ctx.release.types[owner].static
-    return name in ctx.release.forms and owner.rpartition(".")[2][:1].isupper() and not static
-
-
-def _changed_callees(ctx: FileContext, target: v.Value) -> list[tuple[Callee, tuple[Pair, ...]]]:
-    """The callees among a value's alternatives that changed, with their changes."""
-    found = []
-    options = v.options(target)
-    for option in sorted(options, key=repr) if len(options) > 1 else options:
-        for callee in v.callees(option) or ():
-            name = _present(ctx, callee)
-            pairs = ctx.release.forms.get(name)
-            if pairs:
-                found.append((replace(callee, name=name), pairs))
-    return found
-
-
-def _present(ctx: FileContext, callee: Callee) -> str:
-    """The name of a callee; one that its path has no more is called as what it moved to."""
-    name = constructor(ctx.evaluator, callee.name)
-    return name if name in ctx.release.forms else ctx.release.new_symbol.get(name, name)
-
-
-def call_form(ctx: FileContext, call: Call, callee: Callee, arguments: list[ast.expr]) -> CallForm:
-    """The shape of the argument list as it reaches ``callee``."""
-    widths = tuple(ctx.evaluator.width(a, call.use) for a in arguments)
-    if callee.first is None:
-        widths = (None, *widths)
-    keywords = tuple(k.arg for k in call.node.keywords)
-    unfinished = call.callee == PARTIAL
-    return CallForm(widths, keywords, callee.first or 0, callee.frozen, unfinished)
-
-
-def _choose(
-    ctx: FileContext,
-    call: Call,
-    form: CallForm,
-    callee: Callee,
-    pairs: tuple[Pair, ...],
-    arguments: list[ast.expr],
-) -> Plan | None:
+def _choose(ctx: FileContext, site: Site) -> Plan | None:
     """The plan by the first dialect that the call fits; None when the call is already that of the new
     release.
     """
+    call, callee, pairs = site.call, site.callee, site.pairs
+    form, arguments = site.form, site.arguments
     unclear = unclear_from(ctx, pairs, form, arguments)
     if any(old.template for _, old in pairs):
         pairs = tuple(p for p in pairs if not p[1].template)
-        if not pairs or template_form(ctx, call, form, callee, arguments) is not None:
+        if not pairs or template_form(ctx, site) is not None:
             return None
     misfit = _misfit(callee, pairs, form)
     if misfit:
@@ -245,10 +160,10 @@ def _choose(
     forms = likely(ctx, pairs, form, arguments)
     if not forms:
         unchanged = same_as_new(*pairs[0])
-        return None if unclear is None else _by_form(ctx, call, form, callee, *unchanged, arguments, unclear)
+        return None if unclear is None else _by_form(ctx, site, *unchanged, unclear)
     open_forms = [pair for pair in forms if not already_new(*pair, form, arguments)]
     for change, old in open_forms:
-        plan = _by_form(ctx, call, form, callee, change, old, arguments, unclear)
+        plan = _by_form(ctx, site, change, old, unclear)
         if not plan.problem:
             return plan
     if len(open_forms) < len(forms):
@@ -257,7 +172,7 @@ def _choose(
     only_new = binds(change.signature, form) and not any(binds(o.signature, form) for _, o in pairs)
     if form.complete and old.name == change.name and only_new:
         return None
-    return _by_form(ctx, call, form, callee, change, old, arguments, unclear)
+    return _by_form(ctx, site, change, old, unclear)
 
 
 def _misfit(callee: Callee, pairs: tuple[Pair, ...], form: CallForm) -> str:
@@ -281,22 +196,21 @@ def _misfit(callee: Callee, pairs: tuple[Pair, ...], form: CallForm) -> str:
     return reasons[0] if reasons else ""
 
 
-def template_form(
-    ctx: FileContext, call: Call, form: CallForm, callee: Callee, arguments: list[ast.expr]
-) -> tuple[CallChange, OldForm] | None:
+def template_form(ctx: FileContext, site: Site) -> Pair | None:
     """The form with a rewriting rule of its own that a call was written for, if its arguments suit no other
     form better.
     """
-    pairs = likely(ctx, ctx.release.forms[callee.name], form, arguments)
+    known = ctx.release.forms[site.callee.name]
+    pairs = likely(ctx, known, site.form, site.arguments)
     if not pairs:
         return None
-    given = [*arguments, *(k.value for k in call.node.keywords)]
-    forms: list[tuple[Signature, tuple[CallChange, OldForm] | None]] = [(p[1].signature, p) for p in pairs]
+    given = [*site.arguments, *(k.value for k in site.call.node.keywords)]
+    forms: list[tuple[Signature, Pair | None]] = [(p[1].signature, p) for p in pairs]
     forms += [(change.signature, None) for change, old in pairs[:1] if old.name == change.name]
-    rated = [(fit(ctx, call.use, signature, form, given), pair) for signature, pair in forms]
+    rated = [(fit(ctx, site.call.use, signature, site.form, given), pair) for signature, pair in forms]
     best = max((rate for rate, _ in rated if rate is not None), default=None)
     if best is None:
-        pair = next((p for p in ctx.release.forms[callee.name] if p[1].template), None)
+        pair = next((p for p in known if p[1].template), None)
     else:
         pair = next(pair for rate, pair in rated if rate == best)
     return pair if pair is not None and pair[1].template else None
@@ -313,25 +227,20 @@ def chosen_signature(
     return next((change.signature for change in ctx.release.changes.get(callee.name, ())), None)
 
 
-def _by_form(
-    ctx: FileContext,
-    call: Call,
-    form: CallForm,
-    callee: Callee,
-    change: CallChange,
-    old: OldForm,
-    arguments: list[ast.expr],
-    unclear: int | None,
-) -> Plan:
-    """``unclear``: a position from which on keywords are needed although it did not change its meaning."""
+def _by_form(ctx: FileContext, site: Site, change: CallChange, old: OldForm, unclear: int | None) -> Plan:
+    """The plan of a call that was written for an old form.
+
+    ``unclear``: a position from which on keywords are needed although it did not change its meaning.
+    """
+    call, form = site.call, site.form
     starts = (first_break(old.signature, change.signature, old.renamed), unclear)
     start = min((s for s in starts if s is not None), default=None)
-    base = Plan(call, callee, change, old, None, "", start)
+    base = Plan(call, site.callee, change, old, None, "", start)
     if old.rewrite == "human":
         return replace(base, problem=old.step, by_hand=True)
     try:
-        edit = _edit(ctx, call, form, change, old, start, arguments)
-    except _Missing as error:
+        edit = edit_of(ctx, site, old, start)
+    except Missing as error:
         return replace(base, problem=str(error), missing=error.parameter)
     except Unbindable as error:
         return _with_problem(base, str(error))
@@ -340,106 +249,12 @@ def _by_form(
             return base
         reason = prove(old.signature, change.signature, form, EditCall((0, 0)), old.renamed)
         return _with_problem(base, reason or "")
-    relative = _relative(edit, len(call.node.args) - len(arguments))
+    relative = _relative(edit, len(call.node.args) - len(site.arguments))
     reason = prove(old.signature, change.signature, form, relative, old.renamed)
-    return Plan(call, callee, change, old, None if reason else edit, reason or "", start)
+    return replace(base, edit=None if reason else edit, problem=reason or "")
 
 
 def _relative(edit: EditCall, shift: int) -> EditCall:
     keywords = tuple((index - shift, name) for index, name in edit.keywords)
     dropped = tuple(key - shift if isinstance(key, int) else key for key in edit.dropped)
     return EditCall(edit.span, keywords, edit.renamed, dropped, edit.added)
-
-
-def _edit(
-    ctx: FileContext,
-    call: Call,
-    form: CallForm,
-    change: CallChange,
-    old: OldForm,
-    start: int | None,
-    arguments: list[ast.expr],
-) -> EditCall | None:
-    """Everything the call needs, or None; raises Unbindable when something cannot be decided."""
-    shift = len(call.node.args) - len(arguments)
-    names = tuple(old.renamed.get(n, n) for n in old.signature.positional)
-    first = 0 if ctx.all_keywords else start
-    keywords = () if first is None else positional_from(form, first, names)
-    renamed = tuple((k, old.renamed[k]) for k in form.keywords if k and k in old.renamed)
-    dropped = _dropped(call, form, old, arguments, shift)
-    added = _added(ctx, call, form, old, arguments)
-    if not (keywords or renamed or dropped or added):
-        return None
-    shifted = tuple((i + shift, name) for i, name in keywords if i + shift not in dropped)
-    return EditCall(ctx.source.span(call.node), shifted, renamed, dropped, added)
-
-
-def _dropped(
-    call: Call, form: CallForm, old: OldForm, arguments: list[ast.expr], shift: int
-) -> tuple[str | int, ...]:
-    """Arguments whose value is the literal that may go: keywords by name, positional ones by index."""
-    if not old.dropped:
-        return ()
-    named = [k.arg for k in call.node.keywords if k.arg and old.dropped.get(k.arg) == ast.unparse(k.value)]
-    bound = bind(old.signature, form)
-    places = {p: bound[p] for p in old.dropped if bound.get(p, len(arguments)) < len(arguments)}
-    by_place = [i + shift for p, i in places.items() if ast.unparse(arguments[i]) == old.dropped[p]]
-    return (*named, *by_place)
-
-
-def _parenthesised(node: ast.expr, text: str) -> str:
-    simple = isinstance(node, ast.Name | ast.Constant | ast.Attribute) and "\n" not in text
-    return text if simple else f"({text})"
-
-
-def _added(
-    ctx: FileContext, call: Call, form: CallForm, old: OldForm, arguments: list[ast.expr]
-) -> tuple[tuple[str, str], ...]:
-    """Newly required parameters with their values in terms of the old ones."""
-    if not old.added or form.unfinished:
-        return ()
-    bound = bind(old.signature, form)
-    given = [*arguments, *(k.value for k in call.node.keywords)]
-    pairs = []
-    for name, template in old.added.items():
-        if name in form.keywords:
-            continue
-        values = {p: given[o] for p, o in bound.items() if f"{{{p}}}" in template}
-        pairs.append((name, _filled(ctx, name, template, values)))
-    return tuple(pairs)
-
-
-class _Missing(Unbindable):
-    """A required parameter whose value cannot be written down."""
-
-    def __init__(self, parameter: str, why: str) -> None:
-        super().__init__(f"`{parameter}` is required now, and {why}")
-        self.parameter = parameter
-
-
-def _filled(ctx: FileContext, name: str, template: str, values: dict[str, ast.expr]) -> str:
-    """The template with the arguments' text, parenthesised where that matters."""
-    if any(not isinstance(n, _PURE) for node in values.values() for n in ast.walk(node)):
-        raise _Missing(name, "an argument would have to be evaluated twice for it")
-    plain = {p: ctx.segment(node) for p, node in values.items()}
-    try:
-        safe = template.format(**{p: _parenthesised(node, plain[p]) for p, node in values.items()})
-    except KeyError as missing:
-        raise _Missing(name, f"{missing.args[0]} is not given") from None
-    bare = template.format(**plain)
-    if "\n" in bare:
-        return safe
-    same = ast.dump(ast.parse(bare, mode="eval")) == ast.dump(ast.parse(safe, mode="eval"))
-    return bare if same else safe
-
-
-_PURE = (
-    ast.Name,
-    ast.Constant,
-    ast.Attribute,
-    ast.BinOp,
-    ast.UnaryOp,
-    ast.operator,
-    ast.unaryop,
-    ast.expr_context,
-)

@@ -12,13 +12,14 @@ from collections.abc import Iterator, Mapping
 from .analysis.context import Call, FileContext
 from .analysis.scopes import Binding, Use
 from .analysis.values import callees
-from .calls import Site, plans, sites, target_of
+from .calls import plans
 from .dialects import fitting
 from .model import Edit, EditCall, ReplaceString
 from .patterns import pattern
 from .record import record, replace
 from .release import CallChange, OldForm
 from .signature import CallForm, Unbindable, bind, first_break, positional_from, prove
+from .sites import Site, sites, target_of
 
 _LITERAL = pattern(r"[rRuU]?(['\"]{3}|['\"])[A-Za-z_]\w*\1")
 

@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from .analysis import values as v
 from .analysis.context import FileContext
 from .analysis.scopes import Use
-from .calls import PARTIAL
 from .edit.lines import owns_lines
 from .evidence import fit, may_be_none
 from .record import record
 from .signature import first_break
+from .sites import PARTIAL
 from .templates import TemplateCall
 
 HEAP = "use_heap_memory"

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from .analysis import values as v
 from .analysis.context import Call, FileContext
 from .analysis.scopes import Use
-from .calls import PARTIAL
 from .dotted import prefixes
 from .record import record
 from .release import PrivateKernel, Release
+from .sites import PARTIAL
 
 _TELLING = 12
 _ONLY_LOOK = {"print", "repr", "str", "isinstance", "hasattr", "getattr", "setattr", "type", "id", "callable"}

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping
 
 from .analysis import values as v
 from .analysis.context import Call, FileContext
-from .calls import PARTIAL, Site, sites, template_form
+from .calls import template_form
 from .record import record
 from .release import CallChange, OldForm
 from .signature import CallForm, Unbindable, bind
+from .sites import PARTIAL, Site, sites
 
 
 @record
@@ -64,7 +65,7 @@ def _template_call(ctx: FileContext, reached: list[Site]) -> TemplateCall | None
         if not any(old.template for _, old in site.pairs):
             continue
         call, shape, arguments = site.call, site.form, site.arguments
-        pair = template_form(ctx, call, shape, site.callee, arguments)
+        pair = template_form(ctx, site)
         if pair is None:
             continue
         change, form = pair

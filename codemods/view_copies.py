@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from .analysis import values as v
 from .analysis.containers import is_former
 from .analysis.context import FileContext
-from .calls import PARTIAL
 from .evidence import is_none, may_be_none
 from .record import record
+from .sites import PARTIAL
 from .templates import TemplateCall, template_calls
 
 _PURE = (

@@ -33,12 +33,12 @@ from collections.abc import Iterator
 from ..analysis import values as v
 from ..analysis.classes import bases
 from ..analysis.context import Call, FileContext
-from ..calls import call_form
 from ..changed_parameters import changed
 from ..dialects import already_new, fitting
 from ..model import Finding, Outcome
 from ..release import CallChange
 from ..signature import Unbindable, bind
+from ..sites import call_form
 from ..stand_ins import bare_objects, fakes
 
 CODE = "NKM306"

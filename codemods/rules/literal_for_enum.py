@@ -34,9 +34,9 @@ from ..analysis.classes import constructor
 from ..analysis.context import Call, FileContext
 from ..analysis.scopes import Use
 from ..arguments import Reached, reached
-from ..calls import target_of
 from ..model import Edit, Finding, Wrap
 from ..release import Release
+from ..sites import target_of
 from ..visible import Visible, visible_symbol
 
 CODE = "NKM209"
