@@ -131,22 +131,6 @@ class Access:
             shape=named(self.shape),
         )
 
-    @property
-    def partition_axis(self) -> int | None:
-        """The result's axis that runs along the partitions, where it is not the first; then all operands of
-        an instruction must be taken with that axis first (:meth:`led_by`).
-        """
-        axes = [axis for axis, step in enumerate(self.steps[self.partition]) if step.value != 0]
-        return axes[0] if self.on_chip and axes and axes[0] else None
-
-    def led_by(self, axis: int) -> Access:
-        """The same elements with an axis of the result moved to the front."""
-
-        def moved(values: Shape) -> Shape:
-            return (values[axis], *values[:axis], *values[axis + 1 :])
-
-        return replace(self, steps=tuple(map(moved, self.steps)), shape=moved(self.shape))
-
     def relaid(self) -> Access:
         """The same elements of the tensor as the new code keeps it. Raises Refused for several at once."""
         layout = self.layout
@@ -244,11 +228,6 @@ def subscript(
         layout=layout or Layout(),
         dynamic=dynamic[0] if dynamic else None,
     )
-
-
-def assumed_shape(text: str, rank: int) -> Shape:
-    """The shape of a tensor of which only the rank is known, in its own terms."""
-    return tuple(Sym.atom(f"{text}.shape[{dim}]") for dim in range(rank))
 
 
 REST = Window(text="")

@@ -73,11 +73,6 @@ def is_integer(dtype: Dtype | None) -> bool:
     return dtype is not None and (dtype.known in _INTEGERS or dtype.known in _BOOLEANS)
 
 
-def is_float(dtype: Dtype | None) -> bool:
-    """Whether it is certainly a float type."""
-    return dtype is not None and dtype.known in _RANK
-
-
 def certainly_same(first: Dtype | None, second: Dtype | None) -> bool:
     """Whether both are the same type for all inputs."""
     if first is None or second is None:

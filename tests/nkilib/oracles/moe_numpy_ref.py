@@ -25,10 +25,6 @@ def fp16(x):
     return np.asarray(x, f32).astype(np.float16).astype(f32)
 
 
-def ident(x):
-    return np.asarray(x, f32)
-
-
 FP4_TABLE = np.array([0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.0, -0.5, -1, -1.5, -2, -3, -4, -6], f32)
 MX_MAX = {"e5m2": 57344.0, "e4m3": 448.0, "e2m1": 6.0}
 MX_MAXEXP = {"e5m2": 15, "e4m3": 8, "e2m1": 2}
@@ -122,16 +118,6 @@ def nc_matmul_mx(st, ss, mv, ms, st_kind="e4m3", mv_kind="e4m3"):
     b = dequant(mv, ms, mv_kind)
     P = a.shape[0]
     return np.einsum("kiq,kjq->ij", a.reshape(P, -1, 4), b.reshape(P, -1, 4)).astype(f32)
-
-
-def scale_to_physical(dense, P):
-    """dense [P/8,F] -> [P,F] rows at (r//4)*32 + r%4 (P>32) or unchanged (P<=32)"""
-    if P <= 32:
-        return dense
-    out = np.zeros((P, dense.shape[1]), np.uint8)
-    for r in range(P // 8):
-        out[(r // 4) * 32 + r % 4] = dense[r]
-    return out
 
 
 # ----------------------------------------------------------------------------------

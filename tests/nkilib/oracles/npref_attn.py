@@ -519,13 +519,6 @@ def layernorm_tkg_ref(x, gamma, beta=None, eps=1e-6, lnc=1):
     return norm_layout(y, lnc)
 
 
-def token_tile_size(n):
-    for t in (64, 32, 16, 8):
-        if n % t == 0:
-            return t
-    return n
-
-
 def rmsnorm_mx_ref(
     x, gamma, residual=None, eps=1e-6, hidden_actual=None, dt="fp16", res_dt="fp16", in_dt="fp16"
 ):

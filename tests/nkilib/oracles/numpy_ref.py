@@ -48,10 +48,6 @@ def e4m3fn(x):
     return _round(x, 3, -6, 448.0, np.nan).astype(np.float32)
 
 
-def e2m1(x):
-    return _round(x, 1, 0, 6.0, "sat").astype(np.float32)
-
-
 def _e4m3_table():
     t = np.zeros(256, np.float32)
     for b in range(256):

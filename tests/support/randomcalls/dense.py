@@ -314,9 +314,6 @@ def projected_mx(c: Choose) -> tuple[dict[str, Any], Any, list[tuple[float, Any]
     return arguments, [want], [(5e-2, 1e-2)], "trn3"
 
 
-IN_TILES = ("store_output_in_sbuf", "output_in_sbuf")
-
-
 def with_tiles(
     kernel: Any, names: tuple[str, str], in_tile: bool, managed: bool, arguments: dict[str, Any]
 ) -> Any:

@@ -11,7 +11,6 @@ from nkimigrate.codemods.language.analysis.dtypes import (
     SIZES,
     certainly_same,
     dtype_of,
-    is_float,
     is_integer,
     named,
     number_type,
@@ -112,6 +111,4 @@ def test_what_an_argument_names():
 def test_kinds():
     assert is_integer(named("uint16"))
     assert not is_integer(named("float16"))
-    assert is_float(named("float16"))
-    assert not is_float(X)
     assert not is_integer(X)
