@@ -12,10 +12,11 @@ import json
 import os
 import sys
 import time
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
+
+from . import parts
 
 IMPORTING, PREPARING, RUNNING = "importing the module", "making the inputs", "running it"
 RESULT, STAGE = "result.json", "stage"
@@ -29,7 +30,7 @@ class Run:
     """A request while it is carried out."""
 
     def __init__(self, request: dict[str, Any]) -> None:
-        self.said = request
+        self.request = request
         self.folder = request["folder"]
         self.saved = 0
         self.found: dict[str, Any] = {"status": "failed", "reason": "", "notes": []}
@@ -63,16 +64,16 @@ class Run:
     def _function(self) -> Any:
         from .loading import load
 
-        said = self.said
+        request = self.request
         self._languages()
-        module, missing = load(said["root"], said["file"], said["paths"])
+        module, missing = load(request["root"], request["file"], request["paths"])
         if missing:
             self.found["notes"].append(f"not installed, replaced by placeholders: {', '.join(missing)}")
         found: Any = module
-        for part in said["name"].split("."):
+        for part in request["name"].split("."):
             found = getattr(found, part, None)
         if not callable(found):
-            raise Refused(f"there is no function {said['name']} in {said['file']}")
+            raise Refused(f"there is no function {request['name']} in {request['file']}")
         self.names = {"__builtins__": __builtins__, **self._short_names(), **vars(module)}
         return self._kernel(found)
 
@@ -81,7 +82,7 @@ class Run:
         import nkisim
 
         nkisim.install(always=True)
-        if self.said["compat"]:
+        if self.request["compat"]:
             import warnings
 
             warnings.simplefilter("ignore", DeprecationWarning)
@@ -94,7 +95,7 @@ class Run:
         import ml_dtypes
         import numpy as np
 
-        legacy = self.said["language"] != "nki"
+        legacy = self.request["language"] != "nki"
         root = "neuronxcc.nki" if legacy else "nki"
         nki, nl, nisa = (importlib.import_module(root + part) for part in ("", ".language", ".isa"))
         return {"np": np, "ml_dtypes": ml_dtypes, "nki": nki, "nl": nl, "nisa": nisa}
@@ -103,24 +104,24 @@ class Run:
         """What is called: a kernel with its launch, or the function as it is."""
         from nkisim.kernel import Kernel, simulate
 
-        legacy = self.said["language"] != "nki"
-        if not self.said["jit"]:
+        legacy = self.request["language"] != "nki"
+        if not self.request["jit"]:
             return found
         if not isinstance(found, Kernel):
             from nkisim.beta1 import jit
 
             found = jit(getattr(found, "__wrapped__", found)) if legacy else simulate(found)
-        if legacy and self.said["grid"]:
+        if legacy and self.request["grid"]:
             return found[self._grid()]
-        return found[self.said["lnc"]] if not legacy and self.said["lnc"] > 1 else found
+        return found[self.request["lnc"]] if not legacy and self.request["lnc"] > 1 else found
 
     def _grid(self) -> Any:
         from nkisim.beta1 import launch
 
-        names = {"nc": launch.nc, "spmd_dim": launch.spmd_dim, "lnc": launch.nc(self.said["lnc"])}
+        names = {"nc": launch.nc, "spmd_dim": launch.spmd_dim, "lnc": launch.nc(self.request["lnc"])}
         every = {**self.names, **names}
         extents = []
-        for extent in self.said["grid"]:
+        for extent in self.request["grid"]:
             try:
                 extents.append(eval(extent, every) if isinstance(extent, str) else extent)
             except Exception as error:
@@ -134,22 +135,23 @@ class Run:
 
         import numpy as np
 
-        from .inputs import Unusable, value
+        from .inputs import Maker, Unusable
 
-        said = self.said
-        random.seed(said["seed"])  # expressions may draw numbers of their own
-        np.random.seed(said["seed"])
+        request = self.request
+        random.seed(request["seed"])  # expressions may draw numbers of their own
+        np.random.seed(request["seed"])
+        maker = Maker(request["side"], request["seed"], self.names, request["spec_folder"])
         made = {}
-        for name, spec in said["inputs"].items():
+        for name, spec in request["inputs"].items():
             try:
-                made[name] = value(spec, name, said["side"], said["seed"], self.names, said["spec_folder"])
+                made[name] = maker.value(spec, name)
             except Unusable as error:
                 raise Refused(str(error)) from None
-        self.found["digests"] = {name: digest(item) for name, item in made.items()}
-        arrays = [array for _, array in _arrays(made, "") if array.size > 1]
+        self.found["digests"] = {name: parts.digest(item) for name, item in made.items()}
+        arrays = [array for _, array in parts.arrays(made, "") if array.size > 1]
         if arrays and all((array == array.flat[0]).all() for array in arrays):
             self.found["weak"] = "each input is constant: such inputs show little"
-        if said["language"] == "nki":
+        if request["language"] == "nki":
             made = {name: _in_language(item) for name, item in made.items()}
         return self._bound(function, made)
 
@@ -168,8 +170,8 @@ class Run:
         else:
             taken = {name: item for name, item in made.items() if name in parameters}
         dropped = [name for name in made if name not in taken]
-        if dropped and self.said["side"] == "old":
-            raise Refused(f"{self.said['name']} has no parameter {', '.join(dropped)}")
+        if dropped and self.request["side"] == "old":
+            raise Refused(f"{self.request['name']} has no parameter {', '.join(dropped)}")
         self.found["dropped"] = dropped
         missing = [
             name
@@ -189,10 +191,10 @@ class Run:
 
         from .loading import Placeholder
 
-        arrays = dict(_arrays(inputs, ""))
+        arrays = dict(parts.arrays(inputs, ""))
         before = {name: array.tobytes() for name, array in arrays.items()}
         dtypes: set[str] = set()
-        tracing = nkisim.trace() if self.said["trace"] else nullcontext()
+        tracing = nkisim.trace() if self.request["trace"] else nullcontext()
         started = time.perf_counter()
         Placeholder.sealed = True
         with _allocated(dtypes), tracing as trace:
@@ -201,7 +203,7 @@ class Run:
         self.found["dtypes"] = sorted(dtypes)
         if trace is not None:
             self.found["trace"] = trace.to_dict()
-        self.found["returned"] = [self._leaf(name, item) for name, item in leaves(result, "result")]
+        self.found["returned"] = [self._leaf(name, item) for name, item in parts.leaves(result, "result")]
         self.found["written"] = {
             name: self._leaf(name, array) for name, array in arrays.items() if array.tobytes() != before[name]
         }
@@ -213,7 +215,7 @@ class Run:
 
     def _leaf(self, name: str, item: Any) -> dict[str, Any]:
         """An output for the result file; the bytes of an array go to a file of their own."""
-        array = as_array(item)
+        array = parts.as_array(item)
         if array is None:
             return {"name": name, "value": repr(item)}
         self.saved += 1
@@ -227,15 +229,15 @@ class Run:
         text = " ".join(str(error).split()) or "(no message)"
         place = self._place(error)
         kind = "" if type(error).__name__ == "SimulationError" else f"{type(error).__name__}: "
-        root = self.said["root"].rstrip("/") + "/"
+        root = self.request["root"].rstrip("/") + "/"
         told = f"{kind}{text}".replace(root, "")
         return told if not place or place in told else f"{told} ({place})"
 
     def _place(self, error: BaseException) -> str:
         """``file:line`` of the innermost frame in the user's tree."""
         if isinstance(error, SyntaxError) and error.filename:
-            return f"{os.path.relpath(error.filename, self.said['root'])}:{error.lineno}"
-        root, found, trace = self.said["root"].rstrip("/") + "/", "", error.__traceback__
+            return f"{os.path.relpath(error.filename, self.request['root'])}:{error.lineno}"
+        root, found, trace = self.request["root"].rstrip("/") + "/", "", error.__traceback__
         while trace is not None:
             file = trace.tb_frame.f_code.co_filename
             if file.startswith(root):
@@ -269,65 +271,6 @@ def _allocated(dtypes: set[str]) -> Iterator[None]:
         yield
     finally:
         state.allocations.remove(made)
-
-
-def leaves(value: Any, name: str) -> Iterator[tuple[str, Any]]:
-    """What a result is made of, with names such as ``result[1]``. None counts only inside of containers."""
-    if value is None and name == "result":
-        return
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from leaves(item, f"{name}[{key!r}]")
-    elif isinstance(value, list | tuple):
-        for index, item in enumerate(value):
-            yield from leaves(item, f"{name}[{index}]")
-    elif hasattr(value, "__dataclass_fields__") and not isinstance(value, type):
-        for key in value.__dataclass_fields__:
-            yield from leaves(getattr(value, key), f"{name}.{key}")
-    else:
-        yield name, value
-
-
-def _arrays(value: Any, name: str) -> Iterator[tuple[str, Any]]:
-    """The arrays in the inputs, by the path to them."""
-    import numpy as np
-
-    if isinstance(value, np.ndarray):
-        yield name, value
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield from _arrays(item, f"{name}.{key}" if name else str(key))
-    elif isinstance(value, list | tuple):
-        for index, item in enumerate(value):
-            yield from _arrays(item, f"{name}[{index}]")
-
-
-def as_array(item: Any) -> Any:
-    """A NumPy array for what is one in any framework, and for numbers; None for anything else."""
-    import numpy as np
-
-    if isinstance(item, np.ndarray):
-        return np.ascontiguousarray(item).reshape(item.shape)
-    if isinstance(item, bool | int | float | np.generic):
-        return np.asarray(item)
-    if type(item).__module__.partition(".")[0] == "torch" and hasattr(item, "detach"):
-        from nkisim.core.arguments import from_torch
-
-        return np.ascontiguousarray(from_torch(item))
-    if hasattr(item, "__array__"):
-        return np.ascontiguousarray(np.asarray(item))
-    return None
-
-
-def digest(item: Any) -> str:
-    """Equal for equal inputs: of arrays their type, shape and bytes; "" for what has no bytes to compare."""
-    import numpy as np
-
-    arrays = [
-        f"{name}:{a.dtype.name}{list(a.shape)}{zlib.crc32(np.ascontiguousarray(a).tobytes())}"
-        for name, a in _arrays(item, "")
-    ]
-    return " ".join(arrays)
 
 
 def main(path: str) -> None:

@@ -15,8 +15,10 @@ Arrays are the same on both sides: each has a random generator of its own, seede
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -81,50 +83,60 @@ steps of ``step`` (1), last dimension fastest. ``permutation``: of as many integ
 from ``low`` (0). ``causal``: 1 where column ≤ row, else 0. ``mask``: 1 for about a ``share`` (0.5)."""
 
 
-def value(said: Any, name: str, side: str, seed: int, names: dict[str, Any], folder: str) -> Any:
-    """The value that a spec file gives a parameter.
+@dataclass(frozen=True)
+class Maker:
+    """Makes the values of a case's parameters for one side.
 
-    Args:
-        said: as it stands in the file. name: the parameter's, with a path to the item in containers.
-        side: ``old`` or ``new``. seed: the case's.
-        names: the kernel's module's, for expressions. folder: the spec file's.
-
-    Raises:
-        Unusable: it says something that does not give a value.
+    Attributes:
+        side: ``old`` or ``new``.
+        seed: the case's.
+        names: those of the kernel's module, for expressions.
+        folder: the spec file's.
     """
-    if isinstance(said, list):
-        return tuple(value(item, f"{name}[{i}]", side, seed, names, folder) for i, item in enumerate(said))
-    if not isinstance(said, dict):
-        return said
-    if side in said:
-        return value(said[side], name, side, seed, names, folder)
-    if "items" in said:
-        return list(value(said["items"], name, side, seed, names, folder))
-    if "fields" in said:
-        fields = said["fields"].items()
-        return {key: value(item, f"{name}.{key}", side, seed, names, folder) for key, item in fields}
-    if "python" in said:
-        return _evaluated(said["python"], name, names)
-    if "file" in said:
-        return _from_file(said, name, folder)
-    return _array(said, name, seed)
 
+    side: str
+    seed: int
+    names: dict[str, Any]
+    folder: str
 
-def _evaluated(expression: str, name: str, names: dict[str, Any]) -> Any:
-    try:
-        return eval(expression, names)
-    except Exception as error:
-        raise Unusable(f"{name}: `{expression}` fails: {type(error).__name__}: {error}") from None
+    def value(self, said: Any, name: str) -> Any:
+        """The value that a spec file gives a parameter.
 
+        Args:
+            said: as it stands in the file.
+            name: the parameter's, with a path to the item in containers.
 
-def _from_file(said: dict[str, Any], name: str, folder: str) -> Array:
-    import os
+        Raises:
+            Unusable: it says something that does not give a value.
+        """
+        if isinstance(said, list):
+            return tuple(self.value(item, f"{name}[{i}]") for i, item in enumerate(said))
+        if not isinstance(said, dict):
+            return said
+        if self.side in said:
+            return self.value(said[self.side], name)
+        if "items" in said:
+            return list(self.value(said["items"], name))
+        if "fields" in said:
+            return {key: self.value(item, f"{name}.{key}") for key, item in said["fields"].items()}
+        if "python" in said:
+            return self._evaluated(said["python"], name)
+        if "file" in said:
+            return self._from_file(said, name)
+        return _array(said, name, self.seed)
 
-    try:
-        array: Array = np.load(os.path.join(folder, said["file"]), allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise Unusable(f"{name}: {said['file']} cannot be read: {error}") from None
-    return _as(array, said["dtype"], name) if "dtype" in said else array
+    def _evaluated(self, expression: str, name: str) -> Any:
+        try:
+            return eval(expression, self.names)
+        except Exception as error:
+            raise Unusable(f"{name}: `{expression}` fails: {type(error).__name__}: {error}") from None
+
+    def _from_file(self, said: dict[str, Any], name: str) -> Array:
+        try:
+            array: Array = np.load(os.path.join(self.folder, said["file"]), allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise Unusable(f"{name}: {said['file']} cannot be read: {error}") from None
+        return _as(array, said["dtype"], name) if "dtype" in said else array
 
 
 def _array(said: dict[str, Any], name: str, seed: int) -> Array:

@@ -170,7 +170,7 @@ def _entry(given: dict[str, Any], where: str) -> Entry:
 
 
 def _check_value(said: Any, where: str) -> None:
-    """Raises UsageError unless :func:`.inputs.value` can read it."""
+    """Raises UsageError unless :class:`.inputs.Maker` can read it."""
     if isinstance(said, list):
         for item in said:
             _check_value(item, where)

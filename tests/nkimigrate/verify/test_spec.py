@@ -86,7 +86,7 @@ def test_what_is_wrong_is_said(tmp_path: Path, text: str) -> None:
 def value(
     said: Any, name: str = "a", side: str = "old", seed: int = 0, folder: str = ".", **names: Any
 ) -> Any:
-    return inputs.value(said, name, side, seed, {"np": np, **names}, folder)
+    return inputs.Maker(side, seed, {"np": np, **names}, folder).value(said, name)
 
 
 def test_plain_values() -> None:
