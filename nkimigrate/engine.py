@@ -206,7 +206,7 @@ class Others:
                 data = reading.read(path, reading.LIMITS[kind]) if text is None else text
             except reading.Unreadable:
                 continue
-            if mentions.within(data):
+            if mentions.within(data, os.path.basename(path) == "__init__.py"):
                 self._taken.add(number)
                 files.add(path, kind, data)
 

@@ -1,7 +1,9 @@
 """Which files may use what other modules export, told from their bytes alone.
 
 A file without a marker is parsed only when it spells an exported name, as a whole word, and the module it
-comes from: by the last part of the module's name, or as a relative import that leaves it out.
+comes from: by the last part of the module's name, or as a relative import that leaves it out. A class that
+holds what is exported counts as a name of its module, and for packages, which may offer it under another
+name, the module as one of its package.
 """
 
 from __future__ import annotations
@@ -50,23 +52,38 @@ class Mentions:
 
     def __init__(self, exported: Iterable[str]) -> None:
         self._modules: dict[bytes, set[bytes]] = {}
+        self._packages: dict[bytes, set[bytes]] = {}
         for qualified in exported:
             module, _, name = qualified.rpartition(".")
-            tail = os.fsencode(module.rpartition(".")[2])
-            self._modules.setdefault(tail, set()).add(os.fsencode(name))
-        self._names = frozenset().union(*self._modules.values())
-        self._tails = re.compile(any_of(sorted(self._modules)))
+            _add(self._modules, module, name)
+            while (last := module.rpartition(".")[2])[:1].isupper():
+                module = module.removesuffix(last).rstrip(".")
+                _add(self._modules, module, last)
+            while module:
+                module, _, name = module.rpartition(".")
+                _add(self._packages, module, name)
+        for tail, names in self._modules.items():
+            self._packages.setdefault(tail, set()).update(names)
+        self._tails = re.compile(any_of(sorted(self._packages)))
+        self._names = [frozenset().union(*found.values()) for found in (self._modules, self._packages)]
 
-    def within(self, data: bytes) -> bool:
-        """Whether the text may import, or name in a string, anything that is exported."""
-        if not self._modules:
+    def within(self, data: bytes, package: bool = False) -> bool:
+        """Whether the text may import, or name in a string, anything exported; ``package``: it is of one."""
+        modules = self._packages if package else self._modules
+        if not modules:
             return False
         star = _STAR.search(data) is not None
         if self._tails.search(data) and any(
-            tail in data and (star or _has_word(data, names)) for tail, names in self._modules.items()
+            tail in data and (star or _has_word(data, names)) for tail, names in modules.items()
         ):
             return True
-        return _RELATIVE.search(data) is not None and (star or _has_word(data, self._names))
+        return _RELATIVE.search(data) is not None and (star or _has_word(data, self._names[package]))
+
+
+def _add(found: dict[bytes, set[bytes]], module: str, name: str) -> None:
+    """A name under the last part of its module's."""
+    if module:
+        found.setdefault(os.fsencode(module.rpartition(".")[2]), set()).add(os.fsencode(name))
 
 
 def _has_word(data: bytes, words: Iterable[bytes]) -> bool:

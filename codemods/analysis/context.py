@@ -171,7 +171,11 @@ class FileContext:
         return [(node, path) for node, path in pairs if path and self._relevant(path)]
 
     def _relevant(self, target: str) -> bool:
-        return self.release.concerns(target) or target in self._outside_prefixes
+        return self.release.concerns(target) or self.leads_outside(target)
+
+    def leads_outside(self, name: str) -> bool:
+        """Whether a qualified name is what other files export, or a module or class that holds such."""
+        return name in self._outside_prefixes
 
     @cached_property
     def _outside_prefixes(self) -> frozenset[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from . import values as v
 from .classes import changed_type
 from .context import FileContext
+from .scopes import Binding
 
 
 def exports(context: FileContext) -> Mapping[str, v.Value]:
@@ -22,6 +23,7 @@ def _pairs(context: FileContext) -> Iterator[tuple[str, v.Value]]:
         if name not in context.affected_names:
             continue
         yield name, v.one_of([evaluator.binding(b) for b in bindings])
+        yield from _passed_on(context, name, bindings)
     attributes = _class_names(context)
     for name, bindings in module.top.bindings.items():
         if any(b.kind == "class" for b in bindings):
@@ -39,6 +41,21 @@ def _pairs(context: FileContext) -> Iterator[tuple[str, v.Value]]:
         for key, value in context.outside.items():
             if key.startswith(start) and "." not in key[len(start) :]:
                 yield key[len(start) :], value
+
+
+def _passed_on(context: FileContext, name: str, bindings: list[Binding]) -> Iterator[tuple[str, v.Value]]:
+    """What is in a class of another file, or for a package in a module, that is imported under a name."""
+    for target in (context.target(b) for b in bindings if b.kind == "import"):
+        if target != f"{context.name}.{name}":
+            for key in _held(context, target):
+                yield name + key[len(target) :], context.outside[key]
+
+
+def _held(context: FileContext, target: str) -> Iterator[str]:
+    """What others export that is looked up on a class, or for a package on a module, which is imported."""
+    offered = context.package or target.rpartition(".")[2][:1].isupper()
+    if offered and context.leads_outside(target):
+        yield from (key for key in context.outside if key.startswith(f"{target}."))
 
 
 def _class_names(context: FileContext) -> set[str]:
@@ -99,4 +116,6 @@ def pins(context: FileContext) -> frozenset[str]:
             named |= {key for key in context.outside if key.rpartition(".")[2] == text.value}
     for _, path in context.stars:
         named |= {key for key in context.outside if key.startswith(path + ".")}
+    for binding in context.module.imports:
+        named.update(_held(context, context.target(binding)))
     return frozenset(named)

@@ -28,6 +28,7 @@ MENTIONS = Mentions(["app.kernels.mlp", "app.kernels.nl", "app.layers.Norm.kerne
         "@patch('app.kernels.mlp')\n",
         "from app.layers import Norm\n\nNorm().kernel(x)\n",
         "from app.kernels import nl",
+        "from app.layers import Norm\n",
         "mlp = kernels",
     ],
 )
@@ -46,11 +47,18 @@ def test_a_module_and_a_name_of_it(text: str) -> None:
         "from .other import mlp\n",
         "from . import other\n",
         "x = kernels * 2\n",
-        "from app.layers import Norm\n",
+        "from app import kernels\n",
+        "from app import layers\n",
     ],
 )
 def test_no_module_or_none_of_its_names(text: str) -> None:
     assert not MENTIONS.within(text.encode())
+
+
+@pytest.mark.parametrize("text", ["from . import kernels as k\n", "from app import kernels as k\n"])
+def test_a_package_may_offer_a_module(text: str) -> None:
+    assert MENTIONS.within(text.encode(), package=True)
+    assert not MENTIONS.within(text.replace("kernels", "others").encode(), package=True)
 
 
 def test_without_exports_nothing_is_mentioned() -> None:

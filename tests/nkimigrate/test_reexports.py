@@ -45,6 +45,42 @@ def test_a_name_others_use_stays() -> None:
     assert result.changed == {"src/org/kernels/__init__.py"}
 
 
+OFFERED = {
+    "a module under another name": ("from . import kernels as ops", "from org import ops", "ops.qkv"),
+    "in two steps": ("from . import more as ops", "import org", "org.ops.k.qkv"),
+    "a class": ("from .kernels import Layer", "from org import Layer", "Layer().call"),
+    "a class's attribute": ("from .kernels import Layer as Block", "from org import Block", "Block.kernel"),
+}
+KERNELS = """\
+from nkilib.core.qkv.qkv import qkv
+from nkilib.core.mlp.mlp import mlp_kernel
+
+
+class Layer:
+    kernel = staticmethod(qkv)
+
+    def __init__(self):
+        self.call = qkv
+"""
+
+
+@pytest.mark.parametrize(("offer", "taken", "called"), OFFERED.values(), ids=OFFERED)
+def test_what_a_package_offers_of_its_modules(offer: str, taken: str, called: str) -> None:
+    """Names behind such an import were not followed, and renamed although others rely on them."""
+    files = {
+        "org/__init__.py": f"{offer}\n",
+        "org/kernels.py": KERNELS,
+        "org/more/__init__.py": "from .. import kernels as k\n",
+        "main.py": f"{taken}\n\n{called}(x, w, L, b, True)\n",
+    }
+    if "ops" in taken:
+        files["main.py"] += "ops.mlp_kernel(x, g, u, d)\n"
+    result = migrate(files)
+    assert f"{called}(x, w, L, b, fused_residual_add=True)\n" in result.text("main.py")
+    renamed = "import mlp as mlp_kernel\n" in result.text("org/kernels.py")
+    assert renamed == ("import kernels as" in "".join(files.values()))
+
+
 def test_the_same_name_elsewhere_is_somebody_elses() -> None:
     files = {"org/kernels.py": EXPORT, "main.py": USE.format("from other.kernels import qkv")}
     assert not migrate(files).changed
