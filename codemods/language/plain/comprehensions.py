@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Set
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from functools import lru_cache
 
-from ...fresh_names import Taken
 from ...trees import children, walk
 from ..translate.layout import flat, laid_out
 from . import scopes
 from .file import File
-from .lines import Line, Text
+from .lines import Edit, Line, Text
 
 _KINDS = (ast.ListComp, ast.GeneratorExp, ast.DictComp)
 _Comprehension = ast.ListComp | ast.GeneratorExp | ast.DictComp
@@ -34,18 +35,21 @@ class _Place:
     kind: str
 
 
-def unrolled(file: File, text: Text, outer: ast.FunctionDef) -> Text | None:
-    """A part of the file with one comprehension of a function written as a loop, or one call that adds up,
-    multiplies or asks about the items of something; None when none can be.
+def unrolled(file: File, text: Text, outer: ast.FunctionDef) -> Iterator[Edit]:
+    """A part of the file with comprehensions of a function written as loops, and calls that add up, multiply
+    or ask about the items of something.
     """
     nodes, products = scopes.within(outer), file.spellings.products
     if scopes.kinds(outer).isdisjoint(_KINDS) and not any(_folds(node, products) for node in nodes):
-        return None
+        return
     for statement in statements(outer):
-        place = _place(statement, products)
-        if place is not None and _fits(file, text, place):
-            return _written(text, outer, place, scopes.all_names(outer), file.unit)
-    return None
+        places: list[_Place] = []
+        for place in _places(statement, products):
+            if not _fits(file, text, place):
+                break
+            places.append(place)
+        if places:
+            yield _written(text, outer, places, file.unit)
 
 
 def statements(outer: ast.FunctionDef) -> Iterator[ast.stmt]:
@@ -54,32 +58,38 @@ def statements(outer: ast.FunctionDef) -> Iterator[ast.stmt]:
             yield node
 
 
-def _place(statement: ast.stmt, products: Set[str]) -> _Place | None:
-    """The first comprehension that is evaluated unconditionally, with what is called with it."""
+def _places(statement: ast.stmt, products: Set[str]) -> Iterator[_Place]:
+    """Comprehensions that are evaluated unconditionally, with what is called with them; none in another."""
     root = evaluated(statement)
     if root is None:
-        return None
+        return
     nodes = [n for n in walk(root) if isinstance(n, (ast.Call, *_KINDS))]
     kinds = [_folds(node, products) for node in nodes]
     if not any(kind or isinstance(node, _KINDS) for node, kind in zip(nodes, kinds, strict=True)):
-        return None
+        return
     parents = {child: parent for parent in walk(root) for child in children(parent)}
+    inside: set[int] = set()
     for node, kind in zip(nodes, kinds, strict=True):
-        if kind and isinstance(node, ast.Call) and unconditional(node, root, parents):
-            return _Place(statement, _items(node.args[0]), node, kind)
-        if not isinstance(node, _KINDS) or not unconditional(node, root, parents):
-            continue
-        call = parents.get(node)
-        name = call.func.id if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) else ""
-        lists = not isinstance(node, ast.DictComp)
-        alone = lists and isinstance(call, ast.Call) and call.args == [node] and not call.keywords
-        if alone and name in ("all", "any", "sum"):
-            return _Place(statement, node, call, name)  # type: ignore[arg-type]
-        if isinstance(node, ast.ListComp | ast.DictComp):
-            return _Place(statement, node, node, "list" if isinstance(node, ast.ListComp) else "dict")
-        if alone and name in _EAGER:
-            return _Place(statement, node, node, "generator")
-    return None
+        place = _place(statement, node, kind, parents.get(node))
+        if place is not None and id(node) not in inside and unconditional(node, root, parents):
+            inside.update(map(id, walk(place.whole)))
+            yield place
+
+
+def _place(statement: ast.stmt, node: ast.AST, kind: str, call: ast.AST | None) -> _Place | None:
+    """What a node that is an argument of ``call`` comes to; ``kind``: see :func:`_folds`."""
+    if kind and isinstance(node, ast.Call):
+        return _Place(statement, _items(node.args[0]), node, kind)
+    if not isinstance(node, _KINDS):
+        return None
+    name = call.func.id if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) else ""
+    lists = not isinstance(node, ast.DictComp)
+    alone = lists and isinstance(call, ast.Call) and call.args == [node] and not call.keywords
+    if alone and isinstance(call, ast.Call) and name in ("all", "any", "sum"):
+        return _Place(statement, node, call, name)
+    if isinstance(node, ast.ListComp | ast.DictComp):
+        return _Place(statement, node, node, "list" if isinstance(node, ast.ListComp) else "dict")
+    return _Place(statement, node, node, "generator") if alone and name in _EAGER else None
 
 
 def _folds(node: ast.AST, products: Set[str]) -> str:
@@ -182,23 +192,32 @@ def _comments(text: Text, first: int, last: int) -> list[str]:
 # -- the new text -------------------------------------------------------------------------------------
 
 
-def _written(text: Text, outer: ast.FunctionDef, place: _Place, taken: Taken, unit: str) -> Text:
-    statement = place.statement
-    indent = text.indentation(statement)
-    names = _variables(outer, place, taken)
-    last = statement.end_lineno or statement.lineno
+def _written(text: Text, outer: ast.FunctionDef, places: Sequence[_Place], unit: str) -> Edit:
+    """The statement that the places are in, behind loops; or a loop instead of it, when it only makes a list
+    or asserts something of all.
+    """
+    statement = places[0].statement
+    first, last = statement.lineno, statement.end_lineno or statement.lineno
     if isinstance(statement, ast.If | ast.For):
-        last = statement.lineno
-    goal, whole = _goal(place, taken)
-    asserted = isinstance(statement, ast.Assert) and place.kind == "all" and statement.test is place.whole
-    code = _asserted(text, place, names) if asserted else _loop(text, place, names, goal)
-    new = [line for each in code for line in _indented(each, indent, unit)]
-    if whole or asserted:
-        new = [indent + comment for comment in _comments(text, statement.lineno, last)] + new
-    lines: list[Line] = [(line, text.origin(statement.lineno)) for line in new]
-    if not (whole or asserted):
-        lines += _with_name(text, place, goal, last)
-    return text.replaced(statement.lineno, last, lines)
+        last = first
+    new: list[str] = []
+    results: dict[ast.expr | ast.keyword, str] = {}
+    for place in places:
+        names = _variables(outer, place)
+        name = _target(place)
+        if isinstance(statement, ast.Assert) and place.kind == "all" and statement.test is place.whole:
+            code = _asserted(text, place, names)
+        else:
+            goal = name or scopes.taken(outer).fresh(_HINTS.get(place.kind, "items"))
+            code = _loop(text, place, names, goal)
+            if not name:
+                results[place.whole] = _result(text, place, goal)
+        new += code
+    indent, origin = text.indentation(statement), text.origin(first)
+    lines: list[Line] = [(line, origin) for code in new for line in _indented(code, indent, unit)]
+    if results:
+        return first, last, [*lines, *text.with_code(first, last, results)]
+    return first, last, [*((indent + said, origin) for said in _comments(text, first, last)), *lines]
 
 
 def _indented(code: str, indent: str, unit: str) -> list[str]:
@@ -206,45 +225,71 @@ def _indented(code: str, indent: str, unit: str) -> list[str]:
     return laid_out(code.lstrip("\t"), indent + unit * depth, unit)
 
 
-def _goal(place: _Place, taken: Taken) -> tuple[str, bool]:
-    """The name that the result gets, and whether that is all that the statement does."""
+_HINTS = {"all": "every", "any": "some", "sum": "total", "product": "product"}
+"""What the results of calls are named."""
+
+
+def _target(place: _Place) -> str:
+    """The variable that gets the result, if that is all that the statement does."""
     statement = place.statement
     if isinstance(statement, ast.Assign) and statement.value is place.whole and len(statement.targets) == 1:
         target = statement.targets[0]
         read = {n.id for n in walk(place.node) if isinstance(n, ast.Name)}
         if isinstance(target, ast.Name) and target.id not in read:
-            return target.id, True
-    hints = {"all": "every", "any": "some", "sum": "total", "product": "product"}
-    return taken.fresh(hints.get(place.kind, "items")), False
+            return target.id
+    return ""
 
 
-def _variables(outer: ast.FunctionDef, place: _Place, taken: Taken) -> dict[str, str]:
+def _variables(outer: ast.FunctionDef, place: _Place) -> dict[str, str]:
     """New names for the comprehension's variables that mean something else around it as well."""
-    found = {}
     mine = {n.id for g in place.node.generators for n in walk(g.target) if isinstance(n, ast.Name)}
-    for name in sorted(mine):
-        if not _only_loops(outer, place, name):
-            found[name] = taken.fresh(name)
-    return found
+    uses, taken = _uses(outer), scopes.taken(outer)
+    return {name: taken.fresh(name) for name in sorted(mine) if uses.is_around(name, place.whole)}
 
 
-def _only_loops(outer: ast.FunctionDef, place: _Place, name: str) -> bool:
-    """Whether every other use of the name is in a loop or comprehension that binds it anew."""
-    covered: set[int] = {id(n) for n in walk(place.node)}
-    for node in walk(outer):
-        targets: list[ast.expr] = []
-        if isinstance(node, ast.For):
-            targets = [node.target]
-        elif isinstance(node, scopes.COMPREHENSIONS):
-            targets = [g.target for g in node.generators]
-        bound = {n.id for t in targets for n in walk(t) if isinstance(n, ast.Name)}
-        if name not in bound:
+@dataclass(frozen=True)
+class _Uses:
+    """The uses of names in a function.
+
+    Attributes:
+        parameters: of the function and of those in it.
+        counts: how many uses of a name the loop or comprehension that binds it last has; None for no such.
+        around: node → the loop or comprehension that it is in.
+    """
+
+    parameters: frozenset[str]
+    counts: Mapping[tuple[ast.AST | None, str], int]
+    around: Mapping[ast.AST, ast.AST | None]
+
+    def is_around(self, name: str, node: ast.expr) -> bool:
+        """Whether a name is used where neither a node binds it nor a loop that the node is not in."""
+        owner = self.around[node]
+        while owner is not None and not self.counts.get((owner, name)):
+            owner = self.around[owner]
+        return name in self.parameters or bool(self.counts.get((owner, name)))
+
+
+@lru_cache(maxsize=64)
+def _uses(outer: ast.FunctionDef) -> _Uses:
+    counts = Counter[tuple[ast.AST | None, str]]()
+    around: dict[ast.AST, ast.AST | None] = {}
+    pending: list[tuple[ast.AST, Mapping[str, ast.AST], ast.AST | None]] = [(outer, {}, None)]
+    while pending:
+        node, binding, loop = pending.pop()
+        if node in around:
+            continue  # what is looped over, which is evaluated before the loop binds anything
+        around[node] = loop
+        if isinstance(node, ast.Name):
+            counts[binding.get(node.id), node.id] += 1
+        elif isinstance(node, (ast.For, *scopes.COMPREHENSIONS)):
+            loops = [node] if isinstance(node, ast.For) else node.generators
+            names = [n.id for each in loops for n in walk(each.target) if isinstance(n, ast.Name)]
+            inner = [(child, {**binding, **dict.fromkeys(names, node)}, node) for child in children(node)]
+            pending += [*inner, (loops[0].iter, binding, node)]
             continue
-        inside = {id(n) for n in walk(node)}
-        if id(place.node) not in inside:
-            covered |= inside - ({id(n) for n in walk(node.iter)} if isinstance(node, ast.For) else set())
-    others = [n for n in walk(outer) if isinstance(n, ast.Name) and n.id == name and id(n) not in covered]
-    return not others and name not in {a.arg for a in walk(outer) if isinstance(a, ast.arg)}
+        pending += ((child, binding, loop) for child in children(node))
+    parameters = frozenset(n.arg for n in scopes.within(outer) if isinstance(n, ast.arg))
+    return _Uses(parameters, counts, around)
 
 
 def _spelled(text: Text, node: ast.expr, names: dict[str, str]) -> str:
@@ -265,7 +310,8 @@ def _heads(text: Text, place: _Place, names: dict[str, str]) -> list[str]:
     found: list[str] = []
     for generator in place.node.generators:
         target = _spelled(text, generator.target, names).removeprefix("(").removesuffix(")")
-        found.append(f"for {target} in {_spelled(text, generator.iter, names)}:")
+        items = _spelled(text, generator.iter, names if found else {})  # the first is evaluated outside
+        found.append(f"for {target} in {items}:")
         found += [f"if {_spelled(text, test, names)}:" for test in generator.ifs]
     return ["\t" * depth + head for depth, head in enumerate(found)]
 
@@ -307,17 +353,7 @@ def _asserted(text: Text, place: _Place, names: dict[str, str]) -> list[str]:
     return [*heads, "\t" * len(heads) + f"assert {element}{message}"]
 
 
-def _with_name(text: Text, place: _Place, goal: str, last: int) -> list[Line]:
-    """The statement's lines with the name of the result in the place of the comprehension."""
-    node, first = place.whole, place.statement.lineno
-    new = goal if place.kind != "generator" else _argument(text, node, goal)
-    start, end = node.lineno, node.end_lineno or node.lineno
-    head = text.line(start).encode()[: node.col_offset].decode()
-    tail = text.line(end).encode()[node.end_col_offset :].decode()
-    merged: Line = (head + new + tail, text.origin(start))
-    return [*text.between(first, start - 1), merged, *text.between(end + 1, last)]
-
-
-def _argument(text: Text, node: ast.expr, goal: str) -> str:
-    """The name in the place of a generator, whose parentheses may be those of the call."""
-    return f"({goal})" if text.segment(node).startswith("(") else goal
+def _result(text: Text, place: _Place, goal: str) -> str:
+    """The name in the place of what it stands for; a generator's parentheses may be those of the call."""
+    bare = place.kind != "generator" or not text.segment(place.whole).startswith("(")
+    return goal if bare else f"({goal})"

@@ -10,7 +10,7 @@ from ..translate.layout import flat, laid_out
 from . import scopes
 from .comprehensions import beside, evaluated, statements, unconditional
 from .file import File
-from .lines import Line, Text
+from .lines import Edit, Line, Text
 
 ODD = (ast.NamedExpr, ast.Lambda)
 _PURE = frozenset(("len", "min", "max", "abs", "int", "float", "bool", "str", "tuple", "list", "isinstance"))
@@ -19,8 +19,8 @@ SIGNS: Mapping[str, str] = {"mul": "*", "add": "+", "sub": "-"}
 """Functions of ``operator``, and what they write."""
 
 
-def spelled_out(file: File, text: Text, outer: ast.FunctionDef) -> Text | None:
-    """A part of the file with one such thing of a function as a statement; None when none can be."""
+def spelled_out(file: File, text: Text, outer: ast.FunctionDef) -> Iterator[Edit]:
+    """A part of the file with such things of a function as statements; at most one of each statement."""
     kinds = scopes.kinds(outer)
     for statement in statements(outer):
         new = (
@@ -30,8 +30,7 @@ def spelled_out(file: File, text: Text, outer: ast.FunctionDef) -> Text | None:
             or _at_once(text, outer, statement)
         )
         if new is not None:
-            return new
-    return None
+            yield new
 
 
 def _stands_alone(text: Text, statement: ast.stmt) -> bool:
@@ -45,25 +44,20 @@ def _stands_alone(text: Text, statement: ast.stmt) -> bool:
     return on_one_line and not text.line(statement.lineno).startswith("elif", statement.col_offset)
 
 
-def _in_front(text: Text, statement: ast.stmt, code: list[str], node: ast.expr, new: str) -> Text:
-    """The statement with other code in the place of a node, behind new lines, which tabs indent."""
-    first, start, end = statement.lineno, node.lineno, node.end_lineno or node.lineno
-    header = isinstance(statement, ast.If | ast.For)
-    last = first if header else statement.end_lineno or first
-    head = text.line(start).encode()[: node.col_offset].decode()
-    tail = text.line(end).encode()[node.end_col_offset :].decode()
-    if head.endswith(" (") and tail.startswith(")"):
-        head, tail = head[:-1], tail[1:]
+def _in_front(text: Text, statement: ast.stmt, code: list[str], node: ast.expr, new: str) -> Edit:
+    """The statement with other code in the place of a node, behind new lines."""
+    first, last = statement.lineno, statement.end_lineno or statement.lineno
+    if isinstance(statement, ast.If | ast.For):
+        last = first
     indent, origin = text.indentation(statement), text.origin(first)
-    lines: list[Line] = [(indent + line, origin) for line in code]
-    lines += [*text.between(first, start - 1), (head + new + tail, text.origin(start))]
-    return text.replaced(first, last, [*lines, *text.between(end + 1, last)])
+    changed = text.with_code(first, last, {node: new}, bare=True)
+    return first, last, [*((indent + line, origin) for line in code), *changed]
 
 
 # -- assignments ----------------------------------------------------------------------------------------
 
 
-def _assigned(text: Text, statement: ast.stmt) -> Text | None:
+def _assigned(text: Text, statement: ast.stmt) -> Edit | None:
     """``if (n := f(x)) > 2`` → ``n = f(x)`` in front of ``if n > 2``."""
     root = evaluated(statement)
     found = next((n for n in walk(root) if isinstance(n, ast.NamedExpr)), None) if root is not None else None
@@ -97,17 +91,16 @@ def _comes_first(node: ast.NamedExpr, root: ast.AST, parents: dict[ast.AST, ast.
 # -- functions without a name ---------------------------------------------------------------------------
 
 
-def _function(text: Text, outer: ast.FunctionDef, statement: ast.stmt, unit: str) -> Text | None:
+def _function(text: Text, outer: ast.FunctionDef, statement: ast.stmt, unit: str) -> Edit | None:
     """``f = lambda x: …`` → ``def f(x): return …``."""
     if not isinstance(statement, ast.Assign) or not isinstance(statement.value, ast.Lambda):
         return None
     target = statement.targets[0]
     if len(statement.targets) > 1 or not isinstance(target, ast.Name) or not _stands_alone(text, statement):
         return None
-    names = (n for n in walk(outer) if isinstance(n, ast.Name) and n.id == target.id)
-    if sum(not isinstance(n.ctx, ast.Load) for n in names) > 1:
+    if scopes.stores(outer)[target.id] > 1:
         return None
-    return text.replaced(statement.lineno, statement.end_lineno or 0, [*_definition(text, statement, unit)])
+    return statement.lineno, statement.end_lineno or 0, [*_definition(text, statement, unit)]
 
 
 def _definition(text: Text, statement: ast.Assign, unit: str) -> Iterator[Line]:
@@ -125,7 +118,7 @@ def _definition(text: Text, statement: ast.Assign, unit: str) -> Iterator[Line]:
 # -- folds ----------------------------------------------------------------------------------------------
 
 
-def _folded(file: File, text: Text, outer: ast.FunctionDef, statement: ast.stmt) -> Text | None:
+def _folded(file: File, text: Text, outer: ast.FunctionDef, statement: ast.stmt) -> Edit | None:
     """``functools.reduce(lambda a, b: …, items, start)`` → a loop over the items."""
     root = evaluated(statement)
     calls = [n for n in walk(root) if isinstance(n, ast.Call)] if root is not None else []
@@ -135,7 +128,8 @@ def _folded(file: File, text: Text, outer: ast.FunctionDef, statement: ast.stmt)
     parents = {child: parent for parent in walk(root) for child in children(parent)}
     if call.keywords or len(call.args) not in (2, 3) or not unconditional(call, root, parents):
         return None
-    taken = scopes.all_names(outer)
+    taken = scopes.taken(outer)
+    given = taken.given
     goal, item = taken.fresh("folded"), taken.fresh("each")
     body = _combined(file, call.args[0], goal, item)
     rest = call.args[1:]
@@ -143,6 +137,7 @@ def _folded(file: File, text: Text, outer: ast.FunctionDef, statement: ast.stmt)
         _is_pure(n) for n in (*rest, *([call.args[0]] if isinstance(call.args[0], ast.Lambda) else []))
     )
     if body is None or not (pure or call is root):
+        taken.give_back(given)
         return None
     return _in_front(text, statement, _loop(text, rest, goal, item, body, file.unit), call, goal)
 
@@ -200,7 +195,7 @@ def is_parallel(node: ast.Assign) -> bool:
     return any(isinstance(part, ast.Subscript | ast.Attribute) for part in parts)
 
 
-def _at_once(text: Text, outer: ast.FunctionDef, statement: ast.stmt) -> Text | None:
+def _at_once(text: Text, outer: ast.FunctionDef, statement: ast.stmt) -> Edit | None:
     """``a[i], a[j] = a[j], a[i]`` → both values first, then one assignment after the other."""
     target = (
         statement.targets[0] if isinstance(statement, ast.Assign) and len(statement.targets) == 1 else None
@@ -216,10 +211,10 @@ def _at_once(text: Text, outer: ast.FunctionDef, statement: ast.stmt) -> Text | 
         or any(isinstance(n, ast.Starred) for n in (*places, *values))
     ):
         return None
-    taken = scopes.all_names(outer)
+    taken = scopes.taken(outer)
     names = [taken.fresh("value") for _ in values]
     code = [f"{name} = {flat(text.segment(value))}" for name, value in zip(names, values, strict=True)]
     code += [f"{flat(text.segment(place))} = {name}" for name, place in zip(names, places, strict=True)]
     indent, origin = text.indentation(statement), text.origin(statement.lineno)
     lines: list[Line] = [(indent + line, origin) for line in code]
-    return text.replaced(statement.lineno, statement.end_lineno or 0, lines)
+    return statement.lineno, statement.end_lineno or 0, lines

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ...record import cached_property
@@ -12,6 +12,8 @@ from ...trees import walk
 
 Line = tuple[str, int]
 """A line's text without its newline, and the 1-based number of the line that it comes from."""
+Edit = tuple[int, int, Sequence[Line]]
+"""Lines that come in the place of others: see :meth:`Text.replaced`."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,38 @@ class Text:
     def replaced(self, first: int, last: int, new: Sequence[Line]) -> Text:
         """With other lines in the place of these; ``last`` = ``first`` - 1 inserts before ``first``."""
         return Text((*self.lines[: first - 1], *new, *self.lines[last:]))
+
+    def edited(self, edits: Iterable[Edit]) -> Text:
+        """With several edits; without those that touch a line that one before them touches."""
+        touched: set[int] = set()
+        kept: list[Edit] = []
+        for first, last, new in edits:
+            lines = range(first, max(first, last) + 1)
+            if touched.isdisjoint(lines):
+                touched.update(lines)
+                kept.append((first, last, new))
+        found: list[Line] = []
+        behind = 0
+        for first, last, new in sorted(kept, key=lambda edit: edit[0]):
+            found += [*self.lines[behind : first - 1], *new]
+            behind = last
+        return Text((*found, *self.lines[behind:]))
+
+    def with_code(
+        self, first: int, last: int, codes: Mapping[ast.expr | ast.keyword, str], bare: bool = False
+    ) -> list[Line]:
+        """Lines with other code in the place of nodes, none of which lies in another; ``bare``: and of
+        parentheses that only such a node is in.
+        """
+        found = self.between(first, last)
+        for node in sorted(codes, key=lambda node: (node.lineno, node.col_offset), reverse=True):
+            start, end = node.lineno - first, (node.end_lineno or node.lineno) - first
+            head = found[start][0].encode()[: node.col_offset].decode()
+            tail = found[end][0].encode()[node.end_col_offset :].decode()
+            if bare and head.endswith(" (") and tail.startswith(")"):
+                head, tail = head[:-1], tail[1:]
+            found[start : end + 1] = [(head + codes[node] + tail, found[start][1])]
+        return found
 
     def above(self, number: int) -> int:
         """The first of the comment lines right above a line, which are about it; or its own number."""

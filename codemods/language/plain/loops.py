@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 from ...fresh_names import Taken
 from ...trees import walk
 from ..translate.layout import flat, laid_out
 from . import scopes
 from .file import File
-from .lines import Line, Text
+from .lines import Edit, Line, Text
 
 _CHANGING = frozenset(("append", "extend", "insert", "pop", "remove", "clear", "sort", "reverse"))
 
 
-def one_variable(file: File, text: Text, outer: ast.FunctionDef) -> Text | None:
-    """A part of the file with one loop of a function that has more than one variable, or runs over ``zip``,
-    ``enumerate`` or ``reversed``, as a loop over one; None when there is none that can be.
+def one_variable(file: File, text: Text, outer: ast.FunctionDef) -> Iterator[Edit]:
+    """A part of the file with loops of a function that have more than one variable, or run over ``zip``,
+    ``enumerate`` or ``reversed``, as loops over one.
     """
     for node in scopes.within(outer):
         if not isinstance(node, ast.For) or node.orelse:
@@ -26,8 +27,7 @@ def one_variable(file: File, text: Text, outer: ast.FunctionDef) -> Text | None:
             continue
         found = _plainer(file, text, node, outer)
         if found is not None:
-            return _written(text, node, *found, file.unit)
-    return None
+            yield _written(text, node, *found, file.unit)
 
 
 def _plainer(file: File, text: Text, node: ast.For, outer: ast.FunctionDef) -> tuple[str, list[str]] | None:
@@ -38,9 +38,9 @@ def _plainer(file: File, text: Text, node: ast.For, outer: ast.FunctionDef) -> t
     if isinstance(node.iter, ast.Call) and name in ("zip", "enumerate", "reversed"):
         if not file.is_builtin(name):
             return None
-        return _together(text, node, node.iter, name, scopes.all_names(outer))
+        return _together(text, node, node.iter, name, scopes.taken(outer))
     if isinstance(node.target, ast.Tuple) and not isinstance(node.iter, ast.Call):
-        each = scopes.all_names(outer).fresh("item")
+        each = scopes.taken(outer).fresh("item")
         return f"for {each} in {flat(text.segment(node.iter))}", [f"{_target(text, node.target)} = {each}"]
     return None
 
@@ -65,11 +65,12 @@ def _together(
     elif name == "zip":
         if not isinstance(node.target, ast.Tuple):
             return None
-        named, sources, targets = taken.fresh("index"), list(call.args), list(node.target.elts)
+        named, sources, targets = "", list(call.args), list(node.target.elts)
     else:
-        named, sources, targets = taken.fresh("index"), [call.args[0]], [node.target]
+        named, sources, targets = "", [call.args[0]], [node.target]
     if len(sources) != len(targets) or not all(_sequence(node, source) for source in sources):
         return None
+    named = named or taken.fresh("index")
     spelled = [flat(text.segment(source)) for source in sources]
     lengths = [f"len({code})" for code in dict.fromkeys(spelled)]
     length = lengths[0] if len(lengths) == 1 else f"min({', '.join(lengths)})"
@@ -105,10 +106,10 @@ def _sequence(node: ast.For, source: ast.expr) -> bool:
     return True
 
 
-def _written(text: Text, node: ast.For, header: str, statements: list[str], unit: str) -> Text:
+def _written(text: Text, node: ast.For, header: str, statements: list[str], unit: str) -> Edit:
     indent, origin = text.indentation(node), text.origin(node.lineno)
     rest = text.line(node.lineno).encode()[node.iter.end_col_offset :].decode()
     lines: list[Line] = [(f"{indent}{header}{rest}", origin)]
     inner = text.indentation(node.body[0])
     lines += [(line, origin) for code in statements for line in laid_out(code, inner, unit)]
-    return text.replaced(node.lineno, node.lineno, lines)
+    return node.lineno, node.lineno, lines

@@ -96,14 +96,16 @@ def _once(file: File, index: int, chosen: Set[str]) -> bool:
     return new is not None
 
 
+_RULES = (stars.written_out, inline.spelled_out, comprehensions.unrolled, loops.one_variable)
+
+
 def _plainly(file: File, text: Text, function: ast.FunctionDef) -> Text | None:
-    """One thing in a function said more plainly where it stands."""
-    return (
-        stars.written_out(text, function)
-        or inline.spelled_out(file, text, function)
-        or comprehensions.unrolled(file, text, function)
-        or loops.one_variable(file, text, function)
-    )
+    """What one of the rules finds in a function said more plainly where it stands."""
+    for rule in _RULES:
+        edits = [*rule(file, text, function)]
+        if edits:
+            return text.edited(edits)
+    return None
 
 
 def _in_hosts(file: File, text: Text, chosen: Set[str]) -> Text | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -45,17 +46,33 @@ def own(node: ast.AST) -> tuple[ast.AST, ...]:
     return tuple(found)
 
 
-def parameters(node: ast.FunctionDef | ast.Lambda) -> set[str]:
+@lru_cache(maxsize=64)
+def stores(node: ast.AST) -> Counter[str]:
+    """How often something in a node gives a value to each variable."""
+    names = (n for n in within(node) if isinstance(n, ast.Name))
+    return Counter(n.id for n in names if not isinstance(n.ctx, ast.Load))
+
+
+@lru_cache(maxsize=64)
+def taken(function: ast.FunctionDef) -> Taken:
+    """Names that no variable of a function can get: those in it, and those that have been given since it was
+    parsed.
+    """
+    return all_names(function)
+
+
+@lru_cache(maxsize=64)
+def parameters(node: ast.FunctionDef | ast.Lambda) -> frozenset[str]:
     """The names of a function's parameters."""
     arguments = node.args
-    found = {a.arg for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
-    return found | {a.arg for a in (arguments.vararg, arguments.kwarg) if a}
+    found = (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)
+    return frozenset(a.arg for a in (*found, arguments.vararg, arguments.kwarg) if a)
 
 
 @lru_cache(maxsize=512)
 def bound(node: ast.FunctionDef | ast.Lambda) -> frozenset[str]:
     """Names that a function binds. Variables of comprehensions count although they end with them."""
-    found = parameters(node)
+    found = {*parameters(node)}
     for inner in own(node):
         if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store | ast.Del):
             found.add(inner.id)
@@ -92,7 +109,7 @@ def _in_order(node: ast.AST) -> Iterator[ast.AST]:
 
 def certain(function: ast.FunctionDef, place: ast.AST) -> set[str]:
     """Names that are bound wherever ``place``, a node of the function, is reached."""
-    return parameters(function) | _before(function.body, place)
+    return {*parameters(function), *_before(function.body, place)}
 
 
 def _before(statements: Sequence[ast.stmt], place: ast.AST) -> set[str]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Set
+from functools import lru_cache
 
 from ...trees import children, walk
 from ..translate.layout import flat
 from . import scopes
 from .comprehensions import statements
-from .lines import Text
+from .file import File
+from .lines import Edit, Text
 
 ODD = (ast.Starred,)
 _PLAIN = (ast.Name, ast.Attribute, ast.Constant, ast.UnaryOp, ast.USub, ast.Load)
@@ -20,18 +22,29 @@ def has_mapping(node: ast.AST) -> bool:
     return isinstance(node, ast.keyword) and node.arg is None
 
 
-def written_out(text: Text, outer: ast.FunctionDef) -> Text | None:
-    """A part of the file with one such argument of a function written out; None when none can be."""
+def written_out(_: File, text: Text, outer: ast.FunctionDef) -> Iterator[Edit]:
+    """A part of the file with such arguments of a function written out where that can be."""
     if ast.Starred not in scopes.kinds(outer) and not any(map(has_mapping, scopes.within(outer))):
-        return None
+        return
     for statement in statements(outer):
-        for call in _calls(statement):
-            given: list[ast.expr | ast.keyword] = [*call.args, *call.keywords]
-            for argument in given:
-                new = _elements(text, outer, argument)
-                if new:
-                    return _replaced(text, argument, ", ".join(new))
-    return None
+        codes = _codes(text, outer, statement)
+        if codes:
+            first, last = min(n.lineno for n in codes), max(n.end_lineno or 0 for n in codes)
+            yield first, last, text.with_code(first, last, codes)
+
+
+def _codes(text: Text, outer: ast.FunctionDef, statement: ast.stmt) -> Mapping[ast.expr | ast.keyword, str]:
+    """Such arguments of a statement, and what is written for them; none that is in another one."""
+    found: dict[ast.expr | ast.keyword, str] = {}
+    inside: set[int] = set()
+    for call in _calls(statement):
+        given: list[ast.expr | ast.keyword] = [*call.args, *call.keywords]
+        for argument in given if id(call) not in inside else ():
+            new = _elements(text, outer, argument)
+            if new:
+                found[argument] = ", ".join(new)
+                inside.update(map(id, walk(argument)))
+    return found
 
 
 def _calls(statement: ast.stmt) -> Iterator[ast.Call]:
@@ -68,7 +81,7 @@ def _of_mapping(text: Text, outer: ast.FunctionDef, node: ast.expr) -> list[str]
     """The items of a dictionary that is only there for its items."""
     named = isinstance(node, ast.Name)
     value = _sole(outer, node) if named else node
-    if not isinstance(value, ast.Dict) or (isinstance(node, ast.Name) and not _only_unpacked(outer, node.id)):
+    if not isinstance(value, ast.Dict) or (isinstance(node, ast.Name) and node.id in _used_otherwise(outer)):
         return []
     keys = [key.value for key in value.keys if isinstance(key, ast.Constant) and isinstance(key.value, str)]
     if len(keys) < len(value.values) or not all(key.isidentifier() for key in keys):
@@ -82,35 +95,36 @@ def _sole(outer: ast.FunctionDef, node: ast.expr) -> ast.expr | None:
     """What a name of the function is bound to, at one place that stands above and in no branch or loop."""
     if not isinstance(node, ast.Name) or _times_bound(outer, node.id) != 1:
         return None
+    statement = _assignments(outer).get(node.id)
+    return statement.value if statement is not None and statement.lineno < node.lineno else None
+
+
+@lru_cache(maxsize=64)
+def _assignments(outer: ast.FunctionDef) -> Mapping[str, ast.Assign]:
+    """The assignments to a name alone that are in no branch or loop."""
+    found: dict[str, ast.Assign] = {}
     for statement in outer.body:
-        if statement.lineno < node.lineno and isinstance(statement, ast.Assign):
-            (target, *others) = statement.targets
-            if not others and isinstance(target, ast.Name) and target.id == node.id:
-                return statement.value
-    return None
+        if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
+            (target,) = statement.targets
+            if isinstance(target, ast.Name):
+                found.setdefault(target.id, statement)
+    return found
 
 
 def _times_bound(outer: ast.FunctionDef, name: str) -> int:
-    stored = (n for n in walk(outer) if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load))
-    given = [a.arg for a in walk(outer.args) if isinstance(a, ast.arg)]
-    return sum(n.id == name for n in stored) + given.count(name)
+    return scopes.stores(outer)[name] + (name in scopes.parameters(outer))
 
 
-def _only_unpacked(outer: ast.FunctionDef, name: str) -> bool:
-    """Whether nothing else is done to a dictionary, which may change it."""
-    unpacked = {id(n.value) for n in walk(outer) if isinstance(n, ast.keyword) and n.arg is None}
-    uses = (n for n in walk(outer) if isinstance(n, ast.Name) and n.id == name)
-    return all(id(use) in unpacked for use in uses if isinstance(use.ctx, ast.Load))
+@lru_cache(maxsize=64)
+def _used_otherwise(outer: ast.FunctionDef) -> Set[str]:
+    """Names that are read other than for arguments from a mapping."""
+    nodes = scopes.within(outer)
+    unpacked = {id(n.value) for n in nodes if isinstance(n, ast.keyword) and n.arg is None}
+    uses = (n for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load))
+    return {use.id for use in uses if id(use) not in unpacked}
 
 
 def _stays(outer: ast.FunctionDef, node: ast.expr) -> bool:
     """Whether an expression means the same further down."""
     names = [n.id for n in walk(node) if isinstance(n, ast.Name)]
     return all(isinstance(n, _PLAIN) for n in walk(node)) and all(_times_bound(outer, n) <= 1 for n in names)
-
-
-def _replaced(text: Text, node: ast.expr | ast.keyword, new: str) -> Text:
-    first, last = node.lineno, node.end_lineno or node.lineno
-    head = text.line(first).encode()[: node.col_offset].decode()
-    tail = text.line(last).encode()[node.end_col_offset :].decode()
-    return text.replaced(first, last, [(head + new + tail, text.origin(first))])

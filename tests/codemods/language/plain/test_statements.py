@@ -70,6 +70,19 @@ SAME = {
         "    each = 2.0\n    weight = sum([1, 2]) * each\n",
         "    for each_2 in [1, 2]:\n        total = total + each_2\n",
     ),
+    "a name for the items that a loop around it has": (
+        "    weight = 0.0\n    sizes = [1.0, 2.0]\n    for each in range(3):\n        weight = sum(sizes) + each\n",
+        "        for each_2 in sizes:\n            total = total + each_2\n        weight = total + each\n",
+    ),
+    "a variable with the name of what it loops over": (
+        "    i = [1.0, 2.0]\n    weights = [i * 2 for i in i]\n    weight = i[0] + weights[1]\n",
+        "    for i_2 in i:\n        weights.append(i_2 * 2)\n",
+    ),
+    "two in a statement": (
+        "    sizes = a.shape\n    weight = max([i * 2 for i in sizes]) - sum([i for i in sizes])\n",
+        "        items.append(i * 2)\n    total = 0\n    for i in sizes:\n        total = total + i\n"
+        "    weight = max(items) - total\n",
+    ),
     "zip": (
         "    ones, twos = [1.0, 2.0], [3.0, 5.0, 7.0]\n    weight = 0.0\n"
         "    for one, two in zip(ones, twos):\n        weight = weight + one * two\n",
@@ -155,6 +168,17 @@ def test_what_is_said_more_plainly(body, wanted):
     text = HEADER + body + END
     new = check_same(text, "kernel", RNG.standard_normal((64, 32)).astype(np.float32))
     assert wanted in new
+
+
+def test_as_many_as_there_are():
+    """There is no number from which on they stay."""
+    rows = "".join(f"    row_{n} = [i * {n} for i in range(3)]\n" for n in range(60))
+    new = check_same(
+        f"{HEADER}{rows}    weight = row_59[2] * 0.5\n{END}",
+        "kernel",
+        RNG.standard_normal((64, 32)).astype(np.float32),
+    )
+    assert new.count("for i in range(3):") == 60
 
 
 REFUSED = {
