@@ -11,16 +11,9 @@ from collections.abc import Iterator, Sequence, Set
 
 from ..translate.layout import laid_out
 from . import scopes
-from .functions import (
-    Inner,
-    comments,
-    has_header,
-    header,
-    header_end,
-    makes_index_tiles,
-    with_calls,
-)
-from .lines import Text, in_strings
+from .functions import makes_index_tiles
+from .leaving import Inner, comments, has_header, header, header_end, with_calls
+from .lines import Text, in_strings, moved
 
 Path = tuple[ast.FunctionDef, ...]
 """Functions, each in the one before; the last one is a kernel."""
@@ -151,7 +144,8 @@ def _moved(text: Text, statement: ast.Assign, into: Sequence[ast.FunctionDef], a
         if first.lineno == node.lineno or text.indentation(first).strip():
             return None
         base, still = text.indentation(first), in_strings(statement)
-        lines = text.moved(statement.lineno, end, text.indentation(statement), base, still)
+        numbered = enumerate(text.between(statement.lineno, end), statement.lineno)
+        lines = moved(numbered, text.indentation(statement), base, still)
         place = text.above(first.lineno)
         new = new.replaced(place, place - 1, lines)
     if not alone:
@@ -230,7 +224,7 @@ def _sees(around: ast.FunctionDef, call: ast.Call, names: Sequence[str]) -> bool
 
 def _handed(text: Text, inner: Inner) -> Text:
     node, end = inner.node, header_end(text, inner.node)
-    changed = with_calls(text, inner)
+    changed = with_calls(text, [inner])
     base = text.indentation(node)
     unit = text.indentation(node.body[0])[len(base) :] or "    "
     origin = text.origin(node.lineno)

@@ -47,13 +47,6 @@ class Text:
     def between(self, first: int, last: int) -> list[Line]:
         return list(self.lines[first - 1 : last])
 
-    def moved(self, first: int, last: int, old: str, new: str, still: frozenset[int]) -> list[Line]:
-        """Lines taken from one indentation to another; those numbered ``still`` stay as they are."""
-        return [
-            (new + line.removeprefix(old) if line.strip() and number not in still else line, origin)
-            for number, (line, origin) in enumerate(self.between(first, last), first)
-        ]
-
     def replaced(self, first: int, last: int, new: Sequence[Line]) -> Text:
         """With other lines in the place of these; ``last`` = ``first`` - 1 inserts before ``first``."""
         return Text((*self.lines[: first - 1], *new, *self.lines[last:]))
@@ -116,6 +109,14 @@ class Text:
         raw = "\n".join(line for line, _ in self.between(node.lineno, last)).encode()
         behind = len(self.line(last).encode()) - (node.end_col_offset or 0)
         return raw[node.col_offset : len(raw) - behind].decode()
+
+
+def moved(lines: Iterable[tuple[int, Line]], old: str, new: str, still: frozenset[int]) -> list[Line]:
+    """Numbered lines taken from one indentation to another; those numbered ``still`` stay as they are."""
+    return [
+        (new + line.removeprefix(old) if line.strip() and number not in still else line, origin)
+        for number, (line, origin) in lines
+    ]
 
 
 def first_line(node: ast.stmt) -> int:

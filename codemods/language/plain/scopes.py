@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import lru_cache
 
 from ...fresh_names import Taken
 from ...trees import children, walk
 
-_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
-_NAMING = tuple(
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+_SCOPES = (*_FUNCTIONS, ast.ClassDef)
+_Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+_NAMES = ("name", "arg", "rest")
+"""Fields in which nodes have a name of their own as a string."""
+_NAMING = frozenset(
     kind
     for kind in vars(ast).values()
-    if isinstance(kind, type) and issubclass(kind, ast.AST) and {"arg", "name"} & {*kind._fields}
+    if isinstance(kind, type) and issubclass(kind, ast.AST) and {*_NAMES} & {*kind._fields}
 )
-"""Nodes that have a name of their own as a string."""
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
@@ -62,85 +65,152 @@ def taken(function: ast.FunctionDef) -> Taken:
 
 
 @lru_cache(maxsize=64)
-def parameters(node: ast.FunctionDef | ast.Lambda) -> frozenset[str]:
+def parameters(node: _Function) -> frozenset[str]:
     """The names of a function's parameters."""
     arguments = node.args
     found = (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)
     return frozenset(a.arg for a in (*found, arguments.vararg, arguments.kwarg) if a)
 
 
+def given(node: ast.AST) -> Sequence[str]:
+    """The names that a node itself gives a meaning, in whatever scope, or says which scope they are of."""
+    if isinstance(node, ast.Name):
+        return () if isinstance(node.ctx, ast.Load) else (node.id,)
+    if isinstance(node, ast.Global | ast.Nonlocal):
+        return node.names
+    if isinstance(node, ast.alias):
+        return (_brought(node),)
+    return () if isinstance(node, ast.keyword) else _names(node)
+
+
+def _names(node: ast.AST) -> tuple[str, ...]:
+    """The name that a node has as a string."""
+    if node.__class__ not in _NAMING:
+        return ()
+    found = (getattr(node, field, None) for field in _NAMES)
+    return tuple(name for name in found if isinstance(name, str))
+
+
 @lru_cache(maxsize=512)
-def bound(node: ast.FunctionDef | ast.Lambda) -> frozenset[str]:
-    """Names that a function binds. Variables of comprehensions count although they end with them."""
-    found = {*parameters(node)}
-    for inner in own(node):
-        if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store | ast.Del):
-            found.add(inner.id)
-        elif isinstance(inner, ast.FunctionDef | ast.ClassDef):
-            found.add(inner.name)
-        elif isinstance(inner, ast.alias):
-            found.add(_brought(inner))
-        elif isinstance(inner, ast.ExceptHandler) and inner.name:
-            found.add(inner.name)
-    return frozenset(found)
+def bound(node: _Function | ast.ClassDef) -> frozenset[str]:
+    """Names that a function or class binds. Variables of comprehensions count although they end with them."""
+    declarations = (inner for inner in own(node) if isinstance(inner, ast.Global | ast.Nonlocal))
+    declared = {name for each in declarations for name in each.names}
+    return frozenset(name for inner in own(node) for name in given(inner) if name not in declared)
 
 
-def free(node: ast.FunctionDef | ast.Lambda) -> list[str]:
-    """Names that a function reads and does not bind, in the order in which they come up."""
-    body = node.body if isinstance(node.body, list) else [node.body]
-    mine = bound(node)
+def free(
+    node: _Function, handed: Mapping[ast.AST, Sequence[str]] | None = None, gone: Set[ast.AST] = frozenset()
+) -> list[str]:
+    """Names that a function reads and does not bind, in the order in which they come up.
+
+    Args:
+        handed: names that calls get besides what is written. gone: functions in it that are there no more.
+    """
+    mine = bound(node) | {n for inner in own(node) if isinstance(inner, ast.Global) for n in inner.names}
     found: list[str] = []
-    for statement in body:
-        for inner in _in_order(statement):
-            if isinstance(inner, ast.Name):
-                found.append(inner.id)
-            elif isinstance(inner, ast.FunctionDef | ast.Lambda):
-                found += free(inner)
+    pending: list[ast.AST | str] = [*reversed(node.body)] if isinstance(node.body, list) else [node.body]
+    while pending:
+        inner = pending.pop()
+        if isinstance(inner, str):
+            found.append(inner)
+        elif isinstance(inner, ast.Name):
+            found.append(inner.id)
+        elif isinstance(inner, _FUNCTIONS) and inner not in gone:
+            found += free(inner, handed, gone)
+            pending += header(inner)
+        elif isinstance(inner, ast.ClassDef):
+            found += _free_in_class(inner)
+            pending += [*inner.decorator_list, *inner.bases, *inner.keywords]
+        elif inner not in gone:
+            pending += reversed((handed or {}).get(inner, ()))
+            pending += reversed(children(inner))
     return [name for name in dict.fromkeys(found) if name not in mine]
 
 
-def _in_order(node: ast.AST) -> Iterator[ast.AST]:
-    yield node
-    if isinstance(node, ast.FunctionDef | ast.Lambda):
-        return
-    for inner in children(node):
-        yield from _in_order(inner)
+def _free_in_class(node: ast.ClassDef) -> Iterator[str]:
+    """Names that the body of a class reads and does not bind, and those that its methods read."""
+    mine = bound(node)
+    for inner in own(node):
+        if isinstance(inner, ast.Name) and inner.id not in mine:
+            yield inner.id
+        elif isinstance(inner, _FUNCTIONS):
+            yield from (
+                *free(inner),
+                *(n.id for e in header(inner) for n in walk(e) if isinstance(n, ast.Name)),
+            )
+        elif isinstance(inner, ast.ClassDef):
+            yield from _free_in_class(inner)
 
 
-def certain(function: ast.FunctionDef, place: ast.AST) -> set[str]:
-    """Names that are bound wherever ``place``, a node of the function, is reached."""
-    return {*parameters(function), *_before(function.body, place)}
+def header(node: _Function) -> list[ast.expr]:
+    """What the definition of a function evaluates, in the scope around it."""
+    arguments = node.args
+    every = (
+        *arguments.posonlyargs,
+        *arguments.args,
+        arguments.vararg,
+        *arguments.kwonlyargs,
+        arguments.kwarg,
+    )
+    found = [*arguments.defaults, *(default for default in arguments.kw_defaults if default is not None)]
+    found += (a.annotation for a in every if a is not None and a.annotation is not None)
+    if isinstance(node, ast.Lambda):
+        return found
+    return [*node.decorator_list, *found, *([node.returns] if node.returns is not None else [])]
 
 
-def _before(statements: Sequence[ast.stmt], place: ast.AST) -> set[str]:
-    found: set[str] = set()
-    for statement in statements:
-        if _has(statement, place):
-            if isinstance(statement, ast.For):
-                found |= _targets(statement.target)
-            for block in _blocks(statement):
-                if any(_has(each, place) for each in block):
-                    return found | _before(block, place)
-            return found
-        found |= _binds(statement)
+@dataclass(frozen=True)
+class _Spot:
+    """Where a statement stands in a function.
+
+    Attributes:
+        around: the spot of the one whose block it is in. number: its number in the block.
+        binding: name → the number of the first one in the block that certainly binds it.
+    """
+
+    around: _Spot | None
+    number: int
+    binding: Mapping[str, int]
+
+
+def unbound(function: ast.FunctionDef, place: ast.AST, names: Iterable[str]) -> list[str]:
+    """Those of the names that may not be bound where ``place``, a node of the function, is reached."""
+    missing = [name for name in names if name not in parameters(function)]
+    spot = _spots(function).get(place)
+    while spot is not None:
+        missing = [name for name in missing if spot.binding.get(name, spot.number) >= spot.number]
+        spot = spot.around
+    return missing
+
+
+@lru_cache(maxsize=64)
+def _spots(function: ast.FunctionDef) -> Mapping[ast.AST, _Spot]:
+    """The spots of a function's statements, which all that stands in them has."""
+    found: dict[ast.AST, _Spot] = {}
+    pending: list[tuple[list[ast.stmt], _Spot | None, set[str]]] = [(function.body, None, set())]
+    while pending:
+        block, around, before = pending.pop()
+        binding = dict.fromkeys(before, -1)
+        for number, statement in enumerate(block):
+            spot = _Spot(around, number, binding)
+            below = blocks(statement)
+            inside = {id(each) for inner in below for each in inner}
+            nodes: list[ast.AST] = [statement]
+            for node in nodes:
+                found[node] = spot
+                nodes += (child for child in children(node) if id(child) not in inside)
+            targets = _targets(statement.target) if isinstance(statement, ast.For) else set()
+            pending += ((b, spot, targets if b is below[0] else set()) for b in below)
+            for name in _binds(statement):
+                binding.setdefault(name, number)
     return found
 
 
-def _has(statement: ast.stmt, place: ast.AST) -> bool:
-    """Whether a statement has a node in it, or in a decorator."""
-    starts = [(n.lineno, n.col_offset) for n in (statement, *getattr(statement, "decorator_list", ()))]
-    first, last = getattr(place, "lineno", 0), getattr(place, "end_lineno", 0)
-    begins = min(starts) <= (first, getattr(place, "col_offset", 0))
-    ends = (statement.end_lineno or 0, statement.end_col_offset or 0)
-    return begins and (last, getattr(place, "end_col_offset", 0)) <= ends
-
-
-def _blocks(statement: ast.stmt) -> list[list[ast.stmt]]:
-    return [
-        getattr(statement, field)
-        for field in ("body", "orelse", "finalbody")
-        if getattr(statement, field, None)
-    ]
+def blocks(node: ast.AST) -> list[list[ast.stmt]]:
+    """The statements in a node, one after the other; those of ``except`` and ``case`` are in nodes in it."""
+    found = (getattr(node, field, None) for field in ("body", "orelse", "finalbody"))
+    return [block for block in found if isinstance(block, list) and block]
 
 
 def _binds(statement: ast.stmt) -> set[str]:
@@ -181,14 +251,7 @@ def all_names(tree: ast.AST) -> Taken:
     """Every name that is spelled somewhere, other than those of keyword arguments."""
     found = Taken()
     for node in walk(tree):
-        if isinstance(node, ast.Name):
-            found.add(node.id)
-        elif isinstance(node, ast.arg):
-            found.add(node.arg)
-        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
-            found.add(node.name)
-        elif isinstance(node, ast.alias):
-            found.add(_brought(node))
+        found.update((node.id,) if isinstance(node, ast.Name) else given(node))
     return found
 
 
@@ -229,8 +292,8 @@ class Names:
             elif isinstance(node, ast.Import | ast.ImportFrom):
                 code = ast.dump(node)
                 imported |= {(_brought(alias), code) for alias in node.names}
-            elif isinstance(node, _NAMING):
-                given |= {getattr(node, "arg", None) or "", getattr(node, "name", None) or ""}
+            else:
+                given.update(_names(node))
         return cls(
             loaded=frozenset(loaded),
             stored=frozenset(stored),

@@ -10,6 +10,8 @@ from migrated import HEAD, check_same, migrated, module
 
 from nkimigrate.codemods.analysis.context import FileContext
 from nkimigrate.codemods.language.migrate import migrated as work_of
+from nkimigrate.codemods.language.plain.rewrite import plainer
+from nkimigrate.codemods.language.translate.module import language_module
 from nkimigrate.codemods.source import Source
 from nkimigrate.releases import load_language
 
@@ -104,6 +106,56 @@ def kernel(a):
     assert "def scaled(x, scale):" in new
     assert "def both(x, scale, shift):" in new or "def both(x, shift, scale):" in new
     assert "scaled(x, scale=scale)" in new
+
+
+def in_plainer_python(text: str) -> ast.Module:
+    """The file as the translation sees it."""
+    source, step = Source.decode(text.encode()), load_language("2.27", "2.28")
+    assert step is not None
+    ctx = FileContext("app.py", source, ast.parse(text), step.resolution, "app")
+    found = plainer(language_module(ctx, step))
+    assert found is not None
+    return ast.parse(found.code)
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["called ones above", "called ones below"])
+def test_many_functions_that_call_each_other(order):
+    """Those that are called come first in the file; what one takes, all take that lead to it."""
+    functions = ["    def step_0(x):\n        return nl.multiply(x, scale)\n\n"]
+    call = "    def step_{0}(x):\n        return nl.add(step_{1}(x), {0}.0)\n\n"
+    functions += [call.format(number, number - 1) for number in range(1, 60)]
+    inner = "".join(functions[::order])
+    tree = in_plainer_python(
+        f"{HEAD}@nki.jit\ndef kernel(a):\n    scale = 2.0\n\n{inner}    return step_59(nl.load(a))\n"
+    )
+    found = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    assert [node.name for node in found] == [*(f"step_{number}" for number in range(60)), "kernel"]
+    assert {ast.unparse(node.args) for node in found[:-1]} == {"x, scale"}
+    assert ast.unparse(found[-1].body[-1]) == "return step_59(nl.load(a), scale=scale)"
+
+
+def test_a_function_in_a_function_with_a_name_of_the_kernel():
+    """Outside, it has another one, as the kernel hands the function its own."""
+    new = check_same(
+        """\
+@nki.jit
+def kernel(a):
+    out = nl.ndarray(a.shape, dtype=a.dtype, buffer=nl.shared_hbm)
+    scale = 3.0
+
+    def outer(x):
+        def scale(y):
+            return nl.multiply(y, 2.0)
+
+        return scale(x)
+
+    nl.store(out, nl.multiply(outer(nl.load(a)), scale))
+    return out
+""",
+        "kernel",
+        array(128, 32),
+    )
+    assert "def kernel_scale(y):" in new
 
 
 def test_functions_in_functions_in_functions():
