@@ -7,17 +7,21 @@ whole file is counted by part.
 from __future__ import annotations
 
 import ast
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
 
 from ...fresh_names import Taken
 from ...trees import children
 from . import scopes
 from .lines import Text, first_line
+from .spellings import Spellings
 
 SPELLED = ("loaded", "stored", "given")
 """What names are that do not stand in imports."""
+ANY = (*SPELLED, "aliased")
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,24 +30,33 @@ class Part:
 
     Attributes:
         text: its lines, the comments above it and the blank lines behind it.
-        names: those in it. functions: those of the functions among the statements.
+        statements: the same, as they stood when the file was cut.
     """
 
     text: Text
-    names: scopes.Names
-    functions: tuple[str, ...]
+    statements: Sequence[ast.stmt]
 
+    @cached_property
+    def names(self) -> scopes.Names:
+        """The names in it."""
+        return scopes.Names.in_all(self.statements)
 
-@dataclass(frozen=True)
-class Spellings:
-    """How the file spells functions of libraries: those that make index tiles, those that multiply, folds,
-    and operators with what they write.
-    """
+    @cached_property
+    def functions(self) -> tuple[str, ...]:
+        """Those of the functions among the statements."""
+        return tuple(node.name for node in self.statements if isinstance(node, ast.FunctionDef))
 
-    grids: Set[str] = frozenset()
-    products: Set[str] = frozenset()
-    folds: Set[str] = frozenset()
-    operators: Mapping[str, str] = field(default_factory=dict)
+    @cached_property
+    def defined(self) -> frozenset[str]:
+        """The same, and those of the functions in other statements than functions."""
+        pending, found = [*self.statements], set[str]()
+        while pending:
+            node = pending.pop()
+            if isinstance(node, ast.FunctionDef):
+                found.add(node.name)
+            else:
+                pending += (n for n in children(node) if isinstance(n, ast.stmt))
+        return frozenset(found)
 
 
 @dataclass
@@ -51,38 +64,41 @@ class File:
     """The parts of a file in their order.
 
     Attributes:
-        unit: what the file indents by. taken: names that no function of it can get.
+        unit: what the file indents by. spellings: how it spells functions of libraries.
     """
 
     parts: list[Part]
     unit: str
-    taken: Taken
     spellings: Spellings
-    _counted: dict[str, Counter[object]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, text: Text, unit: str, spellings: Spellings) -> File:
         """The file with this text."""
-        file = cls([*_parts(text)], unit, scopes.all_names(text.tree), spellings)
-        for part in file.parts:
-            file._count(part, 1)
-        return file
+        return cls([*_parts(text)], unit, spellings)
 
-    def _count(self, part: Part, weight: int) -> None:
-        for kind, names in vars(part.names).items():
-            counter = self._counted.setdefault(kind, Counter())
-            for name in names:
-                counter[name] += weight
+    @cached_property
+    def _counted(self) -> dict[str, Counter[object]]:
+        """In how many parts each name is."""
+        found: dict[str, Counter[object]] = defaultdict(Counter)
+        for part in self.parts:
+            _count(found, part, 1)
+        return found
 
     def replace(self, index: int, new: Text, whole: bool = False) -> None:
         """Another text for one of the parts; it falls into parts as the file does, or stays ``whole``."""
         parts = [_part(new, 1, len(new.lines), new.tree.body)] if whole else [*_parts(new)]
-        self._count(self.parts[index], -1)
-        for part in parts:
-            self._count(part, 1)
+        if "_counted" in vars(self):
+            _count(self._counted, self.parts[index], -1)
+            for part in parts:
+                _count(self._counted, part, 1)
         self.parts[index : index + 1] = parts
 
     # -- names ----------------------------------------------------------------------------------------
+
+    @cached_property
+    def taken(self) -> Taken:
+        """Names that no function of the file can get."""
+        return Taken(name for kind in ANY for name in self._counted[kind] if isinstance(name, str))
 
     def is_builtin(self, name: str) -> bool:
         """Whether nothing in the file has the name of this function of Python's."""
@@ -111,11 +127,17 @@ class File:
 
     def binds_above(self, index: int, name: str) -> bool:
         """Whether a part above has certainly bound a name."""
-        return any(name in part.names.certain for part in self.parts[:index])
+        return any(name in part.names.certain for part in islice(self.parts, index))
 
     def imports_only(self, name: str, code: str) -> bool:
         """Whether all imports of a name are the same, which :func:`ast.dump` writes as ``code``."""
         return self._counted["imported"][name, code] == self._counted["importing"][name]
+
+
+def _count(counted: Mapping[str, Counter[object]], part: Part, weight: int) -> None:
+    for kind, names in vars(part.names).items():
+        for name in names:
+            counted[kind][name] += weight
 
 
 def _outside(tree: ast.Module, outer: ast.AST) -> Iterator[ast.AST]:
@@ -147,6 +169,4 @@ def _parts(text: Text) -> Iterator[Part]:
 
 def _part(text: Text, first: int, last: int, statements: Sequence[ast.stmt]) -> Part:
     whole = (first, last) == (1, len(text.lines))
-    lines = text if whole else Text(tuple(text.between(first, last)))
-    functions = tuple(node.name for node in statements if isinstance(node, ast.FunctionDef))
-    return Part(lines, scopes.Names.in_all(statements), functions)
+    return Part(text if whole else Text(tuple(text.between(first, last))), statements)

@@ -16,22 +16,23 @@ from heapq import heappop, heappush
 
 from ...trees import walk
 from . import scopes
-from .file import SPELLED, File
+from .file import ANY, File
 from .leaving import Inner, has_header, written
 from .lines import Text
 
-_ANY = (*SPELLED, "aliased")
 _STAYS: Set[str] = frozenset()
 """What a function that stays in any case waits for."""
 
 
-def moved_out(file: File, index: int, outer: ast.FunctionDef, top: ast.stmt) -> Text | None:
-    """A part of the file with a function's inner functions in front of ``top``, the statement that has the
-    function; None when it has none that can be moved.
+def moved_out(file: File, index: int, outer: Sequence[tuple[ast.FunctionDef, ast.stmt]]) -> Text | None:
+    """A part of the file with the functions inside of others in front of the statements at its top that have
+    these; None when there are none that can be moved.
     """
-    paths = [*_inner(outer, ())]
-    found = [*_Leaving(file, index, paths)] if paths else []
-    return written(file.parts[index].text, outer, found, top) if found else None
+    found: list[tuple[Inner, ast.stmt]] = []
+    for function, top in outer:
+        paths = [*_inner(function, ())]
+        found += [(inner, top) for inner in _Leaving(file, index, paths)] if paths else []
+    return written(file.parts[index].text, found) if found else None
 
 
 def _inner(
@@ -137,7 +138,7 @@ class _Leaving:
         """What a function is called outside."""
         name, file = inner.node.name, self._file
         shadows = any(name in each.bound for each in around[:-1])
-        clash = file.is_outside(self._index, around[0].node, name, *_ANY)
+        clash = file.is_outside(self._index, around[0].node, name, *ANY)
         if shadows or clash or name in self._outside:
             return file.taken.fresh(f"{around[0].node.name}_{name}")
         return name
@@ -155,7 +156,7 @@ class _Leaving:
         self._handed.update(dict.fromkeys(inner.calls, inner.handed))
         if inner.calls:
             names = scopes.Names.of(scopes.within(node))
-            self._outside.update(*(getattr(names, kind) for kind in _ANY), inner.handed, (inner.name,))
+            self._outside.update(*(getattr(names, kind) for kind in ANY), inner.handed, (inner.name,))
         return {name for each in scopes.within(node) for name in _mentioned(each)}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from ...trees import children, walk
 from ..translate.layout import flat, laid_out
@@ -15,8 +15,6 @@ from .lines import Edit, Line, Text
 ODD = (ast.NamedExpr, ast.Lambda)
 _PURE = frozenset(("len", "min", "max", "abs", "int", "float", "bool", "str", "tuple", "list", "isinstance"))
 _NO_LOOPS = (ast.NamedExpr, ast.Lambda, ast.Await, ast.Yield, *scopes.COMPREHENSIONS)
-SIGNS: Mapping[str, str] = {"mul": "*", "add": "+", "sub": "-"}
-"""Functions of ``operator``, and what they write."""
 
 
 def spelled_out(file: File, text: Text, outer: ast.FunctionDef) -> Iterator[Edit]:

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from ...trees import walk
 from ..translate.layout import laid_out
 from . import scopes
 from .lines import Line, Text, first_line, in_strings, moved, spliced
@@ -30,33 +31,33 @@ class Inner:
     handed: tuple[str, ...]
 
 
-def written(text: Text, outer: ast.FunctionDef, leaving: Sequence[Inner], top: ast.stmt) -> Text:
-    """A part of the file with functions that leave ``outer`` in front of ``top``, the statement that has it.
+def written(text: Text, leaving: Sequence[tuple[Inner, ast.stmt]]) -> Text:
+    """A part of the file with functions that leave others in front of statements at its top.
 
     Those that nothing calls are left out: what they would be handed is not known.
     """
-    remains = _Remains(with_calls(text, leaving), outer)
-    place = text.above(first_line(top))
-    base = text.line(first_line(top))[: top.col_offset]
-    new: list[Line] = []
-    for inner in leaving:
+    remains = _Remains(with_calls(text, [inner for inner, _ in leaving]), text.tree)
+    new: dict[int, list[Line]] = {}
+    for inner, top in leaving:
         if inner.calls:
+            base = text.line(first_line(top))[: top.col_offset]
             end = ("", text.origin(inner.node.end_lineno or 0))
-            new += [*_definition(text, remains, inner, base), end, end]
+            lines = new.setdefault(text.above(first_line(top)), [])
+            lines += [*_definition(text, remains, inner, base), end, end]
         remains.leave(inner)
-    above, below = remains.between(1, place - 1), remains.between(place, len(text.lines))
-    return Text((*(line for _, line in above), *new, *(line for _, line in below)))
+    every = remains.between(1, len(text.lines))
+    return Text(tuple(line for number, old in every for line in (*new.get(number, ()), old)))
 
 
 class _Remains:
-    """What remains of the lines of a text while functions inside of ``outer`` leave it."""
+    """What remains of the lines of a text, those of ``tree``, while functions in it leave others."""
 
-    def __init__(self, text: Text, outer: ast.FunctionDef) -> None:
+    def __init__(self, text: Text, tree: ast.Module) -> None:
         self._text = text
         self._instead: dict[int, Line] = {}
         self._above: dict[int, int] = {}  # a line that is gone → one above it that may be there
         self._below: dict[int, int] = {}
-        blocks = [block for node in scopes.within(outer) for block in scopes.blocks(node)]
+        blocks = [block for node in walk(tree) for block in scopes.blocks(node)]
         self._block = {id(statement): id(block) for block in blocks for statement in block}
         self._statements = {id(block): len(block) for block in blocks}
 

@@ -21,10 +21,12 @@ class Text:
     """A state of the file; every change makes another one."""
 
     lines: tuple[Line, ...]
+    parsed: ast.Module | None = None
 
     @classmethod
-    def of(cls, code: str) -> Text:
-        return cls(tuple((line, number) for number, line in enumerate(split_lines(code), 1)))
+    def of(cls, code: str, parsed: ast.Module | None = None) -> Text:
+        """``parsed``: what it gives, where that is known."""
+        return cls(tuple((line, number) for number, line in enumerate(split_lines(code), 1)), parsed)
 
     @cached_property
     def code(self) -> str:
@@ -32,7 +34,7 @@ class Text:
 
     @cached_property
     def tree(self) -> ast.Module:
-        return ast.parse(self.code)
+        return self.parsed or ast.parse(self.code)
 
     def line(self, number: int) -> str:
         return self.lines[number - 1][0]

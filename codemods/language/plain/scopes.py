@@ -21,6 +21,7 @@ _NAMING = frozenset(
     for kind in vars(ast).values()
     if isinstance(kind, type) and issubclass(kind, ast.AST) and {*_NAMES} & {*kind._fields}
 )
+_GIVING = (_NAMING - {ast.keyword}) | {ast.Name, ast.Global, ast.Nonlocal}
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
@@ -74,19 +75,17 @@ def parameters(node: _Function) -> frozenset[str]:
 
 def given(node: ast.AST) -> Sequence[str]:
     """The names that a node itself gives a meaning, in whatever scope, or says which scope they are of."""
+    if node.__class__ not in _GIVING:
+        return ()
     if isinstance(node, ast.Name):
         return () if isinstance(node.ctx, ast.Load) else (node.id,)
     if isinstance(node, ast.Global | ast.Nonlocal):
         return node.names
-    if isinstance(node, ast.alias):
-        return (_brought(node),)
-    return () if isinstance(node, ast.keyword) else _names(node)
+    return (_brought(node),) if isinstance(node, ast.alias) else _names(node)
 
 
 def _names(node: ast.AST) -> tuple[str, ...]:
     """The name that a node has as a string."""
-    if node.__class__ not in _NAMING:
-        return ()
     found = (getattr(node, field, None) for field in _NAMES)
     return tuple(name for name in found if isinstance(name, str))
 
@@ -292,7 +291,7 @@ class Names:
             elif isinstance(node, ast.Import | ast.ImportFrom):
                 code = ast.dump(node)
                 imported |= {(_brought(alias), code) for alias in node.names}
-            else:
+            elif node.__class__ in _NAMING:
                 given.update(_names(node))
         return cls(
             loaded=frozenset(loaded),
