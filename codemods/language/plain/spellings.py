@@ -6,6 +6,7 @@ import ast
 from collections.abc import Mapping, Set
 from functools import cached_property
 
+from ...trees import last_name
 from ..translate.plan import LanguageModule
 
 _GRIDS = ("nl.arange", "nl.mgrid")
@@ -48,7 +49,7 @@ class Spellings:
         found: dict[str, str] = {}
         aliases = self._aliases(last)
         for link in (link for use in self._module.ctx.module.uses for link in use.links):
-            named = link.attr in last if isinstance(link, ast.Attribute) else _last(link) in aliases
+            named = link.attr in last if isinstance(link, ast.Attribute) else last_name(link) in aliases
             if named and (name := self._module.names.short(link)) in names:
                 found[ast.unparse(link)] = name
         return found
@@ -60,10 +61,10 @@ class Spellings:
             for binding in (each for same in scope.bindings.values() for each in same):
                 imported = binding.alias is not None and binding.alias.name.rpartition(".")[2] in last
                 value = binding.value if binding.kind == "assign" else None
-                if imported or isinstance(value, ast.Name) or (value is not None and _last(value) in last):
+                if (
+                    imported
+                    or isinstance(value, ast.Name)
+                    or (value is not None and last_name(value) in last)
+                ):
                     found.add(binding.name)
         return found
-
-
-def _last(node: ast.AST) -> str:
-    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
