@@ -20,7 +20,12 @@ def _run() -> int:
     if sys.argv[1:] == ["--version"]:
         from nkimigrate import __version__
 
-        print(f"nkimigrate {__version__}")
+        try:
+            print(f"nkimigrate {__version__}", flush=True)
+        except OSError as error:
+            from nkimigrate.output import unwritten
+
+            return unwritten(sys.stdout, error)
         return 0
     import gc
 

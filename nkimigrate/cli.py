@@ -180,13 +180,28 @@ def _check_output(settings: Settings) -> None:
     """A report that cannot be written is better known before files are; and it takes no code's place."""
     from .discovery import kind_of
 
+    for key in ("output", "report", "baseline"):
+        if settings.values.get(key) == "":
+            raise UsageError(f"--{key}: the name of the file is empty")
     written = ("output", "report", *(("baseline",) if settings.flag("write_baseline") else ()))
-    for key in written:
+    paths: dict[str, str] = {}
+    for key in filter(settings.values.__contains__, written):
         path = settings.text(key)
+        folder = os.path.dirname(path) or "."
         if kind_of(os.path.basename(path)) in ("python", "notebook"):
             raise UsageError(f"--{key} {path}: a report does not go into a file of code; name another one")
-        if path and (os.path.isdir(path) or not os.path.isdir(os.path.dirname(path) or ".")):
+        if os.path.isdir(path) or not os.path.isdir(folder):
             raise UsageError(f"--{key} {path}: not a file in an existing folder")
+        if not os.access(path if os.path.exists(path) else folder, os.W_OK):
+            raise UsageError(f"--{key} {path}: permission denied")
+        other = paths.setdefault(os.path.realpath(path), key)
+        if other != key and not _takes_both(path):
+            raise UsageError(f"--{key} {path}: --{other} writes that file, too; name another one")
+
+
+def _takes_both(path: str) -> bool:
+    """Whether a path is a terminal, a pipe or the like, which reports follow each other in."""
+    return os.path.exists(path) and not os.path.isfile(path)
 
 
 def _run(settings: Settings, asked: Options, named_by: str) -> Report:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +11,7 @@ import click
 
 from . import __version__
 from .arguments import ARGUMENTS, COMPLETE_VARIABLE, GROUPS, Argument
+from .output import lost
 
 _ABOUT = "Take code that uses the AWS Neuron NKI Library from one release to the next."
 _EXAMPLES = (
@@ -64,8 +67,22 @@ def parse(words: Sequence[str]) -> dict[str, Any] | None:
 
     Raises click.UsageError.
     """
-    result = _command().main(list(words), "nkimigrate", COMPLETE_VARIABLE, standalone_mode=False)
+    result = carried_out(_command(), words, "nkimigrate", COMPLETE_VARIABLE)
     return result if isinstance(result, dict) else None
+
+
+def carried_out(command: click.Command, words: Sequence[str], name: str, completing: str) -> Any:
+    """What a command makes of its words. Raises click.ClickException, and for help that cannot be written
+    UsageError, or BrokenPipeError when nobody reads it.
+    """
+    try:
+        return command.main(list(words), name, completing, standalone_mode=False)
+    except OSError as error:
+        lost(sys.stdout, error)
+    except SystemExit:  # click is done with completing, or met a broken pipe
+        if completing in os.environ:
+            raise
+        raise BrokenPipeError from None
 
 
 def _command() -> Command:

@@ -149,8 +149,10 @@ def _value(where: str, argument: Argument, value: Any) -> Any:
         return _strings(where, argument.name, value)
     negative = isinstance(value, int) and value < 0
     if type(value) is not _TYPES[argument.kind] or negative:
-        example = ', such as "2.28"' if isinstance(value, float) else ""
+        example = ', such as "2.28"' if argument.kind == "text" and isinstance(value, float) else ""
         raise _wrong(where, argument.name, _EXPECTED[argument.kind] + example, value)
+    if value == "":
+        raise UsageError(f"{where} `{argument.name}`: the string is empty")
     if argument.choices and value not in argument.choices:
         raise _wrong(where, argument.name, f"one of {', '.join(argument.choices)}", value)
     return value

@@ -8,7 +8,7 @@ from itertools import islice
 
 from .errors import UsageError
 from .report import text
-from .report.view import View
+from .report.view import USAGE, View
 from .terminal import clean, wants_colour
 
 TYPE_CHECKING = False
@@ -108,7 +108,7 @@ def print_lines(stream: IO[str], lines: Iterable[str]) -> None:
             stream.write(content)
             stream.flush()
         except OSError as error:
-            _lost(stream, error)
+            lost(stream, error)
         if not content:
             return
 
@@ -119,11 +119,24 @@ def _write(stream: IO[str], data: bytes) -> None:
         stream.buffer.write(data)  # type: ignore[attr-defined]
         stream.buffer.flush()  # type: ignore[attr-defined]
     except OSError as error:
-        _lost(stream, error)
+        lost(stream, error)
 
 
-def _lost(stream: IO[str], error: OSError) -> NoReturn:
-    """What cannot be written now must not be tried again when Python ends."""
+def unwritten(stream: IO[str], error: OSError) -> int:
+    """As :func:`lost`, for those that catch nothing: says it, and gives the exit code."""
+    try:
+        lost(stream, error)
+    except BrokenPipeError:
+        return 0
+    except UsageError as problem:
+        print(f"nkimigrate: {problem}", file=sys.stderr)
+        return USAGE
+
+
+def lost(stream: IO[str], error: OSError) -> NoReturn:
+    """BrokenPipeError when the reader left, else UsageError that says why; what cannot be written now is not
+    tried again when Python ends.
+    """
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     if isinstance(error, BrokenPipeError):
         raise error

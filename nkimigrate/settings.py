@@ -38,6 +38,8 @@ class Settings:
             self.values["baseline"] = self._from_file(self.file.values["baseline"])
         if given.get("quiet") or given.get("verbose"):  # either of them takes the other one back
             self.values |= {"quiet": bool(given.get("quiet")), "verbose": bool(given.get("verbose"))}
+        elif self.flag("quiet") and self.flag("verbose"):
+            raise UsageError(f"{configfile.shown(self.file.path)}: `quiet` and `verbose` exclude each other")
 
     def _from_file(self, path: str) -> str:
         """A path that the configuration gives, relative to its folder, as it is from here."""

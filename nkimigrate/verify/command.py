@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..arguments import COMPLETE_VARIABLE
+from ..command import carried_out
 from ..errors import UsageError
 from ..output import print_lines
 from ..progress import Bar
@@ -99,7 +101,7 @@ class Asked:
 def main(words: Sequence[str]) -> int:
     """Run ``nkimigrate verify`` with these words; returns the exit code. Raises UsageError."""
     try:
-        given = _command().main(list(words), "nkimigrate verify", standalone_mode=False)
+        given = carried_out(_command(), words, "nkimigrate verify", COMPLETE_VARIABLE)
     except click.ClickException as error:
         text = error.format_message().rstrip(".")
         hint = "`nkimigrate verify --help` shows all options."

@@ -308,6 +308,13 @@ def test_nothing_at_all_explains_the_command(run: Run, asked: list[Options]) -> 
         ),
         (["--explain", "zz"], "no rule has the code 'zz' (--list-rules shows all of them)"),
         (["--output", "no/such/folder", "."], "--output no/such/folder: not a file in an existing folder"),
+        (["--output", "", "."], "--output: the name of the file is empty"),
+        (["--report", "", "."], "--report: the name of the file is empty"),
+        (["--check", "--baseline", "", "."], "--baseline: the name of the file is empty"),
+        (
+            ["--output", "a", "--report", "./a", "."],
+            "--report ./a: --output writes that file, too; name another one",
+        ),
         (["--to", "2.99", "."], "no release tables lead from 2.27 to 2.99"),
         (["--config", "gone.toml", "."], "--config gone.toml: no such file or directory"),
         (["--check", "--diff", "."], "--check and --diff exclude each other"),
@@ -447,11 +454,33 @@ def test_a_reader_that_leaves_ends_the_output_quietly(folder: Path, mode: str) -
     assert err == b""
 
 
-def test_a_full_disk_is_said() -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("words", ["--list-rules", "--version", "--help", "verify --help"])
+def test_a_full_disk_is_said_and_a_reader_that_left_is_none(words: str, unbuffered: str) -> None:
+    how: dict[str, Any] = {"env": {**os.environ, "PYTHONUNBUFFERED": unbuffered}, "stderr": subprocess.PIPE}
     with open("/dev/full", "w") as full:
-        done = command("--list-rules", stdout=full, stderr=subprocess.PIPE, capture_output=False)
+        done = command(*words.split(), stdout=full, capture_output=False, **how)
     assert done.returncode == 2
-    assert done.stderr.startswith("nkimigrate: cannot write the output: no space left on device")
+    assert done.stderr == "nkimigrate: cannot write the output: no space left on device\n"
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as pipe:
+        done = command(*words.split(), stdout=pipe, capture_output=False, **how)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_report_that_may_not_be_written_is_said_before_files_are(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "model.py").write_text(OLD)
+    monkeypatch.setattr(os, "access", lambda path, mode: (path, mode) != (".", os.W_OK))
+    assert run("--report", "page.html", ".") == (2, "", "nkimigrate: --report page.html: permission denied\n")
+    assert (folder / "model.py").read_text() == OLD
+
+
+def test_a_device_takes_both_reports(run: Run, folder: Path) -> None:
+    (folder / "model.py").write_text(OLD)
+    assert run("--check", "-q", "--output", os.devnull, "--report", os.devnull, ".") == (1, "", "")
 
 
 @pytest.mark.parametrize(

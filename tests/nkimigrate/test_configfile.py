@@ -90,6 +90,8 @@ def test_every_option_that_may_stand_in_the_file_is_read(folder: Path) -> None:
         ("from = 2.27", '`from`: expected a string, such as "2.28", not a number (2.27)'),
         ("jobs = true", "`jobs`: expected a whole number, 0 or more, not true or false (True)"),
         ("jobs = -1", "`jobs`: expected a whole number, 0 or more, not a whole number (-1)"),
+        ("jobs = 1.5", "`jobs`: expected a whole number, 0 or more, not a number (1.5)"),
+        ("baseline = ''", "`baseline`: the string is empty"),
         ("quiet = 1", "`quiet`: expected true or false, not a whole number (1)"),
         ("statistics = 'yes'", "`statistics`: expected true or false, not a string ('yes')"),
         (

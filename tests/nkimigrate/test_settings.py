@@ -67,6 +67,14 @@ def test_command_line_wins_over_file(project: Path) -> None:
     assert (asked.all_keywords, asked.cache) == (False, True)
 
 
+def test_a_file_cannot_ask_for_quiet_and_verbose(project: Path) -> None:
+    configure(project, "quiet = true\nverbose = true")
+    with pytest.raises(UsageError, match=r"pyproject\.toml: `quiet` and `verbose` exclude each other"):
+        settle(".")
+    settings, _ = settle("--no-quiet", ".")
+    assert (settings.flag("quiet"), settings.flag("verbose")) == (False, True)
+
+
 def test_quiet_takes_verbose_of_the_file_back(project: Path) -> None:
     configure(project, "verbose = true")
     settings, _ = settle(".", "-q")
