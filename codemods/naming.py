@@ -102,7 +102,11 @@ def _must_stay(ctx: FileContext, found: Import, name: str) -> bool:
     same = found.binding.scope.bindings[name]
     if any(b.kind != "import" or ctx.evaluator.binding(b) != symbol for b in same):
         return True
-    return any(name in scope.declared for scope in ctx.module.scope_of.values())
+    return any(
+        name in scope.declared
+        or (scope.kind == "class" and name in scope.bindings)  # until it is bound there
+        for scope in ctx.module.scope_of.values()
+    )
 
 
 def is_mentioned(ctx: FileContext, name: str) -> bool:

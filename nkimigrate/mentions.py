@@ -3,7 +3,7 @@
 A file without a marker is parsed only when it spells an exported name, as a whole word, and the module it
 comes from: by the last part of the module's name, or as a relative import that leaves it out. A class that
 holds what is exported counts as a name of its module, and for packages, which may offer it under another
-name, the module as one of its package.
+name, the module as one of its package. A module that is loaded by a string may be asked for any name.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from .codemods.patterns import pattern
 
 # No word boundary in front: patterns that begin with a literal are searched ten times as fast.
 _RELATIVE = pattern(rb"from\s*\.+\s*import\b")
+_LOADS = pattern(rb"import_module|importorskip|__import__|sys\.modules")
 _STAR = pattern(rb"import\s*(?:\\\s*)?\*")
 
 
@@ -65,6 +66,7 @@ class Mentions:
         for tail, names in self._modules.items():
             self._packages.setdefault(tail, set()).update(names)
         self._tails = re.compile(any_of(sorted(self._packages)))
+        self._quoted = re.compile(rb"\b(?:" + any_of(sorted(filter(None, self._modules))) + rb")\w*['\"]")
         self._names = [frozenset().union(*found.values()) for found in (self._modules, self._packages)]
 
     def within(self, data: bytes, package: bool = False) -> bool:
@@ -76,6 +78,8 @@ class Mentions:
         if self._tails.search(data) and any(
             tail in data and (star or _has_word(data, names)) for tail, names in modules.items()
         ):
+            return True
+        if _LOADS.search(data) and self._quoted.search(data):
             return True
         return _RELATIVE.search(data) is not None and (star or _has_word(data, self._names[package]))
 

@@ -16,6 +16,7 @@ from ..model import Edit, Finding, Outcome
 from ..patterns import pattern
 from ..record import cached_property, fresh, record
 from ..release import Release
+from ..trees import last_name
 from . import values as v
 from .affected import spread
 from .collect import collect
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 _ALWAYS = frozenset({"getattr", "hasattr", "__import__"})
 _NAMING = (ast.Name, ast.Attribute)
+_LOADING = frozenset({"import_module", "__import__", "importorskip", "run_module"})
 _LOADERS = frozenset({"importlib", "pkgutil", "typing", "operator"})
 
 
@@ -148,8 +150,10 @@ class FileContext:
     @cached_property
     def named_paths(self) -> frozenset[str]:
         """Dotted paths that strings spell, which may be those of project modules and their names."""
-        found = (_DOTTED.fullmatch(t.value) for t in self.module.texts if "." in t.value)
-        return frozenset(match["path"].replace(":", ".") for match in found if match)
+        texts = self.module.texts
+        found = (_DOTTED.fullmatch(t.value) for t in texts if "." in t.value)
+        tops = (t.value for t in texts if t.value.isidentifier() and _is_loaded(t))
+        return frozenset((*(match["path"].replace(":", ".") for match in found if match), *tops))
 
     def target(self, binding: Binding) -> str:
         """The absolute dotted path that an import binding stands for; "" when it is not known."""
@@ -196,7 +200,8 @@ class FileContext:
         names = {i.local for i in self.imports} | _ALWAYS
         names |= {f".{i.local}" for i in self.imports if i.binding.scope.kind == "class"}
         names |= {n for node, path in self.stars for n in self._star_names(path)}
-        if any(t.value.partition(".")[0] in self.release.roots for t in self.texts):
+        roots = any(t.value.partition(".")[0] in self.release.roots for t in self.texts)
+        if roots or any(map(self.leads_outside, self.named_paths)):
             names |= {b.name for b in self.module.imports if self.target(b).partition(".")[0] in _LOADERS}
         else:
             names |= {b.name for b in self.module.imports if self.target(b) == "typing.cast"}
@@ -307,6 +312,13 @@ class FileContext:
         """The source text of a node."""
         start, end = self.source.span(node)
         return self.source.utf8[start:end].decode("utf-8")
+
+
+def _is_loaded(text: Text) -> bool:
+    """Whether a string names a module that is looked up by it."""
+    if isinstance(text.inside, ast.Subscript):
+        return last_name(text.inside.value) == "modules"
+    return isinstance(text.inside, ast.Call) and last_name(text.inside.func) in _LOADING
 
 
 # A path, also one with a colon before its last parts and a name in front, as entry points are written.

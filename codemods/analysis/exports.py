@@ -110,7 +110,9 @@ def pins(context: FileContext) -> frozenset[str]:
     last = {key.rpartition(".")[2]: key for key in context.outside}
     named: set[str] = set(context.evaluator.consulted)
     for path in context.named_paths:
-        named |= {key for key in context.outside if path == key or path.startswith(key + ".")}
+        named |= {
+            key for key in context.outside if f"{path}.".startswith(f"{key}.") or key.startswith(f"{path}.")
+        }
     for text in context.texts:
         if text.value in last:
             named |= {key for key in context.outside if key.rpartition(".")[2] == text.value}

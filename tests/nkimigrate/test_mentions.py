@@ -49,6 +49,8 @@ def test_a_module_and_a_name_of_it(text: str) -> None:
         "x = kernels * 2\n",
         "from app import kernels\n",
         "from app import layers\n",
+        "k = import_module('app.my_kernels')\n",
+        "print('app.kernels')\n",
     ],
 )
 def test_no_module_or_none_of_its_names(text: str) -> None:

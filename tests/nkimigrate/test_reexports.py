@@ -81,6 +81,29 @@ def test_what_a_package_offers_of_its_modules(offer: str, taken: str, called: st
     assert renamed == ("import kernels as" in "".join(files.values()))
 
 
+LOADED = {
+    "imported": "from importlib import import_module\n\nops = import_module('org.kernels')\n",
+    "in a table": "import importlib\n\nPATHS = ['org.kernels']\nops = importlib.import_module(PATHS[0])\n",
+    "at the top": "import importlib\n\nops = importlib.import_module('kernels')\n",
+    "loaded": "import sys\n\nimport kernels\n\nops = sys.modules['kernels']\n",
+}
+
+
+@pytest.mark.parametrize("loaded", LOADED.values(), ids=LOADED)
+def test_modules_that_are_named_by_a_string_keep_their_names(loaded: str) -> None:
+    kernels = "org/kernels.py" if "org" in loaded else "kernels.py"
+    text = "from nkilib.core.mlp.mlp import mlp_kernel\n"
+    files = {"org/__init__.py": "", kernels: text, "main.py": f"{loaded}getattr(ops, name)\n"}
+    result = migrate(files)
+    assert result.text(kernels) == text.replace("mlp_kernel", "mlp as mlp_kernel")
+
+
+def test_calls_of_what_is_in_them_are_looked_at() -> None:
+    call = "from importlib import import_module\n\nimport_module('org.kernels').qkv(x, w, L, b, True)\n"
+    result = migrate({"org/__init__.py": "", "org/kernels.py": EXPORT, "main.py": call})
+    assert result.text("main.py") == call.replace("True", "fused_residual_add=True")
+
+
 def test_the_same_name_elsewhere_is_somebody_elses() -> None:
     files = {"org/kernels.py": EXPORT, "main.py": USE.format("from other.kernels import qkv")}
     assert not migrate(files).changed

@@ -220,3 +220,14 @@ def test_a_call_that_only_the_new_name_would_take_keeps_its_name(text: str) -> N
 
 def test_as_many_arguments_as_the_old_name_takes() -> None:
     assert "mlp_kernel" not in migrate({"a.py": f"{IMPORT}\nmlp_kernel({TWENTY})\n"}).text("a.py")
+
+
+def test_a_class_that_takes_the_name_over_keeps_it() -> None:
+    """Up to its own assignment a class body reads the module's name, which had gone."""
+    before = (
+        "from nkilib.core.mlp.mlp import mlp_kernel\n\n\nclass A:\n    mlp_kernel = staticmethod(mlp_kernel)\n\n\n"
+        "def f(x, g, u, d):\n    return mlp_kernel(x, g, u, d)\n"
+    )
+    check_transformed(
+        before, before.replace("mlp_kernel\n\n\nclass", "mlp as mlp_kernel\n\n\nclass"), code="NKM103"
+    )
