@@ -60,9 +60,12 @@ class Machine:
             yield pool
         finally:
             started = list((getattr(pool, "_processes", None) or {}).values())
+            manager = getattr(pool, "_executor_manager_thread", None)
             pool.shutdown(wait=False, cancel_futures=True)
             for process in started:
                 process.terminate()
+            if manager is not None:  # Python's end would write to the pipe that it is about to close
+                manager.join(_PATIENCE)
 
 
 def _cores() -> int:

@@ -91,6 +91,19 @@ def test_another_pool_goes_on_where_a_worker_died(tmp_path: Path, monkeypatch: p
     assert len(again) <= 2 * pool._AHEAD * 8
 
 
+@pytest.mark.parametrize("busy", [False, True])
+def test_nothing_of_a_pool_goes_on_behind_it(busy: bool) -> None:
+    """When Python ended meanwhile, the pool's own thread could end with a traceback."""
+    before = set(threading.enumerate())
+    started = time.monotonic()
+    with workers.Machine().executor(2) as processes:
+        done = [processes.submit(time.sleep, 60 * busy) for _ in range(4)]
+        if not busy:
+            assert [each.result() for each in done] == [None] * 4
+    assert set(threading.enumerate()) == before
+    assert time.monotonic() - started < 30
+
+
 def test_a_pool_that_takes_nothing_is_no_endless_loop() -> None:
     class Closed(Executor):
         def submit(self, *_: Any, **__: Any) -> Any:
