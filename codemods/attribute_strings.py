@@ -12,6 +12,7 @@ from .analysis.scopes import Use
 from .model import Edit, EditCall, ReplaceString
 from .path_strings import called
 from .record import record, replace
+from .trees import last_name
 
 _TESTS = {"hasattr"}
 _LOOKUPS = {"getattr", "setattr", "delattr", "object", "attrgetter"} | _TESTS
@@ -103,11 +104,12 @@ def _named(
 
 
 def _keywords(ctx: FileContext, call: ast.Call, owner: str) -> Iterator[NamedAttribute]:
-    """``patch.multiple(module, name=…)``."""
+    """``patch.multiple(module, name=…)``; a mock that it makes (``DEFAULT``) is handed on by that name."""
     for keyword in call.keywords:
         place = _place(ctx, call, owner, keyword.arg)
         if place is not None and place.new != place.name:
-            renamed = ((place.name, place.new),) if place.new else ()
+            kept = last_name(keyword.value) == "DEFAULT"
+            renamed = ((place.name, place.new),) if place.new and not kept else ()
             yield replace(place, edit=EditCall(ctx.source.span(call), renamed=renamed) if renamed else None)
 
 

@@ -231,3 +231,14 @@ def test_a_class_that_takes_the_name_over_keeps_it() -> None:
     check_transformed(
         before, before.replace("mlp_kernel\n\n\nclass", "mlp as mlp_kernel\n\n\nclass"), code="NKM103"
     )
+
+
+def test_a_mock_that_is_handed_on_by_its_name() -> None:
+    """``patch.multiple`` gives what it makes by keyword, so that the function would have to be changed, too."""
+    text = (
+        "from unittest.mock import DEFAULT, patch\n\n\n"
+        '@patch.multiple("nkilib.core.mlp.mlp", mlp_kernel=DEFAULT)\ndef test(mlp_kernel):\n    mlp_kernel.called\n'
+    )
+    check_reported(text, "NKM103", 4, "`mlp_kernel` is `mlp` now")
+    given = text.replace("=DEFAULT", "=fake")
+    check_transformed(given, given.replace("mlp_kernel=fake", "mlp=fake"), code="NKM103")

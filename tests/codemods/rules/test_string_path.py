@@ -161,13 +161,13 @@ def test_patches() -> None:
         "def test_a(kernel, mocker, monkeypatch):\n"
         f'    mocker.patch("{ROOT}.core.qkv.qkv.qkv_cte")\n'
         '    monkeypatch.setattr("nkilib.core.mlp.mlp.mlp_tkg_invoke_kernel", kernel)\n'
-        '    mock.patch.multiple("nkilib.core.mlp.mlp", mlp_kernel=mock.DEFAULT)\n',
+        '    mock.patch.multiple("nkilib.core.mlp.mlp", mlp_kernel=object())\n',
         "from unittest import mock\n\n\n"
         '@mock.patch("nkilib.core.mlp.mlp.mlp")\n'
         "def test_a(kernel, mocker, monkeypatch):\n"
         '    mocker.patch("nkilib.core.qkv.qkv.qkv_cte")\n'
         '    monkeypatch.setattr("nkilib.core.mlp.mlp.mlp_tkg", kernel)\n'
-        '    mock.patch.multiple("nkilib.core.mlp.mlp", mlp=mock.DEFAULT)\n',
+        '    mock.patch.multiple("nkilib.core.mlp.mlp", mlp=object())\n',
     )
 
 
