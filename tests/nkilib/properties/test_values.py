@@ -25,6 +25,7 @@ MEANT = {
     ("gen_mask_tkg", "s_prior_offset"): ("all", "any place"),
     ("gen_mask_tkg", "s_prior_per_shard"): ("all", "any length"),
     ("gen_mask_tkg", "block_len"): ((0,), "a flat cache"),
+    ("router_topk", "x_sb_layout"): ((0,), "another layout of the same tile"),
     ("bwmm_shard_on_block_mx", "n_static_blocks"): ("all", "as far as blocks are there"),
 }
 """Family, "" for any, and parameter → values that mean something else than what was drawn, and what."""
