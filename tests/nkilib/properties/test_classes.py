@@ -19,16 +19,13 @@ class Foreign(nl.NKIObject):
     field: int = 0
 
 
-STRANGERS = (None, True, 3, 0.5, "x", (), (3,), Stranger.SiLU, Foreign(), np.ones((2, 2), np.float32))
+STRANGERS = (None, True, 3, 0.5, "x", (), (3,), [0.5], Stranger.SiLU, Foreign(), np.ones((2, 2), np.float32))
 OWN: tuple[tuple[str, tuple[type, ...]], ...] = (
     ("Tensor", (np.ndarray,)), ("bool", (bool, int)), ("float", (int, float)), ("int", (int,)), ("str", (str,)),
 )  # fmt: skip
 """Words of an annotation → the classes of its values, the first that is found."""
 MEANT: dict[tuple[str, str], tuple[tuple[Any, ...], str]] = {
-    ("indexed_flatten", "padding_val"): (
-        (0.5,),
-        "any number, which is cut off where the result has integers",
-    ),
+    ("indexed_flatten", "padding_val"): ((0.5,), "any number, cut off where the result has integers"),
     ("rmsnorm_quant_kernel", "lower_bound"): ((None,), "no bound"),
 }
 """Family and parameter → values of other classes that mean something, and what."""
@@ -56,14 +53,12 @@ def check_classes(changed: Changed, seeds: list[int]) -> None:
             if name not in MADE_BY_CALLS.get(family.id, ()):
                 value = given.get(name, parameter.default)
                 meant, _ = MEANT.get((family.id, name), ((), ""))
-                others = [
-                    each for each in strangers(value, parameter) if not any(each is one for one in meant)
-                ]
+                others = strangers(value, parameter, meant)
                 wrong |= {changed.outcome(call, lnc, name, other) for other in others}
     assert not wrong - {""}, "\n".join(sorted(wrong))
 
 
-def strangers(value: Any, parameter: inspect.Parameter) -> Iterator[Any]:
+def strangers(value: Any, parameter: inspect.Parameter, meant: tuple[Any, ...]) -> Iterator[Any]:
     """What is not of the parameter's class; for a tuple, also those of another form."""
     own = classes(value, parameter)
     for other in STRANGERS:
@@ -71,19 +66,17 @@ def strangers(value: Any, parameter: inspect.Parameter) -> Iterator[Any]:
             allowed = parameter.default is None or "None" in str(parameter.annotation)
         else:
             allowed = isinstance(other, own) and (other is not True or bool in own)
-        if not allowed:
+        if not allowed and not any(other is each for each in meant):
             yield other
     if isinstance(value, tuple):
         yield from odd(value)
 
 
 def classes(value: Any, parameter: inspect.Parameter) -> tuple[type, ...]:
-    """Of a parameter's values, as it is annotated, or else as the value is; none for enumerations and objects."""
+    """Of a parameter's values, as it is annotated, or else as the value is; none for enumerations, objects and tuples."""
     annotation = str(parameter.annotation)
-    for word, found in OWN:
-        if word in annotation or isinstance(value, found):
-            return found
-    return ()
+    found = (each for word, each in OWN if word in annotation or isinstance(value, each))
+    return () if "tuple" in annotation else next(found, ())
 
 
 def odd(value: Any) -> Iterator[Any]:

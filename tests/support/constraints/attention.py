@@ -226,7 +226,7 @@ TOKEN = Table(
         refused("out of a float type", "out must be bfloat16", dtypes=(nl.int32, nl.bfloat16)),
         refused("k_out of a float type", "k_out must be bfloat16", lambda given: {**rotated(given), "k_out": (2, 1, 64, 2), "dtypes": (nl.bfloat16, nl.int32)}),
         refused("d_head at least 1", "d_head is 0, allowed: 1 to 128", d_head=0),
-        *of_number("d_head", "block_len", "curr_sprior"),
+        *of_number("d_head", "block_len", "curr_sprior", "full_sprior"),
         *of_tensors("v_active"), *of_flags("tp_k_prior"), of_class("cfg", AttnTKGConfig), of_class("sbm", SbufManager),
         refused("debug tensors in a tuple", "DBG_TENSORS must be 4 tensors, it is 3", DBG_TENSORS=3),
         refused("debug tensors that are some", "each of DBG_TENSORS must be a tensor, it is 3", DBG_TENSORS=(3, 3, 3, 3)),
