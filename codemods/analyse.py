@@ -125,7 +125,7 @@ def _analysed(context: FileContext, rules: Iterable[Rule], language: Iterable[Ch
         named,
         pins(context),
         _kernels(context, kept),
-        context.memory.get("language launches", {}),  # type: ignore[arg-type]
+        context.memory.get("language launches", {}),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from . import dotted
 from .analysis import values as v
-from .analysis.context import FileContext
+from .analysis.context import FileContext, once
 from .analysis.scopes import Use
 from .model import Edit, EditCall, ReplaceString
 from .path_strings import called
@@ -45,13 +45,10 @@ class NamedAttribute:
         return self.found.new[len(start) :] if self.found and self.found.new.startswith(start) else ""
 
 
+@once
 def attribute_strings(ctx: FileContext) -> list[NamedAttribute]:
-    """All such places whose attribute is affected or may be (computed once for a file)."""
-    known: list[NamedAttribute] | None = ctx.memory.get("attribute strings")  # type: ignore[assignment]
-    if known is None:
-        known = list(_all(ctx))
-        ctx.memory["attribute strings"] = known
-    return known
+    """All such places whose attribute is affected or may be."""
+    return list(_all(ctx))
 
 
 def _all(ctx: FileContext) -> Iterator[NamedAttribute]:

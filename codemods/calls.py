@@ -8,7 +8,7 @@ import ast
 from collections.abc import Iterator
 
 from .analysis import values as v
-from .analysis.context import Call, FileContext
+from .analysis.context import Call, FileContext, once
 from .analysis.values import Callee
 from .call_edits import Missing, edit_of
 from .dialects import Pair, already_new, binds, fitting, likely, same_as_new, speaks_new, unclear_from
@@ -48,13 +48,10 @@ class Plan:
         return self.change.name.rpartition(".")[2]
 
 
+@once
 def plans(ctx: FileContext) -> list[Plan]:
-    """A plan for each call of a changed callable (computed once for a file)."""
-    known: list[Plan] | None = ctx.memory.get("plans")  # type: ignore[assignment]
-    if known is None:
-        known = [plan for found in sites(ctx) for plan in _plan(ctx, found)]
-        ctx.memory["plans"] = known
-    return known
+    """A plan for each call of a changed callable."""
+    return [plan for found in sites(ctx) for plan in _plan(ctx, found)]
 
 
 def _plan(ctx: FileContext, found: list[Site]) -> Iterator[Plan]:
@@ -124,15 +121,13 @@ def unfit(ctx: FileContext, target: str) -> bool:
     return bool(names) and ctx.release.defining(ctx.release.real(ctx.release.canonical(target))) in names
 
 
+@once
 def _all_revived(ctx: FileContext) -> frozenset[str]:
-    """Former names that a call gives arguments which they never took, but which fit what they are called now:
-    renamed, the call would mean something, and nobody wrote what.
+    """Former names that a call gives arguments which they never took, but which fit what they are called now.
+
+    Renamed, the call would mean something, and nobody wrote what.
     """
-    known: frozenset[str] | None = ctx.memory.get("revived")  # type: ignore[assignment]
-    if known is None:
-        known = frozenset(site.callee.name for found in sites(ctx) for site in found if _revived(site))
-        ctx.memory["revived"] = known
-    return known
+    return frozenset(site.callee.name for found in sites(ctx) for site in found if _revived(site))
 
 
 def _revived(site: Site) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from .analysis.context import FileContext
+from .analysis.context import FileContext, once
 from .analysis.scopes import Use
 from .path_strings import called
 from .record import record
@@ -26,13 +26,11 @@ class Expectation:
         return self.stmt.body[0].lineno <= node.lineno <= (self.stmt.end_lineno or 0)
 
 
+@once
 def expectations(ctx: FileContext) -> list[Expectation]:
-    """All ``with`` statements that expect an AssertionError (found once for a file)."""
-    known: list[Expectation] | None = ctx.memory.get("expectations")  # type: ignore[assignment]
-    if known is None:
-        named = ctx.module.spelling(_ERROR) or ctx.module.spelling(f".{_ERROR}")
-        known = ctx.memory["expectations"] = list(_all(ctx)) if named else []
-    return known
+    """All ``with`` statements that expect an AssertionError."""
+    named = ctx.module.spelling(_ERROR) or ctx.module.spelling(f".{_ERROR}")
+    return list(_all(ctx)) if named else []
 
 
 def _all(ctx: FileContext) -> Iterator[Expectation]:

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from .analysis import values as v
-from .analysis.context import FileContext
+from .analysis.context import FileContext, once
 from .analysis.scopes import Binding, Use
 from .list_needs import MADE, Former, Need, evident, former, needed, sole_binding
 from .receivers import Receiver, receiver, uses_type
@@ -29,21 +29,14 @@ class ListUse:
     need: Need
 
 
-def list_uses(ctx: FileContext) -> list[ListUse]:
-    """All such places of a file (computed once)."""
-    known: list[ListUse] | None = ctx.memory.get("list uses")  # type: ignore[assignment]
-    if known is None:
-        known = ctx.memory["list uses"] = list(_list_uses(ctx))
-    return known
-
-
 def changed_in_place(ctx: FileContext) -> set[ast.expr]:
     """The expressions through which an object's own list was changed."""
     return {use.node for use in list_uses(ctx) if use.need is Need.IN_PLACE}
 
 
-def _list_uses(ctx: FileContext) -> list[ListUse]:
-    """The places, given that names are lists whose lists are made where they are assigned."""
+@once
+def list_uses(ctx: FileContext) -> list[ListUse]:
+    """All such places of a file, given that names are lists whose lists are made where they are assigned."""
     if not any(kind.tuples and uses_type(ctx, name) for name, kind in ctx.release.types.items()):
         return []
     old = _is_old(ctx)

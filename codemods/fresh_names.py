@@ -52,7 +52,7 @@ def fresh_name(ctx: FileContext, scope: Scope, wanted: str) -> str:
 
 
 def _taken(ctx: FileContext) -> dict[Scope, set[str]]:
-    return ctx.memory.setdefault("fresh names", {})  # type: ignore[return-value]
+    return ctx.memory.setdefault("fresh names", {})  # type: ignore[no-any-return]
 
 
 def _known(ctx: FileContext, scope: Scope, name: str) -> bool:

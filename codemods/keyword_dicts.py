@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping
 
-from .analysis.context import Call, FileContext
+from .analysis.context import Call, FileContext, once
 from .analysis.scopes import Binding, Use
 from .analysis.values import callees
 from .calls import plans
@@ -74,15 +74,9 @@ class KeyRename:
     group: str
 
 
+@once
 def splats(ctx: FileContext) -> tuple[list[KeyRename], list[Splat]]:
-    """The keys to rename, and the calls that a person has to look at (found once for a file)."""
-    known: tuple[list[KeyRename], list[Splat]] | None = ctx.memory.get("splats")  # type: ignore[assignment]
-    if known is None:
-        known = ctx.memory["splats"] = _sorted_out(ctx)
-    return known
-
-
-def _sorted_out(ctx: FileContext) -> tuple[list[KeyRename], list[Splat]]:
+    """The keys to rename, and the calls that a person has to look at."""
     reported = {id(plan.call.node) for plan in plans(ctx) if plan.problem}
     firsts = (reached[0] for reached in sites(ctx) if id(reached[0].call.node) not in reported)
     found = [splat for site in firsts if (splat := _candidate(site))]

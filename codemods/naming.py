@@ -8,7 +8,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 
-from .analysis.context import FileContext, Import
+from .analysis.context import FileContext, Import, once
 from .analysis.scopes import Use
 from .model import Edit, Finding, Rename, Wrap
 from .patterns import pattern
@@ -81,11 +81,10 @@ def certain(ctx: FileContext, use: Use) -> bool:
     return not any(part is name for string in repeating for part in ast.walk(string))
 
 
+@once
 def _formats(ctx: FileContext) -> bool:
     """Whether there may be f-strings in the file whose names stand anywhere, as far as Python says."""
-    if "f-strings" not in ctx.memory:
-        ctx.memory["f-strings"] = _EARLIER and _FORMATTED.search(ctx.source.utf8) is not None
-    return bool(ctx.memory["f-strings"])
+    return _EARLIER and _FORMATTED.search(ctx.source.utf8) is not None
 
 
 _EARLIER = sys.version_info < (3, 12)

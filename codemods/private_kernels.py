@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator, Mapping
 
 from .analysis import values as v
-from .analysis.context import Call, FileContext
+from .analysis.context import Call, FileContext, once
 from .analysis.scopes import Use
 from .dotted import prefixes
 from .record import record
@@ -72,13 +72,10 @@ class PrivateCall:
     kernels: tuple[tuple[str, PrivateKernel], ...]
 
 
+@once
 def private_calls(ctx: FileContext) -> list[PrivateCall]:
     """Every call of such a kernel, ``partial`` included; not where the library's own may be called too."""
-    known: list[PrivateCall] | None = ctx.memory.get("private calls")  # type: ignore[assignment]
-    if known is None:
-        known = list(_calls(ctx))
-        ctx.memory["private calls"] = known
-    return known
+    return list(_calls(ctx))
 
 
 def uses_private_kernels(ctx: FileContext) -> bool:

@@ -7,7 +7,7 @@ from enum import Enum
 
 from .analysis import values as v
 from .analysis.classes import changed_type
-from .analysis.context import FileContext
+from .analysis.context import FileContext, once
 
 
 class Receiver(Enum):
@@ -63,16 +63,14 @@ def uses_type(ctx: FileContext, type_name: str) -> bool:
     )
 
 
+@once
 def _used(ctx: FileContext) -> set[str]:
-    """Classes among others that a file names or handles objects of (found once for a file)."""
-    known: set[str] | None = ctx.memory.get("used")  # type: ignore[assignment]
-    if known is None:
-        known = {ctx.release.defining(ctx.release.canonical(found.target)) for found in ctx.imports}
-        known.update(reference.symbol for reference in ctx.references)
-        for owner in (*(a.owner for a in ctx.attributes), *(c.callee for c in ctx.calls)):
-            known.update(map(_class_of, v.options(owner)))
-        ctx.memory["used"] = known
-    return known
+    """Qualified names of the classes, among other things, that a file names or handles objects of."""
+    used = {ctx.release.defining(ctx.release.canonical(found.target)) for found in ctx.imports}
+    used.update(reference.symbol for reference in ctx.references)
+    for owner in (*(a.owner for a in ctx.attributes), *(c.callee for c in ctx.calls)):
+        used.update(map(_class_of, v.options(owner)))
+    return used
 
 
 def _class_of(value: v.Value) -> str:

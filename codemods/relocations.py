@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from .analysis.context import FileContext, Import
+from .analysis.context import FileContext, Import, once
 from .ladders import kept_for_old_release
 
 
@@ -17,18 +17,15 @@ def relocated(ctx: FileContext, target: str) -> str:
     return new if new.rpartition(".")[0] != ctx.release.moved(canonical.rpartition(".")[0]) else ""
 
 
+@once
 def relocations(ctx: FileContext) -> dict[ast.ImportFrom, list[tuple[Import, str]]]:
-    """The from-imports of such names, with their new qualified names (computed once for a file)."""
-    known: dict[ast.ImportFrom, list[tuple[Import, str]]] | None
-    known = ctx.memory.get("relocations")  # type: ignore[assignment]
-    if known is None:
-        known = {}
-        for found in ctx.imports:
-            new = relocated(ctx, found.target)
-            if new and isinstance(found.node, ast.ImportFrom) and not kept_for_old_release(ctx, found.node):
-                known.setdefault(found.node, []).append((found, new))
-        ctx.memory["relocations"] = known
-    return known
+    """The from-imports of such names, with their new qualified names."""
+    found: dict[ast.ImportFrom, list[tuple[Import, str]]] = {}
+    for each in ctx.imports:
+        new = relocated(ctx, each.target)
+        if new and isinstance(each.node, ast.ImportFrom) and not kept_for_old_release(ctx, each.node):
+            found.setdefault(each.node, []).append((each, new))
+    return found
 
 
 def new_home(ctx: FileContext, node: ast.stmt) -> str:

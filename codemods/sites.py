@@ -6,7 +6,7 @@ import ast
 
 from .analysis import values as v
 from .analysis.classes import constructor
-from .analysis.context import Call, FileContext
+from .analysis.context import Call, FileContext, once
 from .analysis.values import Callee
 from .dialects import Pair
 from .record import record, replace
@@ -34,13 +34,10 @@ class Site:
     form: CallForm
 
 
+@once
 def sites(ctx: FileContext) -> list[list[Site]]:
-    """For each call that may reach what changed, all of that (computed once for a file)."""
-    known: list[list[Site]] | None = ctx.memory.get("sites")  # type: ignore[assignment]
-    if known is None:
-        known = [found for call in ctx.calls if (found := _sites(ctx, call))]
-        ctx.memory["sites"] = known
-    return known
+    """For each call that may reach what changed, all of that."""
+    return [found for call in ctx.calls if (found := _sites(ctx, call))]
 
 
 def _sites(ctx: FileContext, call: Call) -> list[Site]:

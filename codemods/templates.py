@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator, Mapping
 
 from .analysis import values as v
-from .analysis.context import Call, FileContext
+from .analysis.context import Call, FileContext, once
 from .calls import template_form
 from .record import record
 from .release import CallChange, OldForm
@@ -51,13 +51,11 @@ def template_calls(ctx: FileContext, template: str) -> Iterator[TemplateCall]:
     return (call for call in _template_calls(ctx) if call.form.template == template)
 
 
+@once
 def _template_calls(ctx: FileContext) -> list[TemplateCall]:
-    """The calls whose old form has any template (computed once for a file)."""
-    known: list[TemplateCall] | None = ctx.memory.get("template calls")  # type: ignore[assignment]
-    if known is None:
-        found = (_template_call(ctx, reached) for reached in sites(ctx))
-        known = ctx.memory["template calls"] = [call for call in found if call is not None]
-    return known
+    """The calls whose old form has any template."""
+    found = (_template_call(ctx, reached) for reached in sites(ctx))
+    return [call for call in found if call is not None]
 
 
 def _template_call(ctx: FileContext, reached: list[Site]) -> TemplateCall | None:

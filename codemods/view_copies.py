@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from .analysis import values as v
 from .analysis.containers import is_former
-from .analysis.context import FileContext
+from .analysis.context import FileContext, once
 from .evidence import is_none, may_be_none
 from .record import record
 from .sites import PARTIAL
@@ -40,13 +40,10 @@ class ViewCopy:
         return tuple(name for name in self.call.given if name != self.call.form.signature.positional[0])
 
 
+@once
 def view_copies(ctx: FileContext) -> list[ViewCopy]:
-    """All such calls of a file (computed once)."""
-    known: list[ViewCopy] | None = ctx.memory.get("view copies")  # type: ignore[assignment]
-    if known is None:
-        calls = template_calls(ctx, "view-copy")
-        known = ctx.memory["view copies"] = [copy for call in calls for copy in _view_copy(ctx, call)]
-    return known
+    """All such calls of a file."""
+    return [copy for call in template_calls(ctx, "view-copy") for copy in _view_copy(ctx, call)]
 
 
 def _view_copy(ctx: FileContext, call: TemplateCall) -> Iterator[ViewCopy]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import wraps
 from operator import attrgetter
 
 from ..model import Edit, Finding, Outcome
@@ -25,7 +26,11 @@ from .scopes import Binding, Module, Text, Use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
     from ..source import Source
+
+    Made = TypeVar("Made")
 
 _ALWAYS = frozenset({"getattr", "hasattr", "__import__"})
 _NAMING = (ast.Name, ast.Attribute)
@@ -91,7 +96,7 @@ class FileContext:
         outside: qualified names of other project modules → values. pinned: this module's names others rely
         on.
         all_keywords: whether every argument of an affected call gets its keyword.
-        memory: what several rules share, computed once for a file.
+        memory: what several rules share; what :func:`once` keeps, by the function that computes it.
     """
 
     path: str
@@ -103,7 +108,7 @@ class FileContext:
     outside: Mapping[str, v.Value] = fresh(factory=dict)
     pinned: frozenset[str] = frozenset()
     all_keywords: bool = False
-    memory: dict[str, object] = fresh(factory=dict)
+    memory: dict[object, Any] = fresh(factory=dict)
 
     @cached_property
     def module(self) -> Module:
@@ -319,6 +324,19 @@ def _is_loaded(text: Text) -> bool:
     if isinstance(text.inside, ast.Subscript):
         return last_name(text.inside.value) == "modules"
     return isinstance(text.inside, ast.Call) and last_name(text.inside.func) in _LOADING
+
+
+def once(compute: Callable[[FileContext], Made]) -> Callable[[FileContext], Made]:
+    """A function of a file whose result is computed when it is first asked for, and kept with the file."""
+
+    @wraps(compute)
+    def kept(ctx: FileContext) -> Made:
+        memory = ctx.memory
+        if compute not in memory:
+            memory[compute] = compute(ctx)
+        return memory[compute]  # type: ignore[no-any-return]
+
+    return kept
 
 
 # A path, also one with a colon before its last parts and a name in front, as entry points are written.
