@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from .analysis import values as v
 from .analysis.context import FileContext
 from .record import record
+from .trees import last_name
 
 _ASKING = ("hasattr", "getattr", "setattr", "delattr")
 
@@ -50,10 +51,10 @@ def named_elsewhere(ctx: FileContext, names: Collection[str]) -> Iterator[tuple[
     """``attrgetter("name")`` and ``case Class(name=…)``, whose objects are not known here."""
     for text in ctx.module.texts:
         call = text.inside
-        if text.value in names and isinstance(call, ast.Call) and text.node in call.args:
-            name = getattr(call.func, "attr", getattr(call.func, "id", ""))
-            if name == "attrgetter":
-                yield call, text.value
+        if text.value not in names or not isinstance(call, ast.Call) or text.node not in call.args:
+            continue
+        if last_name(call.func) == "attrgetter":
+            yield call, text.value
     if not any(f"{name}=".encode() in ctx.source.utf8 for name in names):
         return
     for match in (stmt for stmt in ctx.module.bodies if isinstance(stmt, ast.Match)):

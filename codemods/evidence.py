@@ -10,6 +10,7 @@ from .analysis.context import FileContext
 from .analysis.reaching import reaching
 from .analysis.scopes import Binding, Use
 from .signature import CallForm, Signature, Unbindable, bind
+from .trees import is_none, last_name
 
 _ALLOCATIONS = {"ndarray", "zeros", "ones", "empty", "full"}
 _LETTERS = 3
@@ -50,7 +51,7 @@ def _suits(ctx: FileContext, use: Use, signature: Signature, name: str, node: as
 
 def _speaks_of(node: ast.expr, name: str) -> bool:
     """Whether a variable is called like a parameter: ``norm_eps`` and ``eps``, ``out`` and ``output``."""
-    last = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+    last = last_name(node)
     return len(last) >= _LETTERS and (name in last.lower() or name.startswith(last.lower()))
 
 
@@ -89,7 +90,7 @@ def in_buffer(ctx: FileContext, use: Use, node: ast.expr, buffer: str) -> bool:
     placed = [k.value for k in call.keywords if k.arg == "buffer"]
     if placed:
         return isinstance(placed[0], ast.Attribute) and placed[0].attr == buffer
-    return _called(call).startswith("alloc")
+    return last_name(call.func).startswith("alloc")
 
 
 def bindings_of(ctx: FileContext, use: Use, node: ast.expr) -> list[Binding]:
@@ -102,12 +103,8 @@ def _allocation(binding: Binding) -> ast.Call | None:
     value = binding.value if binding.kind == "assign" and not binding.path else None
     if not isinstance(value, ast.Call):
         return None
-    name = _called(value)
+    name = last_name(value.func)
     return value if name in _ALLOCATIONS or name.startswith("alloc") else None
-
-
-def _called(call: ast.Call) -> str:
-    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
 
 
 def may_be_none(ctx: FileContext, use: Use, node: ast.expr) -> bool:
@@ -123,8 +120,3 @@ def _defaults_to_none(parameter: ast.AST, function: ast.AST) -> bool:
     pairs = [*zip(reversed(positional), reversed(arguments.defaults), strict=False)]
     pairs += [(a, d) for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if d]
     return any(parameter is argument and is_none(default) for argument, default in pairs)
-
-
-def is_none(node: ast.expr | None) -> bool:
-    """Whether a node is the literal None."""
-    return isinstance(node, ast.Constant) and node.value is None

@@ -9,6 +9,7 @@ from .analysis.context import FileContext, once
 from .analysis.scopes import Use
 from .path_strings import called
 from .record import record
+from .trees import last_name
 
 _ERROR = "AssertionError"
 _EXPECTING = {"raises", "assertRaises", "assertRaisesRegex"}
@@ -50,8 +51,7 @@ def is_expecting(call: ast.Call) -> bool:
 def _names_error(node: ast.expr | None) -> bool:
     if isinstance(node, ast.Tuple):
         return any(map(_names_error, node.elts))
-    name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
-    return name == _ERROR
+    return last_name(node) == _ERROR
 
 
 def _pattern(call: ast.Call) -> ast.Constant | None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from .analysis.context import FileContext, Import
 from .naming import loose_uses
 from .private_kernels import home, is_free
+from .trees import last_name
 
 _FAILURES = {"ImportError", "ModuleNotFoundError", "Exception", "AttributeError", ""}
 
@@ -28,11 +29,7 @@ def guarding(ctx: FileContext, node: ast.stmt) -> tuple[ast.Try, str] | None:
 
 def _catches_import(handler: ast.ExceptHandler) -> bool:
     kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-    return all(_name(kind) in _FAILURES for kind in kinds)
-
-
-def _name(node: ast.expr | None) -> str:
-    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+    return all(last_name(kind) in _FAILURES for kind in kinds)
 
 
 def kept_for_old_release(ctx: FileContext, node: ast.stmt) -> bool:

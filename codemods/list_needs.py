@@ -12,6 +12,7 @@ from .analysis.context import FileContext
 from .analysis.reaching import reaching
 from .analysis.scopes import Binding, Use
 from .record import record
+from .trees import last_name
 
 MADE = "made lists"
 _WRITERS = {"dump", "dumps", "safe_dump"}
@@ -157,7 +158,7 @@ def _beside(ctx: FileContext, use: Use, other: ast.expr, value: Former) -> Need 
 
 
 def _as_argument(ctx: FileContext, use: Use, node: ast.expr, call: ast.Call) -> Need | None:
-    name = _called(call)
+    name = last_name(call.func)
     if name == "isinstance" and len(call.args) == 2 and node is call.args[0]:
         kinds = getattr(call.args[1], "elts", [call.args[1]])
         names = {getattr(kind, "id", "") for kind in kinds}
@@ -171,16 +172,12 @@ def _as_argument(ctx: FileContext, use: Use, node: ast.expr, call: ast.Call) -> 
 
 def _handed_on(ctx: FileContext, use: Use, call: ast.Call, value: Former) -> Need | None:
     """A function of somebody else got a list so far; the library, the language and Python take tuples."""
-    if value.era != "old" or _called(call) in _TUPLES_WILL_DO:
+    if value.era != "old" or last_name(call.func) in _TUPLES_WILL_DO:
         return None
     callee = ctx.evaluator.at(call.func, use)
     names = {o.owner if isinstance(o, v.Method) else getattr(o, "name", "") for o in v.options(callee)}
     tops = {name.partition(".")[0] for name in names}
     return None if tops <= {*ctx.release.roots, *_LENIENT} else Need.LIST
-
-
-def _called(call: ast.Call) -> str:
-    return str(getattr(call.func, "attr", getattr(call.func, "id", "")))
 
 
 # -- what other expressions evidently are ---------------------------------------------------------------

@@ -12,6 +12,7 @@ from .changed_parameters import Changed, changed
 from .evidence import bindings_of
 from .path_strings import called
 from .record import record
+from .trees import last_name
 
 _BY_NAME = {"setattr", "object"}
 _BY_PATH = {"setattr", "patch"}
@@ -185,5 +186,5 @@ def _class_without(ctx: FileContext, name: str, attribute: str) -> bool:
 
 def _updates(node: ast.ClassDef) -> bool:
     """Whether attributes may be set by name."""
-    names = {n.attr if isinstance(n, ast.Attribute) else getattr(n, "id", "") for n in ast.walk(node)}
+    names = set(map(last_name, ast.walk(node)))
     return bool(names & {"setattr", "__dict__", "vars", "__setattr__"})

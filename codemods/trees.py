@@ -59,7 +59,12 @@ def children(node: ast.AST) -> list[ast.AST]:
     return found
 
 
-def last_name(node: ast.AST) -> str:
+def is_none(node: ast.AST | None) -> bool:
+    """Whether a node is the literal None."""
+    return isinstance(node, ast.Constant) and node.value is None
+
+
+def last_name(node: ast.AST | None) -> str:
     """The last part of a dotted name, also behind another expression; "" for anything else."""
     return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
 

@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping
 from .analysis import values as v
 from .analysis.containers import is_former
 from .analysis.context import FileContext, once
-from .evidence import is_none, may_be_none
+from .evidence import may_be_none
 from .record import record
 from .sites import PARTIAL
 from .templates import TemplateCall, template_calls
+from .trees import is_none
 
 _PURE = (
     ast.Name, ast.Constant, ast.Attribute, ast.BinOp, ast.UnaryOp, ast.List, ast.Tuple,

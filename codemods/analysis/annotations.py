@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 
-from ..trees import last_name
+from ..trees import is_none, last_name
 from . import values as v
 from .classes import is_class
 from .scopes import Scope
@@ -32,11 +32,11 @@ def annotated(evaluator: Evaluator, node: ast.expr, scope: Scope) -> v.Value:
         spelled = _parsed(node.value)
         return None if spelled is None else annotated(evaluator, spelled, scope)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
-        sides = [annotated(evaluator, side, scope) for side in (node.left, node.right) if not _is_none(side)]
+        sides = [annotated(evaluator, side, scope) for side in (node.left, node.right) if not is_none(side)]
         return v.one_of(sides) if None not in sides else None
     if isinstance(node, ast.Subscript):
         inner = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-        parts = [annotated(evaluator, p, scope) for p in inner if not _is_ellipsis(p) and not _is_none(p)]
+        parts = [annotated(evaluator, p, scope) for p in inner if not _is_ellipsis(p) and not is_none(p)]
         return _generic(last_name(node.value), parts, whole=len(inner) == len(parts))
     value = _dotted(evaluator, node, scope)
     if not isinstance(value, v.Symbol) or value.name in _ANY:
@@ -82,10 +82,6 @@ def _dotted(evaluator: Evaluator, node: ast.expr, scope: Scope) -> v.Value:
     for name in reversed(names):
         value = evaluator.attribute(value, name)
     return value
-
-
-def _is_none(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and node.value is None
 
 
 def _is_ellipsis(node: ast.expr) -> bool:

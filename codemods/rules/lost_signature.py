@@ -35,6 +35,7 @@ from ..changed_parameters import changed_value
 from ..handed_over import Hidden, hidden_calls
 from ..keyword_dicts import Splat, splats
 from ..model import Finding, Outcome
+from ..trees import last_name
 
 CODE = "NKM207"
 _READERS = {
@@ -90,7 +91,7 @@ def _getters(ctx: FileContext) -> Iterator[Finding]:
 
 
 def _hiding(decorator: ast.expr) -> bool:
-    return getattr(decorator, "attr", getattr(decorator, "id", "")) not in _PLAIN
+    return last_name(decorator) not in _PLAIN
 
 
 def _returning(ctx: FileContext, node: ast.AST) -> Iterator[Use]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 
+from ...trees import last_name
 from .values import Dtype, Scalar, Token, Unknown
 
 _RANK = {
@@ -158,7 +159,7 @@ def _kind(node: ast.expr) -> str | None:
     if isinstance(node, ast.BinOp):
         return _kind_of_operation(node)
     if isinstance(node, ast.Call):
-        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        name = last_name(node.func)
         return "float32" if name in _FLOAT_FUNCTIONS else "int32" if name in ("int", "len") else None
     if isinstance(node, ast.Attribute):
         return "float32" if node.attr in _FLOAT_CONSTANTS else None

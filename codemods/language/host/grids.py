@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from ...analysis.reaching import reaching
 from ...analysis.scopes import Binding, Use
 from ...model import ReplaceCode
-from ...trees import walk
+from ...trees import last_name, walk
 from ..translate.names import BETA1
 from .kernels import Kernels
 
@@ -182,8 +182,7 @@ def _harmless(value: ast.expr) -> bool:
     """Whether an expression is arithmetic on sizes, which nobody misses."""
     if any(isinstance(inner, ast.Call) for inner in walk(value)):
         return all(
-            getattr(inner.func, "attr", getattr(inner.func, "id", ""))
-            in ("size", "ceil", "min", "max", "int")
+            last_name(inner.func) in ("size", "ceil", "min", "max", "int")
             for inner in walk(value)
             if isinstance(inner, ast.Call)
         )
