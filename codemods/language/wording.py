@@ -18,11 +18,15 @@ MARK = "# nkimigrate:"
 
 
 def worded(reason: Reason, here: str) -> tuple[str, str, str]:
-    """Code, what is the matter, and the next step; a field that is not given is the place, ``here``."""
+    """Code, what is the matter, and the next step; a field that is not given is the place, ``here``.
+
+    The field ``reason`` says more of what is the matter than the message does.
+    """
     message = MESSAGES[reason.message]
     fields = defaultdict(lambda: " ".join(here.split()), reason.fields)
     said, _, step = message.text.format_map(fields).partition(". ")
-    return message.code, said.rstrip("."), step or BY_HAND
+    why = [reason.fields["reason"]] if "reason" in reason.fields else []
+    return message.code, ": ".join([said.rstrip("."), *why]), step or BY_HAND
 
 
 def mark(reason: Reason, here: str, indent: str = "") -> list[str]:

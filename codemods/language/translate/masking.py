@@ -152,12 +152,12 @@ def _multiplied(
     masked = found is not None and bool(found.bounds)
     if len(tensors) < len(keys) or name != "nisa.nc_matmul":
         if masked:
-            raise Refused("M-MASK", expr="", reason=f"{name} works on operands of several shapes")
+            raise Refused("M-MASK", reason=f"{name} works on operands of several shapes")
         return arguments
     low, highs = ZERO, [tensor.shape[0] for tensor in tensors if tensor.shape and tensor.extents]
     if masked and found is not None:
         if {bound.axis for bound in found.bounds} != {-len(found.shape)} or len(found.shape) > 2:
-            raise Refused("M-MASK", expr="", reason=f"it does not bound the partitions of {name}")
+            raise Refused("M-MASK", reason=f"it does not bound the partitions of {name}")
         low = found.bounds[0].low
         highs.append(found.bounds[0].high)
     if not highs:
@@ -237,7 +237,7 @@ def cut(w: Walker, tensor: v.Tensor, wanted: Ranges) -> v.Tensor:
         if low.value == 0 and w.env.facts.same(size, high) is True:
             continue
         if tensor.extents and tensor.extents[axis] is not None and not w.env.facts.holds_at_most(high, size):
-            raise Refused("M-MASK", expr="", reason=f"{tensor.text} has {size.text} elements, of {high.text}")
+            raise Refused("M-MASK", reason=f"{tensor.text} has {size.text} elements, of {high.text}")
         left[axis] = (low, high)
     if not left:
         return tensor
@@ -295,7 +295,7 @@ def clamped(w: Walker, access: Access, base: v.Tensor) -> tuple[Access, Smaller]
         if w.env.facts.holds_at_most(last, size):
             continue
         if len(moving) > 1 or access.steps[dim][moving[0]].value != 1:
-            raise Refused("M-MASK", expr="", reason=f"{base.text} has {size.text} elements here")
+            raise Refused("M-MASK", reason=f"{base.text} has {size.text} elements here")
         axis, count = moving[0] - rank, access.shape[moving[0]]
         high = _bound_name(w, axis, w.env.facts.least(count, size - start))
         if not w.env.facts.holds_at_most(1, high):

@@ -15,11 +15,13 @@ from ..lowering.operators import BINARY, COMPARISON
 from ..lowering.registry import LOWERINGS, lower
 from . import blocks, expressions, masking
 from .values import NOTHING, Blocks, Value
-from .walker import Walker, text
+from .walker import NO_INDEX, Walker, text
 from .writer import Goal
 
 _NOUNS = {
+    "abs": "magnitude",
     "add": "total",
+    "all": "every",
     "subtract": "difference",
     "multiply": "product",
     "divide": "quotient",
@@ -27,6 +29,7 @@ _NOUNS = {
     "sum": "total",
     "load": "tile",
     "negative": "negated",
+    "prod": "product",
     "nc_matmul": "product",
     "matmul": "product",
     "transpose": "transposed",
@@ -112,7 +115,7 @@ def lowered(w: Walker, name: str, arguments: Mapping[str, Value], region: Region
     if name not in LOWERINGS:
         raise missing(name)
     if any(isinstance(value, Index | Mask | Dynamic) for value in arguments.values()):
-        raise Refused("M-IDX", expr=name, reason="an index tile is used outside of an index")
+        raise Refused("M-IDX", reason=NO_INDEX)
     tensors = [value for value in arguments.values() if isinstance(value, v.Tensor)]
     smaller = masking.smaller_sizes(name, tensors)
     arguments, goal.target, newly = masking.narrowed(w, name, region, arguments)

@@ -14,7 +14,7 @@ from ..analysis.symbols import ONE
 from ..lowering.registry import LOWERINGS
 from . import access, arguments, blocks, expressions, masking, operations
 from .values import Axes, Blocks, Grid, NewAxis, Value, Whole
-from .walker import Walker, known, text
+from .walker import NO_INDEX, Walker, known, text
 
 
 def subscript(w: Walker, node: ast.Subscript) -> Value:
@@ -34,6 +34,17 @@ def subscript(w: Walker, node: ast.Subscript) -> Value:
             if refusal.fields.get("reason") != ONE_PARTITION or not _is_source(w, node):
                 raise
             return _repeated(w, node, base)
+    try:
+        return _of_another(w, node, base)
+    except Refused as refusal:
+        if not isinstance(base, v.Unknown) or refusal.fields.get("reason") != NO_INDEX:
+            raise
+        why = f"nothing tells that {base.text} is a tensor"
+        raise Refused("M-IDX", expr=w.segment(node), reason=why) from refusal
+
+
+def _of_another(w: Walker, node: ast.Subscript, base: Value) -> Value:
+    """A part of something else than a tensor."""
     index = known(expressions.evaluate(w, node.slice))
     if isinstance(base, v.Items | Axes | Grid):
         found = _item(w, node, base, index)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..analysis.dtypes import NAMES
+from ..analysis.dtypes import NAMES, SIZES
 from ..analysis.symbols import Sym
 from ..analysis.values import Dtype, Scalar, Token
 from ..lowering.tokens import language_token, numpy_token
@@ -51,11 +51,20 @@ def value(short: str, text: str) -> Dtype | Scalar | Token | None:
         return Scalar(text, Sym.atom(text) if size is None else Sym.constant(size, text))
     if head == "nl":
         return _language(name)
+    if _is_size(short):
+        size = SIZES[head.removeprefix("nl.")]
+        return Scalar(str(size), Sym.constant(size))
     if head == "numpy":
         return _numpy(name)
     if short.startswith(_ENUMS) or short in _ENGINES:
         return Token(short)
     return None
+
+
+def _is_size(short: str) -> bool:
+    """Whether it is the size of an element of a type: ``nl.float32.itemsize``."""
+    module, _, kind = short.removesuffix(".itemsize").partition(".")
+    return short.endswith(".itemsize") and module == "nl" and kind in SIZES
 
 
 def _language(name: str) -> Dtype | Token:
@@ -81,7 +90,8 @@ def is_member(qualified: str) -> bool:
     short = {"language": "nl", "isa": "nisa", "compiler": "ncc"}
     parts = plain.removeprefix("neuronxcc.nki").lstrip(".").split(".")
     name = ".".join([short.get(parts[0], parts[0]), *parts[1:]])
-    return len(parts) < 2 or name in LIMITS or name in _BUFFERS or name.startswith((*_ENUMS, "nl.tile_size."))
+    kept = name in LIMITS or name in _BUFFERS or _is_size(name)
+    return len(parts) < 2 or kept or name.startswith((*_ENUMS, "nl.tile_size."))
 
 
 _LIBRARIES = frozenset(

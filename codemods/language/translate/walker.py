@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from ..analysis.blocks import Placing
     from .blocks import Block
 
+NO_INDEX = "an index tile is used outside of an index"
+"""Why a place is refused that wants data."""
+
 
 class Skipped(Exception):
     """The place uses a value that was lost before; there is nothing new to report."""
@@ -176,7 +179,7 @@ def _kind(node: ast.expr) -> str:
 def text(value: Value) -> str:
     """The new code for a value. Raises Refused for an index tile, which has none of its own."""
     if isinstance(value, VIRTUAL) and not isinstance(value, Grid):
-        raise Refused("M-IDX", expr="an index tile", reason="an index tile is used outside of an index")
+        raise Refused("M-IDX", reason=NO_INDEX)
     if isinstance(value, Blocks):
         raise Refused("M-IDX", expr=value.text, reason="a tile with block dimensions is used as a whole")
     if isinstance(value, Named) and value.gone:

@@ -34,6 +34,7 @@ SAME = {
     "np.float64(0.1) * m": "float(0.1) * m",
     "np.int32(m) * 2": "int(m) * 2",
     "np.finfo(np.float16).max": "65504.0",
+    "nl.bfloat16.itemsize * m": "2 * m",
     "nl.finfo(nl.bfloat16).eps": "0.0078125",
     "nl.finfo(x.dtype).eps": "step_above_one(x.dtype)",
 }

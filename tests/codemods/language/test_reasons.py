@@ -64,6 +64,22 @@ CASES = {
         "NKL402",
         "the operator `@`",
     ),
+    "an index tile as data": (
+        "result = nl.where(nl.arange(128)[:, None] > nl.arange(m)[None, :], tile, 0.0)",
+        "NKL301",
+        "is not an affine slice: an index tile is used outside of an index",
+    ),
+    "an index of what may be anything": (
+        "result = sizes.part[nl.arange(128)[:, None], nl.arange(m)[None, :]]",
+        "NKL301",
+        "`sizes.part[nl.arange(128)[:, None], nl.arange(m)[None, :]]` is not an affine slice: nothing tells "
+        "that sizes.part is a tensor",
+    ),
+    "a mask of another shape": (
+        "result = nl.exp(tile, mask=nl.arange(2 * n)[:, None] < n)",
+        "NKL302",
+        "is not a bound on an index tile: the mask has the shape (2 * n, 1), the tile (n, m)",
+    ),
     "ranks that differ": (
         "result = nl.add(square, tile)",
         "NKL210",

@@ -564,6 +564,21 @@ def k(x):
     return out
 """,
     ),
+    "rows_of_a_matrix_of_which_nothing_else_is_known": (
+        "k",
+        (floats(64, 24), floats(3, 24)),
+        0.0,
+        """
+@nki.jit
+def k(x, rows):
+    P, F = x.shape
+    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    row = nl.load(rows[1:2, :]).broadcast_to((P, F))
+    column = nl.load(x[:, 0:1]).broadcast_to((P, F))
+    nl.store(out, nl.abs(row - column) * 2.0)
+    return out
+""",
+    ),
     "functions_that_count_their_calls": (
         "k",
         (floats(128, 64),),
