@@ -8,6 +8,7 @@ from collections.abc import Callable
 from ..analysis import values as v
 from ..analysis.dtypes import dtype_of
 from ..analysis.index import Index, Window
+from ..analysis.masks import Region
 from ..analysis.refusal import Refused
 from ..analysis.symbols import Sym, ceil_div, maximum, minimum
 from ..lowering import views
@@ -47,11 +48,25 @@ def call(w: Walker, node: ast.Call) -> Value:
         if short not in LOWERINGS:
             raise Refused("M-INTERNAL", name=short)
         masks = [k.value for k in node.keywords if k.arg == "mask" and not expressions.is_none(k.value)]
-        region = masking.region(w, masks[0]) if masks else None
-        given = operations.beside(w, short, arguments.bound(w, node, short))
-        resolved = positions.resolved(w, short, given, region, w.segment(node))
-        return operations.lowered(w, short, resolved, region)
+        return _masked(w, node, short, masks[0]) if masks else _lowered(w, node, short, None)
     return _python(w, node, *numbers.function(w, node, short, function))
+
+
+def _masked(w: Walker, node: ast.Call, short: str, mask: ast.expr) -> Value:
+    """An operation with a mask, which is what stands in the way where nothing else is said to."""
+    region = masking.region(w, mask)
+    try:
+        return _lowered(w, node, short, region)
+    except Refused as refusal:
+        if refusal.message != "M-MASK":
+            raise
+        raise Refused(refusal.message, **{"expr": w.segment(mask), **refusal.fields}) from refusal
+
+
+def _lowered(w: Walker, node: ast.Call, short: str, region: Region | None) -> Value:
+    given = operations.beside(w, short, arguments.bound(w, node, short))
+    resolved = positions.resolved(w, short, given, region, w.segment(node))
+    return operations.lowered(w, short, resolved, region)
 
 
 def _of_trace_time(w: Walker, node: ast.Call, short: str) -> bool:

@@ -78,7 +78,7 @@ CASES = {
     "a mask of another shape": (
         "result = nl.exp(tile, mask=nl.arange(2 * n)[:, None] < n)",
         "NKL302",
-        "is not a bound on an index tile: the mask has the shape (2 * n, 1), the tile (n, m)",
+        "mask=nl.arange(2 * n)[:, None] < n is not a bound on an index tile: the mask has the shape (2 * n, 1), the tile (x.shape[0], x.shape[1])",
     ),
     "ranks that differ": (
         "result = nl.add(square, tile)",
