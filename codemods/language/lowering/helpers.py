@@ -36,6 +36,7 @@ def broadcast(dst, src):
     if source.shape[0] == rows:
         nisa.tensor_copy(dst=dst, src=source)
     else:
+        assert source.shape[0] == 1, "neither one row nor as many as there are to fill"
         broadcast_partitions(dst=dst, src=source)
 ''',
         needs=("broadcast_partitions",),

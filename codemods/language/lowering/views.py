@@ -84,11 +84,15 @@ def broadcast_to(call: Call) -> Tensor:
         call.refuse("M-SHAPE", operands=x.text)
     if x.space in OFF_CHIP and not x.whole:
         call.refuse("M-VIEW", operands=x.text)
-    if not all(
-        repeated(call, own, wanted) or call.out.same(own, wanted) is not None
-        for own, wanted in zip(x.shape, shape, strict=True)
-    ):
-        return _matrix(call, x, shape) if len(shape) == 2 else call.refuse("M-SHAPE", operands=x.text)
+    open_axes = [
+        axis
+        for axis, (own, wanted) in enumerate(zip(x.shape, shape, strict=True))
+        if not repeated(call, own, wanted) and call.out.same(own, wanted) is None
+    ]
+    if open_axes == [1] and len(shape) == 2 and not x.extents:
+        return _matrix(call, x, shape)
+    if open_axes:
+        call.refuse("M-SHAPE", operands=x.text)
     if repeated(call, x.shape[0], shape[0]) and len(shape) == 2 and not repeated(call, x.shape[1], shape[1]):
         return _over_partitions(call, x, shape)
     return spread(call, x, shape, "broadcast")

@@ -105,11 +105,13 @@ class Piece:
 
     Attributes:
         lead: blank lines and comments above it. lines: what it becomes. gone: nothing is left of it.
+        guard: the line `if …:` that new code of it stands under.
     """
 
     lead: list[str]
     lines: list[str]
     gone: bool = False
+    guard: str = ""
 
 
 def joined(pieces: Sequence[Piece], indent: str) -> list[str]:
@@ -119,7 +121,8 @@ def joined(pieces: Sequence[Piece], indent: str) -> list[str]:
     while index < len(pieces):
         piece = pieces[index]
         if not piece.gone:
-            found += _without_double_blank(found, piece.lead) + piece.lines
+            under = index > 0 and _continues(pieces[index - 1], piece)
+            found += _without_double_blank(found, piece.lead) + piece.lines[under:]
             index += 1
             continue
         end = next((i for i in range(index, len(pieces)) if not pieces[i].gone), len(pieces))
@@ -133,6 +136,14 @@ def joined(pieces: Sequence[Piece], indent: str) -> list[str]:
     if not any(line.strip() and not line.strip().startswith("#") for line in found):
         found.append(f"{indent}pass")
     return found
+
+
+def _continues(before: Piece, piece: Piece) -> bool:
+    """Whether a statement stands under the same condition of new code as the one directly above it."""
+    if not piece.guard or piece.lead or (before.guard, piece.lines[:1]) != (piece.guard, [piece.guard]):
+        return False
+    inner = " " * (len(piece.guard) - len(piece.guard.lstrip()) + 1)
+    return [line for line in before.lines if not line.startswith(inner)][-1:] == [piece.guard]
 
 
 def _surviving(lead: list[str], about_group: bool) -> list[str]:

@@ -37,9 +37,15 @@ def block(
         if new is None:
             pieces.append(Piece(lead, w.lines.kept(first, last, old, indent)))
         else:
-            pieces.append(Piece(lead, new, not new))
+            pieces.append(Piece(lead, new, not new, _guard(w, group, indent)))
         after = last
     return joined(pieces, indent)
+
+
+def _guard(w: Walker, group: Sequence[ast.stmt], indent: str) -> str:
+    """The line that the new code of a statement stands under where it depends on what a mask leaves."""
+    alone = len(group) == 1 and not isinstance(group[0], compound.KINDS)
+    return f"{indent}if {w.writer.condition}:" if alone and w.writer.condition else ""
 
 
 def _marks(w: Walker, group: Sequence[ast.stmt], reasons: Sequence[Reason], indent: str) -> list[str]:

@@ -161,3 +161,35 @@ def test_views_of_more_than_a_mask_leaves(mask, view):
 def test_what_a_mask_leaves_is_called_after_the_dimension(mask, shape, size):
     x = np.random.default_rng(5).uniform(-2, 2, shape).astype(np.float32)
     assert size in check_same(VIEWED.format(mask=mask, view="nl.exp(a)", value="b"), "k", x)
+
+
+GUARDED = """\
+@nki.jit
+def k(x, height):
+    n, m = x.shape
+    out = nl.ndarray((2, n, m), dtype=x.dtype, buffer=nl.shared_hbm)
+    i, j = nl.mgrid[0:128, 0:m]
+    s = nl.zeros((128, m), dtype=nl.float32, buffer=nl.sbuf)
+    s[...] = nl.load(x[i, j], mask=i < height)
+    s[i, j] = nl.exp(s[i, j], mask=i < height)
+    # both are the same
+    nl.store(out[0, i, j], s)
+    nl.store(out[1, i, j], nl.zeros((128, m), dtype=nl.float32, buffer=nl.sbuf))
+    nl.store(out[1, i, j], s, mask=i < height)
+
+    s[i, j] = nl.multiply(s[i, j], 2.0, mask=i < height)
+    if height > 8:
+        nl.store(out[0, i, j], s, mask=i < height)
+    nl.store(out[1, i, j], s, mask=i < height)
+    return out
+"""
+
+
+@pytest.mark.parametrize("height", [0, 1, 8, 9, 128])
+def test_statements_below_each_other_stand_under_one_condition(height):
+    x = np.random.default_rng(5).uniform(-2, 2, (128, 16)).astype(np.float32)
+    new = check_same(GUARDED, "k", x, height)
+    load, exp = "nisa.dma_copy(dst=s[0:rows]", "nisa.activation(dst=s[0:rows]"
+    assert new.index(load) < new.index(exp)
+    assert "if rows > 0:" not in new[new.index(load) : new.index(exp)]
+    assert new.count("    if rows > 0:\n") == 5  # a comment, a blank line or other code end what stands under one
