@@ -192,4 +192,6 @@ def test_statements_below_each_other_stand_under_one_condition(height):
     load, exp = "nisa.dma_copy(dst=s[0:rows]", "nisa.activation(dst=s[0:rows]"
     assert new.index(load) < new.index(exp)
     assert "if rows > 0:" not in new[new.index(load) : new.index(exp)]
-    assert new.count("    if rows > 0:\n") == 5  # a comment, a blank line or other code end what stands under one
+    assert (
+        new.count("    if rows > 0:\n") == 5
+    )  # a comment, a blank line or other code end what stands under one
