@@ -50,4 +50,5 @@ def pinned(release: Release, url: str) -> bool:
 
 
 def url_step(release: Release) -> str:
+    """What to do about a URL that names the old release."""
     return f"Point it to {release.new}: the tag, and the folders' new names."

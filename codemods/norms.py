@@ -36,6 +36,7 @@ class Norm:
 
     @classmethod
     def of(cls, call: TemplateCall) -> Norm:
+        """The call with the parameters that its two signatures tell."""
         old, new, renamed = call.form.signature, call.change.signature, call.form.renamed
         kept = {renamed.get(name, name) for name in old.names}
         output = next(name for name in new.required if name not in kept)

@@ -194,4 +194,5 @@ def module_summary(release: Release, module: str, names: Mapping[str, PrivateKer
 
 
 def module_step(names: Mapping[str, PrivateKernel]) -> str:
+    """What to do about each kernel of such a module, a line for each."""
     return "\n".join(f"{name}: {entry.new or 'no home'}. {entry.step}" for name, entry in names.items())

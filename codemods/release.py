@@ -53,6 +53,7 @@ class OldForm:
 
     @classmethod
     def from_dict(cls, new_name: str, table: Mapping[str, Any]) -> OldForm:
+        """Read an entry of a parsed table."""
         return cls(
             dialect=table["dialect"],
             name=table.get("name", new_name),
@@ -80,6 +81,7 @@ class CallChange:
 
     @classmethod
     def from_dict(cls, table: Mapping[str, Any]) -> CallChange:
+        """Read an entry of a parsed table."""
         name = table["name"]
         forms = tuple(OldForm.from_dict(name, old) for old in table["old"])
         return cls(name, Signature(table["signature"]), forms, table.get("enums", {}))
@@ -108,6 +110,7 @@ class TypeChange:
 
     @classmethod
     def from_dict(cls, name: str, table: Mapping[str, Any]) -> TypeChange:
+        """Read an entry of a parsed table."""
         return cls(
             name,
             table.get("attributes", {}),
@@ -139,6 +142,7 @@ class Behaviour:
 
     @classmethod
     def from_dict(cls, table: Mapping[str, Any]) -> Behaviour:
+        """Read an entry of a parsed table."""
         signature = Signature(table["signature"]) if "signature" in table else None
         return cls(**{**table, "symbols": tuple(table["symbols"]), "signature": signature})
 
@@ -160,6 +164,7 @@ class PrivateKernel:
 
     @classmethod
     def from_dict(cls, table: Mapping[str, Any]) -> PrivateKernel:
+        """Read an entry of a parsed table."""
         return cls(
             old=tuple(table["old"]),
             new=table.get("new", ""),

@@ -27,6 +27,7 @@ class Suppressions:
 
     @classmethod
     def read(cls, source: Source) -> Suppressions:
+        """What the comments of a file silence."""
         if b"nkimigrate:" not in source.utf8:
             return cls()
         lines: dict[int, tuple[str, ...]] = {}
@@ -43,6 +44,7 @@ class Suppressions:
         return cls(lines, whole)
 
     def covers(self, finding: Finding) -> bool:
+        """Whether a finding is silenced, for the file or at its first or last line."""
         codes = (*self.whole, *self.lines.get(finding.line, ()), *self.lines.get(finding.end_line, ()))
         return any(finding.code.startswith(code) for code in codes)
 

@@ -41,12 +41,14 @@ class Command(click.Command):
     """A command whose help shows its options in groups, examples, and the exit codes."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The options, in their groups."""
         width = max(len(_spelled(argument)) for argument in ARGUMENTS)
         for title, arguments in GROUPS.items():
             rows = [(_spelled(argument).ljust(width), argument.help) for argument in arguments]
             _table(formatter, title, rows)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Examples, exit codes, and where else options may stand."""
         _table(formatter, "Examples", _EXAMPLES)
         _table(formatter, "Exit codes", _EXIT_CODES)
         _table(formatter, "Configuration and exceptions", _ELSEWHERE)

@@ -61,9 +61,11 @@ class Settings:
         return found
 
     def flag(self, key: str) -> bool:
+        """Whether an option is set, on the command line or in the configuration."""
         return bool(self.values.get(key))
 
     def text(self, key: str, default: str = "") -> str:
+        """The value of an option that is text; the default when nobody gave one."""
         return str(self.values.get(key, default))
 
     @property

@@ -36,6 +36,7 @@ class Result:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def text(self, path: str) -> str:
+        """A file's text after the migration."""
         return self.after[path].decode()
 
     def at(self, path: str, line: int | None = None) -> list[Finding]:
@@ -62,6 +63,7 @@ def migrate(files: Tree, **options: Any) -> Result:
 
 
 def write(path: Path, content: str | bytes) -> bytes:
+    """Write a file, with the folders above it; returns its bytes."""
     data = content.encode() if isinstance(content, str) else content
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
@@ -69,6 +71,7 @@ def write(path: Path, content: str | bytes) -> bytes:
 
 
 def inside(root: Path, path: str) -> str:
+    """A path relative to the tree's root, with slashes."""
     return Path(path).resolve().relative_to(root).as_posix()
 
 

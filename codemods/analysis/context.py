@@ -307,6 +307,7 @@ class FileContext:
         )
 
     def needs_you(self, code: str, node: ast.AST, message: str, step: str) -> Finding:
+        """A finding about something that a person must decide; ``step``: what to do."""
         return self.finding(code, node, message, outcome=Outcome.NEEDS_YOU, step=step)
 
     def parent(self, node: ast.AST) -> ast.AST | None:

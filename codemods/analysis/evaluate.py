@@ -127,6 +127,7 @@ class Evaluator:
         return found
 
     def name_value(self, use: Use) -> v.Value:
+        """The value of a use's first link alone."""
         if not use.name:
             return self._expression(use.links[0], use.scope, use.block, use.order)
         owner = self.module.lookup(use.name, use.scope)

@@ -80,6 +80,7 @@ class Mapping:
     items: tuple[tuple[object, Value], ...]
 
     def get(self, key: object) -> Value:
+        """The value of a key; of one that is not among the constant ones, any of the values."""
         for known, value in self.items:
             if known == key:
                 return value

@@ -74,14 +74,17 @@ def _of_dict(node: ast.For) -> bool:
 
 
 def unpacks(node: ast.For, scope: Scope) -> bool:
+    """Whether the loop binds several names, other than from a dict."""
     return not isinstance(node.target, ast.Name) and not _of_dict(node)
 
 
 def unpacks_dict(node: ast.For, scope: Scope) -> bool:
+    """Whether the loop binds several names from ``d.items()`` or its like."""
     return not isinstance(node.target, ast.Name) and _of_dict(node)
 
 
 def has_else(node: ast.For | ast.While, scope: Scope) -> bool:
+    """Whether the loop has an ``else``."""
     return bool(node.orelse)
 
 
@@ -93,16 +96,19 @@ def _builtin(node: ast.Call, scope: Scope) -> str:
 
 
 def absent(node: ast.Call, scope: Scope) -> bool | str:
+    """The name of a Python function that the language does not have, if one is called."""
     name = _builtin(node, scope)
     return name if name in ABSENT else False
 
 
 def doubtful(node: ast.Call, scope: Scope) -> bool | str:
+    """The name of a Python function of which it is not known whether the language has it."""
     name = _builtin(node, scope)
     return name if name and name not in ABSENT | KNOWN else False
 
 
 def is_matmul(node: ast.BinOp | ast.AugAssign, scope: Scope) -> bool:
+    """Whether it is ``@`` or ``@=``."""
     return isinstance(node.op, ast.MatMult)
 
 
@@ -117,14 +123,17 @@ def is_odd_key(key: ast.expr | None) -> bool:
 
 
 def has_format(node: ast.FormattedValue, scope: Scope) -> bool:
+    """Whether a value in an f-string has a format behind a colon."""
     return node.format_spec is not None
 
 
 def odd_constant(node: ast.Constant, scope: Scope) -> bool | str:
+    """The type of a literal that the language has not: bytes or a complex number."""
     return type(node.value).__name__ if isinstance(node.value, bytes | complex) else False
 
 
 def wide_constant(node: ast.Constant, scope: Scope) -> bool | str:
+    """An integer literal that does not fit 32 bits."""
     value = node.value
     return str(value) if type(value) is int and value >= 1 << 32 else False
 
@@ -139,10 +148,12 @@ def too_many(node: ast.Call, scope: Scope) -> bool | str:
 
 
 def unpacked_call(node: ast.Call, scope: Scope) -> bool:
+    """Whether the call has a ``**`` argument."""
     return any(keyword.arg is None for keyword in node.keywords)
 
 
 def none_index(node: ast.Subscript, scope: Scope) -> bool:
+    """Whether ``None`` stands in the index."""
     return any(isinstance(part, ast.Constant) and part.value is None for part in _parts(node))
 
 
@@ -153,6 +164,7 @@ def negative_index(node: ast.Subscript, scope: Scope) -> bool | str:
 
 
 def assigns_tile(node: ast.Assign | ast.AugAssign, scope: Scope) -> bool:
+    """Whether a part of a tensor is assigned to."""
     targets = node.targets if isinstance(node, ast.Assign) else [node.target]
     return any(is_slice(target) for target in targets)
 
@@ -168,10 +180,12 @@ def of_slice(node: ast.Call, scope: Scope) -> bool | str:
 
 
 def starred(node: Any, scope: Scope) -> bool:
+    """Whether the function has ``*args``."""
     return node.args.vararg is not None
 
 
 def double_starred(node: Any, scope: Scope) -> bool:
+    """Whether the function has ``**kwargs``."""
     return node.args.kwarg is not None
 
 

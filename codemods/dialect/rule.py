@@ -34,6 +34,7 @@ class Scope:
 
 
 def always(node: Any, scope: Scope) -> bool:
+    """Holds for every node: the construct itself is what the language does not have."""
     return True
 
 

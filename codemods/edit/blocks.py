@@ -1,4 +1,4 @@
-"""Statements written for column 0 put into a block."""
+"""New statements, which are written without indentation, indented for the block that they go into."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ class _BlankLines(cst.CSTTransformer):
 
 
 def in_block(text: str, indentation: str, newline: str, edit: Edit) -> str:
-    """``text`` at ``indentation``, except for its first line's, without the last newline.
+    """The statements in ``text``, each line but the first indented, without the newline at the end.
 
-    libcst knows which lines are inside of a string: they stay as they are.
+    The first line goes where a statement's indentation already stands. libcst knows which lines are inside of
+    a string: they stay as they are.
 
     Raises:
         EditRefused: the code does not parse.

@@ -29,6 +29,7 @@ class ImportChange:
     also: tuple[str, ...]
 
     def empties(self, statement: Statement) -> bool:
+        """Whether nothing of the statement is left."""
         return len(self.removed) == len(statement.names)
 
     @property

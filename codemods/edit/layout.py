@@ -43,7 +43,7 @@ class Layout(Generic[_Item]):
 
 
 def remove(layout: Layout[_Item], index: int) -> Layout[_Item]:
-    """Without one item and its comma; a comment behind it gets a line of its own.
+    """The layout without one item and its comma; a comment behind it gets a line of its own.
 
     Raises:
         CommentInTheWay: a comment stands between an item and a comma that has to go.
@@ -82,7 +82,7 @@ def _joined(before: cst.ParenthesizedWhitespace, after: cst.ParenthesizedWhitesp
 
 
 def append(layout: Layout[_Item], item: _Item) -> Layout[_Item]:
-    """With one more item at the end, laid out like the last one: on its own line, with a trailing comma."""
+    """The layout with one more item, which is laid out like the last: on its line, with a trailing comma."""
     if not layout.entries:
         return _only(layout.first, item)
     *others, last = layout.entries
@@ -138,7 +138,7 @@ def _no_comment(space: Space) -> None:
 
 
 def without(layout: Layout[_Item], indexes: Iterable[int]) -> Layout[_Item]:
-    """Without the items at ``indexes``."""
+    """The layout without the items at ``indexes``."""
     for index in sorted(indexes, reverse=True):
         layout = remove(layout, index)
     return layout

@@ -28,7 +28,7 @@ _COMMENT = re.compile(r"[ \t\f]*(#.*)?\Z")
 
 
 def inserted(source: Source, tree: ast.Module, place: Place, edit: InsertBefore) -> Splice:
-    """Lines before a statement.
+    """The splice that puts lines before a statement.
 
     Raises:
         EditRefused: the statement does not start its line, or has to stay the first of its file.
@@ -43,7 +43,7 @@ def inserted(source: Source, tree: ast.Module, place: Place, edit: InsertBefore)
 
 
 def moved(source: Source, tree: ast.Module, edit: Move, code: str) -> Splice:
-    """The line that binds a moved expression to its name."""
+    """The splice that puts a line before a statement, which binds a moved expression to its name."""
     line = f"{edit.name} = {code}"
     try:
         (statement,) = parse(line).body
@@ -56,7 +56,11 @@ def moved(source: Source, tree: ast.Module, edit: Move, code: str) -> Splice:
 
 
 def replaced(source: Source, node: ast.AST, edit: ReplaceStatement) -> bytes:
-    """Other code for a statement that has its lines for itself."""
+    """The bytes that come in the place of a statement.
+
+    Raises:
+        EditRefused: the statement shares a line with others, or there is no new code.
+    """
     start, end = first_offset(source, node), source.span(node)[1]
     _check_lines(source, node, edit, owns_lines(source.utf8, (start, end)))
     if not edit.code.strip():
@@ -65,7 +69,7 @@ def replaced(source: Source, node: ast.AST, edit: ReplaceStatement) -> bytes:
 
 
 def lines_replaced(source: Source, edit: ReplaceLines) -> Splice:
-    """Other lines for whole ones.
+    """The splice that replaces whole lines by others.
 
     Raises:
         EditRefused: the span does not start and end at the start of a line.
@@ -77,7 +81,7 @@ def lines_replaced(source: Source, edit: ReplaceLines) -> Splice:
 
 
 def code_replaced(source: Source, edit: ReplaceCode) -> Splice:
-    """Other code for a part of a statement.
+    """The splice that replaces a part of a statement.
 
     Raises:
         EditRefused: another code stands there.
@@ -89,9 +93,10 @@ def code_replaced(source: Source, edit: ReplaceCode) -> Splice:
 
 
 def removed(source: Source, place: Place, edit: Edit, going: Collection[ast.AST]) -> Splice:
-    """Without the import statement: its lines go, a comment behind it stays, an empty block gets ``pass``.
+    """The splice that removes an import statement.
 
-    ``going`` are all statements that are removed from the file.
+    Its lines go, a comment behind it stays, and a block that would be empty gets ``pass``. ``going``: all
+    statements that are removed from the file.
     """
     block = place.blocks[-1] or []
     start, end = source.span(place.node)
@@ -106,7 +111,7 @@ def removed(source: Source, place: Place, edit: Edit, going: Collection[ast.AST]
 
 
 def taken_away(source: Source, place: Place, edit: RemoveStatement) -> Splice:
-    """Without a simple statement, its lines and the comment behind it.
+    """The splice that removes a simple statement, its lines and the comment behind it.
 
     Raises:
         EditRefused: it is a compound one, shares its line, or nothing would be left of its block.
@@ -121,7 +126,7 @@ def taken_away(source: Source, place: Place, edit: RemoveStatement) -> Splice:
 
 
 def behind(source: Source, span: Span, code: Sequence[str], edit: Edit) -> Splice:
-    """More statements behind a simple one: on the following lines, or on its line if it shares that."""
+    """The splice that puts statements behind a simple one, each on its own line if that one has its own."""
     data, lines = source.utf8, [line.encode("utf-8") for line in code]
     if not owns_lines(data, span):
         return Splice((span[1], span[1]), b"".join(b"; " + line for line in lines), edit)

@@ -31,7 +31,7 @@ Target = tuple[Span, ast.AST]
 
 
 def target(source: Source, place: Place, edit: Edit) -> Target:
-    """The edit's target.
+    """The range that an edit replaces, and the node there, which is what the edit expects.
 
     Raises:
         EditRefused: something else than the edit expects stands there.

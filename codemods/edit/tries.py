@@ -18,7 +18,7 @@ _LINES = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
 
 
 def kept(source: Source, place: Place, edit: KeepBody) -> ast.Try:
-    """The statement that the edit is about.
+    """The ``try`` statement whose body is to be kept.
 
     Raises:
         EditRefused: it is no ``try`` with nothing but ``except`` arms, or not the first on its line.
@@ -34,7 +34,7 @@ def kept(source: Source, place: Place, edit: KeepBody) -> ast.Try:
 
 
 def in_dropped_arm(place: Place, tries: Sequence[ast.Try]) -> bool:
-    """Whether a place goes with an ``except`` arm of one of the ``tries``."""
+    """Whether a place is in an ``except`` arm of one of the ``tries``, and is removed with it."""
     return any(
         isinstance(node, ast.ExceptHandler) and node in t.handlers for node in place.path for t in tries
     )
@@ -43,7 +43,7 @@ def in_dropped_arm(place: Place, tries: Sequence[ast.Try]) -> bool:
 def collapsed(
     source: Source, splices: Sequence[Splice], edits: Sequence[tuple[KeepBody, ast.Try]]
 ) -> list[Splice]:
-    """The splices with one for each of the ``try`` statements, made of those inside it."""
+    """The splices, where one for each ``try`` statement takes the place of those inside of it."""
     result = list(splices)
     for edit, node in sorted(edits, key=lambda entry: entry[0].span[1] - entry[0].span[0]):
         start, end = edit.span

@@ -108,6 +108,7 @@ def _replaces(edit: Edit) -> bool:
 
 
 def all_inside(unit: Unit) -> Iterator[Unit]:
+    """All units in a unit, at any depth."""
     for inner in unit.inner:
         yield inner
         yield from all_inside(inner)

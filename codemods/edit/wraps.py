@@ -110,7 +110,7 @@ def shares_parentheses(call: ast.AST, node: ast.AST) -> bool:
 
 
 def apart(data: bytes, span: Span, code: str) -> str:
-    """With a space where the code would grow together with a word next to it, as in ``in(a, b)``."""
+    """The code, with a space where it would grow together with a word next to it, as in ``in(a, b)``."""
     before = data[max(0, span[0] - 4) : span[0]].decode("utf-8", "ignore")[-1:]
     after = data[span[1] : span[1] + 4].decode("utf-8", "ignore")[:1]
     left = " " if _word(before) and _word(code[0]) else ""

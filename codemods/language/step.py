@@ -40,6 +40,7 @@ class OldName:
 
     @classmethod
     def from_dict(cls, table: Mapping[str, Any]) -> OldName:
+        """Read an entry of the table."""
         return cls(
             status=table["status"],
             kind=table["class"],
@@ -68,6 +69,7 @@ class NewName:
 
     @classmethod
     def from_dict(cls, table: Mapping[str, Any]) -> NewName:
+        """Read an entry of the table."""
         signature = Signature(table["signature"]) if "signature" in table else None
         return cls(signature, tuple(table.get("token", ())), tuple(table.get("members", ())))
 

@@ -36,6 +36,7 @@ class Run:
         self.found: dict[str, Any] = {"status": "failed", "reason": "", "notes": []}
 
     def stage(self, what: str) -> None:
+        """Leave word of what is being done, in case the process does not come to an end."""
         with open(os.path.join(self.folder, STAGE), "w", encoding="utf-8") as file:
             file.write(what)
 

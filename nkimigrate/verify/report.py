@@ -33,12 +33,14 @@ class Verification:
 
     @property
     def exit_code(self) -> int:
+        """One difference decides; without any, a kernel that could not be run does."""
         verdicts = {result.verdict for result in self.results}
         if DIFFERENT in verdicts:
             return DIFFERENCE
         return NOT_COMPARED if NOT_RUN in verdicts or not verdicts else CLEAN
 
     def counts(self) -> dict[str, int]:
+        """How many results there are of each verdict."""
         return {verdict: sum(r.verdict == verdict for r in self.results) for verdict in VERDICTS}
 
 

@@ -128,6 +128,7 @@ def _rows(given: dict[str, Any]) -> int:
 
 
 def written(given: dict[str, Any]) -> Iterator[Tensor]:
+    """The tensors that an instruction writes, of what it is given."""
     for what in RESULTS & given.keys():
         yield from (tensor for _, tensor in tensors(what, given[what]))
 

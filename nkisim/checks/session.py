@@ -54,7 +54,7 @@ def check_source(function: Callable[..., Any]) -> None:
 
 
 def breaches(function: Callable[..., Any]) -> tuple[list[str], list[str]]:
-    """Errors, and doubts, each ``file:line: text [rule]``."""
+    """What breaks the rules of the language, and what may; each is ``file:line: text [rule]``."""
     reached = Reached(function)
     errors: list[str] = []
     doubts = [f"{name} is not checked: its source is not there" for name in reached.unknown]

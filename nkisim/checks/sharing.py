@@ -68,7 +68,7 @@ class _Phase:
 
 
 def marks_size(tensor: Tensor) -> int:
-    """Bytes of a tensor."""
+    """How many bytes of notes a tensor has."""
     return tensor.size * tensor.dtype.stored
 
 
@@ -81,7 +81,7 @@ class Races:
         self._number = [0, 0]
 
     def heard(self, function: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> None:
-        """An instruction is about to run."""
+        """Note what an instruction that is about to run reads and writes."""
         given, name, core = bound(function, args, kwargs), function.__name__, state.running().index
         if _meets(name, given, core):
             self._number[core] += 1

@@ -156,6 +156,7 @@ def _torch_types() -> dict[Any, tuple[Any, Any]]:
 
 
 def from_torch(value: Any) -> Array:
+    """A torch tensor as a NumPy array of the same memory; bfloat16 and float8 by ml_dtypes."""
     tensor = value.detach()
     bits = _torch_types().get(tensor.dtype)
     if bits is None:

@@ -85,10 +85,12 @@ def _gelu_dx(x: Array) -> Any:
 
 
 def erf(x: Array) -> Any:
+    """2/√π ∫₀ˣ exp(-t²) dt, computed in float64."""
     return _in_blocks(_erf, x)
 
 
 def erf_dx(x: Array) -> Any:
+    """2/√π exp(-x²)."""
     return _ERF_SLOPE * np.exp(-x * x)
 
 
@@ -103,19 +105,23 @@ def gelu_dx(x: Array) -> Any:
 
 
 def gelu_apprx_tanh(x: Array) -> Any:
+    """x/2 (1 + tanh(√(2/π) (x + 0.044715 x³)))."""
     return _HALF * x * (_ONE + np.tanh(_TANH_SCALE * (x + F32(0.044715) * x * x * x)))
 
 
 def gelu_apprx_sigmoid(x: Array) -> Any:
+    """x σ(1.702 x)."""
     return x * sigmoid(_SIGMOID_SCALE * x)
 
 
 def gelu_apprx_sigmoid_dx(x: Array) -> Any:
+    """The derivative of x σ(1.702 x)."""
     gate = sigmoid(_SIGMOID_SCALE * x)
     return gate * (_ONE + _SIGMOID_SCALE * x * (_ONE - gate))
 
 
 def sigmoid(x: Array, out: Array | None = None) -> Any:
+    """σ(x) = 1 / (1 + exp(-x))."""
     falling = np.negative(x, out=out)
     np.exp(falling, out=falling)
     falling += _ONE
@@ -123,40 +129,49 @@ def sigmoid(x: Array, out: Array | None = None) -> Any:
 
 
 def silu(x: Array, out: Array | None = None) -> Any:
+    """x σ(x)."""
     return np.multiply(x, sigmoid(x, scratch.take(x.shape)), out=out)
 
 
 def silu_dx(x: Array) -> Any:
+    """σ(x) (1 + x (1 - σ(x)))."""
     gate = sigmoid(x)
     return gate * (_ONE + x * (_ONE - gate))
 
 
 def softplus(x: Array) -> Any:
+    """log(1 + exp(x)), without overflow."""
     return np.maximum(x, F32(0)) + np.log1p(np.exp(-np.abs(x)))
 
 
 def mish(x: Array) -> Any:
+    """x tanh(log(1 + exp(x)))."""
     return x * np.tanh(softplus(x))
 
 
 def relu(x: Array, out: Array | None = None) -> Any:
+    """max(x, 0)."""
     return np.maximum(x, F32(0), out=out)
 
 
 def rsqrt(x: Array, out: Array | None = None) -> Any:
+    """1 / √x."""
     root = np.sqrt(x, out=out)
     return np.divide(_ONE, root, out=root)
 
 
 def reciprocal(x: Array, out: Array | None = None) -> Any:
+    """1 / x."""
     return np.divide(_ONE, x, out=out)
 
 
 def copy(x: Array) -> Any:
+    """x itself."""
     return x
 
 
 def logical_not(x: Array) -> Any:
+    """1 where x is 0, else 0."""
     return np.equal(x, F32(0)).astype(F32)
 
 

@@ -99,6 +99,7 @@ class Launch:
         return self.error is None
 
     def end(self, core: Core, error: BaseException | None) -> None:
+        """A core is done, or has failed with an error: give its turn to another one that can go on."""
         core.done = True
         with self._baton:
             if error is not None and self.error is None:

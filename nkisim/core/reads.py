@@ -57,6 +57,7 @@ class Reads:
         return new
 
     def absent(self, place: Names, names: set[str]) -> None:
+        """Note that a place has none of these names."""
         self._absent.append((place, names))
 
     def whole(self, place: Any) -> None:

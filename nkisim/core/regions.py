@@ -43,6 +43,7 @@ class Region:
 
     @property
     def size(self) -> Extent:
+        """Partitions, and bytes of each."""
         rows, width = self._bytes.shape
         return rows, width
 

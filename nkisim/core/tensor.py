@@ -38,6 +38,7 @@ class Slice:
         self.size = size
 
     def resolve(self) -> slice:
+        """The slice, with the start that is known now."""
         start = scalar_value(self.start)
         return slice(start, start + self.size)
 
@@ -138,6 +139,7 @@ class Tensor(Unsupported):
         return [[step, count] for step, count in zip(self.strides, self.array.shape, strict=True)]
 
     def get_pattern(self) -> list[list[int]]:
+        """:attr:`pattern`, as the language calls it."""
         return self.pattern
 
     def start_byte(self) -> int:
@@ -283,12 +285,15 @@ class Tensor(Unsupported):
         return view if shape is None else view.reshape(tuple(shape))
 
     def broadcast_to(self, shape: Sequence[int]) -> Tensor:
+        """A view in which dimensions of size 1 are repeated, and more of them precede."""
         return self.like(np.broadcast_to(self.array, tuple(shape)))
 
     def permute(self, dims: Sequence[int]) -> Tensor:
+        """A view with the dimensions in another order."""
         return self.like(self.array.transpose(tuple(dims)))
 
     def expand_dim(self, dim: int) -> Tensor:
+        """A view with one more dimension, of size 1, at a place."""
         return self.like(np.expand_dims(self.array, dim))
 
     def ap(

@@ -32,7 +32,7 @@ def classes(kernels: Kernels) -> Work:
 
 
 def derived(kernels: Kernels, node: ast.ClassDef) -> ReplaceCode:
-    """The class's head with ``nl.NKIObject`` as its base."""
+    """The new code of a class's head, with ``nl.NKIObject`` as its base."""
     kernels.module.needs.add("nl")
     start, end = kernels.ctx.source.span(node)
     found = re.match(r"class\s+\w+\s*(\([^()]*\))?", kernels.ctx.source.utf8[start:end].decode("utf-8"))

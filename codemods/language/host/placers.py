@@ -11,7 +11,7 @@ CODE = "NKL214"
 
 
 def placers(kernels: Kernels) -> Work:
-    """The objects go, and their classes derive from the language's own."""
+    """What becomes of them: the objects go, and their classes derive from ``nl.NKIObject``."""
     work = Work()
     for name, placer in kernels.module.placers.items():
         gone = ReplaceLines(kernels.whole_lines(placer.made), "")

@@ -153,4 +153,5 @@ def shape_code(shape: Shape) -> str:
 
 
 def one() -> Sym:
+    """The extent 1."""
     return Sym.constant(1)

@@ -255,6 +255,7 @@ def range_select(call: Call) -> Tensor:
 
 
 def instruction_of(call: Call, name: str) -> Tensor:
+    """What a call gives that is lowered to one instruction of that name."""
     found = instruction(name)(call)
     assert found is not None
     return found
