@@ -22,7 +22,7 @@ from nkilib.core.subkernels.layernorm_tkg import layernorm_tkg
 from nkilib.core.subkernels.rmsnorm_mx_quantize_tkg import rmsnorm_mx_quantize_tkg
 from nkilib.core.subkernels.rmsnorm_tkg import rmsnorm_tkg
 from nkilib.core.utils.allocator import SbufManager
-from nkilib.core.utils.common_types import NormType
+from nkilib.core.utils.common_types import NormType, QuantizationType
 
 from .base import (
     FLOATS,
@@ -127,6 +127,7 @@ FEED = Table(
         refused("normalization_type is a NormType", "1 is no NormType", normalization_type=1),
         *of_number("gate_clamp_upper_limit", "gate_clamp_lower_limit", "up_clamp_upper_limit", "up_clamp_lower_limit", kind="an int or float", other=float("nan")),
         *below_0("eps", made=lambda _: {"normalization_type": NormType.RMS_NORM, "normalization_weights_tensor": zeros(1, 256)}),
+        of_class("quantization_type", QuantizationType), *of_number("quant_clipping_bound", kind="an int or float", other="half"),
         *of_tensors("hidden_tensor"), *of_flags("store_fused_add_result"),
     ],
 )  # fmt: skip
