@@ -17,7 +17,7 @@ from .codemods.patterns import pattern
 
 # No word boundary in front: patterns that begin with a literal are searched ten times as fast.
 _RELATIVE = pattern(rb"from\s*\.+\s*import\b")
-_LOADS = pattern(rb"import_module|importorskip|__import__|sys\.modules")
+_LOADS = (b"import_module", b"importorskip", b"__import__", b"sys.modules")
 _STAR = pattern(rb"import\s*(?:\\\s*)?\*")
 
 
@@ -65,8 +65,8 @@ class Mentions:
                 _add(self._packages, module, name)
         for tail, names in self._modules.items():
             self._packages.setdefault(tail, set()).update(names)
-        self._tails = re.compile(any_of(sorted(self._packages)))
-        self._quoted = re.compile(rb"\b(?:" + any_of(sorted(filter(None, self._modules))) + rb")\w*['\"]")
+        self._tails = [re.compile(any_of(sorted(found))) for found in (self._modules, self._packages)]
+        self._quoted = re.compile(rb"(?:" + any_of(sorted(filter(None, self._modules))) + rb")\w*['\"]")
         self._names = [frozenset().union(*found.values()) for found in (self._modules, self._packages)]
 
     def within(self, data: bytes, package: bool = False) -> bool:
@@ -75,13 +75,18 @@ class Mentions:
         if not modules:
             return False
         star = _STAR.search(data) is not None
-        if self._tails.search(data) and any(
-            tail in data and (star or _has_word(data, names)) for tail, names in modules.items()
+        if self._tails[package].search(data) and (
+            any(tail in data and (star or _has_word(data, names)) for tail, names in modules.items())
+            or self._loaded(data)
         ):
             return True
-        if _LOADS.search(data) and self._quoted.search(data):
-            return True
         return _RELATIVE.search(data) is not None and (star or _has_word(data, self._names[package]))
+
+    def _loaded(self, data: bytes) -> bool:
+        """Whether a string may name a module of these to load it by."""
+        return any(load in data for load in _LOADS) and any(
+            not _in_word(data[match.start() - 1 : match.start()]) for match in self._quoted.finditer(data)
+        )
 
 
 def _add(found: dict[bytes, set[bytes]], module: str, name: str) -> None:
