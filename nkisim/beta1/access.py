@@ -13,7 +13,7 @@ from .index import Affine
 from .masks import Mask, Region
 from .memory import ON_CHIP, holding
 from .subscripts import OutOfBounds, indices_of
-from .tile import Operand, Tile, assign, converted, write
+from .tile import Operand, Tile, assign, converted, note_written, write
 
 
 class Access(Operand):
@@ -83,10 +83,10 @@ class Access(Operand):
         stored = converted(into, values, places[0].shape)
         if into.storage.fresh:
             into.storage.poison()
-        if lanes is None:
-            into.array[places] = stored
-        else:
-            into.array[tuple(place[lanes] for place in places)] = stored[lanes]
+        if lanes is not None:
+            places, stored = tuple(place[lanes] for place in places), stored[lanes]
+        into.array[places] = stored
+        note_written(into, places)
 
     def in_range(self) -> Array:
         """Which lanes lie inside of the tensor."""

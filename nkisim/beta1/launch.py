@@ -16,9 +16,9 @@ from itertools import product
 from math import nan, prod
 from typing import Any
 
-from ..core.context import Core, state
+from ..core.context import Core
 from ..core.errors import fail
-from ..core.launch import run_on
+from ..core.launch import inside, run_on
 from ..core.tensor import Tensor
 from ..kernel import Kernel
 from .source import with_bitwise_masks
@@ -111,7 +111,7 @@ class LegacyKernel(Kernel):
         return self._again(dimensions)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if state.core is not None:
+        if inside():
             return self._body(*args, **kwargs)
         kernel = functools.partial(_in_tiles, self._body)
         # Modes check newer kernels: the language of this release is not theirs.

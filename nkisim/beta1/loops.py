@@ -12,24 +12,28 @@ from .elementwise import Binary, tile_operand
 from .operators import operator_of
 from .tile import Operand, Tile
 
+_BOUNDS = frozenset(("start", "stop", "step"))
 
-def _range(args: tuple[Any, ...]) -> range:
+
+def _range(args: tuple[Any, ...], hints: dict[str, Any]) -> range:
+    if not _BOUNDS.isdisjoint(hints):
+        raise fail(f"a loop's start, stop and step are given in this order, without names, not as {hints}")
     return range(*(int(arg) for arg in args))
 
 
 def affine_range(*args: Any, **kwargs: Any) -> range:
     """A loop whose iterations do not depend on each other; they run in order. Hints have no effect."""
-    return _range(args)
+    return _range(args, kwargs)
 
 
 def sequential_range(*args: Any, **kwargs: Any) -> range:
     """A loop whose iterations depend on each other. Hints have no effect."""
-    return _range(args)
+    return _range(args, kwargs)
 
 
 def static_range(*args: Any) -> range:
     """A loop that the compiler unrolls."""
-    return _range(args)
+    return _range(args, {})
 
 
 class Folding(Tile):

@@ -185,10 +185,7 @@ class Tile(Operand):
 
     def broadcast_to(self, shape: Sequence[int]) -> Tile:
         """A view that repeats dimensions of size 1."""
-        try:
-            return Tile(self.tensor.broadcast_to(tuple(int(n) for n in shape)), self.par)
-        except ValueError as error:
-            raise fail(f"{self!r} cannot be broadcast to {list(shape)}: {error}") from None
+        return Tile(self.tensor.broadcast_to(tuple(int(n) for n in shape)), self.par)
 
     def expand_dims(self, axis: int | Sequence[int]) -> Tile:
         """A view with dimensions of size 1 at these places of the result."""
@@ -226,6 +223,13 @@ def write_lanes(into: Tensor, values: Tensor, lanes: Array) -> None:
     """Store the elements that have a flag."""
     held = into.read_raw().reshape(into.array.shape)
     into.array[...] = np.where(lanes, converted(into, values, into.array.shape), held)
+    note_written(into, lanes)
+
+
+def note_written(into: Tensor, where: Any) -> None:
+    """Tell PSUM which elements have been written, of which ``+=`` must know."""
+    if into.storage.written is not None:
+        into.written_flags()[where] = True
 
 
 def assign(target: Operand, value: Any) -> None:

@@ -38,10 +38,10 @@ def static_view(tensor: Tensor, pattern: Pattern, offset: int, dtype: DType) -> 
         start = tensor.start_byte() + offset * size
     else:
         strides, start = _on_chip(tensor, pattern, offset, size)
+    shape = [count for _, count in pattern]
     try:
-        shape = [count for _, count in pattern]
         return np.ndarray(shape, dtype.numpy, buffer=storage.raw, offset=start, strides=strides), start
-    except (TypeError, ValueError):
+    except ValueError:
         raise _runs_out(tensor, pattern, offset) from None
 
 
@@ -60,13 +60,17 @@ def _on_chip(tensor: Tensor, pattern: Pattern, offset: int, size: int) -> tuple[
     start_row, start = divmod(tensor.start_byte() - storage.base, pitch)
     partition, element = divmod(offset, row)
     first = low = high = start + element * size
-    rows = start_row + partition + 1
+    top = start_row + partition
+    rows = top + 1
     strides = []
     leading = True
     for step, count in pattern:
         if (leading and (step == 0 or step % row == 0)) or (step >= row > 1 and step % row == 0):
             strides.append(step // row * pitch)
-            rows += (count - 1) * (step // row)
+            if step < 0:
+                top += (count - 1) * (step // row)
+            else:
+                rows += (count - 1) * (step // row)
         elif leading and count == 1:
             strides.append(pitch)
         elif leading:
@@ -78,7 +82,7 @@ def _on_chip(tensor: Tensor, pattern: Pattern, offset: int, size: int) -> tuple[
             else:
                 high += (count - 1) * step * size
         leading = False
-    if low < 0 or high + size > storage.size or rows > storage.rows:
+    if top < 0 or low < 0 or high + size > storage.size or rows > storage.rows:
         raise _runs_out(tensor, pattern, offset)
     return strides, storage.base + (start_row + partition) * pitch + first
 

@@ -68,12 +68,14 @@ class State:
 
     ``listeners`` are told of each instruction before it runs (function, positional, keyword arguments), and
     ``allocations`` of each new storage with its address on chip. ``modes`` are those of :mod:`.watch`;
-    ``strict`` tells whether the running launch is a strict one, ``recorder`` records it (:mod:`.replay`).
+    ``thread`` is the one that launches, ``strict`` tells whether the running launch is a strict one,
+    ``recorder`` records it (:mod:`.replay`).
     """
 
     def __init__(self) -> None:
         self.core: Core | None = None
         self.launch: Any = None
+        self.thread = 0
         self.shared: dict[Any, Any] = {}
         self.generation = 3
         self.listeners: list[Callable[[Callable[..., Any], Any, dict[str, Any]], None]] = []

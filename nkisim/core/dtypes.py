@@ -188,6 +188,8 @@ def up(array: Array, dtype: DType) -> Array:
     """The values as float32; the array itself when it already is, else one in :mod:`.scratch`."""
     if array.dtype == np.float32:
         return array
+    if dtype.kind is PACKED:
+        raise TypeError(_NO_NUMBERS.format(dtype))
     array = together(array)
     if array.size < SMALL and dtype.kind is not FLOAT8:
         return array.astype(np.float32)
@@ -221,10 +223,13 @@ def store(into: Array, values: Array, dtype: DType) -> None:
         into[...] = _narrow(values, dtype)
     elif dtype.kind == INTEGER and values.dtype.kind == "f" and dtype is not bool_:
         into[...] = _to_integer(values, dtype)
+    elif dtype.kind is PACKED:
+        raise TypeError(_NO_NUMBERS.format(dtype))
     else:
         into[...] = values.astype(into.dtype)
 
 
+_NO_NUMBERS = "{} packs four values in an element; only the MX instructions and copies of its bits take it"
 _LOWER, _HALF = np.uint32(0xFFFF), np.uint32(16)
 
 

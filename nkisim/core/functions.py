@@ -59,6 +59,9 @@ def _erf(x: Array) -> Any:
     square = limited * limited
     limited *= _polynomial(_ERF_P, square)
     limited /= _polynomial(_ERF_Q, square)
+    beyond = np.abs(x) >= _ERF_LIMIT
+    if beyond.any():  # the fit's error would come out times x, which may be large
+        limited[beyond] = np.sign(x[beyond])
     return limited
 
 

@@ -24,6 +24,8 @@ from .scratch import scratch
 from .tensor import Tensor
 from .watch import watched
 
+ALONE = threading.RLock()
+"""Held by the thread that launches: launches of other threads wait until it is done."""
 COPIES = 32
 """Copies into HBM that a core makes until the next one has its turn."""
 
@@ -56,6 +58,8 @@ class Launch:
 
     def copies(self, core: Core) -> None:
         """The core is about to copy into HBM, where others see it."""
+        if self.error is not None:
+            raise _Stopped
         core.copies += 1
         if core.copies % COPIES == 0:
             self.hand_over(core)
@@ -98,6 +102,12 @@ class Launch:
         state.core = core
         return self.error is None
 
+    def stop(self, error: BaseException) -> None:
+        """Let no core go on; for when the thread that waits for them was interrupted."""
+        with self._baton:
+            self.error = error
+            self._baton.notify_all()
+
     def end(self, core: Core, error: BaseException | None) -> None:
         """A core is done, or has failed with an error: give its turn to another one that can go on."""
         core.done = True
@@ -112,6 +122,13 @@ class Launch:
             self._baton.notify_all()
 
 
+def inside() -> bool:
+    """Whether the code that asks runs in a kernel."""
+    if state.core is None:
+        return False
+    return state.thread == threading.get_ident() or isinstance(threading.current_thread(), _CoreThread)
+
+
 def run_on(
     cores: list[Core],
     function: Callable[..., Any],
@@ -124,11 +141,11 @@ def run_on(
 ) -> Any:
     """Run a kernel on cores that the caller made, and return its results as the caller's kind of arrays.
 
-    No other launch may be running. ``modes``: whether modes that are on (see :mod:`.watch`) watch the launch.
+    ``modes``: whether modes that are on (see :mod:`.watch`) watch the launch.
     ``ended`` hears of the cores' results.
     """
     arguments = Arguments()
-    with surroundings(platform), watched(function, cores) if modes else nullcontext():
+    with ALONE, surroundings(platform), watched(function, cores) if modes else nullcontext():
         results = _run_cores(function, cores, arguments, args, kwargs)
         if ended is not None:
             ended(arguments, results)
@@ -139,6 +156,7 @@ def run_on(
 def surroundings(platform: str) -> Iterator[None]:
     """What a launch needs around it."""
     before, state.generation = state.generation, target_generation(platform)
+    state.thread = threading.get_ident()
     state.shared = {}
     try:
         with OneThread(), np.errstate(all="ignore"), precision():
@@ -173,13 +191,23 @@ def _run_cores(
             launch.end(core, error)
 
     threads = [_CoreThread(target=body, args=(core,), daemon=True) for core in cores]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    try:
+        for thread in threads:
+            thread.start()
+        _join(threads)
+    except BaseException as interrupt:
+        launch.stop(interrupt)
+        _join(threads)
+        raise
     if launch.error is not None:
         raise launch.error
     return results
+
+
+def _join(threads: list[_CoreThread]) -> None:
+    for thread in threads:
+        if thread.ident is not None:
+            thread.join()
 
 
 class _CoreThread(threading.Thread):

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from numbers import Integral
+from operator import index
 from typing import Any
 
 _LOW, _SPAN = -(1 << 31), 1 << 32
 
 
 class Register:
-    """A register's value; arithmetic gives new registers, comparisons look at the value."""
+    """A register's value; arithmetic gives new registers, comparisons look at the value.
+
+    Other operands are integers: TypeError for floats, which would lose their fraction.
+    """
 
     __slots__ = ("value",)
 
@@ -24,41 +29,41 @@ class Register:
         return self.value != 0
 
     def __add__(self, other: Any) -> Register:
-        return Register(self.value + int(other))
+        return Register(self.value + index(other))
 
     __radd__ = __add__
 
     def __sub__(self, other: Any) -> Register:
-        return Register(self.value - int(other))
+        return Register(self.value - index(other))
 
     def __rsub__(self, other: Any) -> Register:
-        return Register(int(other) - self.value)
+        return Register(index(other) - self.value)
 
     def __mul__(self, other: Any) -> Register:
-        return Register(self.value * int(other))
+        return Register(self.value * index(other))
 
     __rmul__ = __mul__
 
     def __floordiv__(self, other: Any) -> Register:
-        return Register(self.value // int(other))
+        return Register(self.value // index(other))
 
     def __mod__(self, other: Any) -> Register:
-        return Register(self.value % int(other))
+        return Register(self.value % index(other))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, int | Register) and self.value == int(other)
+        return isinstance(other, Integral | Register) and self.value == index(other)
 
     def __lt__(self, other: Any) -> bool:
-        return self.value < int(other)
+        return self.value < index(other)
 
     def __le__(self, other: Any) -> bool:
-        return self.value <= int(other)
+        return self.value <= index(other)
 
     def __gt__(self, other: Any) -> bool:
-        return self.value > int(other)
+        return self.value > index(other)
 
     def __ge__(self, other: Any) -> bool:
-        return self.value >= int(other)
+        return self.value >= index(other)
 
     __hash__ = None  # type: ignore[assignment]
 

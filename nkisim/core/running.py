@@ -9,7 +9,7 @@ from typing import Any
 from . import repeated, replay
 from .arguments import Arguments
 from .context import Core, state
-from .launch import merged, run_on, surroundings
+from .launch import ALONE, inside, merged, run_on, surroundings
 from .recording import Plan, Recorder
 from .watcher import Watcher
 
@@ -19,13 +19,14 @@ def run(
 ) -> Any:
     """Run a kernel and return its results as the caller's kind of arrays.
 
-    A call from inside a running kernel runs inline, on the same core.
+    A call from inside a running kernel runs inline, on the same core. Launches of other threads wait.
     """
-    if state.core is not None:
+    if inside():
         return function(*args, **kwargs)
     launch = _Launch(function, grid, args, kwargs, platform)
     way = {"as usual": launch.as_usual, "recorded": launch.recorded, "repeated": launch.repeated}
-    return way[replay.way()]()
+    with ALONE:
+        return way[replay.way()]()
 
 
 class _Launch:

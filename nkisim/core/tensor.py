@@ -6,7 +6,7 @@ Views never copy. Instructions read and write through :meth:`Tensor.read`, :meth
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import prod
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from .access import Dynamic, Pattern, scalar_value, static_view
 from .context import state
-from .dtypes import FLOAT, PACKED, Array, DType, convert, dtype_of, float32, store, up
+from .dtypes import FLOAT, INTEGER, PACKED, Array, DType, convert, dtype_of, float32, store, up
 from .errors import SimulationError, fail, location
 from .memory import HBM, OFF_CHIP, PSUM, SBUF, SHARED_HBM, Allocation, Storage, off_chip, on_chip
 from .precision import check_bytes, check_packed
@@ -39,7 +39,7 @@ class Slice:
 
     def resolve(self) -> slice:
         """The slice, with the start that is known now."""
-        start = scalar_value(self.start)
+        start = _index_value(self.start)
         return slice(start, start + self.size)
 
 
@@ -89,10 +89,16 @@ class Tensor(Unsupported):
         address: tuple[int, int] | None = None,
     ) -> Tensor:
         """Allocate; see :mod:`.memory` for what the buffers hold and for the errors raised."""
-        dims = (int(shape),) if isinstance(shape, _INTEGERS) else tuple(map(int, shape))
+        try:
+            dims = (int(shape),) if isinstance(shape, _INTEGERS) else tuple(map(int, shape))
+            kind = dtype_of(dtype)
+        except TypeError as error:
+            raise fail(f"a tensor of shape {shape!r} and type {dtype!r}: {error}") from error
+        if not dims or min(dims) < 0:
+            raise fail(f"a tensor of shape {list(dims)}: it has one dimension at least, and none below 0")
         if buffer.__class__ is Region:
-            return buffer.view(dtype, dims)
-        return allocate(dims, dtype_of(dtype), _BUFFERS.get(buffer) or str(buffer), name, address)
+            return buffer.view(kind, dims)
+        return allocate(dims, kind, _BUFFERS.get(buffer) or str(buffer), name, address)
 
     # -- what it is ---------------------------------------------------------------------------------
 
@@ -200,7 +206,7 @@ class Tensor(Unsupported):
         if not isinstance(found, np.ndarray) or found.ndim == 0:
             return self._element(keys)
         view = self.like(found)
-        if keys and isinstance(keys[0], int):
+        if keys and (isinstance(keys[0], int) or _names_first(keys, array.ndim)):
             view.partitioned = False
         return view
 
@@ -219,36 +225,36 @@ class Tensor(Unsupported):
         dims = self.array.shape
         axis = 0
         for position, key in enumerate(keys):
-            if key is Ellipsis:
+            if key is Ellipsis and Ellipsis not in keys[:position]:
                 axis = len(dims) - (len(keys) - position - 1)
                 continue
-            if not isinstance(key, int | slice):
-                raise fail(f"{key!r} is no index in NKI (integers, slices, nl.ds, registers and ...)")
+            if not isinstance(key, int | slice) or isinstance(key, bool):
+                raise fail(f"{key!r} is no index in NKI (integers, slices, nl.ds, registers and one ...)")
             if state.strict and isinstance(key, int) and key < 0:
                 raise fail(f"index {key} is negative; an integer counts from the start of {self!r}")
             if axis >= len(dims):
                 raise fail(f"too many indexes for {self!r}: {len(keys)}")
-            if not _within(key, dims[axis]):
-                raise fail(
-                    f"index {_spelled(key)} is out of bounds: dimension {axis} of {self!r} has {dims[axis]}"
-                )
+            problem = _problem(key, dims[axis])
+            if problem:
+                raise fail(f"index {_spelled(key)} {problem}: dimension {axis} of {self!r} has {dims[axis]}")
             axis += 1
 
     def reshape(self, shape: int | Sequence[int], dtype: Any = None, name: str = "") -> Tensor:
         """Another factorisation of the same elements (or, on chip, of the first ones of each partition).
 
-        With a dtype, of the bytes read as that type. Raises SimulationError for more elements, and for a
-        view that is not contiguous.
+        With a dtype, of the bytes read as that type. Raises SimulationError for more elements, for a view
+        that is not contiguous, and when elements would move to another partition.
         """
         if self.dynamic is not None:
             raise self._not_indexable()
         if dtype is not None:
             return self.view(dtype).reshape(shape, name=name)
-        dims = (int(shape),) if isinstance(shape, int) else tuple(int(n) for n in shape)
+        dims = (int(shape),) if isinstance(shape, _INTEGERS) else tuple(int(n) for n in shape)
         array = self.array
         if -1 not in dims and prod(dims) != array.size:
             array = self._first_elements(dims)
         view = self.like(self._reshaped(array, dims))
+        self._check_partition(view.array.shape[:1] == array.shape[:1], f"reshaped to {list(dims)}")
         view.name = name or self.name
         return view
 
@@ -285,16 +291,32 @@ class Tensor(Unsupported):
         return view if shape is None else view.reshape(tuple(shape))
 
     def broadcast_to(self, shape: Sequence[int]) -> Tensor:
-        """A view in which dimensions of size 1 are repeated, and more of them precede."""
-        return self.like(np.broadcast_to(self.array, tuple(shape)))
+        """A view that repeats dimensions of size 1. Raises SimulationError when the shapes do not fit."""
+        return self._rearranged(np.broadcast_to, tuple(shape), what="broadcast to")
 
     def permute(self, dims: Sequence[int]) -> Tensor:
-        """A view with the dimensions in another order."""
-        return self.like(self.array.transpose(tuple(dims)))
+        """Dimensions in another order. Raises SimulationError when the partition would not stay the first."""
+        view = self._rearranged(np.transpose, tuple(dims), what="permuted to")
+        self._check_partition(dims[0] % len(dims) == 0, f"permuted to {tuple(dims)}")
+        return view
 
     def expand_dim(self, dim: int) -> Tensor:
-        """A view with one more dimension, of size 1, at a place."""
-        return self.like(np.expand_dims(self.array, dim))
+        """A dimension of 1 more. Raises SimulationError when the partition would not stay the first."""
+        view = self._rearranged(np.expand_dims, dim, what="expanded at")
+        self._check_partition(dim % view.array.ndim != 0, f"expanded at {dim}")
+        return view
+
+    def _rearranged(self, function: Callable[..., Array], how: Any, what: str) -> Tensor:
+        if self.dynamic is not None:
+            raise self._not_indexable()
+        try:
+            return self.like(function(self.array, how))
+        except (TypeError, ValueError) as error:
+            raise fail(f"{self!r} cannot be {what} {how}: {error}") from error
+
+    def _check_partition(self, stays: bool, what: str) -> None:
+        if self.partitioned and self.storage.pitch is not None and not stays:
+            raise fail(f"{self!r} cannot be {what}: on chip, dimension 0 is the partition and stays as it is")
 
     def ap(
         self,
@@ -316,6 +338,8 @@ class Tensor(Unsupported):
             return self._dynamic_ap(pattern, start, kind, scalar_offset, vector_offset, indirect_dim)
         try:
             array, first = static_view(self, pattern, start, kind)
+        except TypeError:
+            raise fail(f"an access pattern is [[step, count], …] of integers, not {pattern!r}") from None
         except SimulationError as error:
             shape = tuple(int(count) for _, count in pattern)
             view = self.like(np.broadcast_to(np.zeros((), kind.numpy), shape), dtype=kind, partitioned=True)
@@ -334,6 +358,7 @@ class Tensor(Unsupported):
             raise fail(f"vector_offset works on dimension 0 only, indirect_dim is {axis}")
         if not 0 <= axis < self.array.ndim:
             raise fail(f"indirect_dim {axis} is no dimension of {self!r}")
+        _check_offset(scalar, vector)
         view = self.like(self.array, dtype=dtype, partitioned=True)
         steps = [list(pair) for pair in pattern]  # the caller may go on to change it
         view.dynamic = Dynamic(self, steps, offset, dtype, scalar, vector, axis)
@@ -405,6 +430,18 @@ class Tensor(Unsupported):
 
 _LATE = (Register, Tensor)
 """What has a value when the program runs."""
+_BOUNDS = (*_INTEGERS, *_LATE)
+
+
+def _check_offset(scalar: Any, vector: Any) -> None:
+    """A vector is a tensor of integers, a scalar that or an integer or a register. Raises SimulationError."""
+    given = scalar if vector is None else vector
+    known = vector is None and isinstance(given, _BOUNDS)
+    if not (given.dtype.kind == INTEGER if isinstance(given, Tensor) else known):
+        what = "scalar_offset" if vector is None else "vector_offset"
+        raise fail(
+            f"{what} is a {given!r}; it must be a tensor of integers" + " or a register" * (vector is None)
+        )
 
 
 def _plain(key: Any) -> Any:
@@ -413,10 +450,19 @@ def _plain(key: Any) -> Any:
         if all(bound is None or type(bound) is int for bound in (key.start, key.stop, key.step)):
             return key
         bounds = (key.start, key.stop, key.step)
-        return slice(*(bound if bound is None else scalar_value(bound) for bound in bounds))
+        if not all(bound is None or isinstance(bound, _BOUNDS) for bound in bounds):
+            raise fail(f"{_spelled(key)} is no range of integers")
+        return slice(*(bound if bound is None else _index_value(bound) for bound in bounds))
     if isinstance(key, Slice):
         return key.resolve()
-    return scalar_value(key) if isinstance(key, Register | Tensor | np.integer) else key
+    return _index_value(key) if isinstance(key, Register | Tensor | np.integer) else key
+
+
+def _index_value(source: Any) -> int:
+    """The integer that an index has now. Raises SimulationError for a tensor of other numbers."""
+    if isinstance(source, Tensor) and source.dtype.kind != INTEGER:
+        raise fail(f"an index must be an integer; {source!r} holds other numbers (copy it to int32)")
+    return scalar_value(source)
 
 
 def _fits(keys: tuple[Any, ...], dims: tuple[int, ...]) -> bool:
@@ -430,7 +476,7 @@ def _fits(keys: tuple[Any, ...], dims: tuple[int, ...]) -> bool:
                 start = 0
             if stop is None:
                 stop = dims[axis]
-            if not (start.__class__ is stop.__class__ is int and 0 <= start <= stop <= dims[axis]):
+            if not (start.__class__ is stop.__class__ is int and 0 <= start < stop <= dims[axis]):
                 return False
             if step is not None and (step.__class__ is not int or step < 1):
                 return False
@@ -439,12 +485,20 @@ def _fits(keys: tuple[Any, ...], dims: tuple[int, ...]) -> bool:
     return True
 
 
-def _within(key: Any, size: int) -> bool:
-    """Whether an index lies in a dimension; an integer may count from the end, bounds of slices may not."""
+def _names_first(keys: tuple[Any, ...], ndim: int) -> bool:
+    """Whether the first dimension's index, an integer, stands behind an ellipsis that stands for nothing."""
+    return keys[0] is Ellipsis and len(keys) > ndim and isinstance(keys[1], int)
+
+
+def _problem(key: Any, size: int) -> str:
+    """What is wrong with an index of a dimension, or nothing. Numbers below 0 count from the end."""
     if isinstance(key, int):
-        return -size <= key < size
-    bounds = (key.start, key.stop)
-    return all(bound is None or 0 <= bound <= size for bound in bounds)
+        return "" if -size <= key < size else "is out of bounds"
+    if key.step == 0:
+        return "has a step of 0"
+    if not all(bound is None or -size <= bound <= size for bound in (key.start, key.stop)):
+        return "is out of bounds"
+    return "" if len(range(*key.indices(size))) else "names no element"
 
 
 def _spelled(key: Any) -> str:

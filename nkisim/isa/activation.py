@@ -21,6 +21,8 @@ from .constants import reduce_cmd
 _NUMBERS = (int, float)
 _IDLE, _RESET, _REDUCE = reduce_cmd.idle, reduce_cmd.reset, reduce_cmd.reduce
 _RESET_REDUCE, _LOAD_REDUCE = reduce_cmd.reset_reduce, reduce_cmd.load_reduce
+_COMMANDS = (_IDLE, _RESET, _REDUCE, _RESET_REDUCE)
+_RUNNING = (_IDLE, _REDUCE, _RESET_REDUCE, _LOAD_REDUCE)
 
 
 @instruction
@@ -101,7 +103,7 @@ def scaled(name: str, values: Array, scale: Any, bias: Any) -> Array:
 
 
 def _check_reduction(name: str, reduce_op: Any, into: Any, command: reduce_cmd) -> None:
-    operand_limit(command is not _LOAD_REDUCE, name, "reduce_cmd.load_reduce is not for Scalar Engine")
+    operand_limit(command in _COMMANDS, name, f"{command} is not for Scalar Engine as its reduce_cmd")
     if reduce_op is not None:
         rules.one_of(name, reduce_op, "reduce_op", (nl.add,))
     if into is not None:
@@ -139,7 +141,7 @@ def exponential(
     rules.needs_generation("exponential")
     operand(dst, "exponential", "dst")
     operand(src, "exponential", "src")
-    operand_limit(reduce_cmd is not _RESET, "exponential", "reduce_cmd.reset is not for exponential")
+    operand_limit(reduce_cmd in _RUNNING, "exponential", f"{reduce_cmd} is not for exponential")
     operand_limit(
         reduce_cmd is _LOAD_REDUCE or (isinstance(reduce_init, int | float) and reduce_init == 0),
         "exponential",

@@ -39,7 +39,7 @@ def instruction(function: Function) -> Function:
             return function(*args, **kwargs)
         except SimulationError:
             raise
-        except (ValueError, TypeError, IndexError) as error:
+        except (ValueError, TypeError, IndexError, ArithmeticError) as error:
             raise fail(f"nisa.{name}: {error}") from error
         finally:
             scratch.top = outer

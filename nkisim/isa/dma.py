@@ -97,6 +97,8 @@ def _check_copy(dst: Tensor, src: Tensor, rmw: Any, oob_mode: oob, dge_mode: dge
         raise fail(f"nisa.dma_copy: src is {src.dtype}, dst is {dst.dtype}; packed types are not converted")
     if rmw is not None and rmw is not operators.add:
         raise fail(f"nisa.dma_copy: dst_rmw_op is {rmw!r}; only nl.add or None")
+    if not isinstance(oob_mode, oob):
+        raise fail(f"nisa.dma_copy: oob_mode is {oob_mode!r}; it is a member of nisa.oob_mode")
     if rmw is not None and oob_mode is oob.skip:
         raise fail("nisa.dma_copy: dst_rmw_op goes with oob_mode.error only")
     check_dge("dma_copy", dge_mode, dst, src)

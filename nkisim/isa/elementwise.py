@@ -12,6 +12,7 @@ import numpy as np
 
 from ..core import operators as nl
 from ..core.dtypes import INTEGER, PACKED, Array, bool_, fill, float32, uint8, uint16, uint32
+from ..core.errors import fail
 from ..core.memory import PSUM
 from ..core.operators import Operator
 from ..core.registers import Register
@@ -104,6 +105,8 @@ def tensor_scalar(
     rules.alu("tensor_scalar", op0, "op0")
     if op1 is not None:
         rules.alu("tensor_scalar", op1, "op1", bitwise=op0.bitwise)
+    elif operand1 is not None:
+        raise fail("nisa.tensor_scalar: operand1 is given, but no op1 to apply it with")
     if engine is not _UNKNOWN:
         _check_scalar_engine(engine, op0, op1, dst, data, operand0, operand1)
     if op0.bitwise:
@@ -151,7 +154,7 @@ def _bits(op: Operator, data: Array, other: Any, reverse: bool, what: str) -> Ar
         value = column(other.read_raw(), data, "tensor_scalar", what, other).astype(data.dtype)
     else:
         number(other, "tensor_scalar", what)
-        value = np.asarray(int(other)).astype(data.dtype)
+        value = _wrapped(int(other), data.dtype)
     result = op.function(value, data) if reverse else op.function(data, value)
     return result
 
@@ -243,6 +246,7 @@ def memset(dst: Any, value: Any, engine: engine = _UNKNOWN, name: Any = None) ->
     operand(dst, "memset", "dst")
     if engine is not _UNKNOWN:
         rules.check_engine("memset", engine, dst)
+    number(value, "memset", "value")
     if dst.dynamic is None:
         dst.before_write()
         fill(dst.array, constant(value, dst))
@@ -267,13 +271,21 @@ def constant(value: Any, dst: Tensor) -> Any:
     if dst.dtype.kind == PACKED:
         made.view(np.uint8)[...] = int(value)
     elif dst.dtype.kind == INTEGER and isinstance(value, int | np.integer | Register):
-        made[...] = np.asarray(int(value)).astype(dst.dtype.numpy)
+        made[...] = _wrapped(int(value), made.dtype)
     elif dst.dtype.kind == INTEGER:
         low, high = dst.dtype.limits if dst.dtype is not bool_ else (0, 1)
         made[...] = int(np.clip(np.rint(np.nan_to_num(float(value))), low, high))
     else:
         made[...] = F32(value)
     return made.reshape(())
+
+
+def _wrapped(value: int, kind: Any) -> Array:
+    """The lowest bits of an integer."""
+    if kind == np.bool_:
+        return np.asarray(value != 0)
+    bits = 8 * kind.itemsize
+    return np.asarray(value & ((1 << bits) - 1), f"u{kind.itemsize}").view(kind)
 
 
 @instruction

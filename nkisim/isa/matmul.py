@@ -12,11 +12,11 @@ from ..core import dtypes
 from ..core.context import state
 from ..core.dtypes import Array
 from ..core.errors import fail
-from ..core.memory import PSUM, SBUF
+from ..core.memory import PSUM, PSUM_BANK_BYTES, SBUF
 from ..core.tensor import Tensor
 from .common import instruction, operand
 from .constants import matmul_perf_mode
-from .psum import multiply_into
+from .psum import multiply_into, resolved
 
 # Types by name: looking up a string is much faster than comparing element types.
 FLOAT8S = dict.fromkeys(("float8_e4m3", "float8_e5m2"))
@@ -120,6 +120,24 @@ def _check_dst(dst: Tensor, columns: int) -> None:
     limit = MOVING_LIMIT[dst.dtype.name] if newest else 512
     if columns > limit:
         raise fail(f"nisa.nc_matmul: moving has {columns} elements in a partition, the most is {limit}")
+    if not newest and dst.storage.size > PSUM_BANK_BYTES:
+        check_bank("nc_matmul", dst)
+
+
+def check_bank(name: str, dst: Tensor) -> None:
+    """Before gen4 a matmul writes to one PSUM bank. A tile starts with a bank. Raises SimulationError."""
+    dst = resolved(dst)
+    assert dst.storage.pitch is not None
+    first = (dst.start_byte() - dst.storage.base) % dst.storage.pitch
+    steps = zip(dst.array.shape, dst.array.strides, strict=True)
+    free = list(steps)[1:] if dst.partitioned else list(steps)
+    low = first + sum((count - 1) * stride for count, stride in free if stride < 0)
+    high = first + sum((count - 1) * stride for count, stride in free if stride > 0)
+    if low // PSUM_BANK_BYTES != high // PSUM_BANK_BYTES:
+        raise fail(
+            f"nisa.{name}: dst is a {dst!r} in bytes {low} to {high + dst.array.itemsize - 1} of a "
+            f"partition; a matmul writes to one PSUM bank, which has {PSUM_BANK_BYTES}"
+        )
 
 
 def check_tile(name: str, position: Any, size: Any, rows: int, columns: int) -> None:

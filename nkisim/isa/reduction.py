@@ -47,22 +47,26 @@ def tensor_reduce(
     if op.bitwise:
         rules.integers("tensor_reduce", dst=dst, data=data)
         operand_limit(not negate, "tensor_reduce", f"negate works with arithmetic operators, not with {op}")
+    if op is nl.subtract and count > 1:  # one after the other, which NumPy does along one axis only
+        values = values.reshape(*values.shape[: values.ndim - count], -1)
+        count = 1
     result = _reduced(op, values, -1 if count == 1 else tuple(range(values.ndim - count, values.ndim)))
     put(dst, np.negative(result) if negate else result, "tensor_reduce")
 
 
 def _reduced_dimensions(axis: Any, ndim: int) -> int:
-    if type(axis) is int and axis != 0 and ndim > 1:
+    if type(axis) is int and 0 < axis < ndim:
         return 1
-    axes = [int(a) for a in axis] if isinstance(axis, list | tuple) else [int(axis)]
+    axes = list(axis) if isinstance(axis, list | tuple) else [axis]
+    whole = bool(axes) and all(isinstance(each, int | np.integer) for each in axes)
+    operand_limit(whole, "tensor_reduce", f"axis is {axis!r}; it must be an integer, or a list of them")
     operand_limit(
         0 not in axes, "tensor_reduce", f"axis is {axis}; 0 is the partition, which it cannot reduce"
     )
-    following = axes == list(range(axes[0], axes[0] + len(axes))) if axes else False
-    operand_limit(
-        bool(axes) and following, "tensor_reduce", f"axis is {axis}; it must list consecutive dimensions"
-    )
-    operand_limit(len(axes) < ndim, "tensor_reduce", f"axis is {axis}; data has {ndim - 1} free dimensions")
+    following = axes == list(range(axes[0], axes[0] + len(axes)))
+    operand_limit(following, "tensor_reduce", f"axis is {axis}; it must list consecutive dimensions")
+    there = len(axes) < ndim and -ndim < axes[0] and axes[-1] < ndim
+    operand_limit(there, "tensor_reduce", f"axis is {axis}; data has {ndim - 1} free dimensions")
     return len(axes)
 
 

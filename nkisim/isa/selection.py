@@ -31,7 +31,7 @@ from ..core.memory import SBUF
 from ..core.operators import Operator
 from ..core.tensor import Tensor
 from . import rules
-from .common import F32, instruction, matched, operand, operand_limit, put, vector
+from .common import F32, instruction, matched, number, operand, operand_limit, put, vector
 from .constants import reduce_cmd
 from .elementwise import constant, selected
 
@@ -39,6 +39,7 @@ _LOWEST = F32(np.finfo(np.float32).min)
 _COMPARISONS = (nl.equal, nl.not_equal, nl.less, nl.less_equal, nl.greater, nl.greater_equal)
 _RANGE_COMPARISONS = (nl.equal, nl.less, nl.less_equal, nl.greater, nl.greater_equal)
 _IDLE, _RESET_REDUCE = reduce_cmd.idle, reduce_cmd.reset_reduce
+_COMMANDS = (_IDLE, reduce_cmd.reduce, _RESET_REDUCE)
 _SEARCHED = 16384
 _KEPT = 1 << 16
 """Elements of index patterns that are kept."""
@@ -49,10 +50,15 @@ _EARLIER = np.tri(8, k=-1, dtype=np.bool_)
 
 def _pairs(pattern: Any, name: str) -> tuple[tuple[int, int], ...]:
     """A pattern ``[[step, count], …]``, or ``[step, count]`` alone."""
-    if isinstance(pattern[0], int):
-        pattern = [pattern]
-    operand_limit(len(pattern) <= 4, name, f"pattern {pattern} has {len(pattern)} dimensions; at most 4")
-    return tuple([(int(step), int(count)) for step, count in pattern])
+    try:
+        pairs = [pattern] if isinstance(pattern[0], int) else pattern
+        read = tuple([(int(step), int(count)) for step, count in pairs])
+    except (TypeError, ValueError, IndexError):
+        raise fail(
+            f"nisa.{name}: pattern is {pattern!r}; it must be [[step, count], …] of integers"
+        ) from None
+    operand_limit(len(read) <= 4, name, f"pattern {pattern} has {len(read)} dimensions; at most 4")
+    return read
 
 
 @lru_cache(maxsize=64)
@@ -153,12 +159,13 @@ def affine_select(
     pairs = _pairs(pattern, "affine_select")
     rows = _fits(on_true_tile, pairs, "affine_select", "on_true_tile")
     holds = _holds(pairs, rows, int(offset), int(channel_multiplier), cmp_op)
+    otherwise = number(on_false_value, "affine_select", "on_false_value")
     if on_true_tile.dtype is dst.dtype:
         values = on_true_tile.read_raw()
         result = selected(holds.reshape(values.shape), values, constant(on_false_value, dst))
     else:
         values = on_true_tile.read()
-        result = np.where(holds.reshape(values.shape), values, F32(on_false_value))
+        result = np.where(holds.reshape(values.shape), values, otherwise)
     put(dst, result, "affine_select")
 
 
@@ -196,7 +203,7 @@ def range_select(
         rules.dtype_in("range_select", operand(bound, "range_select", what), what, (float32,))
     values = on_true_tile.read()
     flat = values.reshape(values.shape[0], -1)
-    index = F32(range_start) + np.arange(flat.shape[1], dtype=F32)
+    index = number(range_start, "range_select", "range_start") + np.arange(flat.shape[1], dtype=F32)
     inside = comp_op0.test(index, vector(bound0, flat, "range_select", "bound0"))
     inside &= comp_op1.test(index, vector(bound1, flat, "range_select", "bound1"))
     result = np.where(inside, flat, _LOWEST)
@@ -247,9 +254,7 @@ def select_reduce(
         "select_reduce",
         f"on_true is a {on_true!r}; not this type",
     )
-    operand_limit(
-        reduce_cmd.name in ("idle", "reduce", "reset_reduce"), "select_reduce", f"{reduce_cmd} is not for it"
-    )
+    operand_limit(reduce_cmd in _COMMANDS, "select_reduce", f"{reduce_cmd} is not for it as its reduce_cmd")
     if reduce_res is not None:
         operand(reduce_res, "select_reduce", "reduce_res")
         rules.dtype_in("select_reduce", reduce_res, "reduce_res", rules.FLOATS)
@@ -363,7 +368,7 @@ def nc_match_replace8(
     operand(dst, "nc_match_replace8", "dst")
     values = _searched("nc_match_replace8", data, "data").copy()
     wanted = _eight("nc_match_replace8", vals, values)
-    with_what = F32(imm)
+    with_what = number(imm, "nc_match_replace8", "imm")
     replace = _replace_in_turn if (wanted == with_what).any() else _replace
     places = replace(values, wanted, with_what)
     put(dst, values, "nc_match_replace8")

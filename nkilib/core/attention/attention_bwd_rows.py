@@ -19,7 +19,7 @@ import nki.language as nl
 
 from ...blocks.masks import mask_and_max, sees_all
 from ...blocks.matmul import contract, sum_over_partitions
-from ...blocks.memory import PARTITIONS, Scratch, psum_tile, scratch
+from ...blocks.memory import PARTITIONS, PSUM_COLUMNS, Scratch, psum_tile, scratch
 from ...blocks.tiles import as_view, load_broadcast, transpose_by_dma
 from ..utils.allocator import SbufManager
 from ..utils.tensor_view import TensorView
@@ -428,8 +428,9 @@ def _add_sums(call: Call, section: Section, step: Step, buffers: Buffers) -> Non
     group, block = step.group, step.block
     count = block.tiles * PARTITIONS
     spans = queries_of_keys(block, call.width)
-    if block.opens:
-        group.sums = psum_tile((call.depth, call.parts, count))
+    if block.opens:  # parts a whole number of times in a bank: none lies in two
+        room = PSUM_COLUMNS // (PSUM_COLUMNS // count)
+        group.sums = psum_tile((call.depth, call.parts, room))
     order = in_order(spans, count if block.opens else 0)
     first = (block.start - section.start) // PARTITIONS
     for part in range(call.parts):
@@ -447,17 +448,19 @@ def _store_sums(call: Call, step: Step, sbm: SbufManager) -> None:
     """``dq = scale·dQ``, added to what earlier sections left there; ends the sums' life."""
     group, block = step.group, step.block
     work = scratch(sbm, name="dq")
-    result = work.tile(tuple(group.sums.shape), call.dq.dtype)
-    start = block.first * PARTITIONS
-    into = _by_depth(call, call.dq, group.batch, group.head, start, start + block.tiles * PARTITIONS)
+    start, count = block.first * PARTITIONS, block.tiles * PARTITIONS
+    shape = (call.depth, call.parts, count)
+    result = work.tile(shape, call.dq.dtype)
+    sums = group.sums[:, :, 0:count]
+    into = _by_depth(call, call.dq, group.batch, group.head, start, start + count)
     if block.adds:
-        before = work.tile(tuple(group.sums.shape), call.dq.dtype)
+        before = work.tile(shape, call.dq.dtype)
         nisa.dma_copy(dst=before, src=into.get_view())
         nisa.scalar_tensor_tensor(
-            dst=result, data=group.sums, op0=nl.multiply, operand0=call.scale, op1=nl.add, operand1=before
+            dst=result, data=sums, op0=nl.multiply, operand0=call.scale, op1=nl.add, operand1=before
         )
     else:
-        nisa.activation(dst=result, op=nl.copy, data=group.sums, scale=call.scale)
+        nisa.activation(dst=result, op=nl.copy, data=sums, scale=call.scale)
     nisa.dma_copy(dst=into.get_view(), src=result)
     group.sums = None
     work.close()

@@ -280,3 +280,13 @@ def test_framework_kernels_are_not_simulated():
     with pytest.raises(SimulationError, match="to simulate it"):
         nki.FrameworkKernel()
     assert nisa.get_nc_version().name == "gen3"
+
+
+def test_names_of_a_loops_bounds_are_not_hints():
+    @nki.jit
+    def kernel(x):
+        for _ in nl.affine_range(0, 8, step=2):
+            nl.load(x)
+
+    with pytest.raises(SimulationError, match="start, stop and step are given in this order, without names"):
+        kernel(np.zeros((8, 12), np.float32))

@@ -75,8 +75,8 @@ def test_nl_matmul_transposes_and_copies(run, operands):
     a, b = operands
     found = run(lambda t, u: nl.matmul(t, u, transpose_x=True), a, b)
     np.testing.assert_allclose(found, exact(a, b), rtol=1e-5, atol=1e-5)
-    square = run(lambda t, u: nl.matmul(nl.matmul(t, t, transpose_x=True), t.reshape((24, 32))), a, b)
-    np.testing.assert_allclose(square, exact(a, a) @ a.reshape(24, 32), rtol=1e-4, atol=1e-3)
+    square = run(lambda t, u: nl.matmul(nl.matmul(t, t, transpose_x=True), u[0:24]), a, b)
+    np.testing.assert_allclose(square, exact(a, a) @ b[:24], rtol=1e-4, atol=1e-3)
 
 
 def test_contraction_masks(run, operands):
@@ -169,3 +169,19 @@ def test_nc_transpose(shape, buffer, run, rng):
         np.testing.assert_array_equal(run(lambda t: nisa.nc_transpose(t, engine=nisa.vector_engine), x), x.T)
     cube = x[:, :20].reshape(-1, 4, 5)
     np.testing.assert_array_equal(run(nisa.nc_transpose, cube), cube.reshape(-1, 20).T)
+
+
+@pytest.mark.parametrize("bounded", [lambda i, j: i >= j, lambda i, j: i < 9])
+def test_products_are_added_to_what_a_mask_has_written(run, operands, bounded):
+    a, b = operands
+
+    def body(t, u):
+        i, j = nl.arange(24)[:, None], nl.arange(40)[None, :]
+        total = nl.ndarray((24, 40), dtype=nl.float32, buffer=nl.psum)
+        total[i, j] = nl.copy(u[0:24], mask=bounded(i, j))
+        total[i, j] += nisa.nc_matmul(t, u)
+        return total
+
+    lanes = np.broadcast_to(bounded(np.arange(24)[:, None], np.arange(40)[None, :]), (24, 40))
+    expected = exact(a, b) + np.where(lanes, b[:24], 0)
+    np.testing.assert_allclose(run(body, a, b), expected, rtol=1e-5, atol=1e-5)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+
 import numpy as np
 import pytest
 
 import nkisim.isa as nisa
+import nkisim.language as nl
 from nkisim.core.context import Core, state, target_generation
 from nkisim.core.errors import SimulationError
 from nkisim.core.launch import COPIES
@@ -229,3 +233,44 @@ def test_unknown_target():
 def test_outside_a_kernel_a_standby_core_allocates():
     assert isinstance(state.running(), Core)
     assert Tensor((2, 2), "float32").shape == (2, 2)
+
+
+@pytest.mark.parametrize("grid", [(), (2,)])
+def test_a_launch_of_another_thread_waits(grid):
+    array, results, waited = np.arange(6, dtype=np.float32).reshape(2, 3), [], []
+
+    def launch():
+        results.append(run(doubled, grid, [array], {}))
+
+    other = threading.Thread(target=launch)
+
+    def slow(source):
+        if nl.program_id(0) == 0:
+            other.start()
+            other.join(0.2)
+            waited.append(other.is_alive())
+        return doubled(source)
+
+    assert np.array_equal(run(slow, grid, [array + 1], {}), 2 * array + 2)
+    other.join()
+    assert waited == [True]
+    assert isinstance(results[0], np.ndarray)
+    assert np.array_equal(results[0], 2 * array)
+
+
+def test_an_interrupt_ends_both_cores():
+    def interrupted(source):
+        tile = Tensor(source.shape, source.dtype)
+        if nl.program_id(0) == 0:
+            signal.raise_signal(signal.SIGINT)
+        for _ in range(10 * COPIES):
+            nisa.dma_copy(dst=tile, src=source)
+            nisa.dma_copy(dst=source, src=tile)
+        return source
+
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        run(interrupted, (2,), [np.ones((2, 2), np.float32)], {})
+    assert threading.active_count() == before
+    assert state.core is None
+    assert run(doubled, (2,), [np.ones((2, 2), np.float32)], {}).tolist() == [[2, 2], [2, 2]]

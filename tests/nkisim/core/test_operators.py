@@ -133,3 +133,12 @@ NAMES = """
 
 def test_the_table_is_that_of_the_release() -> None:
     assert sorted(nl.TOKENS) == NAMES.split()
+
+
+@pytest.mark.parametrize("x", [-6.5, -100.0, -1e10, -3e38])
+def test_gelu_of_what_is_far_below_zero_is_zero(x: float) -> None:
+    with np.errstate(all="ignore"):
+        assert nl.gelu.function(np.float32([x])).tolist() == [0.0]
+        assert nl.gelu_dx.function(np.float32([x])).tolist() == pytest.approx([0.0], abs=1e-8)
+        assert nl.erf.function(np.float32([x, -x, np.inf])).tolist() == [-1.0, 1.0, 1.0]
+    assert np.isnan(nl.erf.function(np.float32([np.nan]))).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,3 +51,18 @@ def test_a_register_is_no_int_but_counts_as_index():
 def test_registers_change_so_they_cannot_be_keys():
     with pytest.raises(TypeError):
         hash(Register(1))
+
+
+def test_numpys_integers_are_integers():
+    assert Register(3) == np.int64(3)
+    assert Register(3) != np.uint8(4)
+    assert (Register(3) + np.int32(4)).value == 7
+
+
+@pytest.mark.parametrize("wrong", [1.5, np.float32(2), "1"])
+def test_other_numbers_are_not_cut(wrong):
+    with pytest.raises(TypeError):
+        Register(6) + wrong
+    with pytest.raises(TypeError):
+        Register(6) < wrong  # noqa: B015
+    assert Register(1) != wrong

@@ -47,7 +47,7 @@ KEYS = [
     (..., 1),
     (1, ..., slice(2, 4)),
     (slice(None, None), slice(None), slice(None, None, -1)),
-    (slice(4, 4),),
+    (slice(-3, -1), slice(0, -1)),
     (slice(1, 2), -2, slice(3, None)),
 ]
 
@@ -77,7 +77,7 @@ def test_views_of_views(data):
 
 @pytest.mark.parametrize(
     "key",
-    [(4,), (-5,), (slice(0, 5),), (slice(-1, 2),), (0, 6), (slice(None), slice(3, 9)), (slice(0, -1),)],
+    [(4,), (-5,), (slice(0, 5),), (slice(-5, 2),), (0, 6), (slice(None), slice(3, 9)), (slice(0, -6),)],
     ids=str,
 )
 def test_out_of_bounds_is_an_error(key):
@@ -471,3 +471,108 @@ def test_where_a_view_of_hbm_starts():
     view = tensor[1, 2:4, 3]
     assert view.offset == 1 * 20 + 2 * 5 + 3
     assert np.array_equal(loop(values.reshape(-1), view.pattern, view.offset), values_of(view))
+
+
+@pytest.mark.parametrize("key", [(slice(4, 4),), (slice(0, 0),), (0, slice(3, 2)), (slice(-1, -2),)], ids=str)
+@pytest.mark.parametrize("buffer", ["sbuf", "hbm"])
+def test_slices_without_elements_are_errors(buffer, key):
+    tensor, _ = filled((4, 5), buffer=buffer)
+    with pytest.raises(SimulationError, match=r"names no element: dimension [01] of .* has [45]"):
+        tensor[key]
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ((True,), "True is no index"),
+        ((..., ...), "is no index"),
+        ((slice(None, None, 0),), "has a step of 0"),
+        ((slice(0, 2.0),), "0:2.0 is no range of integers"),
+    ],
+)
+def test_what_numpy_would_take_or_say_otherwise(key, message):
+    tensor, _ = filled((4, 5))
+    with pytest.raises(SimulationError, match=message):
+        tensor[key]
+
+
+def test_an_ellipsis_that_stands_for_nothing_drops_the_partition_too():
+    tensor, values = filled((4, 5, 6))
+    view = tensor[..., 1, :, 2:4]
+    assert view.read().shape == (1, 5, 2)
+    assert np.array_equal(values_of(view), values[1, :, 2:4])
+    assert tensor[..., 1, :].read().shape == (4, 6)
+
+
+@pytest.mark.parametrize("address", [None, (0, 0)])
+def test_partitions_stay_partitions(address):
+    tensor, values = filled((4, 6), address=address)
+    for change, what in (
+        (lambda: tensor.reshape((8, 3)), "reshaped to"),
+        (lambda: tensor.reshape((2, 12)), "reshaped to"),
+        (lambda: tensor.permute((1, 0)), "permuted to"),
+        (lambda: tensor.expand_dim(0), "expanded at 0"),
+    ):
+        with pytest.raises(SimulationError, match=rf"\[4, 6\] int32 (cannot be {what}|is not contiguous)"):
+            change()
+    row = tensor[2]
+    assert np.array_equal(values_of(row.reshape((2, 3))), values[2].reshape(2, 3))
+    held, values = filled((4, 6), buffer="hbm")
+    assert np.array_equal(values_of(held.permute((1, 0)).expand_dim(0)), values.T[None])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda t: t.broadcast_to((5, 6)),
+        lambda t: t.expand_dim(9),
+        lambda t: t.ap(None),
+        lambda t: t.ap([6, 4]),
+        lambda t: Tensor((4, -1), "int32"),
+        lambda t: Tensor((), "int32"),
+        lambda t: Tensor((4, 4), "float64"),
+        lambda t: Tensor((4, 4), "no type"),
+    ],
+)
+def test_errors_of_views_and_tensors_name_the_line(wrong):
+    tensor, _ = filled((4, 6))
+    with pytest.raises(SimulationError, match=r"test_tensor\.py:\d+: "):
+        wrong(tensor)
+
+
+@pytest.mark.parametrize(("pattern", "offset"), [([[-6, 3], [1, 6]], 6), ([[6, 1], [1, 6]], -6)])
+def test_patterns_that_leave_a_tensor_in_front(pattern, offset):
+    """With an address there are other tensors' bytes in front of it."""
+    filled((10, 6), address=(0, 0))
+    tensor, _ = filled((4, 6), address=(10, 0))
+    with pytest.raises(SimulationError, match="runs out of"):
+        tensor.ap(pattern, offset=offset).read()
+
+
+@pytest.mark.parametrize(
+    ("offset", "message"),
+    [
+        (
+            {"vector_offset": Tensor((2, 1), "float32")},
+            "vector_offset is a sbuf tensor .* tensor of integers$",
+        ),
+        ({"vector_offset": [0, 1]}, r"vector_offset is a \[0, 1\]; it must be a tensor of integers$"),
+        (
+            {"scalar_offset": Tensor((1, 1), "bfloat16")},
+            "scalar_offset is a .* tensor of integers or a register$",
+        ),
+        ({"scalar_offset": 1.0}, r"scalar_offset is a 1\.0; it must be"),
+    ],
+)
+def test_offsets_are_integers(offset, message):
+    tensor, _ = filled((5, 3), buffer="hbm")
+    with pytest.raises(SimulationError, match=message):
+        tensor.ap([[3, 2], [1, 3]], **offset)
+
+
+def test_bounds_of_slices_are_integers():
+    tensor, _ = filled((5, 3))
+    start = Tensor((1, 1), "float32")
+    start.write(np.ones((1, 1), np.float32))
+    with pytest.raises(SimulationError, match=r"an index must be an integer; sbuf tensor \[1, 1\] float32"):
+        tensor[ds(start, 2)]

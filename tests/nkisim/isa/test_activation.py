@@ -182,3 +182,11 @@ def test_sums_are_each_cores_own() -> None:
         assert jit(kernel)[2](np.zeros(1, np.float32)).tolist() == [[12.0], [24.0]]
     finally:
         state.core = before
+
+
+def test_what_is_no_command() -> None:
+    a = tile(values(4, 4))
+    with pytest.raises(SimulationError, match="None is not for Scalar Engine"):
+        nisa.activation(sbuf((4, 4)), nl.exp, a, reduce_cmd=None)
+    with target(4), pytest.raises(SimulationError, match="None is not for exponential"):
+        nisa.exponential(sbuf((4, 4)), a, reduce_cmd=None)

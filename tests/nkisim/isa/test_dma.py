@@ -422,3 +422,8 @@ def test_hwdge_moves_what_no_index_names() -> None:
     dst = sbuf((2, 4))
     nisa.dma_copy(dst, hbm(np.ones((2, 4), np.float32)), dge_mode=nisa.dge_mode.hwdge)
     assert (got(dst) == 1).all()
+
+
+def test_oob_mode_is_a_member() -> None:
+    with pytest.raises(SimulationError, match="oob_mode is 'skip'; it is a member"):
+        nisa.dma_copy(sbuf((4, 3)), hbm(np.ones((12,), np.float32)), oob_mode="skip")

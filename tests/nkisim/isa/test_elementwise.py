@@ -322,3 +322,54 @@ def test_registers_as_numbers() -> None:
     dst = sbuf((4, 4))
     nisa.tensor_scalar(dst, tile(a), nl.multiply, Register(-3))
     np.testing.assert_array_equal(got(dst), a * np.float32(-3))
+
+
+PACKED = ("float8_e4m3fn_x4", "float8_e5m2_x4", "float4_e2m1fn_x4")
+
+
+@pytest.mark.parametrize("packed", PACKED)
+def test_packed_values_are_no_numbers(packed: str) -> None:
+    four, numbers = sbuf((4, 6), packed), tile(values(4, 6))
+    nisa.memset(four, 1)
+    uses = [
+        lambda: nisa.tensor_tensor(sbuf((4, 6)), four, numbers, nl.add),
+        lambda: nisa.tensor_scalar(sbuf((4, 6)), four, nl.multiply, 2.0),
+        lambda: nisa.tensor_copy(sbuf((4, 6)), four),
+        lambda: nisa.tensor_copy(four, numbers),
+        lambda: nisa.reciprocal(four, numbers),
+    ]
+    for use in uses:
+        with pytest.raises(SimulationError, match=f"nisa.*: {packed} packs four values in an element"):
+            use()
+    other = sbuf((4, 6), packed)
+    nisa.tensor_copy(other, four)
+    assert raw(other).tobytes() == raw(four).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value", "held"),
+    [("int32", 2**64 + 5, 5), ("uint8", -1, 255), ("int8", 2**70 + 200, -56), ("bool", 256, 1)],
+)
+def test_integers_of_any_size_wrap(dtype: str, value: int, held: int) -> None:
+    dst = sbuf((2, 2), dtype)
+    nisa.memset(dst, value)
+    assert (raw(dst) == held).all()
+    if dtype != "bool":
+        nisa.tensor_scalar(dst, tile(np.full((2, 2), -1).astype(dtype)), nl.bitwise_and, value)
+        assert (raw(dst) == held).all()
+
+
+def test_a_number_that_float32_cannot_hold_is_an_error_of_the_instruction() -> None:
+    with pytest.raises(SimulationError, match=r"test_elementwise\.py:\d+: nisa\.tensor_scalar: "):
+        nisa.tensor_scalar(sbuf((4, 4)), tile(values(4, 4)), nl.add, 10**400)
+
+
+@pytest.mark.parametrize("value", [None, "1"])
+def test_memset_takes_numbers(value: Any) -> None:
+    with pytest.raises(SimulationError, match=r"nisa\.memset: value must be a number"):
+        nisa.memset(sbuf((4, 4)), value)
+
+
+def test_an_operand_without_its_operator() -> None:
+    with pytest.raises(SimulationError, match="operand1 is given, but no op1"):
+        nisa.tensor_scalar(sbuf((4, 4)), tile(values(4, 4)), nl.add, 1.0, operand1=2.0)

@@ -446,3 +446,24 @@ def test_one_partition_adds_up_from_zero(columns: int) -> None:
     assert not np.signbit(got(dst)[2]).any()
     nisa.nc_matmul(dst, tile(left), tile(right))
     np.testing.assert_array_equal(got(dst), 2 * left.T.astype(np.float64) * right)
+
+
+@pytest.mark.parametrize("columns", [slice(256, 768), slice(0, 1024, 4), slice(511, 513)])
+def test_a_product_stays_in_one_bank(columns: slice, monkeypatch: pytest.MonkeyPatch) -> None:
+    banks = psum((4, 1024))[:, columns]
+    a, b = np.ones((2, 4), np.float32), np.ones((2, banks.shape[1]), np.float32)
+    with pytest.raises(SimulationError, match="a matmul writes to one PSUM bank, which has 2048"):
+        nisa.nc_matmul(banks, tile(a), tile(b))
+    monkeypatch.setattr(state, "generation", 4)
+    nisa.nc_matmul(banks, tile(a), tile(b))
+    assert (got(banks) == 2).all()
+
+
+@pytest.mark.parametrize(
+    "columns", [slice(512, 1024), slice(0, 512, 2), slice(700, 900), slice(511, None, -1)]
+)
+def test_where_a_bank_starts_and_ends(columns: slice) -> None:
+    dst = psum((4, 1024))[:, columns]
+    b = np.arange(2 * dst.shape[1], dtype=np.float32).reshape(2, -1)
+    nisa.nc_matmul(dst, tile(np.ones((2, 4), np.float32)), tile(b))
+    np.testing.assert_array_equal(got(dst), np.repeat(b.sum(0, keepdims=True), 4, 0))

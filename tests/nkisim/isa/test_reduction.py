@@ -235,3 +235,25 @@ def test_bn_checks() -> None:
         nisa.bn_stats(sbuf((4, 6)), sbuf((4, 513)))
     with pytest.raises(SimulationError, match="not triples"):
         nisa.bn_aggr(sbuf((4, 2)), sbuf((4, 7)))
+
+
+def test_subtraction_over_several_dimensions() -> None:
+    a = RANDOM.integers(-9, 9, (4, 3, 5)).astype(np.float32)
+    dst = sbuf((4, 1))
+    nisa.tensor_reduce(dst, nl.subtract, tile(a), [1, 2])
+    flat = a.reshape(4, -1)
+    np.testing.assert_array_equal(got(dst)[:, 0], flat[:, 0] - flat[:, 1:].sum(1))
+
+
+@pytest.mark.parametrize(("axis", "message"), [
+    (3, "data has 2 free dimensions"),
+    (-3, "data has 2 free dimensions"),
+    ([2, 3], "data has 2 free dimensions"),
+    (None, "must be an integer, or a list"),
+    ("1", "must be an integer, or a list"),
+    ([], "must be an integer, or a list"),
+    (1.0, "must be an integer, or a list"),
+])  # fmt: skip
+def test_what_tensor_reduce_takes_as_an_axis(axis: Any, message: str) -> None:
+    with pytest.raises(SimulationError, match=message):
+        nisa.tensor_reduce(sbuf((4, 3)), nl.add, tile(np.ones((4, 3, 5), np.float32)), axis)

@@ -317,3 +317,23 @@ def test_select_reduce_without_a_maximum_leaves_it() -> None:
     nisa.select_reduce(sbuf((4, 5)), tile(flags), tile(a), -9.0, None, reduce_cmd.reset_reduce)
     nisa.select_reduce(sbuf((4, 5)), tile(flags), tile(a + 100), 500.0, top)
     np.testing.assert_array_equal(got(top)[:, 0], np.where(flags, a, -9.0).max(1))
+
+
+def test_what_is_no_number_or_command() -> None:
+    a, columns = tile(np.ones((4, 8), np.float32)), tile(np.ones((4, 1), np.float32))
+    flags = tile(np.ones((4, 8), np.uint8))
+    calls = {
+        "on_false_value must be a number": lambda: nisa.affine_select(
+            sbuf((4, 8)), [[1, 8]], 0, 0, a, None, nl.less
+        ),
+        "range_start must be a number": lambda: nisa.range_select(
+            sbuf((4, 8)), a, nl.less, nl.less, columns, columns, range_start=None
+        ),
+        "imm must be a number": lambda: nisa.nc_match_replace8(sbuf((4, 8)), a, a, None),
+        "None is not for it": lambda: nisa.select_reduce(sbuf((4, 8)), flags, a, 0.0, reduce_cmd=None),
+        r"pattern is \[\]; it must be \[\[step, count\]": lambda: nisa.iota(sbuf((4, 8), "int32"), [], 0),
+        "pattern is 8; it must be": lambda: nisa.iota(sbuf((4, 8), "int32"), 8, 0),
+    }
+    for message, call in calls.items():
+        with pytest.raises(SimulationError, match=message):
+            call()
