@@ -9,32 +9,17 @@ from typing import Any
 from .positional import SAFE_POSITIONAL
 from .rule import Scope
 
-ABSENT = frozenset(
-    (
-        *("all", "any", "ascii", "breakpoint", "bytearray", "bytes", "classmethod", "compile", "complex"),
-        *(
-            "delattr",
-            "enumerate",
-            "eval",
-            "exec",
-            "filter",
-            "frozenset",
-            "globals",
-            "input",
-            "iter",
-            "locals",
-        ),
-        *("map", "memoryview", "next", "object", "open", "property", "reversed", "round", "set", "setattr"),
-        *("sorted", "sum", "super", "vars", "zip"),
-    )
-)
+ABSENT = frozenset((
+    "all", "any", "ascii", "breakpoint", "bytearray", "bytes", "classmethod", "compile", "complex", "delattr",
+    "enumerate", "eval", "exec", "filter", "frozenset", "globals", "input", "iter", "locals", "map",
+    "memoryview", "next", "object", "open", "property", "reversed", "round", "set", "setattr", "sorted",
+    "sum", "super", "vars", "zip",
+))  # fmt: skip
 """Python's functions that the language does not have."""
-KNOWN = frozenset(
-    (
-        *("abs", "bool", "dict", "divmod", "float", "getattr", "hasattr", "int", "isinstance", "len", "list"),
-        *("max", "min", "pow", "print", "range", "slice", "str", "tuple", "type"),
-    )
-)
+KNOWN = frozenset((
+    "abs", "bool", "dict", "divmod", "float", "getattr", "hasattr", "int", "isinstance", "len", "list", "max",
+    "min", "pow", "print", "range", "slice", "str", "tuple", "type",
+))  # fmt: skip
 """Python's functions that kernels in use call, and their nearest kin."""
 OF_TENSORS = frozenset(("ap", "reshape", "view"))
 CONTEXTS = frozenset(("nki.language.no_reorder",))
