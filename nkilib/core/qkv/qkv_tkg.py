@@ -118,13 +118,13 @@ def qkv_tkg(
         ),
         flags=((fused_add, "fused_add"), (output_in_sbuf, "output_in_sbuf")),
     )  # fmt: skip
+    assert_integers(((d_head, "d_head"), (num_q_heads, "num_q_heads"), (num_kv_heads, "num_kv_heads")), 0)
     here = cores()
     sbm = manager(sbm)
     norm = Norm(kind=norm_type, gamma=norm_w, beta=norm_bias, eps=eps, hidden_actual=hidden_actual)
     validate_operands(hidden, qkv_w, qkv_bias, here, sbm)
     validate_output(hidden, qkv_w, output_layout, d_head, output_in_sbuf)
     validate_norm(norm, qkv_w.shape[0])
-    assert_integers(((d_head, "d_head"), (num_q_heads, "num_q_heads"), (num_kv_heads, "num_kv_heads")), 0)
     static = quantization_type == QuantizationType.STATIC
     validate_quantization(quantization_type, [QuantizationType.NONE, QuantizationType.STATIC])
     if static:

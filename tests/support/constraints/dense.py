@@ -22,7 +22,7 @@ from nkilib.core.subkernels.layernorm_tkg import layernorm_tkg
 from nkilib.core.subkernels.rmsnorm_mx_quantize_tkg import rmsnorm_mx_quantize_tkg
 from nkilib.core.subkernels.rmsnorm_tkg import rmsnorm_tkg
 from nkilib.core.utils.allocator import SbufManager
-from nkilib.core.utils.common_types import NormType, QuantizationType
+from nkilib.core.utils.common_types import NormType, QKVOutputLayout, QuantizationType
 
 from .base import (
     FLOATS,
@@ -346,6 +346,7 @@ PROJECTED_TKG = Table(
         *typed(named("qkv_w_scale", "qkv_in_scale"), made=lambda _: {**static(), "qkv_w": eights(256, 384)}),
         refused("there are tokens", "hidden must have tokens", hidden=zeros(1, 0, 256)),
         *of_number("d_head", "num_q_heads", "num_kv_heads"),
+        refused("NBSd: d_head an int", "d_head must be an int, it is x", output_layout=QKVOutputLayout.NBSd, d_head="x"),
         *below_0("d_head", "num_q_heads", "num_kv_heads"),
         *below_0("eps", "hidden_actual", made=scaled),
         *of_number("hidden_actual", made=scaled),
