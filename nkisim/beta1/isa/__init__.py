@@ -17,6 +17,7 @@ from ..matmul import nc_matmul as nc_matmul
 from ..matmul import nc_transpose as nc_transpose
 from ..movement import dma_copy as dma_copy
 from ..movement import dma_transpose as dma_transpose
+from . import constants as constants
 from .arithmetic import activation as activation
 from .arithmetic import activation_reduce as activation_reduce
 from .arithmetic import reciprocal as reciprocal

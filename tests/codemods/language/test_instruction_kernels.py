@@ -402,14 +402,16 @@ def test_sizes_that_were_floats_and_a_shape_of_unknown_rank(size, code):
 
 
 @pytest.mark.parametrize(
-    "engine", ["engine.vector", "nki.isa.constants.engine.vector", "nisa.constants.engine.vector"]
+    ("first", "engine"),
+    [
+        ("from neuronxcc.nki.isa.constants import engine\n\n\n", "engine.vector"),
+        ("", "nki.isa.constants.engine.vector"),
+        ("", "nisa.constants.engine.vector"),
+    ],
 )
-def test_the_module_of_constants_is_one_with_that_of_instructions(engine):
+def test_the_module_of_constants_is_one_with_that_of_instructions(first, engine):
     text = f"""\
-from neuronxcc.nki.isa.constants import engine
-
-
-@nki.jit
+{first}@nki.jit
 def k(x):
     out = nl.ndarray((32, 32), dtype=x.dtype, buffer=nl.shared_hbm)
     nl.store(out, nisa.nc_transpose(nl.load(x), engine={engine}))
