@@ -55,7 +55,8 @@ command that does. Python shows such warnings for `__main__` and in tests; `-W d
 - `GLOBAL_LOG_LEVEL` acts on loggers made after the assignment, and on `nkilib.core.utils.logging.logger`.
 - Inside kernels the adapters run on nkisim. Whether the Neuron compiler takes them there has never been
   tried: for a device, migrate what kernels call.
-- Star imports do not bring names of Python's own modules that an old module had imported.
+- Star imports do not bring names of Python's own modules that an old module had imported, and bring what is
+  new in 2.28, such as `reduce`, which may hide a name of yours.
 - What nkilib does not have yet cannot be imported by its old name either, nor can [insides](#insides).
 
 """
