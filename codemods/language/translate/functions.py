@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import TypeVar
 
 from ...trees import walk
 from ..analysis import values as v
@@ -14,7 +16,14 @@ from .parameters import arguments, defaults
 from .values import Absent, Blocks, Lost, UserFunction, Value
 from .walker import Walker, known, text
 
-_DEPTH = 6
+_Walk = TypeVar("_Walk")
+_DEEP = 6
+"""How many calls inside each other are walked through on one stack of Python's."""
+_DEEPEST = 100 * _DEEP
+_WAYS = 8
+"""Calls deeper than ``_DEEP`` are walked through as far as there are not more of a function that differ: each
+could have several deeper ones. None is deeper than ``_DEEPEST``.
+"""
 
 
 def call(w: Walker, node: ast.Call, function: UserFunction) -> Value:
@@ -82,17 +91,27 @@ def _returned(w: Walker, function: UserFunction, entrance: crossing.Entrance) ->
     w.shared.cuts += key in w.shared.within
     if key not in results:
         results[key] = v.Unknown("None")  # what a recursive call gives
-        w.shared.cuts += len(w.shared.within) >= _DEPTH
-        if len(w.shared.within) < _DEPTH:
+        depth, name = len(w.shared.within), function.node.name
+        w.shared.ways[name] += 1
+        cut = depth >= (_DEEP if w.shared.ways[name] > _WAYS else _DEEPEST)
+        w.shared.cuts += cut
+        if not cut:
             w.shared.within.append(key)
-            found = walked(
-                w.module, w.module.functions[function.node.name], w.lines, w.shared, [entrance.inside]
-            )
+            walk = partial(walked, w.module, w.module.functions[name], w.lines, w.shared, [entrance.inside])
+            found = _apart(walk) if depth and depth % _DEEP == 0 else walk()
             w.shared.within.pop()
             lost = bool(found.reasons) and not any(isinstance(x, v.Tensor) for x in found.returned)
             results[key] = Lost("") if lost else _one(list(found.returned))
     found_before: Value = results[key]
     return found_before
+
+
+def _apart(walk: Callable[[], _Walk]) -> _Walk:
+    """What a walk comes to, on a stack of its own, as a thread has: one alone is too small for all."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(walk).result()
 
 
 @lru_cache(maxsize=512)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -57,6 +58,7 @@ class Shared:
 
     Attributes:
         results: what functions of the file give, by the context they are called in (see :meth:`context`).
+        ways: in how many contexts a function has been looked at for that.
         within: those that are being walked to find out. cuts: how often that was not done to the end.
         walks: what became of a function in a context, as a Translated.
         taken: names that mean something in the function at hand.
@@ -68,6 +70,7 @@ class Shared:
     module_name: Callable[[str], str]
     taken: Taken = field(default_factory=Taken)
     results: dict[Context, Any] = field(default_factory=dict)
+    ways: Counter[str] = field(default_factory=Counter)
     within: list[Context] = field(default_factory=list)
     cuts: int = 0
     walks: dict[Context, Any] = field(default_factory=dict)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 from collections import Counter
 
+import numpy as np
 import pytest
 from helpers import migrate
+from migrated import check_same
 
 from nkimigrate.codemods.language.translate import iterations, statements
 from nkimigrate.codemods.language.translate.walker import Walker
@@ -117,3 +119,39 @@ def test_a_function_without_a_result_once_for_all_its_calls(walks: Counter[str])
     assert migrate({"a.py": HEAD + CALLS.replace("    return out\n", other)}).changed
     assert walks["double = nl.multiply(tile, 2)"] == 1
     assert walks["half = nl.multiply(tile, 0.5)"] == 3  # each call's result, and what holds for both
+
+
+@pytest.mark.parametrize("size", [5, 7, 40])
+def test_functions_that_call_each_other_however_deep_once(walks: Counter[str], size: int) -> None:
+    """What the last one gives is known to the first: the number of columns, which it divides by."""
+    step = "def step_{0}(tile):\n    root = step_{1}(tile)\n    return nl.multiply(root, {0}.5 / root.shape[1])\n\n\n"
+    last = f"def step_{size}(tile):\n    return nl.add(tile, 1.0)\n\n\n"
+    kernel = """\
+@nki.jit
+def kernel(x):
+    out = nl.ndarray((128, 32), dtype=nl.float32, buffer=nl.shared_hbm)
+    nl.store(out, step_0(nl.load(x)))
+    return out
+"""
+    text = last + "".join(step.format(n, n + 1) for n in reversed(range(size))) + kernel
+    check_same(text, "kernel", np.random.default_rng(4).standard_normal((128, 32)).astype(np.float32))
+    assert {walks[f"root = step_{n + 1}(tile)"] for n in range(size)} == {1}
+
+
+def test_functions_that_call_each_other_without_an_end(walks: Counter[str]) -> None:
+    """They are walked through as far as they are new."""
+    text = "def one(tile):\n    return two(tile)\n\n\ndef two(tile):\n    return one(tile)\n\n\n"
+    found = migrate({"a.py": HEAD + text + CALLS.replace("halved(tile))", "one(tile))")})
+    assert [each for each in found.findings if each.line]
+    assert walks["return two(tile)"] == 2
+
+
+@pytest.mark.parametrize("size", [4, 8, 16])
+def test_functions_that_call_each_other_in_ever_more_ways(walks: Counter[str], size: int) -> None:
+    """Each calls the next with two other numbers; not all of the 2 ** size calls are followed."""
+    step = "def step_{0}(tile, n):\n    half = {1}(tile, 2 * n)\n    return {1}(half, 2 * n + 1)\n\n\n"
+    steps = [step.format(n, f"step_{n + 1}") for n in range(size)]
+    last = f"def step_{size}(tile, n):\n    return nl.multiply(tile, n)\n\n\n"
+    kernel = "@nki.jit\ndef kernel(x):\n    tile = nl.load(x)\n    return step_0(tile, 1)\n"
+    migrate({"a.py": HEAD + last + "".join(steps[::-1]) + kernel})
+    assert 2 <= max(walks.values()) <= 64
