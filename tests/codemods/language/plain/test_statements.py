@@ -234,6 +234,19 @@ def kernel(a):
     )
 
 
+def test_many_imports():
+    """Each once, also one that is there two times."""
+    lines = "".join(f"    from math import sqrt as root_{n}\n" for n in range(60))
+    again = "    if a.shape[0] > 1:\n        from math import sqrt as root_7\n"
+    new = check_same(
+        f"{HEADER}{lines}{again}    weight = root_59(4.0) + root_7(9.0)\n{END}",
+        "kernel",
+        RNG.standard_normal((64, 32)).astype(np.float32),
+    )
+    assert new.count("from math import sqrt as ") == 60
+    assert new.index("from math import sqrt as root_59") < new.index("def kernel")
+
+
 KERNEL_WITH_A_SUM = """\
 import neuronxcc.nki as nki
 import neuronxcc.nki.language as nl
