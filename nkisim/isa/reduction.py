@@ -54,6 +54,10 @@ def tensor_reduce(
     put(dst, np.negative(result) if negate else result, "tensor_reduce")
 
 
+LAST_DIMENSION = 4
+"""The innermost dimension in lists that count as the instruction does: four free ones, however many data has."""
+
+
 def _reduced_dimensions(axis: Any, ndim: int) -> int:
     if type(axis) is int and 0 < axis < ndim:
         return 1
@@ -65,7 +69,8 @@ def _reduced_dimensions(axis: Any, ndim: int) -> int:
     )
     following = axes == list(range(axes[0], axes[0] + len(axes)))
     operand_limit(following, "tensor_reduce", f"axis is {axis}; it must list consecutive dimensions")
-    there = len(axes) < ndim and -ndim < axes[0] and axes[-1] < ndim
+    ends = axes[-1] < ndim or axes[-1] == LAST_DIMENSION
+    there = len(axes) < ndim and -ndim < axes[0] and ends
     operand_limit(there, "tensor_reduce", f"axis is {axis}; data has {ndim - 1} free dimensions")
     return len(axes)
 
