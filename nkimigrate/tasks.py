@@ -186,11 +186,16 @@ def _language(setting: Setting, task: Task) -> Iterator[Check]:
             launches=task.world.launches,
             partial=setting.partial,
         )
-    new = _imports_new(task.data) and any(map(setting.wants, DIALECT))
+    new = _wants_dialect(setting) and _imports_new(task.data)
     if new and (step := load_language(*setting.step)):
         from .codemods.dialect.findings import dialect_findings
 
         yield partial(dialect_findings, step=step, wants=setting.wants)
+
+
+@cache
+def _wants_dialect(setting: Setting) -> bool:
+    return any(map(setting.wants, DIALECT))
 
 
 def _imports_new(data: bytes) -> bool:
@@ -202,8 +207,10 @@ def _imports_new(data: bytes) -> bool:
 
 def _old_step(setting: Setting, task: Task) -> LanguageStep | None:
     """The language's step, where a file seems to import the old one and somebody would hear of it."""
+    if not setting.may_want(LANGUAGE):
+        return None
     old = _imports_old(task.data) or bool(task.world.kernels)
-    return load_language(*setting.step) if old and setting.may_want(LANGUAGE) else None
+    return load_language(*setting.step) if old else None
 
 
 def _imports_old(data: bytes) -> bool:

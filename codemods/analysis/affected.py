@@ -125,8 +125,9 @@ class _Spreading:
 
     def through_bases(self) -> None:
         """``super()``, where a class derives from something that has one of the names."""
-        classes = (b.name for b in self._module.bindings if b.kind == "class")
-        if "super" in self._module.by_name and not self.names.isdisjoint(classes):
+        if "super" not in self._module.by_name:
+            return
+        if not self.names.isdisjoint(b.name for b in self._module.bindings if b.kind == "class"):
             self.add(("super",))
 
 
