@@ -103,6 +103,7 @@ def _derive_blocks(K_cache: Any, V_cache: Any, transposed: bool, table: Any, siz
     kernel_assert(shapes[0] == shapes[1], f"K_cache and V_cache must have one shape, they have {shapes}")
     blocks = _without_head(V_cache, 2, "V_cache")
     sizes.block = blocks[1]
+    assert_layout(table, 2, "[B, blocks]", "active_blocks_table")
     sizes.cache = table.shape[1] * sizes.block
     kernel_assert(
         sizes.context == sizes.cache,

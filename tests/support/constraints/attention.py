@@ -393,6 +393,8 @@ WHOLE = Table(
         refused("transposed_out: heads·H at most 163840", "N·H of at most 163840",
                 lambda _: {**generation(batch=1, heads=16, depth=2, hidden=10496, context=256), "transposed_out": True}),
         refused("caches of float8_e4m3 need both scales", "all float8_e4m3", **in_eights(k_scale=zeros(1, 1, dtype=FP32))),
+        refused("the table is [B, blocks]", "active_blocks_table must be [B, blocks]",
+                lambda _: (lambda given: {**given, "active_blocks_table": given["active_blocks_table"][0]})(generation(block=16))),
         refused("blocks: kv_cache_update_idx [B, 1]", "kv_cache_update_idx must have shape (2, 1)",
                 lambda _: {**generation(block=16), "update_cache": True, "kv_cache_update_idx": zeros(1, 1, dtype=U32)}),
         beyond("a flat cache has the row that kv_cache_update_idx says, of the last sequence", "outside 0..511",
