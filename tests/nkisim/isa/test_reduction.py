@@ -247,9 +247,9 @@ def test_subtraction_over_several_dimensions() -> None:
 
 
 @pytest.mark.parametrize(("axis", "message"), [
-    (3, "data has 2 free dimensions"),
+    (5, "data has 2 free dimensions"),
     (-3, "data has 2 free dimensions"),
-    ([2, 3], "data has 2 free dimensions"),
+    ([4, 5], "data has 2 free dimensions"),
     (None, "must be an integer, or a list"),
     ("1", "must be an integer, or a list"),
     ([], "must be an integer, or a list"),
@@ -258,3 +258,14 @@ def test_subtraction_over_several_dimensions() -> None:
 def test_what_tensor_reduce_takes_as_an_axis(axis: Any, message: str) -> None:
     with pytest.raises(SimulationError, match=message):
         nisa.tensor_reduce(sbuf((4, 3)), nl.add, tile(np.ones((4, 3, 5), np.float32)), axis)
+
+
+@pytest.mark.parametrize(
+    ("axis", "count"), [(1, 1), ([4], 1), ([3, 4], 2), ([1, 2], 2), (-1, 1), ([-2, -1], 2)]
+)
+def test_the_compilers_numbers_of_dimensions(axis: Any, count: int) -> None:
+    a = RANDOM.integers(-9, 9, (4, 3, 5)).astype(np.float32)
+    want = a.sum(axis=2) if count == 1 else a.sum(axis=(1, 2))[:, None]
+    dst = sbuf(want.shape)
+    nisa.tensor_reduce(dst, nl.add, tile(a), axis)
+    np.testing.assert_array_equal(got(dst), want)
