@@ -55,7 +55,7 @@ def tensor_reduce(
 
 
 LAST_DIMENSION = 4
-"""The innermost dimension in lists that count as the instruction does: four free ones, however many data has."""
+"""The innermost one in lists that count as the instruction does: four free dimensions, whatever data has."""
 
 
 def _reduced_dimensions(axis: Any, ndim: int) -> int:
