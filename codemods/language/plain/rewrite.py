@@ -58,26 +58,35 @@ def _of_host(module: LanguageModule, name: str) -> set[str]:
 
 def _rewrite(file: File, chosen: set[str]) -> None:
     """Apply the rules to the chosen functions, and to those that come out of them."""
-    before = _functions(file)
+    before, hosts = _functions(file), _hosts(chosen)
     finished: set[Part] = set()
     for _ in range(_ROUNDS):
         names = chosen | (_functions(file) - before)
-        hosts = {name.partition(".")[0] for name in names}
+        looked_for = names | hosts.keys()
         parts = enumerate(file.parts)
-        left = [i for i, part in parts if part not in finished and not hosts.isdisjoint(part.defined)]
+        left = [i for i, part in parts if part not in finished and not looked_for.isdisjoint(part.defined)]
         if not left:
             return
         for index in left[::-1]:  # a change of one part leaves those above it where they are
             part = file.parts[index]
-            if not _changed(file, index, names):
+            if not _changed(file, index, names, hosts):
                 finished.add(part)
+
+
+def _hosts(chosen: Set[str]) -> Mapping[str, Set[str]]:
+    """Functions of the host, and the chosen kernels that they define."""
+    hosts: dict[str, set[str]] = {}
+    for name, _, kernel in (each.partition(".") for each in chosen):
+        if kernel:
+            hosts.setdefault(name, set()).add(kernel.partition("@")[0])
+    return hosts
 
 
 def _functions(file: File) -> set[str]:
     return {name for part in file.parts for name in part.functions}
 
 
-def _changed(file: File, index: int, chosen: Set[str]) -> bool:
+def _changed(file: File, index: int, chosen: Set[str], hosts: Mapping[str, Set[str]]) -> bool:
     """Say things of a part of the file more plainly; False when nothing is left."""
     text = file.parts[index].text
     found = [*_definitions(text.tree, chosen, file.spellings)][::-1]
@@ -85,7 +94,7 @@ def _changed(file: File, index: int, chosen: Set[str]) -> bool:
         return True
     edits = [edit for outer, _ in found for edit in _plainly(file, text, outer)]
     new = text.edited(edits) if edits else functions.moved_out(file, index, found)
-    new = new or _in_hosts(file, text, chosen)
+    new = new or _in_hosts(file, text, hosts)
     if new is not None:
         file.replace(index, new)
     return new is not None
@@ -100,12 +109,8 @@ def _plainly(file: File, text: Text, function: ast.FunctionDef) -> list[Edit]:
     return next((edits for edits in found if edits), [])
 
 
-def _in_hosts(file: File, text: Text, chosen: Set[str]) -> Text | None:
+def _in_hosts(file: File, text: Text, hosts: Mapping[str, Set[str]]) -> Text | None:
     """The same for the chosen kernels that functions of the host define."""
-    hosts: dict[str, set[str]] = {}
-    for name, _, kernel in (each.partition(".") for each in chosen):
-        if kernel:
-            hosts.setdefault(name, set()).add(kernel.partition("@")[0])
     for host, _ in [*_definitions(text.tree, hosts.keys(), None)] if hosts else ():
         names = hosts[host.name]
         new = captured.taken_in(text, host, names, file.spellings.grids, file.imported)
