@@ -4,6 +4,7 @@ from typing import Any
 
 import nki.language as nl
 
+from ...blocks.arguments import assert_object
 from ...blocks.dtypes import assert_dtype
 from ...blocks.memory import PARTITIONS
 from ..utils.common_types import ExpertAffinityScaleMode, NormType, QuantizationType
@@ -126,11 +127,7 @@ class MLPQuantizationParameters(nl.NKIObject):
         check_shape(self.down_w_scale, down, "down_w_scale")
 
     def _validate_dtype(self) -> None:
-        known = False
-        for kind in SUPPORTED_QUANT_TYPES:
-            if kind == self.quantization_type:
-                known = True
-        kernel_assert(known, f"quantization_type {self.quantization_type} is not known")
+        assert_object(self.quantization_type, QuantizationType, "quantization_type")
         if self.is_no_quant():
             return
         dtype = nl.uint8 if self.is_quant_mx() else nl.float32

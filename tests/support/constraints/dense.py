@@ -79,7 +79,7 @@ FEED = Table(
             "norm weights not float32": "normalization_weights_tensor must be", "norm bias not float32": "normalization_bias_tensor must be",
             "fused add not float32": "fused_add_tensor must be", "gate bias not float32": "gate_proj_bias_tensor must be",
             "up bias not float32": "up_proj_bias_tensor must be", "down bias not float32": "down_proj_bias_tensor must be",
-            "norm bias with LAYER_NORM only": "is for LAYER_NORM", "a known quantization_type": "quantization_type 7 is not known",
+            "norm bias with LAYER_NORM only": "is for LAYER_NORM",
             "ROW: gate scale [128, I]": "gate_w_scale must have shape (128, 130)", "ROW: up scale [128, I]": "up_w_scale must have shape (128, 130)",
             "ROW: down scale [128, H]": "down_w_scale must have shape (128, 256)", "gate_w_scale float32": "gate_w_scale must be float32",
             "up_w_scale float32": "up_w_scale must be float32", "down_w_scale float32": "down_w_scale must be float32",

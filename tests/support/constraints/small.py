@@ -178,7 +178,7 @@ CONVOLVED = Table(
     lambda: {"img_ref": zeros(1, 4, 1, 60), "filter_ref": zeros(4, 1, 1, 5), "feature_group_count": 4},
     [
         *shown(f"{CONV}::test_checks", {
-            "as many groups as channels": "feature_group_count must be C = 4, it is 1", "strides (1, at least 1)": "stride must be",
+            "as many groups as channels": "feature_group_count must be C = 4, it is 1", "rows have stride 1": "stride must be (1, at least 1)", "strides of at least 1": "stride must be at least 1",
             "no dilation": "dilations must be (1, 1)", "one batch group": "batch_group_count must be 1", "a result": "longer than the image",
             "the image [N, C, 1, W]": "must be [N, C, 1, W]", "channels divide by the cores": "C = 5 must divide by the 2 cores",
             "the filter [C, 1, 1, S]": "the filter must have shape",

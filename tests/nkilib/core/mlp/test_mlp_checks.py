@@ -79,7 +79,7 @@ BOTH: list[tuple[dict[str, Any], str]] = [
     ({"up_proj_bias_tensor": zeros(1, I, dtype=FP32)}, "up_proj_bias_tensor must be"),
     ({"down_proj_bias_tensor": zeros(1, H, dtype=FP32)}, "down_proj_bias_tensor must be"),
     ({"normalization_bias_tensor": zeros(1, H), "normalization_type": RMS}, "is for LAYER_NORM"),
-    ({"quantization_type": 7}, "quantization_type 7 is not known"),
+    ({"quantization_type": 7}, "quantization_type must be of the class QuantizationType"),
     ({**row(), "gate_w_scale": zeros(1, I, dtype=FP32)}, "gate_w_scale must have shape (128, 130)"),
     ({**row(), "up_w_scale": zeros(128, 1, dtype=FP32)}, "up_w_scale must have shape (128, 130)"),
     ({**row(), "down_w_scale": zeros(128, I, dtype=FP32)}, "down_w_scale must have shape (128, 256)"),

@@ -111,8 +111,8 @@ def test_cores_share_channels() -> None:
     ("change", "words"),
     [
         ({"feature_group_count": 1}, "feature_group_count must be C = 4, it is 1"),
-        ({"stride": (2, 1)}, "stride must be"),
-        ({"stride": (1, 0)}, "stride must be"),
+        ({"stride": (2, 1)}, "stride must be (1, at least 1)"),
+        ({"stride": (1, 0)}, "stride must be at least 1"),
         ({"rhs_dilation": (1, 2)}, "dilations must be (1, 1)"),
         ({"lhs_dilation": (2, 1)}, "dilations must be (1, 1)"),
         ({"batch_group_count": 2}, "batch_group_count must be 1"),
