@@ -30,7 +30,10 @@ from nkimigrate.report.model import Change, Problem
 from nkimigrate.report.view import View
 
 WATCHED = """
-import os, sys, json
+import sys
+
+sys.path = [path for path in sys.path if path]  # without the tree, as the command has it
+import json, os
 
 ROOT = os.path.realpath(sys.argv[1])
 seen = {"executed": [], "written": [], "started": [], "connected": []}
@@ -151,8 +154,8 @@ def watched(root: Path, *words: str, cwd: Path | None = None, **variables: str) 
     """Run the command from inside the tree, as its owner would; what the audit hook heard."""
     done = subprocess.run(
         [sys.executable, "-c", WATCHED, str(root), json.dumps(words)],
-        cwd=cwd or root, env={**os.environ, "PYTHONSAFEPATH": "1", **variables}, capture_output=True, text=True,
-        errors="replace", check=False,
+        cwd=cwd or root, env={**os.environ, **variables}, capture_output=True, text=True, errors="replace",
+        check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stderr.strip().splitlines()[-1])
@@ -284,9 +287,8 @@ def test_the_language_server_runs_nothing(tree: Path) -> None:
         "assert found[path].findings\nassert found[path].fixed(path, found[path].findings)\ncode = 0",
     )
     done = subprocess.run(
-        [sys.executable, "-c", looking, str(tree), "[]"], cwd=tree, env={**os.environ, "PYTHONSAFEPATH": "1"},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [sys.executable, "-c", looking, str(tree), "[]"], cwd=tree, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     heard = json.loads(done.stderr.strip().splitlines()[-1])
     assert heard["executed"] == heard["started"] == heard["connected"] == []
