@@ -287,7 +287,11 @@ def test_the_language_server_runs_nothing(tree: Path) -> None:
         "assert found[path].findings\nassert found[path].fixed(path, found[path].findings)\ncode = 0",
     )
     done = subprocess.run(
-        [sys.executable, "-c", looking, str(tree), "[]"], cwd=tree, capture_output=True, text=True, check=False
+        [sys.executable, "-c", looking, str(tree), "[]"],
+        cwd=tree,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     heard = json.loads(done.stderr.strip().splitlines()[-1])
