@@ -101,7 +101,8 @@ def bound(node: _Function | ast.ClassDef) -> frozenset[str]:
 def free(
     node: _Function, handed: Mapping[ast.AST, Sequence[str]] | None = None, gone: Set[ast.AST] = frozenset()
 ) -> list[str]:
-    """Names that a function reads and does not bind, in the order in which they come up.
+    """Names that a function reads and does not bind, in the order in which they come up; type parameters of
+    functions in it count as such where annotations name them.
 
     Args:
         handed: names that calls get besides what is written. gone: functions in it that are there no more.

@@ -54,13 +54,15 @@ def both(body: str) -> tuple[ast.FunctionDef, symtable.Function]:
 def test_what_a_function_binds(body):
     node, table = both(body)
     loops = {ast.unparse(c.target) for c in ast.walk(node) if isinstance(c, ast.comprehension)}
-    assert scopes.bound(node) - loops == {s.get_name() for s in table.get_symbols() if s.is_local()}
+    local = {s.get_name() for s in table.get_symbols() if s.is_local()}
+    assert scopes.bound(node) - loops == local - loops  # since 3.12 the compiler counts those of lists, too
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 def test_what_a_function_takes_from_around_it(body):
     node, table = both(body)
-    known = {*AROUND}
+    typed = {p.name for n in ast.walk(node) for p in getattr(n, "type_params", ())}  # count as taken
+    known = {*AROUND} - typed
     assert known & {*scopes.free(node)} == {*table.get_frees()} & known
 
 
