@@ -46,14 +46,18 @@ def main(words: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return 0
     except KeyboardInterrupt:
-        print(
-            "nkimigrate: interrupted; each file is either as it was or completely rewritten", file=sys.stderr
-        )
-        return INTERRUPTED
+        return _interrupted()
     except Exception as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):  # in a descriptor's __set_name__, before 3.12
+            return _interrupted()
         from .codemods.rule import BadRule
 
         return _say(f"nkimigrate: {error}") if isinstance(error, BadRule) else _internal_error(error, words)
+
+
+def _interrupted() -> int:
+    print("nkimigrate: interrupted; each file is either as it was or completely rewritten", file=sys.stderr)
+    return INTERRUPTED
 
 
 def _main(words: Sequence[str]) -> int:
