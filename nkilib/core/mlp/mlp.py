@@ -15,7 +15,7 @@ from typing import Any
 import nki
 import nki.language as nl
 
-from ...blocks.arguments import assert_classes, assert_number, assert_object
+from ...blocks.arguments import assert_classes
 from ..utils.common_types import ActFnType, NormType, QuantizationType
 from .mlp_cte.mlp_cte import mlp_cte
 from .mlp_parameters import (
@@ -121,8 +121,6 @@ def mlp(
             (force_cte_mode, "force_cte_mode"),
         ),
     )  # fmt: skip
-    assert_object(quantization_type, QuantizationType, "quantization_type")
-    assert_number(quant_clipping_bound, "quant_clipping_bound")
     dtype = output_dtype
     if dtype is None and hidden_tensor is not None:
         dtype = hidden_tensor.dtype

@@ -4,7 +4,7 @@ from typing import Any
 
 import nki.language as nl
 
-from ...blocks.arguments import assert_object
+from ...blocks.arguments import assert_number, assert_object
 from ...blocks.dtypes import assert_dtype
 from ...blocks.memory import PARTITIONS
 from ..utils.common_types import ExpertAffinityScaleMode, NormType, QuantizationType
@@ -74,6 +74,8 @@ class MLPQuantizationParameters(nl.NKIObject):
         down_in_scale: Any,
         clipping_bound: float,
     ) -> None:
+        assert_object(quantization_type, QuantizationType, "quantization_type")
+        assert_number(clipping_bound, "quant_clipping_bound")
         self.quantization_type = quantization_type
         self.gate_w_scale = gate_w_scale
         self.up_w_scale = up_w_scale
@@ -127,7 +129,6 @@ class MLPQuantizationParameters(nl.NKIObject):
         check_shape(self.down_w_scale, down, "down_w_scale")
 
     def _validate_dtype(self) -> None:
-        assert_object(self.quantization_type, QuantizationType, "quantization_type")
         if self.is_no_quant():
             return
         dtype = nl.uint8 if self.is_quant_mx() else nl.float32
