@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence, Set
 from ..translate.layout import laid_out
 from . import scopes
 from .functions import makes_index_tiles
-from .leaving import Inner, comments, has_header, header, header_end, with_calls
+from .leaving import Inner, can_hand_over, comments, has_header, header, header_end, with_calls
 from .lines import Text, in_strings, moved
 
 Path = tuple[ast.FunctionDef, ...]
@@ -32,7 +32,7 @@ def taken_in(
     paths = [*kernels(host, names)]
     for statement in reversed(host.body):  # each goes in front of the ones below it
         if isinstance(statement, ast.Assign) and _stands_alone(text, statement):
-            users = [path for path in paths if _stored(statement) & set(_taken(path))]
+            users = [path for path in paths if scopes.stored(statement) & set(_taken(path))]
             tiles = makes_index_tiles(statement.value, grids)
             if (
                 users
@@ -67,10 +67,6 @@ def _taken(path: Path) -> list[str]:
 # -- statements that move ------------------------------------------------------------------------------
 
 
-def _stored(node: ast.AST) -> set[str]:
-    return {n.id for n in scopes.within(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-
-
 def _is_constant(node: ast.expr, imported: Set[str]) -> bool:
     """Whether an expression consists of literal numbers, or is a name of a library."""
     if isinstance(node, ast.BinOp):
@@ -88,7 +84,7 @@ def _is_constant(node: ast.expr, imported: Set[str]) -> bool:
 
 def _is_same(statement: ast.Assign, host: ast.FunctionDef, users: Sequence[Path]) -> bool:
     """Whether a statement makes the same wherever the kernels are called, and in them."""
-    made, every = _stored(statement), [n for n in scopes.within(host) if isinstance(n, ast.Name)]
+    made, every = scopes.stored(statement), [n for n in scopes.within(host) if isinstance(n, ast.Name)]
     mine = {id(n) for n in scopes.within(statement)}
     read = {n.id for n in every if id(n) in mine} - made
     between = {name for path in users for f in path[1:] for name in scopes.bound(f)}
@@ -111,7 +107,7 @@ def _keep(names: Set[str], statement: ast.stmt, host: ast.FunctionDef) -> bool:
             return False
     bound = [n for n in scopes.own(host) if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)]
     inside = {id(n) for n in scopes.within(statement)}
-    made = _stored(statement)
+    made = scopes.stored(statement)
     return all(
         n.lineno < statement.lineno and n.id not in made
         for n in bound
@@ -121,7 +117,7 @@ def _keep(names: Set[str], statement: ast.stmt, host: ast.FunctionDef) -> bool:
 
 def _is_only_for(statement: ast.Assign, host: ast.FunctionDef, users: Sequence[Path]) -> bool:
     """Whether nothing but kernels uses what a statement makes."""
-    made = _stored(statement)
+    made = scopes.stored(statement)
     inside = {id(n) for path in users for n in scopes.within(path[-1])} | {
         id(n) for n in scopes.within(statement)
     }
@@ -185,7 +181,7 @@ def _are_values(node: ast.FunctionDef, names: Sequence[str]) -> bool:
 def _calls(around: Sequence[ast.FunctionDef], node: ast.FunctionDef) -> list[ast.Call] | None:
     """Launches of a kernel; None when something else happens to it, or they cannot hand anything over."""
     every = scopes.within(around[0])
-    others = [n for n in every if n is not node and node.name in _bound_by(n)]
+    others = [n for n in every if n is not node and node.name in scopes.given(n)]
     launched: dict[int, ast.Call] = {}
     for call in (n for n in every if isinstance(n, ast.Call)):
         target = call.func.value if isinstance(call.func, ast.Subscript) else call.func
@@ -194,24 +190,7 @@ def _calls(around: Sequence[ast.FunctionDef], node: ast.FunctionDef) -> list[ast
     if others or any(id(n) not in launched for n in mentions):
         return None
     calls = [launched[id(n)] for n in mentions]
-    count = len(node.args.posonlyargs) + len(node.args.args)
-    odd = any(isinstance(a, ast.Starred) for c in calls for a in c.args) or any(
-        k.arg is None for c in calls for k in c.keywords
-    )
-    return None if odd or any(len(call.args) > count for call in calls) else calls
-
-
-def _bound_by(node: ast.AST) -> tuple[str, ...]:
-    """The names that a node gives a meaning."""
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return (node.name,)
-    if isinstance(node, ast.Name):
-        return () if isinstance(node.ctx, ast.Load) else (node.id,)
-    if isinstance(node, ast.Nonlocal | ast.Global):
-        return tuple(node.names)
-    if isinstance(node, ast.alias):
-        return ((node.asname or node.name).partition(".")[0],)
-    return (node.arg,) if isinstance(node, ast.arg) else ()
+    return calls if can_hand_over(node, calls) else None
 
 
 def _sees(around: ast.FunctionDef, call: ast.Call, names: Sequence[str]) -> bool:

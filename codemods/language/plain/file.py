@@ -10,10 +10,10 @@ import ast
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import islice
 
 from ...fresh_names import Taken
+from ...record import cached_property
 from ...trees import children
 from . import scopes
 from .lines import Text, first_line

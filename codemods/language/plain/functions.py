@@ -17,7 +17,7 @@ from heapq import heappop, heappush
 from ...trees import walk
 from . import scopes
 from .file import ANY, File
-from .leaving import Inner, has_header, written
+from .leaving import Inner, can_hand_over, has_header, written
 from .lines import Text
 
 _STAYS: Set[str] = frozenset()
@@ -69,7 +69,7 @@ class _Around:
         self.assignments: dict[str, list[ast.Assign]] = {}
         for statement in node.body:
             if isinstance(statement, ast.Assign):
-                for name in _stored(statement):
+                for name in scopes.stored(statement):
                     self.assignments.setdefault(name, []).append(statement)
 
     def without(self, node: ast.FunctionDef, stores: Counter[str]) -> None:
@@ -123,7 +123,7 @@ class _Leaving:
             return {node.name}
         captured = [n for n in scopes.free(node, self._handed, self._gone) if _is_bound(n, around)]
         copied = _copied(around, captured, self._file.spellings.grids)
-        gone, read = ({n for s in copied for n in names(s)} for names in (_stored, _loaded))
+        gone, read = ({n for s in copied for n in names(s)} for names in (scopes.stored, _loaded))
         wanted = [*captured, *sorted(read - {*captured})]
         handed = tuple(n for n in dict.fromkeys(wanted) if n not in gone and _is_bound(n, around))
         inner = Inner(node, tuple(outer), tuple(calls), node.name, tuple(copied), handed)
@@ -186,10 +186,7 @@ def _calls(node: ast.FunctionDef, mentions: Iterable[ast.AST]) -> list[ast.Call]
     if any(id(n) not in called for n in named):
         return None
     calls = list(called.values())
-    stars = any(isinstance(a, ast.Starred) for c in calls for a in c.args)
-    taken = len(node.args.posonlyargs) + len(node.args.args)
-    crowded = node.args.vararg is None and any(len(call.args) > taken for call in calls)
-    return None if stars or crowded or any(k.arg is None for c in calls for k in c.keywords) else calls
+    return calls if can_hand_over(node, calls) else None
 
 
 @lru_cache(maxsize=64)
@@ -251,10 +248,6 @@ def _spelled(node: ast.expr) -> str:
 
 def _loaded(node: ast.AST) -> set[str]:
     return {n.id for n in walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
-
-
-def _stored(node: ast.AST) -> set[str]:
-    return {n.id for n in walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
 
 
 def _obstacles(inner: Inner, around: Sequence[_Around], gone: Set[str], read: Set[str]) -> Set[str] | None:

@@ -174,6 +174,15 @@ def has_header(text: Text, node: ast.FunctionDef) -> bool:
     return end < body.lineno or text.line(end)[: body.col_offset].rstrip().endswith(":")
 
 
+def can_hand_over(node: ast.FunctionDef, calls: Sequence[ast.Call]) -> bool:
+    """Whether calls of a function tell which argument each parameter gets, so that they can give it more."""
+    stars = any(isinstance(a, ast.Starred) for call in calls for a in call.args)
+    stars = stars or any(k.arg is None for call in calls for k in call.keywords)
+    count = len(node.args.posonlyargs) + len(node.args.args)
+    crowded = node.args.vararg is None and any(len(call.args) > count for call in calls)
+    return not stars and not crowded
+
+
 def comments(text: Text, first: int, last: int) -> list[str]:
     """Comments in a header."""
     found = (text.line(n).partition("#") for n in range(first, last + 1))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Set
-from functools import cached_property
 
+from ...record import cached_property
 from ...trees import last_name
 from ..translate.plan import LanguageModule
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 
+from ...trees import is_none
 from ..analysis import values as v
 from ..analysis.dtypes import dtype_of
 from ..analysis.index import Index, Window
@@ -47,7 +48,7 @@ def call(w: Walker, node: ast.Call) -> Value:
     if tokens.is_ours(w.names.qualified(node.func)) and not _of_trace_time(w, node, short):
         if short not in LOWERINGS:
             raise Refused("M-INTERNAL", name=short)
-        masks = [k.value for k in node.keywords if k.arg == "mask" and not expressions.is_none(k.value)]
+        masks = [k.value for k in node.keywords if k.arg == "mask" and not is_none(k.value)]
         return _masked(w, node, short, masks[0]) if masks else _lowered(w, node, short, None)
     return _python(w, node, *numbers.function(w, node, short, function))
 

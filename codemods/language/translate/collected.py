@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 
-from ...trees import walk
+from ...trees import is_none, walk
 from ..analysis import values as v
 from ..analysis.dtypes import FLOAT32, certainly_same, dtype_of
 from ..analysis.refusal import Refused
@@ -38,7 +38,7 @@ def into(w: Walker, target: ast.expr, node: ast.expr) -> None:
     _check_start(w, base, given.get("loop_indices"))
     before = known(expressions.evaluate(w, base))
     place = subscripts.element(w, target, before) if isinstance(target, ast.Subscript) else before  # type: ignore[arg-type]
-    masks = [k.value for k in node.keywords if k.arg == "mask" and not expressions.is_none(k.value)]
+    masks = [k.value for k in node.keywords if k.arg == "mask" and not is_none(k.value)]
     region = masking.region(w, masks[0]) if masks else None
     for parameter in ("x", "op"):
         if parameter not in given:

@@ -28,11 +28,6 @@ def evaluate(w: Walker, node: ast.expr) -> Value:
     return handler(w, node)
 
 
-def is_none(node: ast.expr) -> bool:
-    """Whether it is ``None`` as it is written."""
-    return isinstance(node, ast.Constant) and node.value is None
-
-
 def code(w: Walker, node: ast.expr) -> str:
     """The new code for an expression."""
     return text(known(evaluate(w, node)))
