@@ -16,7 +16,7 @@ from .evidence import fit
 from .model import EditCall
 from .record import record, replace
 from .release import CallChange, OldForm
-from .signature import CallForm, Signature, Unbindable, bind, first_break, prove
+from .signature import CallForm, Signature, Unbindable, bind, first_break, may_bind, prove
 from .sites import Site, call_form, present_name, sites
 
 
@@ -159,7 +159,7 @@ def _choose(ctx: FileContext, site: Site) -> Plan | None:
     open_forms = [pair for pair in forms if not already_new(*pair, form, arguments)]
     for change, old in open_forms:
         plan = _by_form(ctx, site, change, old, unclear)
-        if not plan.problem:
+        if not plan.problem or (may_bind(old.signature, form) and not plan.by_hand):
             return plan
     if len(open_forms) < len(forms):
         return None

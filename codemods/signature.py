@@ -157,6 +157,14 @@ def _bound(signature: Signature, form: CallForm) -> dict[str, int] | str:
     return bound
 
 
+def may_bind(signature: Signature, form: CallForm) -> bool:
+    """Whether the arguments can be bound to the parameters, whatever the starred ones hold."""
+    known = tuple(width or 0 for width in form.positional)
+    open_ended = form.unfinished or None in form.positional
+    found = _bound(signature, CallForm(known, form.keywords, form.first, form.frozen, open_ended))
+    return not isinstance(found, str)
+
+
 def edited(form: CallForm, edit: EditCall) -> CallForm:
     """The form a call has once ``edit`` is applied (added keywords last)."""
     keyed = dict(edit.keywords)
