@@ -14,11 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from .boxes import Box
 from .dtypes import FLOAT, FLOAT8, Array, DType, fill
 from .errors import SimulationError, fail
+from .physical import PARTITIONS as PARTITIONS
+from .physical import Physical
 from .pool import LEAST, borrow, give_back
 
-PARTITIONS = 128
 SBUF, PSUM, HBM, SHARED_HBM, PRIVATE_HBM = "sbuf", "psum", "hbm", "shared_hbm", "private_hbm"
 OFF_CHIP = (HBM, SHARED_HBM, PRIVATE_HBM)
 PSUM_BANK_BYTES = 2048
@@ -26,12 +28,6 @@ PSUM_BANKS = 8
 PSUM_BYTES = PSUM_BANK_BYTES * PSUM_BANKS
 SBUF_BYTES = {2: 192 << 10, 3: 224 << 10, 4: 256 << 10}
 """Bytes of one SBUF partition by generation (2: trn1, 3: trn2, 4: trn3), from NKI's architecture guides."""
-
-_CHUNK = 16384
-"""Bytes of a partition that are filled together."""
-_APART = 64
-"""Bytes between partitions that share a memory, whose size is a power of two or nearly: without them the same
-bytes of all partitions evict each other from the processor's cache."""
 
 
 class Storage:
@@ -44,6 +40,7 @@ class Storage:
         written: for PSUM a flag for each byte that an instruction wrote, made when first needed;
         regions: the PSUM regions that a matmul has written as a whole, if any has, with boxes around them.
         watch, mark: a trace's.
+        memory: the one that it has an address in, or None.
         known, sums, site: in strict mode a byte for each byte that says who wrote it (None: outside of
             kernels), for PSUM who wrote it through this allocation, and where the allocation is.
     """
@@ -68,6 +65,7 @@ class Storage:
         name: str,
         dtype: DType,
         base: int = 0,
+        memory: Physical | None = None,
     ) -> None:
         self.raw = raw
         self.pitch = pitch
@@ -77,6 +75,7 @@ class Storage:
         self.name = name
         self.dtype = dtype
         self.base = base
+        self.memory = memory
 
     def __del__(self) -> None:
         ends = LEAST is None  # as the interpreter leaves it when it ends
@@ -94,62 +93,35 @@ class Storage:
             self._pointer = int(self.raw.__array_interface__["data"][0])
         return self._pointer
 
+    def settle(self) -> None:
+        """An instruction is about to write all of it, which is fresh."""
+        self.fresh = False
+        if self.memory is not None:
+            self.memory.settle(self.box)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the allocation itself."""
+        return self.rows * self.size
+
+    @property
+    def box(self) -> Box:
+        """Where it is on chip."""
+        assert self.pitch is not None
+        row, byte = divmod(self.base, self.pitch)
+        return row, row + self.rows, byte, byte + self.size
+
     def poison(self) -> None:
         """Fill in what unwritten memory reads as."""
         self.fresh = False
-        window = self._window()
+        if self.memory is not None:
+            self.memory.poison(self.box)
+            return
+        window = self.raw.view(self.dtype.numpy)
         if self.dtype.kind == FLOAT:
             fill(window, np.nan)
         else:
             window.view(np.uint8)[...] = 0xFF if self.dtype.kind == FLOAT8 else 0x5A
-
-    def _window(self) -> Array:
-        if self.pitch is None:
-            return self.raw.view(self.dtype.numpy)
-        return np.ndarray(
-            (self.rows, self.size // self.dtype.stored),
-            self.dtype.numpy,
-            buffer=self.raw,
-            offset=self.base,
-            strides=(self.pitch, self.dtype.stored),
-        )
-
-
-class Physical:
-    """A core's one SBUF or PSUM. Bytes that no tensor has reached yet are not even filled.
-
-    Attributes:
-        raw: all bytes. pitch: bytes from one partition to the next.
-    """
-
-    __slots__ = ("_closed", "pitch", "raw")
-
-    def __init__(self, capacity: int) -> None:
-        self.pitch = capacity + _APART
-        self.raw = borrow(PARTITIONS * self.pitch)
-        self._closed = bytearray(b"\1") * -(-capacity // _CHUNK)
-
-    def __del__(self) -> None:
-        give_back(self)
-
-    def open(self, start: int, end: int) -> None:
-        """The bytes from ``start`` to ``end`` of every partition may be used from now on."""
-        first, last = start // _CHUNK, -(-end // _CHUNK)
-        chunk = self._closed.find(1, first, last)
-        while chunk >= 0:
-            self._fill(chunk)
-            self._closed[chunk] = 0
-            chunk = self._closed.find(1, chunk + 1, last)
-
-    def clear(self) -> None:
-        """Nothing was written: a launch starts."""
-        for chunk, closed in enumerate(self._closed):
-            if not closed:
-                self._fill(chunk)
-
-    def _fill(self, chunk: int) -> None:
-        columns = slice(chunk * _CHUNK, (chunk + 1) * _CHUNK)
-        self.raw.reshape(PARTITIONS, self.pitch)[:, columns] = 0xFF
 
 
 Allocation = tuple[Storage, Array]
@@ -231,11 +203,11 @@ def _addressed(
     if plane not in physical:
         physical[plane] = Physical(capacity * wide)
     memory = physical[plane]
-    memory.open(start * wide, (start + row) * wide)
     base = partition * memory.pitch + start * wide
     strides = [dtype.stored] * len(shape)
     for axis in range(len(shape) - 2, 0, -1):
         strides[axis] = strides[axis + 1] * shape[axis + 1]
     strides[0] = memory.pitch
-    storage = Storage(memory.raw, memory.pitch, row * wide, rows, buffer, name, dtype, base)
+    storage = Storage(memory.raw, memory.pitch, row * wide, rows, buffer, name, dtype, base, memory)
+    memory.reach(storage)
     return storage, np.ndarray(shape, dtype.numpy, buffer=memory.raw, offset=base, strides=strides)

@@ -65,7 +65,7 @@ class Recorder:
         if self._bytes > MOST_BYTES:
             self.spoil(f"its tiles take more than {MOST_BYTES >> 20} MB")
         elif not self.spoilt:
-            self._chip.append((storage, storage.fresh))
+            self._chip.append((storage, storage.fresh and address is None))
             if address is None:
                 self._tiles[id(storage)] = _Tile(storage)
 

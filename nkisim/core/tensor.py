@@ -407,8 +407,8 @@ class Tensor(Unsupported):
         """Poison what a partial first write leaves, and note the write for PSUM accumulation."""
         storage = self.storage
         if storage.fresh:
-            if self.array.nbytes == storage.raw.nbytes and 0 not in self.array.strides:
-                storage.fresh = False
+            if self.array.nbytes == storage.nbytes and _distinct(self.array):
+                storage.settle()
             else:
                 storage.poison()
         if storage.written is not None:
@@ -482,6 +482,19 @@ def _fits(keys: tuple[Any, ...], dims: tuple[int, ...]) -> bool:
                 return False
         elif key.__class__ is not int or not 0 <= key < dims[axis]:
             return False
+    return True
+
+
+def _distinct(array: Array) -> bool:
+    """Whether no two elements share bytes; of patterns that interleave, that is not seen."""
+    if array.flags.c_contiguous:
+        return True
+    end = array.itemsize
+    for stride, count in sorted(zip(array.strides, array.shape, strict=True)):
+        if count > 1:
+            if stride < end:
+                return False
+            end += (count - 1) * stride
     return True
 
 

@@ -7,11 +7,10 @@ matmuls have overlapped in an allocation, flags tell what was written, and such 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 
 from ..core.access import Dynamic
+from ..core.boxes import Box, apart
 from ..core.dtypes import Array, float32, store, up
 from ..core.errors import SimulationError, fail
 from ..core.memory import Storage
@@ -21,8 +20,6 @@ from ..core.tensor import Tensor
 WHOLE = "whole"
 Region = tuple[int, tuple[int, ...], tuple[int, ...], int]
 """First byte in the storage, shape, strides in bytes, bytes of an element."""
-Box = tuple[int, int, int, int]
-"""First partition and the one after the last, first byte of a partition and the one after the last."""
 
 
 def multiply_into(dst: Tensor, left: Array, right: Array, name: str) -> None:
@@ -80,8 +77,8 @@ def _seen(dst: Tensor, into: Array) -> bool | Array:
         regions[WHOLE] = ()
         return False
     box = _box(storage, region)
-    apart = not regions or (storage.written is None and _apart(box, regions.values()))
-    others = None if apart else list(regions)
+    alone = not regions or (storage.written is None and apart(box, regions.values()))
+    others = None if alone else list(regions)
     regions[region] = box
     return False if others is None else _flagged(storage, region, others)
 
@@ -104,12 +101,6 @@ def _flags(written: Array, region: Region) -> Array:
     start, shape, strides, size = region
     flags: Array = np.ndarray((*shape, size), np.bool_, buffer=written, offset=start, strides=(*strides, 1))
     return flags
-
-
-def _apart(box: Box, others: Iterable[Box]) -> bool:
-    """Whether a box overlaps none of the others."""
-    row, end, byte, last = box
-    return not any(row < r1 and r0 < end and byte < b1 and b0 < last for r0, r1, b0, b1 in others)
 
 
 def _box(storage: Storage, region: Region) -> Box:
