@@ -2,8 +2,8 @@
 
 What it does
     Reports calls whose ``**`` argument may hold keywords that have another name now, wrappers that hand any
-    arguments on to a kernel whose positions changed, calls through such wrappers, and code that looks at a
-    changed signature itself.
+    arguments on to a kernel whose positions changed, calls through such wrappers, calls of what such a kernel
+    may be that was stored in an attribute or a container, and code that looks at a changed signature itself.
 
 Why
     Nothing at these places shows which arguments are given, so nothing can be rewritten there.
@@ -32,6 +32,7 @@ from ..analysis import values as v
 from ..analysis.context import FileContext
 from ..analysis.scopes import Use
 from ..changed_parameters import changed_value
+from ..escapes import Reached, reached_calls
 from ..handed_over import Hidden, hidden_calls
 from ..keyword_dicts import Splat, splats
 from ..model import Finding, Outcome
@@ -53,8 +54,13 @@ def check(ctx: FileContext) -> Iterator[Finding]:
     """One finding for each such place."""
     for splat in splats(ctx)[1]:
         yield _mapping(ctx, splat)
+    said = set()
     for hidden in hidden_calls(ctx):
+        said.add(hidden.node)
         yield _hidden(ctx, hidden)
+    for reached in reached_calls(ctx):
+        if reached.node not in said:
+            yield _reached(ctx, reached)
     yield from _getters(ctx)
     yield from _inspected(ctx)
 
@@ -75,6 +81,13 @@ def _hidden(ctx: FileContext, hidden: Hidden) -> Finding:
     message = f"`{through}` hands arguments on to `{name}`, of which {hidden.changed.summary}"
     step = f"Pass what reaches `{name}` through `{through}` by keyword from there on."
     return ctx.needs_you(CODE, hidden.node, message, step)
+
+
+def _reached(ctx: FileContext, reached: Reached) -> Finding:
+    name, changed = ctx.segment(reached.callee), reached.changed
+    message = f"`{name}` may be `{changed.name}`, which was stored there, and of which {changed.summary}"
+    step = f"If it is `{changed.name}`, pass what is affected by its name of today."
+    return ctx.needs_you(CODE, reached.node, message, step)
 
 
 def _getters(ctx: FileContext) -> Iterator[Finding]:
