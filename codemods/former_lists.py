@@ -9,8 +9,9 @@ from .analysis import values as v
 from .analysis.context import FileContext, once
 from .analysis.scopes import Binding, Use
 from .list_needs import MADE, Former, Need, evident, former, needed, sole_binding
-from .receivers import Receiver, receiver, uses_type
+from .receivers import Receiver, receiver
 from .record import record
+from .sight import uses_type
 from .view_copies import view_copies
 
 _IN_PLACE = {"append", "extend", "insert", "pop", "remove", "clear", "sort", "reverse", "__setitem__"}

@@ -7,7 +7,7 @@ from enum import Enum
 
 from .analysis import values as v
 from .analysis.classes import changed_type
-from .analysis.context import FileContext, once
+from .analysis.context import FileContext
 
 
 class Receiver(Enum):
@@ -54,27 +54,3 @@ def _inherits(ctx: FileContext, of: str, type_name: str) -> bool:
 def _elsewhere(name: str) -> bool:
     """Whether a class comes with Python, so that nothing of it can hold an object of the library."""
     return name.partition(".")[0] in sys.stdlib_module_names
-
-
-def uses_type(ctx: FileContext, type_name: str) -> bool:
-    """Whether a file names a type or handles objects of it."""
-    return type_name in _used(ctx) or any(
-        ctx.release.canonical(path) == type_name.rpartition(".")[0] for _, path in ctx.stars
-    )
-
-
-@once
-def _used(ctx: FileContext) -> set[str]:
-    """Qualified names of the classes, among other things, that a file names or handles objects of."""
-    used = {ctx.release.defining(ctx.release.canonical(found.target)) for found in ctx.imports}
-    used.update(reference.symbol for reference in ctx.references)
-    for owner in (*(a.owner for a in ctx.attributes), *(c.callee for c in ctx.calls)):
-        used.update(map(_class_of, v.options(owner)))
-    return used
-
-
-def _class_of(value: v.Value) -> str:
-    """The class of an object, or that of a method's; "" for anything else."""
-    if isinstance(value, v.Method):
-        return value.owner
-    return value.of if isinstance(value, v.Instance) else ""

@@ -335,6 +335,15 @@ class Release:
         return table
 
     @cached_property
+    def lost_methods(self) -> Mapping[str, tuple[str, bytes]]:
+        """The removed names that are methods, their owner being called like a class: the next step, and the
+        method's own name.
+        """
+        owned = {name: name.split(".")[-2:] for name in self.removed}
+        methods = ((name, last) for name, (owner, last) in owned.items() if owner[:1].isupper())
+        return {name: (self.removed[name], last.encode()) for name, last in methods}
+
+    @cached_property
     def private_by_name(self) -> Mapping[str, PrivateKernel]:
         return {name: kernel for kernel in self.private for name in kernel.old}
 

@@ -291,7 +291,7 @@ def _analyse(
     def analyse(tasks: Tasks) -> Iterator[Analysis | Problem]:
         sizes = tasks.sizes
         count = crew.workers.wanted(sizes, crew.jobs)
-        prepare(setting)
+        prepare(setting, pooled=count > 1)
         return spread(analyse_task, setting, tasks, count, lost, crew.workers, sizes)
 
     if known is None:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
 
 from .codemods.analyse import Analysis, Place, World, analyse, parse
-from .codemods.edit import EditRefused
-from .codemods.elsewhere import Kernel
-from .codemods.embedded import EMBEDDED, Torn, opened
 from .codemods.model import LANGUAGE, Edit, EditImport, Finding, Outcome
 from .codemods.patterns import pattern
 from .codemods.record import fresh, record, replace
@@ -20,13 +17,13 @@ from .codemods.rule import Check, Rule
 from .codemods.rules import checks
 from .codemods.skim import Signs, named
 from .codemods.source import Source
-from .codemods.texts import analyse_text, edit_text, named_paths
 from .garbage import paused
 from .releases import load, load_language
 from .report.model import Problem
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .codemods.edit import EditRefused
     from .codemods.language.step import LanguageStep
 
 DIALECT = ("NKL601", "NKL602", "NKL603")
@@ -34,7 +31,6 @@ DIALECT = ("NKL601", "NKL602", "NKL603")
 _ROUNDS = 4
 """How often a file's result is looked at again at most."""
 _FROM_TOP = pattern(rb"from(?<!\wfrom)\s+neuronxcc\s+import\b")
-_IMPORTS_NEW = pattern(rb"[ \t]*(?:import|from)[ \t]+nki\b")
 
 
 @record
@@ -100,10 +96,15 @@ def _rules(setting: Setting, library: bool = True) -> tuple[Rule, ...]:
     return tuple(r for r in checks() if setting.wants(r.code) and (library or not r.library))
 
 
-def prepare(setting: Setting) -> None:
-    """Load what every file needs, once: before a pool's processes are forked and before the first file."""
+def prepare(setting: Setting, pooled: bool = False) -> None:
+    """Load what every file needs, once: before a pool's processes are forked and before the first file.
+
+    ``pooled``: with what some files need, which each process would load for itself.
+    """
     _signs(setting.step)
-    _rules(setting)
+    rules = _rules(setting)
+    for rule in rules if pooled else ():
+        _ = rule.module
 
 
 def analyse_task(setting: Setting, task: Task) -> Analysis | Problem:
@@ -125,6 +126,9 @@ def _analysed(setting: Setting, task: Task) -> Analysis | Problem:
     try:
         if task.kind == "python":
             return _python(setting, task, release)
+        from .codemods.embedded import EMBEDDED
+        from .codemods.texts import analyse_text, named_paths
+
         if task.kind in EMBEDDED:
             return _embedded(setting, task, release)
         texts = analyse_text(task.data, task.place.path, release)
@@ -166,6 +170,7 @@ def _python(setting: Setting, task: Task, release: Release) -> Analysis:
 
 def _surveyed(task: Task, release: Release, step: LanguageStep) -> Analysis:
     """What others see of a file with kernels, without a word on what becomes of it."""
+    from .codemods.elsewhere import Kernel
     from .codemods.language.findings import language_survey
 
     look = partial(language_survey, step=step, elsewhere=task.world.kernels)
@@ -202,7 +207,14 @@ def _imports_new(data: bytes) -> bool:
     """Whether a line seems to import the new language."""
     if b" nki" not in data and b"\tnki" not in data:
         return False
-    return any(_IMPORTS_NEW.match(line) for line in data.split(b"\n") if b"nki" in line)
+    return any(_is_new_import(line.split(None, 2)) for line in data.split(b"\n") if b"nki" in line)
+
+
+def _is_new_import(words: Sequence[bytes]) -> bool:
+    if len(words) < 2 or words[0] not in (b"import", b"from") or not words[1].startswith(b"nki"):
+        return False
+    follows = words[1][3:4]
+    return not (follows.isalnum() or follows == b"_")
 
 
 def _old_step(setting: Setting, task: Task) -> LanguageStep | None:
@@ -220,6 +232,8 @@ def _imports_old(data: bytes) -> bool:
 
 def _embedded(setting: Setting, task: Task, release: Release) -> Analysis:
     """The Python in another file; what others import is never from there."""
+    from .codemods.embedded import opened
+
     try:
         container = opened(task.data, task.place.path, task.kind, release.spelled)
     except UnicodeError:
@@ -351,6 +365,8 @@ def _in_turn(setting: Setting, job: Job) -> Edited | None:
 
 
 def _edited(job: Job) -> Edited | Problem:
+    from .codemods.edit import EditRefused
+
     task, findings = job.task, job.findings
     while True:
         edits = _unique(findings)
@@ -377,6 +393,10 @@ def edited_alone(path: str, kind: str, data: bytes, findings: tuple[Finding, ...
 
 
 def _new(task: Task, edits: list[Edit]) -> bytes:
+    from .codemods.edit import EditRefused
+    from .codemods.embedded import EMBEDDED, Torn, opened
+    from .codemods.texts import edit_text
+
     if task.kind == "python":
         source = Source.decode(task.data)
         return source.encode(_apply(source, edits))

@@ -1,54 +1,90 @@
 """The rules, one module for one kind of change.
 
+A rule is a module in this folder with ``CODE`` and ``check``, and its line in the table here; other packages
+bring rules, too (:mod:`.own`). The table says what a run has to know before it asks a rule: most files are
+nothing for most rules, and the module of a rule is imported with the first file that may be something for it.
 Those of the language step, in ``language/rules/``, only describe: that step changes a file as a whole.
-
-A module with ``CODE`` and ``check`` in this folder is a rule; ``LIBRARY = False`` says that it is also about
-files that do not name the library. Other packages bring rules, too (:mod:`.own`).
 """
 
 from __future__ import annotations
 
-import importlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
-from types import ModuleType
+from importlib import import_module
 
+from .. import sight
 from ..analysis.context import FileContext
-from ..model import Finding
 from ..rule import Rule
 from .own import own_modules
+
+
+def _rule(
+    code: str, module: str, sight: Callable[[FileContext], bool] | None = None, library: bool = True
+) -> Rule:
+    return Rule(code, f"{__name__}.{module}", sight, library)
+
+
+_CHECKS = (
+    _rule("NKM101", "legacy_import_root", sight.imports_near_legacy),
+    _rule("NKM102", "moved_module"),
+    _rule("NKM103", "renamed_symbol"),
+    _rule("NKM104", "moved_symbol"),
+    _rule("NKM105", "removed_symbol"),
+    _rule("NKM106", "star_import", sight.imports_stars),
+    _rule("NKM107", "import_ladder", library=False),  # enumerations of private packages collapse too
+    _rule("NKM108", "wrong_module"),
+    _rule("NKM109", "string_path", sight.spells_paths),
+    _rule("NKM111", "mixed_roots", sight.imports_near_legacy),
+    _rule("NKM112", "vendored_copy"),
+    _rule("NKM201", "positional_arguments"),
+    _rule("NKM202", "renamed_keyword"),
+    _rule("NKM203", "required_argument"),
+    _rule("NKM204", "dropped_argument"),
+    _rule("NKM205", "norm_output", sight.calls_by_template),
+    _rule("NKM206", "replaced_parameter", sight.calls_by_template),
+    _rule("NKM207", "lost_signature"),
+    _rule("NKM208", "rejitted_kernel"),
+    _rule("NKM209", "literal_for_enum"),
+    _rule("NKM210", "changed_signature"),
+    _rule("NKM301", "renamed_attribute", sight.uses_changed_types),
+    _rule("NKM302", "view_constructor", sight.calls_by_template),
+    _rule("NKM303", "list_became_tuple", sight.uses_changed_types),
+    _rule("NKM304", "select_index", sight.uses_changed_types),
+    _rule("NKM305", "logging_api", sight.spells_lost_methods),
+    _rule("NKM306", "changed_base"),
+    _rule("NKM401", "legacy_private_kernel", sight.leads_to_private_kernels, library=False),
+    _rule("NKM501", "behaviour_change"),
+)
+
+
+def _no_file(_: FileContext) -> bool:
+    """A rule that only describes looks at none."""
+    return False
+
+
+# What these say of files that are not Python is found by what reads those.
+_DESCRIBED = (_rule("NKM110", "config_path", _no_file), _rule("NKM905", "notebook", _no_file))
 
 
 @cache
 def all_rules() -> tuple[Rule, ...]:
     """Every rule, sorted by code."""
-    described = [_rule(module) for module in _inside("..language.rules")]
-    return tuple(sorted((*checks(), *described), key=lambda rule: rule.code))
+    language = __name__.rpartition(".")[0] + ".language.rules"
+    described = [Rule(import_module(name).CODE, name, _no_file) for name in _inside(language)]
+    return tuple(sorted((*checks(), *_DESCRIBED, *described), key=lambda rule: rule.code))
 
 
 @cache
 def checks() -> tuple[Rule, ...]:
-    """The rules that look at files, sorted by code: those of the language step only describe."""
-    rules = [_rule(module) for module in _inside(".") if hasattr(module, "CODE")]
-    rules += [_rule(module) for module in own_modules(rule.code for rule in rules)]
-    return tuple(sorted(rules, key=lambda rule: rule.code))
+    """The rules that look at Python files, sorted by code."""
+    modules = own_modules(rule.code for rule in (*_CHECKS, *_DESCRIBED))
+    own = [Rule(m.CODE, m.__name__, library=getattr(m, "LIBRARY", True)) for m in modules]
+    return tuple(sorted((*_CHECKS, *own), key=lambda rule: rule.code))
 
 
-def _inside(name: str) -> Iterator[ModuleType]:
-    """The modules in a package that is named from here."""
-    package = importlib.import_module(name, __name__)
-    names = sorted(e.removesuffix(".py") for e in os.listdir(package.__path__[0]) if e.endswith(".py"))
-    return (importlib.import_module(f"{package.__name__}.{n}") for n in names if n != "__init__")
-
-
-def _rule(module: ModuleType) -> Rule:
-    doc = (module.__doc__ or "").strip()
-    name = module.__name__.rpartition(".")[2].replace("_", "-")
-    check = getattr(module, "check", _described)
-    return Rule(module.CODE, name, doc.partition("\n")[0], doc, check, getattr(module, "LIBRARY", True))
-
-
-def _described(_: FileContext) -> Iterator[Finding]:
-    """What a rule finds that only describes."""
-    return iter(())
+def _inside(package: str) -> Iterator[str]:
+    """The full names of the modules in a package."""
+    entries = sorted(os.listdir(import_module(package).__path__[0]))
+    names = (entry.removesuffix(".py") for entry in entries if entry.endswith(".py"))
+    return (f"{package}.{name}" for name in names if name != "__init__")

@@ -26,14 +26,4 @@ When it stays silent
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from ..analysis.context import FileContext
-from ..model import Finding
-
 CODE = "NKM110"
-
-
-def check(_ctx: FileContext) -> Iterator[Finding]:
-    """Nothing in Python files: :mod:`nkimigrate.codemods.texts` handles the others."""
-    return iter(())

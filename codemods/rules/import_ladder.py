@@ -32,7 +32,6 @@ from ..ladders import collapsible, runs_on_both
 from ..model import Finding, KeepBody, Outcome
 
 CODE = "NKM107"
-LIBRARY = False  # enumerations of private packages collapse too
 
 
 def check(ctx: FileContext) -> Iterator[Finding]:

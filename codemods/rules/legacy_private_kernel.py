@@ -50,7 +50,6 @@ from ..private_kernels import (
 )
 
 CODE = "NKM401"
-LIBRARY = False
 _REGISTRY = pattern(r"import|load|register|registry|kernel", re.IGNORECASE)
 
 

@@ -31,29 +31,19 @@ from ..analysis.context import FileContext
 from ..analysis.scopes import Use
 from ..duck_typing import asks_for
 from ..model import Finding
-from ..receivers import uses_type
-from ..release import Release
+from ..sight import uses_type
 
 CODE = "NKM305"
 
 
 def check(ctx: FileContext) -> Iterator[Finding]:
     """One finding for each use of a method that is gone."""
-    for name, (step, spelled) in ctx.release.once(_gone).items():
+    for name, (step, spelled) in ctx.release.lost_methods.items():
         kind, _, method = name.rpartition(".")
         if spelled in ctx.source.utf8:
             unsure = uses_type(ctx, kind)
             yield from _looked_up(ctx, kind, method, step, unsure)
             yield from _asked_for(ctx, kind, method, step, unsure)
-
-
-def _gone(release: Release) -> dict[str, tuple[str, bytes]]:
-    """The removed names that are methods, their owner being called like a class: the next step, and the
-    method's own name.
-    """
-    owned = {name: name.split(".")[-2:] for name in release.removed}
-    methods = ((name, last) for name, (owner, last) in owned.items() if owner[:1].isupper())
-    return {name: (release.removed[name], last.encode()) for name, last in methods}
 
 
 def _looked_up(ctx: FileContext, kind: str, method: str, step: str, unsure: bool) -> Iterator[Finding]:

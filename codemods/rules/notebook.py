@@ -35,14 +35,4 @@ When it stays silent
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from ..analysis.context import FileContext
-from ..model import Finding
-
 CODE = "NKM905"
-
-
-def check(_ctx: FileContext) -> Iterator[Finding]:
-    """Nothing in Python files: :mod:`nkimigrate.codemods.embedded` finds the cells."""
-    return iter(())

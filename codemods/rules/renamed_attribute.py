@@ -39,8 +39,9 @@ from ..duck_typing import Ask, asks_for, named_elsewhere, simplified
 from ..former_lists import changed_in_place
 from ..model import Finding, Outcome, Rename, ReplaceString, Wrap
 from ..naming import last_part
-from ..receivers import Receiver, receiver, uses_type
+from ..receivers import Receiver, receiver
 from ..release import TypeChange
+from ..sight import uses_type
 
 CODE = "NKM301"
 

@@ -32,8 +32,8 @@ from ..analysis.scopes import Use
 from ..calls import plans
 from ..keyword_dicts import splats
 from ..model import EditCall, Finding
-from ..receivers import Receiver, receiver, uses_type
 from ..release import OldForm, Release
+from ..sight import uses_type
 
 CODE = "NKM202"
 
@@ -87,5 +87,7 @@ def _doubtful(ctx: FileContext, kind: str, method: str, form: OldForm, use: Use)
 
 
 def _unknown(ctx: FileContext, kind: str, use: Use, index: int) -> bool:
+    from ..receivers import Receiver, receiver
+
     owner = ctx.evaluator.use(use, index) if index else None
     return receiver(ctx, owner, kind) is Receiver.UNKNOWN

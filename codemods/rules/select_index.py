@@ -36,8 +36,9 @@ from ..analysis.context import FileContext
 from ..analysis.scopes import Use
 from ..model import Finding, Wrap
 from ..numpy_values import Number, number
-from ..receivers import Receiver, receiver, uses_type
+from ..receivers import Receiver, receiver
 from ..release import TypeChange
+from ..sight import uses_type
 
 CODE = "NKM304"
 

@@ -28,7 +28,6 @@ When it stays silent
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 
 from .. import dotted
@@ -39,9 +38,10 @@ from ..folders import folder_step, pinned, renamed_folders, url_step
 from ..joined_strings import Joined, edit, joined_strings, settled
 from ..model import Finding, Outcome, ReplaceString, Span
 from ..path_strings import Part, folder_strings, path_strings, taken_apart
+from ..patterns import pattern
 
 CODE = "NKM109"
-_PATH = re.compile(r"[A-Za-z_]\w*(?:\.\w+)+(?::[A-Za-z_]\w*(?:\.\w+)*)?")
+_PATH = pattern(r"[A-Za-z_]\w*(?:\.\w+)+(?::[A-Za-z_]\w*(?:\.\w+)*)?")
 
 
 def check(ctx: FileContext) -> Iterator[Finding]:
