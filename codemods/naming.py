@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from .analysis.context import FileContext, Import, once
 from .analysis.scopes import Use
 from .model import Edit, Finding, Rename, Wrap
-from .patterns import pattern
 from .trees import walk
 
 
@@ -84,11 +83,13 @@ def certain(ctx: FileContext, use: Use) -> bool:
 @once
 def _formats(ctx: FileContext) -> bool:
     """Whether there may be f-strings in the file whose names stand anywhere, as far as Python says."""
-    return _EARLIER and _FORMATTED.search(ctx.source.utf8) is not None
+    return _EARLIER and any(start in ctx.source.utf8 for start in _FORMATTED)
 
 
 _EARLIER = sys.version_info < (3, 12)
-_FORMATTED = pattern(rb"""[fF][rR]?['"]""")
+_FORMATTED = tuple(
+    f"{prefix}{quote}".encode() for prefix in ("f", "F", "fr", "fR", "Fr", "FR") for quote in "'\""
+)
 
 
 def _must_stay(ctx: FileContext, found: Import, name: str) -> bool:

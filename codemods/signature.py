@@ -55,7 +55,10 @@ class Signature:
 
     @cached_property
     def required(self) -> tuple[str, ...]:
-        return tuple(n for n in self.names if n not in self.defaults)
+        args = self._arguments
+        needed = self.positional[: len(self.positional) - len(args.defaults)]
+        named = (a.arg for a, d in zip(args.kwonlyargs, args.kw_defaults, strict=True) if d is None)
+        return (*needed, *named)
 
     @property
     def open_positional(self) -> bool:

@@ -104,6 +104,8 @@ class Source:
 
 def _cookie(data: bytes) -> str:
     """The encoding that the first two lines name; ``utf-8`` is the rule and costs no import."""
+    if b"coding" not in data:
+        return "utf-8"
     match = _FIRST_LINES.match(data)
     assert match is not None
     if b"coding" not in match[0]:

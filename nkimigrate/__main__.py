@@ -32,7 +32,9 @@ def _run() -> int:
     gc.set_threshold(_ALLOCATIONS)
     from nkimigrate.cli import main as run
 
-    return run()
+    code = run()
+    gc.freeze()  # nothing that is left is worth a look when Python ends
+    return code
 
 
 def leave_current_folder() -> None:

@@ -77,7 +77,8 @@ class _Spreading:
             if start < end:
                 self._mentioning.setdefault(binding.stmt, []).append((place, start, end))
             if binding.annotation.__class__ is ast.Constant:
-                for word in _WORD.findall(_text(binding.annotation)):
+                text = _text(binding.annotation)
+                for word in _WORD.findall(text) if text else ():
                     self._annotating.setdefault(word, []).append(place)
 
     def add(self, names: Iterable[str]) -> None:

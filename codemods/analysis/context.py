@@ -156,7 +156,8 @@ class FileContext:
     def named_paths(self) -> frozenset[str]:
         """Dotted paths that strings spell, which may be those of project modules and their names."""
         texts = self.module.texts
-        found = (_DOTTED.fullmatch(t.value) for t in texts if "." in t.value)
+        dotted = (t.value for t in texts if "." in t.value)
+        found = (_DOTTED.fullmatch(text) for text in dotted if " " not in text or "=" in text)
         tops = (t.value for t in texts if t.value.isidentifier() and _is_loaded(t))
         return frozenset((*(match["path"].replace(":", ".") for match in found if match), *tops))
 
@@ -197,7 +198,7 @@ class FileContext:
     @cached_property
     def texts(self) -> list[Text]:
         """String constants that are a dotted path or name (docstrings and prose are not)."""
-        return [t for t in self.module.texts if _PATH.fullmatch(t.value)]
+        return [t for t in self.module.texts if " " not in t.value and _PATH.fullmatch(t.value)]
 
     @cached_property
     def affected_names(self) -> frozenset[str]:

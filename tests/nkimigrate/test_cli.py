@@ -417,9 +417,21 @@ def test_a_tree_without_a_hit_imports_little(folder: Path) -> None:
 
 def test_what_analyses_files_imports_no_typing() -> None:
     code = "import nkimigrate.engine, nkimigrate.project, nkimigrate.report.found, nkimigrate.pool\n"
-    added = modules_of(code + "from nkimigrate.codemods.rules import checks\nassert checks()")
+    added = modules_of(
+        code + "from nkimigrate.codemods.rules import checks\nassert all(rule.module for rule in checks())"
+    )
     assert "nkimigrate.codemods.rules.positional_arguments" in added
     assert not {"libcst", "rich", "typing", "dataclasses", "concurrent.futures", "json"} & added
+
+
+def test_a_check_imports_the_rules_that_the_files_are_something_for(folder: Path) -> None:
+    (folder / "layer.py").write_text("from nkilib.core.mlp.mlp import mlp_kernel\n\nmlp_kernel[2](x)\n")
+    words = ["--check", "--isolated", "--no-cache", str(folder)]
+    added = modules_of(f"from nkimigrate.cli import main; assert main({words!r}) == 1")
+    rules = {name.rpartition(".")[2] for name in added if name.startswith("nkimigrate.codemods.rules.")}
+    assert {"renamed_symbol", "positional_arguments"} <= rules
+    assert not {"star_import", "string_path", "norm_output", "list_became_tuple", "config_path"} & rules
+    assert not {"nkimigrate.codemods.embedded", "nkimigrate.codemods.texts"} & added
 
 
 def test_help_works_without_a_terminal(folder: Path) -> None:
