@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # signal takes longer to load than --version
 import sys
 
 _ALLOCATIONS = 100_000
@@ -11,9 +12,19 @@ _ALLOCATIONS = 100_000
 def main() -> int:
     """Run the command line of this process; returns the exit code."""
     try:
+        if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+            _signal.signal(_signal.SIGINT, _interrupt)
         return _run()
-    except KeyboardInterrupt:  # while modules are loaded, or a second one
+    except KeyboardInterrupt:  # while modules are loaded
         return 130
+
+
+def _interrupt(number: int, frame: object) -> None:
+    """Ctrl-C ends what is under way. Another one ends the process: Python would only complain of it while it
+    frees what is left.
+    """
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+    raise KeyboardInterrupt
 
 
 def _run() -> int:

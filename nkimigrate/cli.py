@@ -182,7 +182,7 @@ def _no_paths(given: dict[str, Any]) -> int:
 
 def _check_output(settings: Settings) -> None:
     """A report that cannot be written is better known before files are; and it takes no code's place."""
-    from .discovery import kind_of
+    from .output import require_writable
 
     for key in ("output", "report", "baseline"):
         if settings.values.get(key) == "":
@@ -191,13 +191,7 @@ def _check_output(settings: Settings) -> None:
     paths: dict[str, str] = {}
     for key in filter(settings.values.__contains__, written):
         path = settings.text(key)
-        folder = os.path.dirname(path) or "."
-        if kind_of(os.path.basename(path)) in ("python", "notebook"):
-            raise UsageError(f"--{key} {path}: a report does not go into a file of code; name another one")
-        if os.path.isdir(path) or not os.path.isdir(folder):
-            raise UsageError(f"--{key} {path}: not a file in an existing folder")
-        if not os.access(path if os.path.exists(path) else folder, os.W_OK):
-            raise UsageError(f"--{key} {path}: permission denied")
+        require_writable(key, path)
         other = paths.setdefault(os.path.realpath(path), key)
         if other != key and not _takes_both(path):
             raise UsageError(f"--{key} {path}: --{other} writes that file, too; name another one")

@@ -1,4 +1,4 @@
-"""Asks git which files changed since a revision.
+"""Asks git which files changed since a revision, and how files were at one.
 
 A repository's own configuration can name programs that git runs (a file system monitor, filters, drivers for
 differences). They are switched off: looking at somebody's code must not run it.
@@ -11,6 +11,8 @@ import subprocess
 
 from .errors import UsageError
 
+_SAFE = ("-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}", "--no-pager")
+
 
 def changed_since(revision: str, folder: str = ".") -> frozenset[str]:
     """Real paths of the files that differ from where ``revision`` and the current commit parted.
@@ -19,62 +21,79 @@ def changed_since(revision: str, folder: str = ".") -> frozenset[str]:
 
     Raises UsageError: no git, no repository, no such revision.
     """
-    top = os.fsdecode(_git(folder, "rev-parse", "--show-toplevel").rstrip(b"\n"))
-    base = _merge_base(folder, _commit(folder, revision))
+    git = Repository("--since", folder)
+    base = git.parted(git.commit(revision))
     without = ("--no-renames", "--diff-filter=d", "--no-ext-diff", "--no-textconv", "--ignore-submodules")
-    names = _git(top, *_without_filters(top), "diff", "--name-only", "-z", *without, base)
-    names += _git(top, "ls-files", "-z", "--others", "--exclude-standard")
+    names = git.said(*git.without_filters(), "diff", "--name-only", "-z", *without, base)
+    names += git.said("ls-files", "-z", "--others", "--exclude-standard")
     return frozenset(
-        os.path.realpath(os.path.join(top, os.fsdecode(name))) for name in names.split(b"\0") if name
+        os.path.realpath(os.path.join(git.top, os.fsdecode(name))) for name in names.split(b"\0") if name
     )
 
 
-def _commit(folder: str, revision: str) -> str:
-    done = _run(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
-    if done.returncode == 0:
-        return done.stdout.decode().strip()
-    shallow = _run(folder, "rev-parse", "--is-shallow-repository").stdout.strip() == b"true"
-    hint = "; the clone is shallow, `git fetch --unshallow` completes it" if shallow else ""
-    raise UsageError(f"--since {revision or repr(revision)}: git does not know this revision{hint}")
+class Repository:
+    """The repository around a folder, for an option that is named when something is wrong.
 
+    Raises UsageError, as its methods do: no git, no repository.
+    """
 
-def _merge_base(folder: str, commit: str) -> str:
-    """Where the histories parted; the commit itself where they never met (a shallow clone)."""
-    done = _run(folder, "merge-base", commit, "HEAD")
-    return done.stdout.decode().strip() if done.returncode == 0 else commit
+    def __init__(self, option: str, folder: str) -> None:
+        self._option = option
+        self._environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+        self.top = folder
+        self.top = os.fsdecode(self.said("rev-parse", "--show-toplevel").rstrip(b"\n"))
 
+    def commit(self, revision: str) -> str:
+        """The commit that a revision means."""
+        done = self._run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+        if done.returncode == 0:
+            return done.stdout.decode().strip()
+        shallow = self._run("rev-parse", "--is-shallow-repository").stdout.strip() == b"true"
+        hint = "; the clone is shallow, `git fetch --unshallow` completes it" if shallow else ""
+        asked = f"{self._option} {revision or repr(revision)}"
+        raise UsageError(f"{asked}: git does not know this revision{hint}")
 
-def _without_filters(folder: str) -> list[str]:
-    """Options that switch off each filter of the repository's own configuration."""
-    listed = _run(
-        folder, "config", "--local", "--includes", "-z", "--name-only", "--get-regexp", r"^filter\."
-    )
-    names = [os.fsdecode(name) for name in listed.stdout.split(b"\0") if name]
-    return [
-        word for name in names for word in ("-c", f"{name}={'false' if name.endswith('.required') else ''}")
-    ]
+    def parted(self, commit: str) -> str:
+        """Where the histories parted; the commit itself where they never met (a shallow clone)."""
+        done = self._run("merge-base", commit, "HEAD")
+        return done.stdout.decode().strip() if done.returncode == 0 else commit
 
+    def lay_out(self, revision: str, into: str) -> None:
+        """All files as they were at a revision, in a new folder.
 
-def _git(folder: str, *words: str) -> bytes:
-    done = _run(folder, *words)
-    if done.returncode:
-        said = os.fsdecode(done.stderr).partition("fatal: ")  # warnings come before, advice comes after
-        why = " ".join((said[2] or said[0]).split())
-        raise UsageError(f"--since: {why or f'git {words[0]} failed'}")
-    return done.stdout
+        ``git archive`` would leave out what ``.gitattributes`` keeps out of archives.
+        """
+        commit = self.commit(revision)
+        os.mkdir(into)
+        self._environment["GIT_INDEX_FILE"] = os.path.abspath(into) + ".index"
+        self.said("-c", "core.splitIndex=false", "read-tree", "--no-sparse-checkout", commit)
+        prefix = f"--prefix={os.path.abspath(into)}{os.sep}"
+        self.said(*self.without_filters(), "checkout-index", "--all", "--quiet", prefix)
 
-
-_SAFE = ("-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}", "--no-pager")
-
-
-def _run(folder: str, *words: str) -> subprocess.CompletedProcess[bytes]:
-    command = ["git", *_SAFE, "-C", folder, *words]
-    try:
-        return subprocess.run(
-            command,
-            capture_output=True,
-            check=False,
-            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"},
+    def without_filters(self) -> list[str]:
+        """Options that switch off each filter of the repository's own configuration."""
+        listed = self._run(
+            "config", "--local", "--includes", "-z", "--name-only", "--get-regexp", r"^filter\."
         )
-    except FileNotFoundError:
-        raise UsageError("--since: git is not installed") from None
+        names = [os.fsdecode(name) for name in listed.stdout.split(b"\0") if name]
+        return [
+            word
+            for name in names
+            for word in ("-c", f"{name}={'false' if name.endswith('.required') else ''}")
+        ]
+
+    def said(self, *words: str) -> bytes:
+        """What git answers."""
+        done = self._run(*words)
+        if done.returncode:
+            said = os.fsdecode(done.stderr).partition("fatal: ")  # warnings come before, advice comes after
+            why = " ".join((said[2] or said[0]).split())
+            raise UsageError(f"{self._option}: {why or 'git failed'}")
+        return done.stdout
+
+    def _run(self, *words: str) -> subprocess.CompletedProcess[bytes]:
+        command = ["git", *_SAFE, "-C", self.top, *words]
+        try:
+            return subprocess.run(command, capture_output=True, check=False, env=self._environment)
+        except FileNotFoundError:
+            raise UsageError(f"{self._option}: git is not installed") from None

@@ -91,6 +91,19 @@ def _rendered(name: str, view: View) -> Iterator[bytes]:
         yield "".join(f"{line}\n" for line in lines).encode("utf-8")
 
 
+def require_writable(option: str, path: str) -> None:
+    """Raises UsageError where a report cannot be written, or would take the place of code."""
+    from .discovery import kind_of
+
+    folder = os.path.dirname(path) or "."
+    if kind_of(os.path.basename(path)) in ("python", "notebook"):
+        raise UsageError(f"--{option} {path}: a report does not go into a file of code; name another one")
+    if os.path.isdir(path) or not os.path.isdir(folder):
+        raise UsageError(f"--{option} {path}: not a file in an existing folder")
+    if not os.access(path if os.path.exists(path) else folder, os.W_OK):
+        raise UsageError(f"--{option} {path}: permission denied")
+
+
 def _save(option: str, path: str, pieces: Iterable[bytes]) -> None:
     try:
         with open(path, "wb") as file:

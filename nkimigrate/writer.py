@@ -6,19 +6,20 @@ The new bytes go to a temporary file in the same folder, which then takes the ol
 * mode, owner and extended attributes (access control lists) are carried over as far as the user may;
 * a file with several hard links parts from them: this name gets the new bytes, the other names keep the old
   ones until they are written in their turn (discovery yields each of them);
-* a killed run can leave a file ``.nkimigrate-*.tmp`` behind. Nothing ever reads it; it can be deleted.
+* SIGKILL and power cuts can leave a file ``.nkimigrate-*.tmp`` behind. Nothing reads it; it can be deleted.
 """
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Protocol
 
 from nkimigrate.errors import FileError
 from nkimigrate.reading import TooLarge, Unreadable, read, reason
+from nkimigrate.signals import held_back
 
 
 class Writable(Protocol):
@@ -91,17 +92,12 @@ def write(path: str, old: bytes, new: bytes, tops: Sequence[str] = (os.sep,)) ->
 def put(path: str, data: bytes) -> None:
     """Make a file of ours hold ``data``; when that fails it holds what it did before. Raises OSError."""
     target = os.path.realpath(path)
-    temporary = _temporary(os.path.dirname(target))
-    try:
+    with _replacing(target) as temporary:
         if os.path.exists(target):
             _write_like(temporary, target, data)
         else:
             with open(temporary, "xb") as file:
                 file.write(data)
-        os.replace(temporary, target)
-    except BaseException:
-        _discard(temporary)
-        raise
 
 
 def _lies_in(target: str, top: str) -> bool:
@@ -120,20 +116,24 @@ def _require_writable(path: str, target: str) -> None:
 
 
 def _replace(path: str, target: str, old: bytes, new: bytes) -> None:
-    folder = os.path.dirname(target)
-    temporary = _temporary(folder)
-    try:
+    with _replacing(target) as temporary:
         _write_like(temporary, target, new)
         _require_unchanged(path, target, old)
-        os.replace(temporary, target)
-    except BaseException:
-        _discard(temporary)
-        raise
-    _sync_folder(folder)
+    _sync_folder(os.path.dirname(target))
 
 
-def _temporary(folder: str) -> str:
-    return os.path.join(folder, f".nkimigrate-{os.urandom(8).hex()}.tmp")
+@contextmanager
+def _replacing(target: str) -> Iterator[str]:
+    """A path for what takes a file's place once it is written; nothing is left there when that fails."""
+    temporary = os.path.join(os.path.dirname(target), f".nkimigrate-{os.urandom(8).hex()}.tmp")
+    with held_back():
+        try:
+            yield temporary
+            os.replace(temporary, target)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(temporary)
+            raise
 
 
 def _write_like(temporary: str, target: str, data: bytes) -> None:
@@ -182,11 +182,6 @@ def _require_unchanged(path: str, target: str, old: bytes) -> None:
         raise NotWritten(path, f"not written: it cannot be read again: {error.message}") from None
     if not same:
         raise ChangedOnDisk(path, "not written: it changed on disk since it was read (run again)")
-
-
-def _discard(temporary: str) -> None:
-    with suppress(OSError):
-        os.unlink(temporary)
 
 
 def _sync_folder(folder: str) -> None:

@@ -10,7 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -274,10 +276,18 @@ def _allocated(dtypes: set[str]) -> Iterator[None]:
         state.allocations.remove(made)
 
 
+def _end_with(parent: int) -> None:
+    """End, with all that was started here, when nobody waits for the result any more."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os.killpg(0, signal.SIGKILL)
+
+
 def main(path: str) -> None:
     """Carry out the request in a file."""
     with open(path, encoding="utf-8") as file:
         request = json.load(file)
+    threading.Thread(target=_end_with, args=[request["parent"]], daemon=True).start()
     os.chdir(request["root"])
     if request["target"]:
         os.environ["NEURON_PLATFORM_TARGET_OVERRIDE"] = request["target"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,10 @@ import click
 from ..arguments import COMPLETE_VARIABLE
 from ..command import carried_out
 from ..errors import UsageError
-from ..output import print_lines
+from ..output import print_lines, require_writable
 from ..progress import Bar
 from ..report.text import plural
+from ..signals import as_interrupts
 from ..terminal import wants_colour
 from . import report
 from .plan import Plan, plan
@@ -45,6 +47,22 @@ Exit codes:
   3    no kernel is different, but some could not be run, or there were none
   130  interrupted; running kernels were ended"""
 _FLAG = {"is_flag": True}
+
+
+class _Seconds(click.FloatRange):
+    """A number above 0 that ends."""
+
+    name = "number"  # as messages call it
+
+    def __init__(self) -> None:
+        super().__init__(min=0, max=1e9, min_open=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Raises BadParameter."""
+        seconds = super().convert(value, param, ctx)
+        return seconds if seconds == seconds else self.fail("nan is no number of seconds", param, ctx)
+
+
 _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any], str], ...] = (
     (
         ("--git",),
@@ -57,7 +75,7 @@ _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any], str], ...] = (
     (("--kernel", "only"), {"multiple": True, "metavar": "NAME"}, "Only this kernel; may be repeated."),
     (
         ("--timeout",),
-        {"type": click.FloatRange(min=0, min_open=True), "metavar": "SECONDS"},
+        {"type": _Seconds(), "metavar": "SECONDS"},
         "Limit for each run (default: 120).",
     ),
     (
@@ -122,12 +140,21 @@ def _run(
     asked = Asked(only=frozenset(only), **given)
     if asked.quiet and asked.verbose:
         raise UsageError("verify: --quiet and --verbose exclude each other")
-    with tempfile.TemporaryDirectory(prefix="nkimigrate-verify-") as folder:
+    if asked.output:
+        require_writable("output", asked.output)
+    with _workplace() as folder:
         old, new, places = _trees(paths, git, folder)
         if template:
             _print_template(old, new)
             return 0
         return verify(old, new, read(spec) if spec else nearest(places), asked)
+
+
+@contextmanager
+def _workplace() -> Iterator[str]:
+    """A folder that goes, with all that runs, however the command ends."""
+    with as_interrupts(), tempfile.TemporaryDirectory(prefix="nkimigrate-verify-") as folder:
+        yield folder
 
 
 def _print_template(old: Tree, new: Tree) -> None:
@@ -206,7 +233,7 @@ def _save(path: str, lines: Any) -> None:
 
 def after_a_run(paths: Sequence[str], report: Report, asked: Asked) -> int:
     """``--verify``: compare the kernels of the files that a run changed. Returns the exit code."""
-    with tempfile.TemporaryDirectory(prefix="nkimigrate-verify-") as folder:
+    with _workplace() as folder:
         old, new = before_and_after(paths, report.changes, report.written, folder)
         spec = nearest([*map(_folder, paths), "."])
         return verify(old, new, spec, asked)

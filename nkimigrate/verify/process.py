@@ -10,12 +10,14 @@ import subprocess
 import sys
 import threading
 from dataclasses import dataclass, field
-from typing import Any
+from typing import IO, Any
 
 from .child import RESULT, STAGE
 
 PRINTED = 20_000
-"""Characters of what the user's code printed that are kept."""
+"""Bytes of what the user's code printed last that are kept."""
+_PATIENCE = 5.0
+"""Seconds for the rest of the output after the end of a process; one that it let go may hold the pipe."""
 _START = """
 import sys
 sys.path[:] = [place for place in sys.path if place]  # not the current folder: it may shadow anything
@@ -51,20 +53,20 @@ def run(request: dict[str, Any], timeout: float) -> Ran:
         return Ran(folder, "interrupted")
     path = os.path.join(folder, "request.json")
     with open(path, "w", encoding="utf-8") as file:
-        json.dump(request, file)
-    output = os.path.join(folder, "printed")
-    with open(output, "wb") as printed:
-        process = subprocess.Popen(
-            [sys.executable, "-c", _START.format(path)],
-            stdin=subprocess.DEVNULL,
-            stdout=printed,
-            stderr=printed,
-            start_new_session=True,
-            env=_environment(),
-        )
-        _RUNNING.add(process)
-        late = _wait(process, timeout)
-    text = _printed(output)
+        json.dump({**request, "parent": os.getpid()}, file)
+    process = subprocess.Popen(
+        [sys.executable, "-c", _START.format(path)],
+        bufsize=0,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        env=_environment(),
+    )
+    _RUNNING.add(process)
+    heard = _Heard(process)
+    late = _wait(process, timeout)
+    text = heard.last()
     if late:
         return Ran(folder, f"{_stage(folder)}: not done after {timeout:g} s (--timeout)", printed=text)
     try:
@@ -73,6 +75,25 @@ def run(request: dict[str, Any], timeout: float) -> Ran:
     except (OSError, ValueError):
         return Ran(folder, _ended(folder, process.returncode, text), printed=text)
     return Ran(folder, found["reason"], found, text)
+
+
+class _Heard:
+    """Listens to a process; however much it prints, only the last of it is kept."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._kept = b""
+        self._thread = threading.Thread(target=self._listen, args=[process.stdout], daemon=True)
+        self._thread.start()
+
+    def _listen(self, pipe: IO[bytes]) -> None:
+        with pipe:
+            while piece := pipe.read(1 << 16):
+                self._kept = (self._kept + piece)[-PRINTED:]
+
+    def last(self) -> str:
+        """What was printed last, when the process has ended."""
+        self._thread.join(_PATIENCE)
+        return self._kept.decode("utf-8", "replace")
 
 
 def _environment() -> dict[str, str]:
@@ -85,7 +106,8 @@ def _wait(process: subprocess.Popen[bytes], timeout: float) -> bool:
     """Wait for the end; whether it had to be brought about. What the process started ends with it."""
     late = False
     try:
-        process.wait(timeout)
+        if not _ENDING.is_set():  # else end_all() may not have seen it
+            process.wait(timeout)
     except subprocess.TimeoutExpired:
         late = True
     finally:
@@ -126,8 +148,3 @@ def _ended(folder: str, code: int, printed: str) -> str:
         how = f"ended itself with exit code {code}"
     last = printed.strip().splitlines()[-1:] if code else []
     return f"{_stage(folder)}: the process {how}" + (f"; its last words: {last[0]}" if last else "")
-
-
-def _printed(path: str) -> str:
-    with open(path, "rb") as file:
-        return file.read(PRINTED).decode("utf-8", "replace")

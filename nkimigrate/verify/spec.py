@@ -98,6 +98,12 @@ _ENTRY: dict[str, Any] = {
     "jit": bool,
     "skip": str,
 }
+_RANGES: dict[str, tuple[float, float, str]] = {
+    "timeout": (1e-3, 1e9, "a number of seconds above 0"),
+    "tolerance": (0, 1e300, "a number, 0 or more"),
+    "seed": (0, 2**32 - 1, "a whole number from 0 to 2^32 - 1"),
+}
+"""Key → from what to what it may be (which no NaN is), and how to say so."""
 
 
 def nearest(folders: list[str]) -> Spec:
@@ -133,7 +139,9 @@ def from_dict(content: dict[str, Any], path: str) -> Spec:
         raise UsageError(f"{path}: kernels stand under [[kernel]], with two brackets")
     _checked(given, _TOP, path)
     entries = tuple(_entry(item, f"{path}: [[kernel]] {i}") for i, item in enumerate(kernels, 1))
-    paths = tuple(map(str, given.pop("paths", ())))
+    paths = tuple(given.pop("paths", ()))
+    if not all(isinstance(folder, str) for folder in paths):
+        raise UsageError(f"{path}: `paths` is a list of folders")
     return Spec(path, entries, paths=paths, **given)
 
 
@@ -151,6 +159,10 @@ def _checked(given: dict[str, Any], known: dict[str, Any], where: str) -> None:
                 bool: "true or false",
             }
             raise UsageError(f"{where}: `{key}` must be {names.get(wanted, 'a number')}")
+        if key in _RANGES:
+            least, most, said = _RANGES[key]
+            if not least <= value <= most:
+                raise UsageError(f"{where}: `{key}` must be {said}")
 
 
 def _entry(given: dict[str, Any], where: str) -> Entry:
@@ -161,7 +173,7 @@ def _entry(given: dict[str, Any], where: str) -> Entry:
     for name, said in given.get("inputs", {}).items():
         _check_value(said, f"{where}: input `{name}`")
     lnc = given.get("lnc")
-    if lnc is not None and (not lnc or not all(n in (1, 2) for n in lnc)):
+    if lnc is not None and (not lnc or not all(type(n) is int and n in (1, 2) for n in lnc)):
         raise UsageError(f"{where}: `lnc` is a list of 1 and 2")
     if not all(isinstance(n, int | str) for n in given.get("grid", ())):
         raise UsageError(f'{where}: `grid` is a list of numbers and of texts such as "nc(2)"')
@@ -206,12 +218,16 @@ def _check_array(said: dict[str, Any], where: str) -> None:
         raise UsageError(
             f"{where}: needs `shape`, a list of whole numbers (or `python`, `file`, `items`, `fields`)"
         )
-    values = said.get("values", "")
-    if values and values not in GENERATOR_KEYS:
+    values = said.get("values")
+    if "values" in said and not (isinstance(values, str) and values in GENERATOR_KEYS):
         raise UsageError(f"{where}: no values {values!r}; there are {', '.join(GENERATOR_KEYS)}")
     if values in ("causal", "identity") and len(shape) < 2:
         raise UsageError(f"{where}: {values} needs two dimensions or more")
-    _only(said, _ARRAY | (GENERATOR_KEYS[values] if values else {"scale", "low", "high"}), where)
+    own = GENERATOR_KEYS[values] if values else {"scale", "low", "high"}
+    _only(said, _ARRAY | own, where)
+    for key in own & said.keys():
+        if type(said[key]) not in _NUMBER and key != "value":
+            raise UsageError(f"{where}: `{key}` must be a number")
 
 
 def _only(said: dict[str, Any], keys: set[str], where: str) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import os
-import subprocess
-import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
+from ..gitfiles import Repository
 
 if TYPE_CHECKING:
     from ..report.model import Change
@@ -83,35 +81,15 @@ def at_revision(path: str, revision: str, into: str) -> tuple[Tree, Tree]:
     """
     if not os.path.exists(path):
         raise UsageError(f"{path}: no such file or folder")
-    folder = path if os.path.isdir(path) else os.path.dirname(path) or "."
-    top = os.path.realpath(_git(folder, "rev-parse", "--show-toplevel").decode().strip())
-    words = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
-    try:
-        commit = _git(folder, *words).decode().strip()
-    except UsageError:
-        raise UsageError(f"--git: no commit {revision} in {top}") from None
+    git = Repository("--git", path if os.path.isdir(path) else os.path.dirname(path) or ".")
+    top = os.path.realpath(git.top)
     below = os.path.relpath(os.path.realpath(path), top)
-    with tarfile.open(fileobj=io.BytesIO(_git(top, "archive", "--format=tar", commit))) as files:
-        if hasattr(tarfile, "data_filter"):
-            files.extractall(into, filter="data")
-        else:
-            files.extractall(into)
-    old = os.path.normpath(os.path.join(into, below))
+    before = os.path.join(into, "before")
+    git.lay_out(revision, before)
+    old = os.path.normpath(os.path.join(before, below))
     if not os.path.exists(old):
         raise UsageError(f"--git: there is no {below} at {revision}")
-    return named(old, os.path.abspath(into)), named(os.path.join(top, below), top)
-
-
-def _git(folder: str, *words: str) -> bytes:
-    try:
-        done = subprocess.run(["git", "-C", folder, *words], capture_output=True, check=False)
-    except FileNotFoundError:
-        raise UsageError("--git needs git, which is not installed") from None
-    if done.returncode:
-        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        why = said[-1].removeprefix("fatal: ") if said else f"git {words[0]} fails"
-        raise UsageError(f"--git: {why}")
-    return done.stdout
+    return named(old, os.path.abspath(before)), named(os.path.join(top, below), top)
 
 
 def with_files(root: str, contents: Mapping[str, bytes], into: str) -> str:

@@ -564,8 +564,9 @@ def test_an_interrupt_ends_with_130(folder: Path) -> None:
     assert err == "nkimigrate: interrupted; each file is either as it was or completely rewritten\n"
 
 
-def test_an_interrupt_shows_no_traceback_whenever_it_comes(tmp_path: Path) -> None:
-    """While modules are loaded, while files are found and while they are analysed."""
+@pytest.mark.parametrize("presses", [1, 2])
+def test_an_interrupt_shows_no_traceback_whenever_it_comes(tmp_path: Path, presses: int) -> None:
+    """While modules are loaded, while files are found and while they are analysed, also when it comes twice."""
     for number in range(300):
         (tmp_path / f"f{number}.py").write_text(UNPROVEN)
     code = (
@@ -587,11 +588,32 @@ def test_an_interrupt_shows_no_traceback_whenever_it_comes(tmp_path: Path) -> No
             assert process.stdout is not None
             process.stdout.readline()
             time.sleep(moment * 0.01)
-            process.send_signal(signal.SIGINT)
+            for _ in range(presses):
+                process.send_signal(signal.SIGINT)
+                time.sleep(0.001)
             _, err = process.communicate(timeout=60)
         # After an interrupt while a module is executed Python ends by the signal, which shells call 130, too.
         assert process.returncode in (130, -signal.SIGINT)
         assert err in ("", "nkimigrate: interrupted; each file is either as it was or completely rewritten\n")
+
+
+def test_a_second_interrupt_ends_the_process_without_a_word() -> None:
+    """Here it comes while the first one's frames are freed, where Python would print that it is ignored."""
+    code = (
+        "import os, signal, sys, time, nkimigrate.__main__ as command\n"
+        "class Freed:\n"
+        "    def __del__(self):\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "        time.sleep(1)\n"
+        "def run():\n"
+        "    freed = Freed()\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    time.sleep(60)\n"
+        "command._run = run\n"
+        "sys.exit(command.main())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, b"", b"")
 
 
 def test_an_internal_error_asks_for_a_report(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,7 +84,27 @@ def rounds_of_kills(folder: Path, count: int, files: int, number: int) -> set[in
     assert assert_old_or_new(paths) == {NEW}
     left = [p.name for p in folder.rglob("*") if p.is_file() and p.suffix != ".py"]
     assert all(name.startswith(".nkimigrate-") for name in left)
+    assert number == signal.SIGKILL or not left
     return codes
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_in_the_middle_of_a_file_waits_for_its_end(tmp_path: Path, number: int) -> None:
+    """It comes when the new text is on the disk and not yet in the file's place."""
+    files = [tmp_path / "a.py", tmp_path / "b.py"]
+    for file in files:
+        file.write_text(OLD)
+    code = (
+        "import os, sys; from nkimigrate import writer; from nkimigrate.__main__ import main\n"
+        "def check(*_):\n"
+        f"    os.kill(os.getpid(), {int(number)})\n"
+        "writer._require_unchanged = check\n"
+        "sys.exit(main())"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *QUIET, str(tmp_path)], capture_output=True)
+    assert done.returncode == (130 if number == signal.SIGINT else -number)
+    assert [file.read_text() for file in files] == [NEW, OLD]
+    assert sorted(tmp_path.iterdir()) == files
 
 
 def test_a_killed_command_leaves_files_old_or_new(tmp_path: Path) -> None:
@@ -93,7 +113,7 @@ def test_a_killed_command_leaves_files_old_or_new(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_many_killed_commands(tmp_path: Path, number: int) -> None:
     codes = rounds_of_kills(tmp_path, 40, 400, number)
     # After an interrupt inside of exec() Python ends by the signal, whatever is returned: to a shell that is 130, too.

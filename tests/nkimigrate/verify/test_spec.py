@@ -72,6 +72,18 @@ WRONG = {
     "[[kernel]]\nname = 'k'\ninputs.a = {items = [{shap = [2]}]}": "needs `shape`",
     "seed = 'x'": "`seed` must be a whole number",
     "timeout = true": "`timeout` must be a number",
+    "timeout = 0": "`timeout` must be a number of seconds above 0",
+    "timeout = nan": "`timeout` must be a number of seconds above 0",
+    "timeout = inf": "`timeout` must be a number of seconds above 0",
+    "[[kernel]]\nname = 'k'\ntimeout = -1": "`timeout` must be a number of seconds above 0",
+    "tolerance = -0.1": "`tolerance` must be a number, 0 or more",
+    "tolerance = nan": "`tolerance` must be a number, 0 or more",
+    "seed = -1": "`seed` must be a whole number from 0 to 2^32 - 1",
+    "seed = 4294967296": "`seed` must be a whole number from 0 to 2^32 - 1",
+    "paths = [3]": "`paths` is a list of folders",
+    "[[kernel]]\nname = 'k'\nlnc = [true]": "`lnc` is a list of 1 and 2",
+    "[[kernel]]\nname = 'k'\ninputs.a = {shape = [2], values = []}": "no values []",
+    "[[kernel]]\nname = 'k'\ninputs.a = {shape = [2], scale = 'big'}": "`scale` must be a number",
     "[[kernel]": "x.toml: Expected",
 }
 

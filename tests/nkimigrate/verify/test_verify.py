@@ -324,6 +324,22 @@ def test_what_a_kernel_prints_is_kept_apart(verifier: Verifier) -> None:
     assert (found["verdict"], found["printed"]) == ("identical", {"new": "imported\nhello\n"})
 
 
+def test_however_much_a_kernel_prints_only_the_last_of_it_is_kept(verifier: Verifier) -> None:
+    """A kernel that printed for two minutes filled the disk."""
+    talking = "def talk():\n    for i in range(30):\n        print('x' * 1_000_000)\n    print('last words')\n    exit(3)\n"
+    calling = ADD_NEW.replace("    return out", "    talk()\n    return out")
+    limited = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (10_000_000, 10_000_000))\n"
+    old = OLD + ADD_OLD.replace(
+        "    return out", "    import os\n    print('gone', flush=True)\n    os._exit(4)"
+    )
+    found = verifier.result(old, NEW + limited + talking + calling, ADD_SPEC)
+    assert (
+        "old: running it: the process ended itself with exit code 4; its last words: gone" in found["reason"]
+    )
+    assert found["printed"]["new"].endswith("xxx\nlast words\n")
+    assert len(found["printed"]["new"]) == 20_000
+
+
 def test_a_file_that_does_not_parse_is_left_out(verifier: Verifier) -> None:
     verifier.write({"old/k.py": OLD + ADD_OLD, "new/k.py": "def add(:\n"})
     code, out, _ = verifier.command("verify", "old", "new")
@@ -503,7 +519,39 @@ def test_git_revision_against_the_working_tree(verifier: Verifier) -> None:
     assert (code, out) == (0, "src/k.py::add: equal bit by bit\n1 run: 1 equal bit by bit\n")
     code, _, err = verifier.command("verify", "--git", "HEAD~1", "repo/src")
     assert code == 2
-    assert "--git: no commit HEAD~1" in err
+    assert "--git HEAD~1: git does not know this revision" in err
+
+
+def test_git_revision_with_files_that_archives_leave_out(verifier: Verifier) -> None:
+    """``git archive`` made an internal error of the link, and left the kernel out without a word."""
+    verifier.write(
+        {
+            "repo/src/k.py": OLD + ADD_OLD,
+            "repo/.gitattributes": "src export-ignore\n*.py filter=evil\n",
+            "repo/nkimigrate_verify.toml": ADD_SPEC,
+        }
+    )
+    repository = verifier.folder / "repo"
+    (repository / "weights").symlink_to("/nowhere/weights")
+    git("init", "-q", folder=repository)
+    git("add", ".", folder=repository)
+    git("commit", "-qm", "Old", folder=repository)
+    git("config", "filter.evil.smudge", f"touch {verifier.folder}/ran", folder=repository)
+    verifier.write({"repo/src/k.py": NEW + ADD_NEW})
+    code, out, err = verifier.command("verify", "--git", "HEAD", "repo")
+    assert (code, out) == (0, "src/k.py::add: equal bit by bit\n1 run: 1 equal bit by bit\n"), err
+    assert not (verifier.folder / "ran").exists()
+    index = subprocess.run(["git", "status", "--short"], cwd=repository, capture_output=True, text=True)
+    assert index.stdout == " M src/k.py\n"
+
+
+def test_git_that_refuses_says_why(verifier: Verifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last line of what git says is advice, not the reason."""
+    verifier.write({"repo/k.py": "x = 1\n"})
+    git("init", "-q", folder=verifier.folder / "repo")
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    _, _, err = verifier.command("verify", "--git", "HEAD", "repo")
+    assert err.startswith("nkimigrate: --git: detected dubious ownership in repository")
 
 
 def test_a_path_of_that_name_can_be_migrated(verifier: Verifier) -> None:
@@ -514,6 +562,14 @@ def test_a_path_of_that_name_can_be_migrated(verifier: Verifier) -> None:
 WRONG = {
     "no paths": ((), "verify needs OLD and NEW"),
     "one path": (("old",), "verify needs OLD and NEW"),
+    "output in no folder": (
+        ("old", "new", "--output", "x/y"),
+        "--output x/y: not a file in an existing folder",
+    ),
+    "output into code": (("old", "new", "--output", "new/k.py"), "name another one"),
+    "no number": (("old", "new", "--timeout", "soon"), "'soon' is not a valid number"),
+    "nan": (("old", "new", "--timeout", "nan"), "nan is no number of seconds"),
+    "for ever": (("old", "new", "--timeout", "inf"), "inf is not in the range"),
     "no such path": (("old", "nowhere"), "no such file or folder"),
     "file and folder": (("old/k.py", "new"), "two files or two folders"),
     "unknown option": (("old", "new", "--tarce"), "--tarce"),
@@ -567,23 +623,42 @@ def test_verify_in_one_go_needs_the_new_text(verifier: Verifier) -> None:
     assert "--verify compares files before and after" in err
 
 
-def test_interrupted_runs_leave_no_process(verifier: Verifier) -> None:
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGHUP, 130), (signal.SIGKILL, -signal.SIGKILL)],
+)
+def test_ended_runs_leave_no_process(verifier: Verifier, number: int, code: int) -> None:
     waiting = ADD_NEW.replace(
         "    return out", "    import os\n    write(str(os.getpid()))\n    while True:\n        pass"
     )
     waiting += "\ndef write(text):\n    with open('started', 'w') as file:\n        file.write(text)\n"
     verifier.write({"old/k.py": OLD + ADD_OLD, "new/k.py": NEW + waiting, "nkimigrate_verify.toml": ADD_SPEC})
     started = verifier.folder / "new" / "started"
+    places = verifier.folder / "temporary"
+    places.mkdir()
     process = subprocess.Popen(
-        [sys.executable, "-m", "nkimigrate", "verify", "old", "new"], cwd=verifier.folder
+        [sys.executable, "-m", "nkimigrate", "verify", "old", "new"],
+        cwd=verifier.folder,
+        env={**os.environ, "TMPDIR": str(places)},
     )
     deadline = time.monotonic() + 60
     while not (started.exists() and started.read_text()) and time.monotonic() < deadline:
         time.sleep(0.05)
-    os.kill(process.pid, signal.SIGINT)
-    assert process.wait(30) == 130
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(started.read_text()), 0)
+    os.kill(process.pid, number)
+    assert process.wait(30) == code
+    deadline = time.monotonic() + 30
+    while number == signal.SIGKILL and alive(int(started.read_text())) and time.monotonic() < deadline:
+        time.sleep(0.1)  # nobody is left who could end it: it notices
+    assert not alive(int(started.read_text()))
+    assert number == signal.SIGKILL or not list(places.iterdir())
+
+
+def alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return "State:\tZ" not in Path(f"/proc/{process}/status").read_text()
 
 
 @pytest.mark.parametrize("module", ["numpy", "nkisim", "nkilib", "click", "nkimigrate.verify"])
