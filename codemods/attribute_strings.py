@@ -1,4 +1,6 @@
-"""Attributes of library modules that code names by a string: ``getattr``, ``patch.object`` and the like."""
+"""Attributes of library modules that code names by a string: ``getattr``, ``patch.object``, ``vars`` and the
+like.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +17,7 @@ from .record import record, replace
 from .trees import last_name
 
 _TESTS = {"hasattr"}
+_KEYED = {"get", "pop", "setdefault", "__getitem__"}
 _LOOKUPS = {"getattr", "setattr", "delattr", "object", "attrgetter"} | _TESTS
 
 
@@ -56,6 +59,8 @@ def _all(ctx: FileContext) -> Iterator[NamedAttribute]:
         for link in use.links:
             if isinstance(link, ast.Call) and link.args:
                 yield from _call(ctx, use, link)
+    for use in ctx.uses:
+        yield from _keyed(ctx, use)
     for text in ctx.module.texts:
         call = text.inside
         if isinstance(call, ast.Call) and called(call) == "multiple" and call.args[:1] == [text.node]:
@@ -75,13 +80,27 @@ def _call(ctx: FileContext, use: Use, call: ast.Call) -> Iterator[NamedAttribute
             yield from _named(ctx, use, call, function, owner, names[0])
 
 
+def _keyed(ctx: FileContext, use: Use) -> Iterator[NamedAttribute]:
+    """``vars(module)["name"]``, and what the methods of such a dict are given."""
+    for index, link in enumerate(use.links[1:], start=1):
+        if isinstance(link, ast.Subscript):
+            key, at = link.slice, index
+        elif isinstance(link, ast.Call) and called(link) in _KEYED and link.args:
+            key, at = link.args[0], index - 1
+        else:
+            continue
+        names = ctx.evaluator.use(use, at) if isinstance(key, ast.Constant) else None
+        for owner in _modules(ctx, names.of) if isinstance(names, v.Names) else ():
+            yield from _named(ctx, use, link, "getattr", owner, key)
+
+
 def _modules(ctx: FileContext, value: v.Value) -> list[str]:
     symbols = [option.name for option in v.options(value) if isinstance(option, v.Symbol)]
     return sorted(name for name in symbols if name in ctx.release.known)
 
 
 def _named(
-    ctx: FileContext, use: Use, call: ast.Call, function: str, owner: str, name: ast.expr
+    ctx: FileContext, use: Use, call: ast.expr, function: str, owner: str, name: ast.expr
 ) -> Iterator[NamedAttribute]:
     value = ctx.evaluator.at(name, use)
     if not isinstance(value, v.Constant):

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 
 from .analysis import values as v
 from .analysis.context import FileContext
+from .analysis.fixtures import parametrized
 from .analysis.reaching import reaching
 from .analysis.scopes import Binding, Use
 from .changed_parameters import Changed, changed_value, shape
@@ -124,7 +125,9 @@ class _Search:
         if functions := [o.name for o in v.options(callee) if isinstance(o, v.Function)]:
             for parameter in _parameters(self.ctx, functions, call, node):
                 self._named(parameter, held)
-        if isinstance(call.func, ast.Attribute) and call.func.attr in _STORING:
+        if last_name(call.func) == "parametrize":
+            self._parametrized(call, held)
+        elif isinstance(call.func, ast.Attribute) and call.func.attr in _STORING:
             self._stored(use, index, held)
         elif last_name(call.func) == "setattr" and len(call.args) == 3:
             name = call.args[1]
@@ -139,6 +142,18 @@ class _Search:
             self._chain(use, index + 1, inner)
             if len(use.links) == index + 1:
                 self.agenda.append((call, inner))
+
+    def _parametrized(self, call: ast.Call, held: _Held) -> None:
+        """Any of the parameters of the tests that a ``parametrize`` decorates."""
+        decorated = self.ctx.parent(call)
+        if not isinstance(decorated, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            return
+        for name in parametrized(call)[0]:
+            for use in self.ctx.module.by_name.get(name, ()):
+                owner = self.ctx.module.lookup(name, use.scope)
+                inside = owner[0].node if owner else None
+                if owner and owner[1][0].kind == "parameter" and inside in (decorated, *decorated.body):
+                    self._chain(use, 1, held)
 
     def _stored(self, use: Use, index: int, held: _Held) -> None:
         """What ``holder.append(kernel)`` and its like belong to."""

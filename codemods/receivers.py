@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 from enum import Enum
 
 from .analysis import values as v
-from .analysis.classes import changed_type
+from .analysis.classes import bases, changed_type
 from .analysis.context import FileContext
 
 
@@ -43,6 +44,22 @@ def _of_class(ctx: FileContext, of: str, type_name: str) -> Receiver:
     if kind is None:
         return Receiver.UNKNOWN
     return Receiver.SURE if kind == type_name or _inherits(ctx, of, type_name) else Receiver.OTHER
+
+
+def has_of_its_own(ctx: FileContext, owner: v.Value, name: str) -> bool:
+    """Whether an object is of a class of the file that defines the attribute in its body, or inherits it."""
+    todo = [option.of for option in v.options(owner) if isinstance(option, v.Instance)]
+    seen: set[str] = set()
+    while todo:
+        node = ctx.evaluator.classes.get(of := todo.pop())
+        if node is None or of in seen:
+            continue
+        seen.add(of)
+        bound = ctx.module.scope_of[node].bindings.get(name, ())
+        if any(not isinstance(b.node, ast.AnnAssign) or b.value is not None for b in bound):
+            return True
+        todo += bases(ctx.evaluator, node)
+    return False
 
 
 def _inherits(ctx: FileContext, of: str, type_name: str) -> bool:

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Callable, Iterator
 
 from ..trees import children
+from .fixtures import is_fixture
 from .scopes import Binding, Block, Module, Scope, Text, Use
 
 TYPE_CHECKING = False
@@ -88,18 +89,23 @@ class _Collector:
         self.scope, self.block = outer
 
     def function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        before = self.order
         for decorator in node.decorator_list:
             self.expr(decorator, node)
+        decorated = self.order > before
         defaults = self.signature_uses(node.args)
         start = self.order
         if node.returns:
             self.expr(node.returns, node)
         mentions = (start, self.order)
         binding = self.bind(node.name, "function", node)
-        binding.annotation, binding.mentions = node.returns, mentions
+        binding.annotation = node.returns
+        binding.mentions = (before, self.order) if is_fixture(node) else mentions
         scope = self.new_scope("function", node, node.name)
         stmt = self.stmt
         self.parameters(node.args, scope, defaults)
+        if decorated:
+            self.parametrized(scope, before)
         self.nested(scope, node.body)
         self.stmt = stmt
 
@@ -145,6 +151,13 @@ class _Collector:
             binding.annotation = None if arg in starred else arg.annotation
             binding.default, binding.mentions = default, mentions
         self.scope, self.block = outer, block
+
+    @staticmethod
+    def parametrized(scope: Scope, before: int) -> None:
+        """Parameters without a default may get what a decorator gives them."""
+        for binding in (b for bindings in scope.bindings.values() for b in bindings):
+            if binding.default is None:
+                binding.mentions = before, binding.mentions[1]
 
     def imports(self, node: ast.Import | ast.ImportFrom) -> None:
         for alias in node.names:
@@ -263,9 +276,10 @@ class _Collector:
     def target(self, target: ast.expr, source: _Source, path: tuple[int | None, ...] = ()) -> None:
         """Bind all names of a target; ``path``: where in the source's value its own value is."""
         if isinstance(target, ast.Tuple | ast.List):
-            starred = any(isinstance(e, ast.Starred) for e in target.elts)
+            stars = [i for i, e in enumerate(target.elts) if isinstance(e, ast.Starred)]
             for index, element in enumerate(target.elts):
-                self.target(element, source, (*path, None if starred else index))
+                place = index - len(target.elts) if stars and index > stars[0] else index
+                self.target(element, source, (*path, None if index in stars else place))
         elif isinstance(target, ast.Starred):
             self.target(target.value, _Source(source.node, "other"))
         elif isinstance(target, ast.Name):

@@ -87,6 +87,11 @@ def _lambda(evaluator: Evaluator, node: ast.Lambda, _: Recurse) -> v.Value:
     return v.Function("<lambda>", returned)
 
 
+def _await(_evaluator: Evaluator, node: ast.Await, value: Recurse) -> v.Value:
+    """A call of a coroutine function has the value of what it returns."""
+    return value(node.value)
+
+
 def _named(_evaluator: Evaluator, node: ast.NamedExpr, value: Recurse) -> v.Value:
     return value(node.value)
 
@@ -104,5 +109,6 @@ COMPOUND: dict[type, Callable[[Evaluator, Any, Recurse], v.Value]] = {
     ast.BinOp: _bin_op,
     ast.Lambda: _lambda,
     ast.NamedExpr: _named,
+    ast.Await: _await,
 }
 """Kind of expression → what gives its value."""

@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 
     Made = TypeVar("Made")
 
-_ALWAYS = frozenset({"getattr", "hasattr", "__import__"})
+_ALWAYS = frozenset({"getattr", "hasattr", "__import__", "vars"})
 _NAMING = (ast.Name, ast.Attribute)
 _LOADING = frozenset({"import_module", "__import__", "importorskip", "run_module"})
-_LOADERS = frozenset({"importlib", "pkgutil", "typing", "operator"})
+_LOADERS = frozenset({"importlib", "pkgutil", "typing", "operator", "sys"})
 
 
 @record

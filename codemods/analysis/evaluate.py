@@ -16,6 +16,7 @@ from . import classes, containers
 from . import values as v
 from .annotations import annotated
 from .compound import COMPOUND
+from .fixtures import given
 from .known_calls import KNOWN_CALLS
 from .narrowing import narrowed
 from .reaching import reaching, surely_bound
@@ -25,6 +26,7 @@ WRAPPERS = {"nki.jit", "neuronxcc.nki.jit", "torch_neuronx.xla_impl.ops.nki_jit"
 # Whoever defines them: what they give is called like the kernel they are given.
 _SEE_THROUGH = {"enable_stack_allocator", "skip_middle_end_transformations"}
 _PEELING = "peel_decorations"
+_LOADED = v.Symbol("sys.modules")
 _MAX_DEPTH = 40
 _NOWHERE = ast.Pass()
 # Behind every order number.
@@ -211,7 +213,7 @@ class Evaluator:
         if _is_field(binding):
             return v.one_of([None, self.expression(binding.value, binding)]) if binding.value else None
         if binding.kind == "parameter":
-            return self._self(binding) or self._default(binding)
+            return self._self(binding) or given(self, binding) or self._default(binding)
         if binding.value is None or binding.kind == "other":
             return None
         node, path = _unpacked(binding.value, binding.path if binding.kind == "assign" else ())
@@ -323,6 +325,8 @@ class Evaluator:
         if isinstance(value, v.Symbol):
             if name == "__wrapped__":
                 return v.Launched(value)
+            if name == "__dict__":
+                return v.Names(value)
             if value.name in self.classes:
                 found = classes.class_attribute(self, value.name, name, set())
                 return found or v.Symbol(f"{value.name}.{name}")
@@ -343,6 +347,12 @@ class Evaluator:
             )
         if isinstance(value, v.Launched):
             return value
+        if isinstance(value, v.Names) or value == _LOADED:
+            key = self.at(link.slice, use)
+            name = key.value if isinstance(key, v.Constant) and isinstance(key.value, str) else ""
+            if not name:
+                return None
+            return self.attribute(value.of, name) if isinstance(value, v.Names) else self.symbol(name)
         if isinstance(value, v.Symbol | v.Jitted | v.Partial):
             return v.Launched(value)
         if isinstance(link.slice, ast.Slice):
@@ -417,7 +427,8 @@ def _links(node: ast.expr) -> list[ast.expr]:
 def _unpacked(node: ast.expr, path: tuple[int | None, ...]) -> tuple[ast.expr, tuple[int | None, ...]]:
     """The element of a tuple display that an unpacking target receives, and what is left of the path."""
     while path and path[0] is not None and isinstance(node, ast.Tuple | ast.List):
-        if any(isinstance(e, ast.Starred) for e in node.elts) or path[0] >= len(node.elts):
+        starred = any(isinstance(e, ast.Starred) for e in node.elts)
+        if starred or not -len(node.elts) <= path[0] < len(node.elts):
             break
         node, path = node.elts[path[0]], path[1:]
     return node, path

@@ -100,6 +100,18 @@ def _dict_call(evaluator: Evaluator, call: ast.Call, use: Use) -> v.Value:
     return v.Mapping(tuple((keyword.arg, evaluator.at(keyword.value, use)) for keyword in call.keywords))
 
 
+def _vars(evaluator: Evaluator, call: ast.Call, use: Use) -> v.Value:
+    of = evaluator.at(call.args[0], use) if len(call.args) == 1 else None
+    return v.Names(of) if isinstance(of, v.Symbol) else None
+
+
+def _cached(evaluator: Evaluator, call: ast.Call, use: Use) -> v.Value:
+    """``lru_cache(function)``, or with options a decorator, which gives back what can be called alike."""
+    given = evaluator.at(call.args[0], use) if len(call.args) == 1 else None
+    known = given is not None and not isinstance(given, v.Constant)
+    return given if known else v.Symbol("builtins.staticmethod")
+
+
 def _super(evaluator: Evaluator, _: ast.Call, use: Use) -> v.Value:
     """The object as its class's only base sees it."""
     scope: Scope | None = use.scope
@@ -125,6 +137,9 @@ KNOWN_CALLS: dict[str, Callable[[Evaluator, ast.Call, Use], v.Value]] = {
     "builtins.zip": _zip,
     "builtins.dict": _dict_call,
     "builtins.super": _super,
+    "builtins.vars": _vars,
+    "functools.cache": _cached,
+    "functools.lru_cache": _cached,
     "builtins.staticmethod": _same,
     "copy.copy": _copied,
     "copy.deepcopy": _copied,

@@ -88,6 +88,13 @@ class Mapping:
 
 
 @record
+class Names:
+    """The names of a module as a dict: ``vars(module)`` and ``module.__dict__``."""
+
+    of: Value
+
+
+@record
 class Constant:
     """A literal: a string, number, bool or None."""
 
@@ -127,6 +134,7 @@ Value = (
     | Row
     | FormerList
     | Mapping
+    | Names
     | Constant
     | OneOf
     | Function

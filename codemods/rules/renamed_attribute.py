@@ -25,7 +25,8 @@ After
             return view.shape[0]
 
 When it stays silent
-    For an attribute of something else, and in files that do not use the type.
+    For an attribute of something else, also of a subclass that defines it itself, and in files that do not
+    use the type.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from ..duck_typing import Ask, asks_for, named_elsewhere, simplified
 from ..former_lists import changed_in_place
 from ..model import Finding, Outcome, Rename, ReplaceString, Wrap
 from ..naming import last_part
-from ..receivers import Receiver, receiver
+from ..receivers import Receiver, has_of_its_own, receiver
 from ..release import TypeChange
 from ..sight import uses_type
 
@@ -76,6 +77,8 @@ def _access(
     owner = ctx.evaluator.use(use, index) if index else None
     verdict = receiver(ctx, owner, kind.name)
     short = kind.name.rpartition(".")[2]
+    if has_of_its_own(ctx, owner, old):
+        return
     if verdict is Receiver.SURE:
         edit = Rename(last_part(ctx, link), old, new)
         yield ctx.finding(CODE, link, f"`.{old}` of {short} is `.{new}` now", edits=[edit])

@@ -14,8 +14,6 @@ REPORTED = {
     "attribute of anything": "ns = make()\nns.k = qkv\nns.k{call}",
     "attribute by its name": "ns = make()\nsetattr(ns, 'k', qkv)\nns.k{call}",
     "attribute of a class": "class C: pass\nC.k = staticmethod(qkv)\nC.k{call}",
-    "in front of the others": "[k, *_] = [qkv, 1]\nk{call}",
-    "behind the others": "*_, k = 1, 2, qkv\nk{call}",
     "data class": (
         "import dataclasses\n@dataclasses.dataclass\nclass C:\n    n: int\n    k: object\n"
         "def f(c):\n    return c.k{call}\nf(C(1, qkv))"
@@ -43,8 +41,6 @@ REPORTED = {
     "ordered": "from collections import OrderedDict\nt = OrderedDict([('a', qkv)])\nt['a']{call}",
     "read-only": "from types import MappingProxyType\nt = MappingProxyType({{'a': qkv}})\nt['a']{call}",
     "generator": "def ks():\n    yield qkv\nfor k in ks():\n    k{call}",
-    "coroutine": "async def get():\n    return qkv\nasync def f():\n    k = await get()\n    k{call}",
-    "awaited at once": "async def get():\n    return qkv\nasync def f():\n    (await get()){call}",
     "pattern": "match qkv:\n    case k:\n        k{call}",
     "pattern in a pattern": "match {{'k': qkv}}:\n    case {{'k': k}}:\n        k{call}",
     "context": "import contextlib\nwith contextlib.nullcontext(qkv) as k:\n    k{call}",
