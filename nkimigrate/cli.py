@@ -147,7 +147,7 @@ def _interactive(settings: Settings, asked: Options) -> int:
         asked, lambda line: print_lines(sys.stdout, [line]), on_terminal, wants_colour(sys.stdout)
     )
     try:
-        view = View(session.walk(), "check", exit_zero=settings.flag("exit_zero"))
+        view = View(session.walk(), "interactive", exit_zero=settings.flag("exit_zero"))
     except PathError as error:
         raise UsageError(str(error)) from None
     print_lines(sys.stdout, summary(view))

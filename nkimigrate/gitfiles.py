@@ -14,8 +14,9 @@ from .errors import UsageError
 _SAFE = ("-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}", "--no-pager")
 
 
-def changed_since(revision: str, folder: str = ".") -> frozenset[str]:
-    """Real paths of the files that differ from where ``revision`` and the current commit parted.
+def changed_since(revision: str, folder: str) -> tuple[str, frozenset[str]]:
+    """The top of a folder's repository, and its files that differ from where ``revision`` and the current
+    commit parted; real paths.
 
     Files that git does not know yet count, deleted ones do not.
 
@@ -26,9 +27,8 @@ def changed_since(revision: str, folder: str = ".") -> frozenset[str]:
     without = ("--no-renames", "--diff-filter=d", "--no-ext-diff", "--no-textconv", "--ignore-submodules")
     names = git.said(*git.without_filters(), "diff", "--name-only", "-z", *without, base)
     names += git.said("ls-files", "-z", "--others", "--exclude-standard")
-    return frozenset(
-        os.path.realpath(os.path.join(git.top, os.fsdecode(name))) for name in names.split(b"\0") if name
-    )
+    found = (os.path.join(git.top, os.fsdecode(name)) for name in names.split(b"\0") if name)
+    return os.path.realpath(git.top), frozenset(map(os.path.realpath, found))
 
 
 class Repository:

@@ -16,6 +16,7 @@ from .config import Options
 from .discovery import kind_of
 from .engine import run
 from .report.diff import coloured, unified
+from .report.lines import split
 from .report.model import Change, Problem
 from .report.result import Report
 from .report.text import plural, position
@@ -148,10 +149,10 @@ class Session:
         new = _made(path, data, together) if together[0].edits else None
         if new is not None:
             change = Change(path, data, new)
-            plain = unified(change).decode("utf-8", "replace").splitlines()
+            plain = split(unified(change))
             yield from list(coloured(change) if self.colour else map(clean_line, plain))[2:]
         elif together[0].cell is None:
-            lines = data.decode("utf-8", "replace").splitlines()
+            lines = split(data)
             first = max(together[0].line - 1 - _CONTEXT, 0)
             for number in range(first, min(together[0].end_line + _CONTEXT, len(lines))):
                 here = together[0].line <= number + 1 <= together[0].end_line

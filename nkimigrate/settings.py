@@ -84,7 +84,7 @@ def options(settings: Settings, given: dict[str, Any]) -> Options:
         "paths": (".",) if settings.stdin else values["paths"],
         "mode": settings.mode,
         **_releases(settings, given),
-        **{key: _codes(settings, given, key) for key in _RULES if values.get(key)},
+        **_rules(settings, given),
         **_patterns(settings, given),
         "jobs": values.get("jobs", 0),
         "executor": settings.text("executor"),
@@ -122,7 +122,14 @@ def _only(settings: Settings) -> frozenset[str] | None:
         return None
     from .gitfiles import changed_since
 
-    return changed_since(settings.text("since"))
+    found: dict[str, frozenset[str]] = {}
+    for path in settings.values["paths"]:
+        folder = os.path.realpath(path if os.path.isdir(path) else os.path.dirname(path))
+        known = any(f"{folder}/".startswith(f"{top}/") for top in found)
+        if not known and os.path.isdir(folder):  # a PATH that is not there is told by whoever looks for it
+            top, files = changed_since(settings.text("since"), folder)
+            found[top] = files
+    return frozenset().union(*found.values())
 
 
 def _check_combination(given: dict[str, Any]) -> None:
@@ -193,6 +200,19 @@ def _releases(settings: Settings, given: dict[str, Any]) -> dict[str, str]:
     except UnknownStep as error:
         raise UsageError(f"{_origin(settings, given, 'from', 'to')}{error}") from None
     return {"release_from": old, "release_to": new}
+
+
+def _rules(settings: Settings, given: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    """``select`` and ``ignore``. Raises UsageError for unknown ones, and where they leave nothing."""
+    chosen = {key: _codes(settings, given, key) for key in _RULES if settings.values.get(key)}
+    if "ignore" in chosen:
+        from .codemods.rules import all_rules
+
+        left = (r.code for r in all_rules() if not r.code.startswith(chosen["ignore"]))
+        if not any(code.startswith(chosen.get("select", ("",))) for code in left):
+            where = _origin(settings, given, *_RULES)
+            raise UsageError(f"{where}`select` and `ignore` leave no rule: nothing would ever be found")
+    return chosen
 
 
 def _codes(settings: Settings, given: dict[str, Any], key: str) -> tuple[str, ...]:

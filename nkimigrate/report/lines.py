@@ -18,6 +18,11 @@ _SMALL = 40_000
 """Product of lengths up to which lines are lined up by the standard library's matcher."""
 
 
+def split(data: bytes) -> list[str]:
+    """The lines of a text as Python counts them: at LF, CR LF and CR, and at nothing else, as a form feed."""
+    return [line.decode("utf-8", "replace") for line in data.removeprefix(b"\xef\xbb\xbf").splitlines()]
+
+
 def changes(old: Sequence[str], new: Sequence[str]) -> list[Change]:
     """What differs, in order; adjacent changes are not merged."""
     found: list[Change] = []

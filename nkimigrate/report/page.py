@@ -14,7 +14,7 @@ from .. import __version__, ruledocs
 from ..codemods.model import Finding
 from ..terminal import clean_line
 from .lines import Change as Lines
-from .lines import changes, hunks
+from .lines import changes, hunks, split
 from .model import Change, Problem
 from .text import plural, position
 from .view import KINDS, NEEDS_YOU, REWRITTEN, View, by_code, counts, files, kind, label
@@ -122,7 +122,7 @@ def _blocks(path: str, findings: Sequence[Finding], changed: dict[str, Change], 
     """The changes of a file with the findings behind them, then the lines around everything else."""
     old = changed[path].old if path in changed else view.report.texts.get(path, b"")
     new = changed[path].new if path in changed else old
-    before, after = _split(old), _split(new)
+    before, after = split(old), split(new)
     in_cells = [f for f in findings if f.cell is not None]
     in_lines = [f for f in findings if f.cell is None]
     shown = list(hunks(changes(before, after), _CONTEXT))
@@ -142,10 +142,6 @@ def _blocks(path: str, findings: Sequence[Finding], changed: dict[str, Change], 
     placed += [(f.line - 1, Block(list(_around(before, f)), [f])) for f in alone]
     placed.sort(key=lambda pair: pair[0])
     return [block for _, block in placed] + [Block([], [f]) for f in in_cells]
-
-
-def _split(data: bytes) -> list[str]:
-    return data.decode("utf-8", "replace").removeprefix("\ufeff").splitlines()
 
 
 def _side_by_side(old: Sequence[str], new: Sequence[str], hunk: Sequence[Lines]) -> Iterator[Row]:

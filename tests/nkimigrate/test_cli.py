@@ -297,6 +297,8 @@ def test_nothing_at_all_explains_the_command(run: Run, asked: list[Options]) -> 
         (["gone.py"], "gone.py: no such file or directory"),
         (["check", "."], "check: no such file or directory; did you mean --check?"),
         (["\x1b[31m.py"], "\\x1b[31m.py: no such file or directory"),
+        (["--ignore", "NKM,nkl", "."], "`select` and `ignore` leave no rule: nothing would ever be found"),
+        (["--select", "NKM2", "--ignore", "nkm2", "."], "`select` and `ignore` leave no rule"),
         (
             ["--select", "NKM299", "."],
             "--select: no rule's code starts with 'NKM299'; did you mean NKM201 or",

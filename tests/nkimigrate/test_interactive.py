@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pty
 import subprocess
@@ -57,6 +58,13 @@ def test_apply_and_skip(model: Path) -> None:
     )
 
 
+def test_the_line_that_needs_a_person_is_marked(model: Path) -> None:
+    """As Python counts lines: a form feed ends none."""
+    model.write_text("\x0c\n" + OLD)
+    _, said, _ = walk(model, ["s", "s", "s"])
+    assert ">     8      return a, b, qkv(x, w, *rest)" in said
+
+
 def test_keep_adds_a_comment_that_a_later_run_heeds(model: Path) -> None:
     walk(model, ["a", "k", "k"])
     lines = FIRST.splitlines()
@@ -97,6 +105,18 @@ def test_the_editor_opens_the_file_and_it_is_looked_at_again(
     monkeypatch.setenv("VISUAL", str(script))
     walk(model, ["e"])
     assert model.read_text() == "x = 1\n"
+
+
+def test_what_it_says_in_the_end(
+    model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody asked for --check, so that it is not said how to run without it."""
+    monkeypatch.setattr("sys.stdin", io.StringIO("q\n"))
+    assert cli.main(["--interactive", str(model), "--isolated", "--no-cache"]) == 1
+    last = (
+        "0 places rewritten and 0 kept in 0 files\n3 places affected in 1 file: 2 to rewrite, 1 needs you\n"
+    )
+    assert capsys.readouterr().out.endswith(last)
 
 
 def test_in_a_terminal(model: Path) -> None:

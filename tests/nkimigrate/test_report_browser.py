@@ -109,3 +109,17 @@ def test_printing_shows_everything(page: Any, tmp_path: Path) -> None:
     assert page.locator("details.file:not([open])").count() == 0
     assert page.locator(".bar").is_hidden()
     assert len(page.pdf()) > 10_000
+
+
+def test_a_narrow_page_shows_each_line_once(page: Any) -> None:
+    """Old and new stand below each other there: what is equal does not stand twice, and nothing is cut off."""
+    page.set_viewport_size({"width": 420, "height": 900})
+    shown = "row => [...row.querySelectorAll('.l')].filter(cell => cell.offsetHeight).length"
+    rows = page.locator("article:not([hidden]) .code.two tr")
+    for kind, cells in (("", 1), ("changed", 2), ("removed", 1), ("added", 1)):
+        found = [row for row in rows.element_handles() if row.get_attribute("class") == kind]
+        assert {row.evaluate(shown) for row in found} <= {cells}
+        assert found or kind not in ("", "changed")
+    assert page.evaluate(
+        "[...document.querySelectorAll('article div')].every(part => part.scrollWidth <= part.clientWidth)"
+    )

@@ -114,6 +114,18 @@ def test_what_needs_a_person_is_shown_with_its_lines_and_the_next_step(tmp_path:
     assert (tmp_path / "model.py").read_text() == code
 
 
+def test_lines_are_counted_as_python_counts_them(tmp_path: Path, capsys: Any) -> None:
+    """Not at form feeds and the like: the page showed another line than the one that needs a person."""
+    code = "from nkilib.core.qkv.qkv import qkv\n\x0c\n# \x85 \u2028\r\ndef f(x, w, rest):\n    return qkv(x, w, *rest)\n"
+    (tmp_path / "model.py").write_bytes(code.encode())
+    out = tmp_path / "out.html"
+    assert cli.main(["--check", str(tmp_path / "model.py"), "--report", str(out), "--isolated"]) == 1
+    assert "model.py:5:12 NKM201" in capsys.readouterr().out
+    here = out.read_text("utf-8").partition('<tr class="here">')[2].partition("</tr>")[0]
+    assert '<td class="n">5</td>' in here
+    assert "return qkv(x, w, *rest)" in here
+
+
 def test_a_check_shows_the_change_it_does_not_make(tmp_path: Path, capsys: Any) -> None:
     code = "from nkilib.core.mlp.mlp import mlp_kernel\n"
     (tmp_path / "model.py").write_text(code)

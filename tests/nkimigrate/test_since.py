@@ -45,6 +45,23 @@ def test_changed_and_new_files_count_and_names_are_still_followed(repository: Pa
     assert "kernels.py:" not in out
 
 
+def test_the_repositories_of_the_paths_count(
+    repository: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """Not that of the current folder."""
+    other = tmp_path_factory.mktemp("other")
+    git(other, "init", "-q", ".")
+    git(other, "commit", "-qm", "empty", "--allow-empty")
+    (other / "another.py").write_text(OLD)
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    paths = [str(repository), str(repository / "new.py"), str(other)]
+    assert cli.main(["--check", *paths, "--since", "main", "--isolated", "--no-cache"]) == 1
+    out = capsys.readouterr().out
+    assert [name in out for name in ("touched.py:1", "new.py:3", "another.py:1", "old.py")] == [True] * 3 + [
+        False
+    ]
+
+
 def test_what_main_did_since_does_not_count(repository: Path, capsys: Any) -> None:
     git(repository, "stash", "-qu")
     git(repository, "switch", "-q", "main")
