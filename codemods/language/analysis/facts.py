@@ -18,12 +18,13 @@ from .symbols import (
     as_sym,
     constant_of,
     divided,
-    extreme_of,
+    inner_atoms,
     maximum,
     minimum,
     multiplied,
     rank,
     scaled,
+    substituted,
 )
 
 STEPS = 64
@@ -109,14 +110,14 @@ class Facts:
             if len(monomial) != 1 or not isinstance(monomial[0], Name):
                 continue
             rest = tuple(term for term in terms if term[0] != monomial)
-            if any(v % coefficient for _, v in rest) or monomial[0] in _deep_atoms(rest):
+            if any(v % coefficient for _, v in rest) or monomial[0] in inner_atoms(rest):
                 continue
             self._set(monomial[0], tuple((key, -v // coefficient) for key, v in rest))
             return
         for monomial, coefficient in terms:
             if len(monomial) == 1 and isinstance(monomial[0], Quotient) and abs(coefficient) == 1:
                 rest = tuple(term for term in terms if term[0] != monomial)
-                if monomial[0] not in _deep_atoms(rest):
+                if monomial[0] not in inner_atoms(rest):
                     self._set(monomial[0], scaled(rest, -coefficient))
                     return
 
@@ -161,30 +162,12 @@ class Facts:
             return known
         result = terms
         for _ in range(STEPS):
-            found = self._replaced(result)
+            found = substituted(result, self._equal)
             if found == result:
                 break
             result = found
         self._found.normal[terms] = result
         return result
-
-    def _replaced(self, terms: Terms) -> Terms:
-        total: Terms = ()
-        for monomial, coefficient in terms:
-            part: Terms = (((), coefficient),)
-            for atom in monomial:
-                part = multiplied(part, self._value(atom))
-            total = added(total, part)
-        return total
-
-    def _value(self, atom: Atom) -> Terms:
-        if atom in self._equal:
-            return self._equal[atom]
-        if isinstance(atom, Quotient):
-            return divided(self._replaced(atom.numerator), self._replaced(atom.denominator))
-        if isinstance(atom, Extreme):
-            return extreme_of(atom.function, [self._replaced(each) for each in atom.arguments])
-        return (((atom,), 1),)
 
     def same(self, left: Sym | int, right: Sym | int) -> bool | None:
         """Whether they are equal; None when it cannot be known."""
@@ -305,8 +288,14 @@ class Facts:
                 for bound in bounds.get(atom, ()):
                     change = multiplied(((others, coefficient),), added(bound, (((atom,), 1),), -1))
                     yield self._normal(added(terms, change))
-                if isinstance(atom, Quotient) and not others:
+                if not isinstance(atom, Quotient):
+                    continue
+                if not others:
                     yield from self._without_quotient(terms, atom, coefficient)
+                elif atom.denominator == ((others, 1),):  # n - d + 1 <= d * (n // d) <= n, as d is above 0
+                    low = added(added(atom.numerator, atom.denominator, -1), (((), 1),))
+                    rest = tuple(term for term in terms if term[0] != monomial)
+                    yield self._normal(added(rest, low if coefficient > 0 else atom.numerator, coefficient))
 
     def _without_quotient(self, terms: Terms, atom: Quotient, coefficient: int) -> Iterator[Terms]:
         """``n - d + 1 <= d * (n // d) <= n`` for a number d > 0; the whole expression times d if need be."""
@@ -327,15 +316,3 @@ def _put(terms: Terms, atom: Atom, value: Terms) -> Terms:
     coefficients: Mapping[Monomial, int] = dict(terms)
     rest = tuple(term for term in terms if term[0] != (atom,))
     return added(rest, value, coefficients[(atom,)])
-
-
-def _deep_atoms(terms: Terms) -> Iterator[Atom]:
-    for monomial, _ in terms:
-        for atom in monomial:
-            yield atom
-            if isinstance(atom, Quotient):
-                yield from _deep_atoms(atom.numerator)
-                yield from _deep_atoms(atom.denominator)
-            elif isinstance(atom, Extreme):
-                for each in atom.arguments:
-                    yield from _deep_atoms(each)

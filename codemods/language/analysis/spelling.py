@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from ...record import record
+from .refusal import Refused
 
 LOOSE, SUM, PRODUCT, UNARY, PRIMARY = range(5)
 """How tightly an expression binds; ``LOOSE`` stands for everything that is parenthesised as an operand."""
@@ -18,7 +19,10 @@ CLOSING_MATTERS = {"-", "*", "//", "%"}
 
 @record
 class Leaf:
-    """Code that is taken as it stands: a name, an attribute, a number. ``key`` identifies its value."""
+    """Code that is taken as it stands: a name, an attribute, a number; "" for what has none.
+
+    ``key`` identifies its value.
+    """
 
     text: str
     key: object = None
@@ -79,6 +83,8 @@ def text_level(text: str) -> int:
 def render(form: Form) -> str:
     """The code."""
     if isinstance(form, Leaf):
+        if not form.text:
+            raise Refused("M-UNCUT")
         return form.text
     if isinstance(form, Call):
         return f"{form.name}({', '.join(render(each) for each in form.arguments)})"

@@ -7,7 +7,7 @@ names, floor quotients, minima and maxima; a remainder is ``n - d * (n // d)``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import gcd
@@ -99,6 +99,11 @@ class Sym:
         terms: Terms = (((Name(name),), 1),)
         return cls(terms, Leaf(name if spelling is None else spelling, terms))
 
+    @classmethod
+    def unwritten(cls, name: str) -> Sym:
+        """A value that no code gives: what needs it in the new code is refused."""
+        return cls.atom(name, "")
+
     def named(self, spelling: str) -> Sym:
         """The same value, written in another way."""
         return Sym(self.terms, Leaf(spelling, self.terms))
@@ -107,6 +112,11 @@ class Sym:
         """The same value, written with the names that a kernel has for sizes: ``rows`` for ``x.shape[0]``."""
         form = respelled(self.form, names)
         return self if form is self.form else Sym(self.terms, form)
+
+    @property
+    def is_written(self) -> bool:
+        """Whether there is code for it."""
+        return all(leaf.text for leaf in leaves(self.form))
 
     @property
     def value(self) -> int | None:
@@ -207,6 +217,40 @@ def exactly(terms: Terms, *vocabulary: Sym) -> Sym:
 
 
 # ---- Terms: the arithmetic
+
+
+def substituted(terms: Terms, values: Mapping[Atom, Terms]) -> Terms:
+    """The terms with atoms replaced, each once, also inside of quotients and extremes."""
+    total: Terms = ()
+    for monomial, coefficient in terms:
+        part: Terms = (((), coefficient),)
+        for atom in monomial:
+            part = multiplied(part, _substitute(atom, values))
+        total = added(total, part)
+    return total
+
+
+def _substitute(atom: Atom, values: Mapping[Atom, Terms]) -> Terms:
+    if atom in values:
+        return values[atom]
+    if isinstance(atom, Quotient):
+        return divided(substituted(atom.numerator, values), substituted(atom.denominator, values))
+    if isinstance(atom, Extreme):
+        return extreme_of(atom.function, [substituted(each, values) for each in atom.arguments])
+    return (((atom,), 1),)
+
+
+def inner_atoms(terms: Terms) -> Iterator[Atom]:
+    """Its atoms, and those inside of quotients and extremes."""
+    for monomial, _ in terms:
+        for atom in monomial:
+            yield atom
+            if isinstance(atom, Quotient):
+                yield from inner_atoms(atom.numerator)
+                yield from inner_atoms(atom.denominator)
+            elif isinstance(atom, Extreme):
+                for each in atom.arguments:
+                    yield from inner_atoms(each)
 
 
 def collected(terms: Mapping[Monomial, int]) -> Terms:

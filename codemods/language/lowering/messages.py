@@ -221,6 +221,11 @@ MESSAGES: dict[str, Message] = {
         "{fn} of {operands}: a mask leaves only a part of it here, and this view takes all. Take the view "
         "before the mask, or put the part into a whole tile first.",
     ),
+    "M-UNCUT": Message(
+        "NKL212",
+        "How many elements a tile had before a mask left a part of it is not known in this function. Hand "
+        "the number over as a parameter, and use that in place of the tile's shape.",
+    ),
     "M-IDX": Message(
         "NKL301",
         "Index expression `{expr}` is not an affine slice. Write it as tensor.ap(pattern=[[step,count],...], "

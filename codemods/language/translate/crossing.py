@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ...record import replace
 from ..analysis import values as v
 from ..analysis.refusal import Refused
-from ..analysis.symbols import Name, Sym, Terms
+from ..analysis.symbols import Name, Sym, Terms, inner_atoms, substituted
 from .values import VIRTUAL, Axes, Blocks, Value
 
 
@@ -18,10 +18,12 @@ class Entrance:
 
     Attributes:
         inside: what parameters stand for. sizes: the caller's integers → the function's.
+        formers: the same for sizes that masks made smaller, of which the function knows no number.
     """
 
     inside: dict[str, Value] = field(default_factory=dict)
     sizes: dict[Terms, Sym] = field(default_factory=dict)
+    formers: dict[Terms, Sym] = field(default_factory=dict)
 
 
 def entered(arguments: Mapping[str, Value]) -> Entrance:
@@ -74,11 +76,9 @@ def _tensor(
     if value.shape is not None:
         shape = tuple(_size(found, code, size) for code, size in zip(codes, value.shape, strict=True))
     extents = tuple(
-        None if was is None else _size(found, code, was)
+        None if was is None else _former(found, code, was)
         for code, was in zip(codes, value.extents, strict=False)
     )
-    if any(was is not None and was.value is None for was in extents):
-        extents = ()
     dtype = value.dtype
     if dtype is not None:
         dtype = v.Dtype(f"{tile or name}.dtype", dtype.known, name if dtype.known is None else None)
@@ -94,6 +94,14 @@ def _size(found: Entrance, code: str, size: Sym) -> Sym:
     return known
 
 
+def _former(found: Entrance, code: str, size: Sym) -> Sym:
+    """A size that a mask made smaller: it has a name in the function where that gets it as a number."""
+    if size.value is not None:
+        return Sym.constant(size.value)
+    known = found.sizes.get(size.terms)
+    return found.formers.setdefault(size.terms, Sym.unwritten(f"{code}, uncut")) if known is None else known
+
+
 # -- back ---------------------------------------------------------------------------------------------
 
 
@@ -101,7 +109,8 @@ def left(entrance: Entrance, value: Value, code: str, name: str, names: Sequence
     """What the caller gets: ``code`` is the call, ``name`` what its result is to be called, or ``names``
     what its items are.
     """
-    outside = {sym.terms: Sym(terms, _Spelled(terms).form) for terms, sym in entrance.sizes.items()}
+    sizes = {**entrance.formers, **entrance.sizes}
+    outside = {sym.terms: Sym(terms, _Spelled(terms).form) for terms, sym in sizes.items()}
     if isinstance(value, v.Tensor):
         shape = None
         if value.shape is not None:
@@ -109,10 +118,16 @@ def left(entrance: Entrance, value: Value, code: str, name: str, names: Sequence
                 _outside(outside, size, f"{name}.shape[{axis}]") for axis, size in enumerate(value.shape)
             )
         dtype = v.Dtype(f"{name}.dtype", value.dtype.known if value.dtype else None, name)
-        return v.Tensor(code, shape, dtype, value.space, value.whole)
+        extents = tuple(
+            None if was is None else _former_outside(outside, was, f"{name}.shape[{axis}], uncut")
+            for axis, was in enumerate(value.extents)
+        )
+        return v.Tensor(code, shape, dtype, value.space, value.whole, extents)
     if isinstance(value, Blocks):
-        sizes = zip(value.sizes(name), value.whole.shape or (), strict=True)
-        dims = tuple(_outside(outside, size, dim) for dim, size in sizes)
+        dims = tuple(
+            _outside(outside, size, dim)
+            for dim, size in zip(value.sizes(name), value.whole.shape or (), strict=True)
+        )
         own = value.whole.dtype
         kind = v.Dtype(f"{value.tile(name)}.dtype", own.known, name) if own else None
         whole = v.Tensor(code, dims, kind, value.whole.space, value.whole.whole)
@@ -124,7 +139,7 @@ def left(entrance: Entrance, value: Value, code: str, name: str, names: Sequence
         )
         return v.Items(code, items)  # type: ignore[arg-type]
     if isinstance(value, v.Scalar):
-        sym = None if value.sym is None else _outside(outside, value.sym, code)
+        sym = None if value.sym is None else _number_outside(outside, value.sym, code)
         return v.Scalar(code, sym.named(code) if sym is not None else None)
     if isinstance(value, v.Dtype):
         return v.Dtype(code, value.known, code)
@@ -146,6 +161,20 @@ def _outside(outside: Mapping[Terms, Sym], size: Sym, code: str) -> Sym:
     if size.terms in outside and not _versioned(outside[size.terms]):
         return outside[size.terms]
     return Sym.atom(code)
+
+
+def _former_outside(outside: Mapping[Terms, Sym], size: Sym, name: str) -> Sym:
+    known = size.value is not None or size.terms in outside
+    return _outside(outside, size, name) if known else Sym.unwritten(name)
+
+
+def _number_outside(outside: Mapping[Terms, Sym], number: Sym, code: str) -> Sym:
+    """A number that a function makes of what it gets, in terms of the caller's."""
+    values = {atom: sym.terms for terms, sym in outside.items() for atom in Sym(terms, sym.form).atoms}
+    own = [atom for atom in inner_atoms(number.terms) if isinstance(atom, Name)]
+    if any(atom not in values for atom in own) or any(_versioned(sym) for sym in outside.values()):
+        return _outside(outside, number, code)
+    return Sym(substituted(number.terms, values), number.form)
 
 
 def _versioned(sym: Sym) -> bool:

@@ -245,7 +245,10 @@ class Environment:
         if dtype is None:
             dtype = v.Dtype(f"{tile or name}.dtype", None, self.identity(name))
         space = one.space if one.space == two.space else None
-        extents = one.extents if one.extents == two.extents else ()
+        extents = one.extents
+        if extents != two.extents:
+            uncut = Sym.unwritten(self.identity(f"{name}, uncut"))
+            extents = tuple(uncut for _ in shape or ())
         return replace(one, text=name, shape=shape, dtype=dtype, space=space, extents=extents)
 
 

@@ -100,7 +100,7 @@ def _attribute(w: Walker, node: ast.Attribute) -> Value:
 def attribute(w: Walker, node: ast.Attribute, base: Value) -> Value:
     """``base.attr``."""
     if isinstance(base, v.Tensor | Blocks):
-        found = _tensor_attribute(w, base.whole if isinstance(base, Blocks) else base, node.attr)
+        found = _tensor_attribute(w, base.whole if isinstance(base, Blocks) else base, node)
         if found is not None and isinstance(base, Blocks):
             return _without_tensor(found, base)
         if found is not None:
@@ -125,11 +125,14 @@ def _without_tensor(found: Value, base: Blocks) -> Value:
     return base.whole.dtype if isinstance(found, v.Dtype) and base.whole.dtype else found
 
 
-def _tensor_attribute(w: Walker, base: v.Tensor, name: str) -> Value | None:
+def _tensor_attribute(w: Walker, base: v.Tensor, node: ast.Attribute) -> Value | None:
+    name = node.attr
     if name == "shape":
         spelled = f"{base.text}.shape"
         if base.shape is None:
             return Axes(spelled, base.text)
+        if base.extents:
+            return _uncut_shape(w, node, base, base.shape)
         return v.Items(spelled, tuple(v.Scalar(size.text, size) for size in base.shape))
     if name == "dtype":
         spelled = f"{base.text}.dtype"
@@ -142,6 +145,31 @@ def _tensor_attribute(w: Walker, base: v.Tensor, name: str) -> Value | None:
         rank = None if base.shape is None else Sym.constant(len(base.shape))
         return v.Scalar(f"len({base.text}.shape)", rank)
     return None
+
+
+def _uncut_shape(w: Walker, node: ast.Attribute, base: v.Tensor, shape: v.Shape) -> v.Items:
+    """The shape that the old code sees, which is not that of what a mask left."""
+    named = tuple(
+        size.named(f"{base.text}.shape[{axis}]") if was is None and size.value is None else was or size
+        for axis, (size, was) in enumerate(zip(shape, base.extents, strict=True))
+    )
+    one = _constant_index(w, node)
+    if one is not None and -len(named) <= one < len(named) and named[one].is_written:
+        return v.Items(
+            "", tuple(v.Scalar("" if i != one % len(named) else s.text, s) for i, s in enumerate(named))
+        )
+    sizes = tuple(v.Scalar(size.text, size) for size in named)
+    return v.Items(f"({', '.join(size.text for size in sizes)})", sizes)
+
+
+def _constant_index(w: Walker, node: ast.Attribute) -> int | None:
+    """The number that a shape is subscripted with right there."""
+    outer = w.function.nodes.parents.get(node)
+    index = outer.slice if isinstance(outer, ast.Subscript) else None
+    negative = isinstance(index, ast.UnaryOp) and isinstance(index.op, ast.USub)
+    number = index.operand if isinstance(index, ast.UnaryOp) and negative else index
+    value = number.value if isinstance(number, ast.Constant) else None
+    return None if type(value) is not int else -value if negative else value
 
 
 def _tuple(w: Walker, node: ast.Tuple | ast.List) -> Value:

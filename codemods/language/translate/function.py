@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ...fresh_names import Taken
 from ...model import ReplaceLines
 from ...record import replace
+from ..analysis.values import Tensor
 from ..changed import changed
 from ..lowering.helpers import HELPERS
 from ..reasons import Once, Reason
@@ -77,6 +78,7 @@ def _walked(
     w = Walker(module, function, shared, env, lines, unit, sums, preceded)
     for name, value in _starting(env, parameters.values(node, uses, function.kernel), given).items():
         assignments.bind(w, name, value)
+        _cut(env, value)
     start = env.copy()
     first, last = _extent(node)
     new = programs.walked(w, node, first - 1, indent)
@@ -110,6 +112,15 @@ def _starting(
                 if other != found[name]:
                     found[name] = env.joined(name, found[name], other)
     return found
+
+
+def _cut(env: Environment, value: Value) -> None:
+    """A tile of which a mask left a part has at least one element, and not more than before."""
+    if isinstance(value, Tensor) and value.shape is not None:
+        for size, was in zip(value.shape, value.extents, strict=False):
+            if was is not None and size.value is None:
+                env.facts.at_least(size, 1)
+                env.facts.at_most(size, was)
 
 
 def _again(first: Walker, env: Environment) -> Walker:

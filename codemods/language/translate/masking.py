@@ -14,6 +14,7 @@ from ..analysis.access import Access, subscript
 from ..analysis.index import broadcast
 from ..analysis.masks import Bound, Comparison, Condition, Mask, Region, for_operand, is_column, solved
 from ..analysis.refusal import Refused
+from ..analysis.spelling import Leaf
 from ..analysis.symbols import ZERO, Sym
 from . import expressions
 from .values import Value
@@ -39,6 +40,9 @@ def region(w: Walker, node: ast.expr) -> Region:
 def _region(w: Walker, mask: Mask, expr: str) -> Region:
     for part in mask.parts:
         _check(w, part, expr)
+        for side in (part.left, part.right) if isinstance(part, Comparison) else ():
+            for size in side.shape:  # an instruction works on one element at least
+                w.env.facts.at_least(size, 1)
     try:
         found = solved(mask, w.env.facts)
     except Refused as refusal:
@@ -85,7 +89,7 @@ def _named(w: Walker, bound: Bound) -> Bound:
 
 
 def _bound_name(w: Walker, axis: int, high: Sym) -> Sym:
-    if high.value is not None or high.text.isidentifier():
+    if high.value is not None or isinstance(high.form, Leaf):
         return high
     name = w.env.sizes.get(high.terms)
     if name is None:

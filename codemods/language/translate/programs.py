@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from ...trees import walk
 from ..analysis import values as v
 from ..analysis.refusal import Refused
-from ..analysis.symbols import Sym
+from ..analysis.symbols import Sym, ceil_div
 from ..lowering.registry import LOWERINGS
 from . import carried, statements
+from .arithmetic import combined
 from .environment import Loop
 from .hoisting import hoisted
 from .values import VIRTUAL
@@ -80,7 +81,7 @@ def _loops(w: Walker, nodes: Sequence[ast.stmt], after: int, indent: str) -> lis
         w.env.bind(name, v.Unknown(name))
         sym = w.env.atom(name)
         w.env.values[name] = v.Scalar(name, sym)
-        size = w.env.atom(extent)
+        size = _size(w, ast.parse(extent, mode="eval").body) or w.env.atom(extent)
         w.env.facts.loop(sym, 0, size)
         loop = Loop(None, name, False, sym, Sym.constant(0), size, Sym.constant(1))
         w.env.loops = (*w.env.loops, loop)
@@ -90,6 +91,26 @@ def _loops(w: Walker, nodes: Sequence[ast.stmt], after: int, indent: str) -> lis
     lines += statements.block(w, nodes, after, indent, ahead)
     w.env.loops = ()
     return lines
+
+
+def _size(w: Walker, node: ast.expr) -> Sym | None:
+    """The extent of a grid's axis, in terms of the kernel's parameters, as an integer."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, int):
+        return Sym.constant(node.value)
+    if isinstance(node, ast.Name):
+        value = w.env.values.get(node.id)
+        return value.sym if isinstance(value, v.Scalar) else None
+    if isinstance(node, ast.Subscript):  # x.shape[0]
+        return w.env.of_tensor(ast.unparse(node))
+    if isinstance(node, ast.BinOp):
+        left, right = _size(w, node.left), _size(w, node.right)
+        return None if left is None or right is None else combined(node.op, left, right)
+    if isinstance(node, ast.Call) and ast.unparse(node.func) == "math.ceil":
+        (quotient,) = node.args
+        if isinstance(quotient, ast.BinOp) and isinstance(quotient.op, ast.Div):
+            left, right = _size(w, quotient.left), _size(w, quotient.right)
+            return None if left is None or right is None else ceil_div(left, right)
+    return None
 
 
 def _leading(w: Walker, node: ast.stmt, after: int) -> tuple[list[str], int]:

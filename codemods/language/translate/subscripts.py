@@ -154,7 +154,9 @@ def _item(w: Walker, node: ast.Subscript, base: v.Items | Axes | Grid, index: Va
     if number is not None and -len(items) <= number < len(items):
         item = items[number]
         if isinstance(item, v.Scalar) and not isinstance(base, Grid):
-            spelled = w.respelled(node, [(node.value, base.text)])
+            spelled = (
+                item.text if base.text[:1] in ("", "(") else w.respelled(node, [(node.value, base.text)])
+            )
             return v.Scalar(spelled, item.sym.named(spelled) if item.sym else None)
         return item
     if isinstance(index, Window) and isinstance(base, v.Items):
