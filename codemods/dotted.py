@@ -67,8 +67,11 @@ def successor(release: Release, old: str) -> str | None:
 
 def _renamed(release: Release, name: str) -> str:
     """The new name of a symbol, in the module through which it is reached when that still has it."""
-    if name in release.new_symbol:
-        return release.new_symbol[name]
+    home = release.packaged_in(name) or name
+    if home in release.new_symbol:
+        return release.new_symbol[home]
+    if home != name:
+        return home
     new = release.new_symbol.get(release.defining(name), "")
     return f"{release.moved(name.rpartition('.')[0])}.{new.rpartition('.')[2]}" if new else ""
 

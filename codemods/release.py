@@ -288,8 +288,26 @@ class Release:
 
     def defining(self, qualified: str) -> str:
         """Where a symbol that is imported *through* another module, or by a wrong path, is defined."""
-        real = self.real(qualified)
+        real = self.packaged_in(self.real(qualified)) or self.real(qualified)
         return self.throughs.get(real, real)
+
+    def packaged_in(self, qualified: str) -> str:
+        """Where a changed symbol is defined whose path leaves out its module; "" for all others."""
+        owner = qualified.rpartition(".")[0]
+        if not owner.startswith(f"{self.root}.") or owner in self.known:
+            return ""
+        return self._packaged.get(qualified, "")
+
+    @cached_property
+    def _packaged(self) -> Mapping[str, str]:
+        """Symbols by the package of their module, of those whose name is in one of its modules only."""
+        table: dict[str, str] = {}
+        for name in {*self.new_symbol, *self.forms, *self.changes, *self.types, *self.enums}:
+            module, _, last = name.rpartition(".")
+            path = f"{module.rpartition('.')[0]}.{last}"
+            if module in self.known and path not in self.known:
+                table[path] = "" if path in table and table[path] != name else name
+        return table
 
     @cached_property
     def forms(self) -> Mapping[str, tuple[tuple[CallChange, OldForm], ...]]:

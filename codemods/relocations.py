@@ -9,8 +9,11 @@ from .ladders import kept_for_old_release
 
 
 def relocated(ctx: FileContext, target: str) -> str:
-    """The new qualified name of a symbol that left its module; "" for all others."""
+    """The new qualified name of a symbol that left its module, or never was where it is; "" for others."""
     canonical = ctx.release.real(ctx.release.canonical(target))
+    home = ctx.release.packaged_in(canonical)
+    if home:
+        return ctx.release.new_symbol.get(home, home)
     new = ctx.release.new_symbol.get(canonical, "")
     if not new or ctx.release.defining(canonical) != canonical:
         return ""

@@ -1,7 +1,8 @@
 """Names that live in another module now, or that were only importable by accident.
 
 What it does
-    Imports the name from the module that defines it in the new release; the local name stays.
+    Imports the name from the module that defines it in the new release; the local name stays. So it does
+    where the path leaves out the module (``from nkilib.core.mlp import mlp_kernel``).
 
 Why
     2.28 split modules and cleaned up imports, so names that were reachable through another module are gone

@@ -57,6 +57,8 @@ def check(ctx: FileContext) -> Iterator[Finding]:
 def _renamed(ctx: FileContext, target: str) -> str:
     """The new last part of a symbol that keeps its module; "" otherwise."""
     canonical = ctx.release.real(ctx.release.canonical(target))
+    if ctx.release.packaged_in(canonical):
+        return ""
     new = ctx.release.new_symbol.get(canonical) or ctx.release.new_symbol.get(
         ctx.release.defining(canonical), ""
     )
@@ -94,6 +96,7 @@ def _of_module(ctx: FileContext, reference: Reference) -> bool:
     return any(
         isinstance(o, v.Symbol)
         and ctx.release.defining(f"{o.name}.{reference.node.attr}") == reference.symbol
+        and not ctx.release.packaged_in(f"{o.name}.{reference.node.attr}")
         for o in owners
     )
 
