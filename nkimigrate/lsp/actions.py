@@ -9,7 +9,7 @@ from pygls.workspace import ServerTextPosition, TextDocument
 
 from ..codemods.suppress import with_comment
 from ..report.lines import changes
-from .diagnostics import SOURCE, diagnostic, place_of
+from .diagnostics import SOURCE, diagnostic, lines_of, place_of
 from .findings import Found
 
 _FIX_ALL = f"{lsp.CodeActionKind.SourceFixAll.value}.{SOURCE}"
@@ -67,7 +67,7 @@ def _action(
 
 def _edits(document: TextDocument, new: str) -> Iterator[lsp.TextEdit]:
     """Whole lines, where they differ."""
-    old_lines, new_lines = document.source.splitlines(keepends=True), new.splitlines(keepends=True)
+    old_lines, new_lines = lines_of(document.source), lines_of(new)
     for start, end, new_start, new_end in changes(old_lines, new_lines):
         place = lsp.Range(_line_start(document, old_lines, start), _line_start(document, old_lines, end))
         yield lsp.TextEdit(place, "".join(new_lines[new_start:new_end]))
@@ -77,7 +77,8 @@ def _line_start(document: TextDocument, lines: Sequence[str], index: int) -> lsp
     """Where a line begins; behind the last one, where the text ends."""
     if index < len(lines) or not lines or lines[-1].endswith(("\n", "\r")):
         return lsp.Position(index, 0)
-    return document.position_to_client_units(ServerTextPosition(index - 1, len(lines[-1])))
+    end = ServerTextPosition(index - 1, len(lines[-1]))
+    return document.position_codec.position_to_client_units(lines, end)
 
 
 def _is_kind(action: lsp.CodeAction, wanted: str | lsp.CodeActionKind) -> bool:

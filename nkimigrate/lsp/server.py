@@ -25,7 +25,8 @@ class Server(LanguageServer):
     """What the open files hold, by uri, and the look at them that is planned."""
 
     def __init__(self) -> None:
-        super().__init__("nkimigrate", __version__)
+        # Whole texts: pygls applies changes to lines that end at form feeds, which those of editors do not.
+        super().__init__("nkimigrate", __version__, lsp.TextDocumentSyncKind.Full)
         self.found: dict[str, Found] = {}
         self.planned: asyncio.Task[None] | None = None
 

@@ -24,6 +24,7 @@ class Client(LanguageClient):
 
     def __init__(self) -> None:
         super().__init__("test", "1")
+        self.found_capabilities = lsp.ServerCapabilities()
         self.published: asyncio.Queue[lsp.PublishDiagnosticsParams] = asyncio.Queue()
 
         @self.feature(lsp.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS)
@@ -60,7 +61,7 @@ def talk(root: Path, conversation: Callable[[Client], Awaitable[None]]) -> None:
         params = lsp.InitializeParams(
             lsp.ClientCapabilities(), root_uri=root.as_uri(), workspace_folders=folders
         )
-        await client.initialize_async(params)
+        client.found_capabilities = (await client.initialize_async(params)).capabilities
         client.initialized(lsp.InitializedParams())
         await conversation(client)
         await client.shutdown_async(None)
@@ -95,6 +96,33 @@ def edited(text: str, action: lsp.CodeAction) -> str:
         assert isinstance(edit, lsp.TextEdit)
         text = text[: offset(edit.range.start)] + edit.new_text + text[offset(edit.range.end) :]
     return text
+
+
+def test_lines_end_where_those_of_editors_do(tmp_path: Path) -> None:
+    """Not at form feeds and the like: a quick fix replaced another line than the one it was for."""
+    text = "# one\x0c\n# two \x85 \u2028\n\x0c\ns = '𝄞\x1c𝄞'; from nkilib.core.mlp.mlp import mlp_kernel\ny = 'z'\n"
+    path = tmp_path / "model.py"
+    path.write_text(text, encoding="utf-8")
+
+    async def conversation(client: Client) -> None:
+        uri = client.open(path)
+        rename = next(d for d in await client.diagnostics() if d.code == "NKM103")
+        line = text.split("\n")[3]
+        start = len(line[: line.index("mlp_kernel")].encode("utf-16-le")) // 2
+        assert rename.range.start == lsp.Position(3, start)
+        fix = next(a for a in await client.actions(uri, rename.range) if a.title.startswith("Migrate: "))
+        new = edited(text, fix)
+        assert new == text.replace("import mlp_kernel", "import mlp")
+        versioned = lsp.VersionedTextDocumentIdentifier(2, uri)
+        capabilities = client.found_capabilities.text_document_sync
+        assert isinstance(capabilities, lsp.TextDocumentSyncOptions)
+        assert capabilities.change == lsp.TextDocumentSyncKind.Full
+        whole = lsp.TextDocumentContentChangeWholeDocument("# new\n" + text)
+        client.text_document_did_change(lsp.DidChangeTextDocumentParams(versioned, [whole]))
+        rename = next(d for d in await client.diagnostics() if d.code == "NKM103")
+        assert rename.range.start == lsp.Position(4, start)
+
+    talk(tmp_path, conversation)
 
 
 def test_diagnostics_quick_fixes_and_hover(workspace: Path) -> None:
