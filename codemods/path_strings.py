@@ -12,7 +12,7 @@ from .analysis.scopes import Text, Use
 from .folders import folder_pattern
 from .patterns import pattern
 
-_PATCHERS = {"patch", "setattr", "delattr", "multiple", "stub", "spy"}
+PATCHERS = {"patch", "setattr", "delattr", "multiple", "stub", "spy"}
 _PROBES = {"find_spec", "importorskip"}
 _DOTTED = pattern(r"[A-Za-z_]\w*(?:\.\w+)*(?::[A-Za-z_]\w*(?:\.\w+)*)?\.?")
 _ENTRY = pattern(r"[\w.-]+ ?= ?[A-Za-z_]\w*(?:\.\w+)+:[A-Za-z_]\w*(?:\.\w+)*")
@@ -60,7 +60,7 @@ def _part(text: Text) -> Part:
     if name in _PROBES:
         return Part.PROBE
     target = call.args[:1] or [k.value for k in call.keywords if k.arg in {"target", "name"}]
-    return Part.PATCH if name in _PATCHERS and text.node in target else Part.VALUE
+    return Part.PATCH if name in PATCHERS and text.node in target else Part.VALUE
 
 
 def called(call: ast.Call) -> str:

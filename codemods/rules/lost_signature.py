@@ -3,7 +3,8 @@
 What it does
     Reports calls whose ``**`` argument may hold keywords that have another name now, wrappers that hand any
     arguments on to a kernel whose positions changed, calls through such wrappers, calls of what such a kernel
-    may be that was stored in an attribute or a container, and code that looks at a changed signature itself.
+    may be that was stored in an attribute or a container, expectations of mocks in its place, and code that
+    looks at a changed signature itself.
 
 Why
     Nothing at these places shows which arguments are given, so nothing can be rewritten there.
@@ -33,6 +34,7 @@ from ..analysis.context import FileContext
 from ..analysis.scopes import Use
 from ..changed_parameters import changed_value
 from ..escapes import Reached, reached_calls
+from ..expected_calls import Expected, expected_calls
 from ..handed_over import Hidden, hidden_calls
 from ..keyword_dicts import Splat, splats
 from ..model import Finding, Outcome
@@ -61,6 +63,8 @@ def check(ctx: FileContext) -> Iterator[Finding]:
     for reached in reached_calls(ctx):
         if reached.node not in said:
             yield _reached(ctx, reached)
+    for expected in expected_calls(ctx):
+        yield _expected(ctx, expected)
     yield from _getters(ctx)
     yield from _inspected(ctx)
 
@@ -88,6 +92,14 @@ def _reached(ctx: FileContext, reached: Reached) -> Finding:
     message = f"`{name}` may be `{changed.name}`, which was stored there, and of which {changed.summary}"
     step = f"If it is `{changed.name}`, pass what is affected by its name of today."
     return ctx.needs_you(CODE, reached.node, message, step)
+
+
+def _expected(ctx: FileContext, expected: Expected) -> Finding:
+    name, changed = ctx.segment(expected.text), expected.changed
+    callee = f"`{changed.name}`, which is patched here"
+    message = f"`{name}` may expect a call of {callee}, and of which {changed.summary}"
+    step = f"If it is about `{changed.name}`, expect what the migrated call passes."
+    return ctx.needs_you(CODE, expected.node, message, step)
 
 
 def _getters(ctx: FileContext) -> Iterator[Finding]:

@@ -22,7 +22,8 @@ After
 When it stays silent
     In docstrings, comments, prose and code held in strings, and for paths of your own modules, whose names
     stay valid. What names nothing that the library has, patches of a name that is looked up elsewhere
-    now, and a legacy top-level package alone are reported.
+    now, a name that stands in a table beside the path of the module that has lost it, and a legacy top-level
+    package alone are reported.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from collections.abc import Iterator
 from .. import dotted
 from ..analysis.context import FileContext
 from ..analysis.scopes import Text
+from ..beside_modules import Beside, beside_modules
 from ..dunder_import import dunder_imports
 from ..folders import folder_step, pinned, renamed_folders, url_step
 from ..joined_strings import Joined, edit, joined_strings, settled
@@ -53,6 +55,11 @@ def check(ctx: FileContext) -> Iterator[Finding]:
     for text, part in path_strings(ctx):
         if text.node not in handled:
             yield from _SPECIAL.get(part, _path)(ctx, text, part)
+    seen: set[ast.AST] = set()
+    for each in beside_modules(ctx):
+        if each.node not in seen and each.node not in handled:
+            seen.add(each.node)
+            yield _beside_its_module(ctx, each)
     for text in folder_strings(ctx):
         yield from _folder(ctx, text)
     for joined in joined_strings(ctx, (ctx.release.root, *ctx.release.legacy_tops)):
@@ -74,6 +81,13 @@ def _path(ctx: FileContext, text: Text, part: Part) -> Iterator[Finding]:
         yield ctx.needs_you(CODE, text.node, f"`{value}` is `{found.new}` now", objection)
     else:
         yield _replace(ctx, text, text.value.replace(value, found.new))
+
+
+def _beside_its_module(ctx: FileContext, each: Beside) -> Finding:
+    new = each.found.new
+    message = f"`{each.name}` stands beside `{each.module}`, which has no such name in {ctx.release.new}"
+    step = f"If it is looked up there, name `{new}`." if new else each.found.step
+    return ctx.needs_you(CODE, each.node, message, step)
 
 
 def _objection(ctx: FileContext, text: Text, part: Part, found: dotted.Path) -> str:

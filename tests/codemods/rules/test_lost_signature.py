@@ -73,3 +73,40 @@ def test_a_fixture_that_gives_a_kernel_is_noted() -> None:
 
 def test_a_property_that_gives_a_kernel_is_not() -> None:
     check_noop(f"{QKV}\n\nclass A:\n    @property\n    def kernel(self):\n        return qkv\n")
+
+
+PATCHED = {
+    "decorator": "@mock.patch('nkilib.core.qkv.qkv.qkv')\ndef test(m):\n    m.assert_called_with(1, 2, 3, 4, True)",
+    "object": (
+        "def test(mocker):\n    m = mocker.patch.object(module, 'qkv')\n    m.assert_called_once_with(1, 2, 3, 4, True)"
+    ),
+    "monkeypatch": (
+        "def test(monkeypatch):\n    monkeypatch.setattr(module, 'qkv', m)\n    m.assert_any_call(1, 2, 3, 4, True)"
+    ),
+    "call": (
+        "@mock.patch('nkilib.core.qkv.qkv.qkv')\ndef test(m):\n    assert m.call_args == mock.call(1, 2, 3, 4, True)"
+    ),
+    "calls": (
+        "@mock.patch('nkilib.core.qkv.qkv.qkv')\ndef test(m):\n    m.assert_has_calls([call(1, 2, 3, 4, True)])"
+    ),
+}
+MOCKS = "from unittest import mock\nfrom unittest.mock import call\nimport nkilib.core.qkv.qkv as module\n"
+
+
+@pytest.mark.parametrize("body", PATCHED.values(), ids=PATCHED)
+def test_what_a_mock_is_expected_to_be_called_with_is_reported(body: str) -> None:
+    text = f"{MOCKS}\n\n{body}\n"
+    check_reported(text, "NKM207", text.count("\n"), "may expect a call of `qkv`, which is patched here")
+
+
+@pytest.mark.parametrize("body", PATCHED.values(), ids=PATCHED)
+def test_what_both_releases_are_called_with_is_not(body: str) -> None:
+    check_noop(f"{MOCKS}\n\n{body.replace(', True', '')}\n")
+    check_noop(f"{MOCKS}\n\n{body.replace('True', 'fused_residual_add=True')}\n")
+
+
+def test_mocks_and_calls_of_something_else_are_not() -> None:
+    body = "@mock.patch('mine.qkv')\ndef test(m):\n    m.assert_called_with(1, 2, 3, 4, True)"
+    check_noop(f"{MOCKS}\n\n{body}\n")
+    body = "@mock.patch('nkilib.core.qkv.qkv.qkv')\ndef test(m):\n    mine.call(1, 2, 3, 4, True)"
+    check_noop(f"{MOCKS}\n\n{body}\n")
