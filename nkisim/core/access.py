@@ -179,15 +179,31 @@ class Dynamic:
         return inner * base.dtype.stored // self.dtype.stored
 
     def _scalar_view(self, skip: bool) -> Array | None:
+        value = self._scalar_index(skip)
+        if value is None:
+            return None
+        return static_view(self.tensor, self.pattern, self.offset + value * self._step(), self.dtype)[0]
+
+    def _scalar_index(self, skip: bool) -> int | None:
         value = scalar_value(self.scalar)
         limit = max(self.tensor.array.shape[self.axis], 1)
-        if not 0 <= value < limit:
-            if skip:
-                return None
-            raise fail(
-                f"dynamic offset {value} is outside 0..{limit - 1}, dimension {self.axis} of {self.tensor!r}"
-            )
-        return static_view(self.tensor, self.pattern, self.offset + value * self._step(), self.dtype)[0]
+        if 0 <= value < limit:
+            return value
+        if skip:
+            return None
+        raise fail(
+            f"dynamic offset {value} is outside 0..{limit - 1}, dimension {self.axis} of {self.tensor!r}"
+        )
+
+    def at_zero(self) -> tuple[Array, int]:
+        """What a scalar of 0 stands for, and where in the storage that starts."""
+        return static_view(self.tensor, self.pattern, self.offset, self.dtype)
+
+    def moved(self) -> int:
+        """Bytes from there to what the scalar stands for now. Raises SimulationError out of range."""
+        value = self._scalar_index(skip=False)
+        assert value is not None
+        return value * self._step() * self.dtype.stored
 
     def _limit(self) -> int:
         """How many indices reach only elements that the tensor has."""

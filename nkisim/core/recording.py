@@ -19,13 +19,15 @@ import numpy as np
 from .access import Dynamic
 from .context import Core, state
 from .dtypes import Array
+from .lending import Use, loans
 from .memory import Storage
 from .scratch import scratch
 from .tensor import Tensor
 
 MOST_STEPS = 20_000
-MOST_BYTES = 256 << 20
-"""Of all tiles that a launch makes, which stay alive while it is recorded. Afterwards they share memory."""
+MOST_BYTES, MOST_TIMES = 256 << 20, 2
+"""Of all tiles that a launch makes, which stay alive while it is recorded. A launch that moves large weights
+through SBUF may have so many times its arguments' bytes, if that is more. Afterwards tiles share memory."""
 
 Step = Callable[[], Any]
 _NO_MEMORY = np.empty(0, np.uint8)
@@ -38,8 +40,10 @@ class Recorder:
         spoilt: why the launch cannot be replayed, or "".
     """
 
-    def __init__(self) -> None:
+    def __init__(self, given: int = 0) -> None:
+        """``given``: bytes of the launch's arguments."""
         self.spoilt = ""
+        self._most = max(MOST_BYTES, MOST_TIMES * given)
         self._steps: list[tuple[Core, Step]] = []
         self._chip: list[tuple[Storage, bool]] = []
         self._tiles: dict[int, _Tile] = {}
@@ -62,8 +66,8 @@ class Recorder:
                 self._memory.append(storage)
             return
         self._bytes += storage.raw.nbytes if address is None else 0
-        if self._bytes > MOST_BYTES:
-            self.spoil(f"its tiles take more than {MOST_BYTES >> 20} MB")
+        if self._bytes > self._most:
+            self.spoil(f"its tiles take more than {self._most >> 20} MB")
         elif not self.spoilt:
             self._chip.append((storage, storage.fresh and address is None))
             if address is None:
@@ -77,7 +81,7 @@ class Recorder:
         parcel = _Parcel(given["src"])
         queue = self._parcels.setdefault((int(given["send_to_rank"]), int(given["pipe_id"])), deque())
         queue.append(parcel)
-        self._add(parcel.pack, given["src"])
+        self._add(parcel.pack, {"src": given["src"]})
 
     def done(self, function: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> None:
         """An instruction has run."""
@@ -89,11 +93,12 @@ class Recorder:
         elif name == "sendrecv":
             given = _signature(function).bind(*args, **kwargs).arguments
             parcel = self._parcels[state.running().index, int(given["pipe_id"])].popleft()
-            self._add(functools.partial(parcel.unpack, given["dst"]), given["dst"])
+            self._add(functools.partial(parcel.unpack, given["dst"]), {"dst": given["dst"]})
         else:
             args, kwargs = _kept(args), _kept(kwargs)
-            self._add(functools.partial(function, *args, **kwargs), (args, tuple(kwargs.values())))
-            self._note_written(_signature(function).bind(*args, **kwargs).arguments)
+            given = _signature(function).bind(*args, **kwargs).arguments
+            self._add(functools.partial(function, *args, **kwargs), given, name)
+            self._note_written(given)
 
     def _note_written(self, given: dict[str, Any]) -> None:
         """Note which storages in HBM an instruction may write: operands that are no sources of a DMA."""
@@ -105,53 +110,89 @@ class Recorder:
     def wrote(self, tensor: Tensor, values: Array) -> None:
         """Something other than an instruction has given a tensor its contents."""
         if not self.spoilt:
-            self._add(functools.partial(tensor.write, values), tensor)
+            self._add(functools.partial(tensor.write, values), {"dst": tensor})
 
-    def _add(self, step: Step, operands: Any) -> None:
+    def _add(self, step: Step, given: dict[str, Any], name: str = "") -> None:
+        """``name``: the instruction's, if it is one with operands that are ``given``."""
         self._steps.append((state.running(), step))
         if len(self._steps) > MOST_STEPS:
             self.spoil(f"it has more than {MOST_STEPS:,} instructions")
             return
-        self._see(operands)
+        for what, value in given.items():
+            for tensor in _tensors(value):
+                self._see(tensor, Use(len(self._steps), name, what, tensor, given))
 
-    def _see(self, operands: Any) -> None:
-        for tensor in _tensors(operands):
-            if tensor.storage.pitch is None:
-                self._views.setdefault(id(tensor.storage), {})[id(tensor)] = tensor
-            elif id(tensor.storage) in self._tiles:
-                self._tiles[id(tensor.storage)].used(tensor, len(self._steps))
+    def _see(self, tensor: Tensor, use: Use) -> None:
+        if tensor.storage.pitch is None:
+            self._views.setdefault(id(tensor.storage), {})[id(tensor)] = tensor
+        elif id(tensor.storage) in self._tiles:
+            self._tiles[id(tensor.storage)].uses.append(use)
 
     def plan(self, cores: list[Core], inputs: Sequence[Storage], results: list[Any]) -> Plan | None:
         """The launch, to be done again; None when it cannot be."""
         if self.spoilt or not all(map(_plain, results)):
             return None
-        self._see(results)
-        results_in = {id(tensor.storage) for tensor in _tensors(results)}  # their bytes are still to be read
-        nbytes = _packed([tile for key, tile in self._tiles.items() if tile.views and key not in results_in])
+        for tensor in _tensors(results):  # their bytes are still to be read
+            self._see(tensor, Use(len(self._steps), "", "result", tensor, {}))
+        results_in = {id(tensor.storage) for tensor in _tensors(results)}
+        given = {id(storage) for storage in inputs}
+        views = {key: [_View(view) for view in each.values()] for key, each in self._views.items()}
+        lent = self._lend(given - self._written, views)
+        nbytes = _packed([tile for key, tile in self._tiles.items() if tile.uses and key not in results_in])
         nbytes += sum(self._tiles[key].storage.raw.nbytes for key in results_in & self._tiles.keys())
         nbytes += sum(memory.raw.nbytes for core in cores for memory in core.physical.values())
-        given = {id(storage) for storage in inputs}
         made = [storage for storage in self._memory if id(storage) not in given]
-        views = {key: [_View(view) for view in each.values()] for key, each in self._views.items()}
         changed = [id(storage) in self._written for storage in inputs]
-        return Plan(cores, inputs, changed, made, self._chip, views, self._steps, results, nbytes)
+        lent_of = [id(storage) in lent for storage in inputs]
+        return Plan(cores, inputs, changed, made, self._chip, views, self._steps, results, nbytes, lent_of)
+
+    def _lend(self, unchanged: set[int], views: dict[int, list[_View]]) -> set[int]:
+        """Leave out copies that need not be made; the arguments that are read where they are."""
+        lent: dict[int, tuple[Tensor, list[_View]]] = {}
+        for key, tile in list(self._tiles.items()):
+            found = loans(tile.uses, unchanged)
+            if not found:
+                continue
+            lent.update({use.step: (use.given["src"], []) for use in tile.uses if use.what == "dst"})
+            for loan in found:
+                lent[loan.step][1].append(_View(loan.view, loan.start, loan.strides))
+            tile.storage.move(_NO_MEMORY)
+            del self._tiles[key]
+        for src, lenders in lent.values():
+            views[id(src.storage)].extend(lenders)
+        self._steps = [
+            (core, functools.partial(_follow, *lent[at]) if at in lent else step)
+            for at, (core, step) in enumerate(self._steps, 1)
+            if at not in lent or lent[at][0].dynamic is not None
+        ]
+        return {id(src.storage) for src, _ in lent.values()}
+
+
+def _follow(src: Tensor, views: list[_View]) -> None:
+    """In place of a copy from an address that is known now: let what reads the copy read it there."""
+    src.read_raw()  # which checks the address
+    assert isinstance(src.dynamic, Dynamic)
+    shift = src.dynamic.moved()
+    for view in views:
+        view.move(src.storage.raw, shift)
 
 
 class _Tile:
-    """A tile that was recorded: its views that instructions use, and from which step to which they do."""
+    """A tile that was recorded, and what instructions use it for, in their order."""
 
-    __slots__ = ("first", "last", "storage", "views")
+    __slots__ = ("storage", "uses")
 
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
-        self.first = self.last = 0
-        self.views: dict[int, Tensor] = {}
+        self.uses: list[Use] = []
 
-    def used(self, view: Tensor, step: int) -> None:
-        if not self.views:
-            self.first = step
-        self.views[id(view)] = view
-        self.last = step
+    @property
+    def first(self) -> int:
+        return self.uses[0].step
+
+    @property
+    def last(self) -> int:
+        return self.uses[-1].step
 
 
 def _packed(tiles: list[_Tile]) -> int:
@@ -169,7 +210,7 @@ def _packed(tiles: list[_Tile]) -> int:
         size = tile.storage.raw.nbytes
         blocks = free.get(size)
         total += 0 if blocks else size
-        views = [_View(view) for view in tile.views.values()]
+        views = [_View(view) for view in {id(use.tensor): use.tensor for use in tile.uses}.values()]
         tile.storage.move(blocks.pop() if blocks else np.empty(size, np.uint8))
         for view in views:
             view.move(tile.storage.raw)
@@ -181,14 +222,17 @@ class _View:
 
     __slots__ = ("_dtype", "_shape", "_start", "_strides", "_tensor")
 
-    def __init__(self, tensor: Tensor) -> None:
-        array = tensor.array
-        self._tensor, self._start = tensor, tensor.start_byte()
-        self._shape, self._dtype, self._strides = array.shape, array.dtype, array.strides
+    def __init__(
+        self, tensor: Tensor, start: int | None = None, strides: tuple[int, ...] | None = None
+    ) -> None:
+        """``start``, ``strides``: where it is to be instead."""
+        array, own = tensor.array, tensor.start_byte()
+        self._tensor, self._start = tensor, own if start is None else start
+        self._shape, self._dtype, self._strides = array.shape, array.dtype, strides or array.strides
 
-    def move(self, raw: Array) -> None:
-        """Show other memory."""
-        self._tensor.array = np.ndarray(self._shape, self._dtype, raw, self._start, self._strides)
+    def move(self, raw: Array, shift: int = 0) -> None:
+        """Show other memory, that many bytes further on."""
+        self._tensor.array = np.ndarray(self._shape, self._dtype, raw, self._start + shift, self._strides)
 
     def rest(self) -> None:
         """Show none."""
@@ -216,8 +260,10 @@ class Plan:
         steps: list[tuple[Core, Step]],
         results: list[Any],
         nbytes: int,
+        lent: Sequence[bool],
     ) -> None:
         self.nbytes = nbytes
+        self._lent = lent
         self._cores, self._inputs, self._made, self._chip = cores, inputs, made, chip
         self._changed = changed
         self._views, self._results = views, results
@@ -232,6 +278,7 @@ class Plan:
 
         When an instruction fails, the inputs are what they were.
         """
+        self._check_apart(arrays)
         pairs = zip(arrays, self._changed, strict=True)
         before = [(array, array.copy()) for array, changed in pairs if changed]
         self._begin(arrays)
@@ -251,6 +298,13 @@ class Plan:
             for method, given in self.printed:
                 getattr(sys.stdout, method)(*given)
         return self._results
+
+    def _check_apart(self, arrays: Sequence[Array]) -> None:
+        """What is read where it is, and not copied at first, may be nothing that the launch writes."""
+        lent = [array for array, is_lent in zip(arrays, self._lent, strict=True) if is_lent]
+        changed = [array for array, is_changed in zip(arrays, self._changed, strict=True) if is_changed]
+        if any(np.may_share_memory(one, other) for one in lent for other in changed):
+            raise ValueError("arguments share memory")
 
     def _begin(self, arrays: Sequence[Array]) -> None:
         """Everything as it is at the start of a launch."""

@@ -105,7 +105,7 @@ class _Launch:
         return self.as_usual()
 
     def _recording(self, arrays: list[Any], keep: Callable[[Plan | None], None]) -> Any:
-        recorder = state.recorder = Recorder()
+        recorder = state.recorder = Recorder(sum(array.nbytes for array in arrays))
         state.listeners.append(recorder.heard)
         state.allocations.append(recorder.allocated)
         cores = self._cores()
