@@ -9,65 +9,78 @@ from pygls.workspace import ServerTextPosition, TextDocument
 
 from ..codemods.suppress import with_comment
 from ..report.lines import changes
-from .diagnostics import SOURCE, diagnostic, lines_of, place_of
+from .diagnostics import SOURCE, diagnostic, place_of
+from .documents import File, lines_of
 from .findings import Found
 
 _FIX_ALL = f"{lsp.CodeActionKind.SourceFixAll.value}.{SOURCE}"
 
 
 def actions(
-    document: TextDocument, found: Found, where: lsp.Range, only: Sequence[str | lsp.CodeActionKind]
+    file: File,
+    document: TextDocument,
+    found: Found,
+    where: lsp.Range,
+    only: Sequence[str | lsp.CodeActionKind],
 ) -> list[lsp.CodeAction]:
-    """What is offered at a place; ``only``: of these kinds, if there are any."""
-    offered = [*_fixes(document, found, where), *_fix_all(document, found)]
+    """What is offered at a place of a document; ``only``: of these kinds, if there are any."""
+    offered = [*_fixes(file, document, found, where), *_fix_all(file, found)]
     return [action for action in offered if not only or any(_is_kind(action, wanted) for wanted in only)]
 
 
-def _fixes(document: TextDocument, found: Found, where: lsp.Range) -> Iterator[lsp.CodeAction]:
+def _fixes(file: File, document: TextDocument, found: Found, where: lsp.Range) -> Iterator[lsp.CodeAction]:
     """Fixes of the findings at a place, and comments that keep their lines as they are."""
     for finding in found.findings:
+        if file.document_of(finding) is not document:
+            continue
         place = place_of(document, finding)
-        if place.end < where.start or where.end < place.start or finding.cell is not None:
+        if place.end < where.start or where.end < place.start:
             continue
         diagnostics = [diagnostic(document, finding)]
         if finding.edits:
             together = found.belonging(finding)
-            new = found.fixed(document.path, together)
+            new = found.fixed(file.path, together)
             more = f" (with {len(together) - 1} more)" if together[1:] else ""
             title = f"Migrate: {finding.message}{more}"
             if new is not None:
-                yield _action(document, title, lsp.CodeActionKind.QuickFix, new, diagnostics, preferred=True)
-        kept = with_comment(found.data, finding) if document.path.endswith((".py", ".pyi")) else None
+                yield _action(file, title, lsp.CodeActionKind.QuickFix, new, diagnostics, preferred=True)
+        kept = with_comment(found.data, finding) if file.path.endswith((".py", ".pyi")) else None
         if kept is not None:
             title = f"Keep this line as it is: # nkimigrate: skip[{finding.code}]"
-            yield _action(document, title, lsp.CodeActionKind.QuickFix, kept, diagnostics)
+            yield _action(file, title, lsp.CodeActionKind.QuickFix, kept, diagnostics)
 
 
-def _fix_all(document: TextDocument, found: Found) -> Iterator[lsp.CodeAction]:
+def _fix_all(file: File, found: Found) -> Iterator[lsp.CodeAction]:
     edited = [finding for finding in found.findings if finding.edits]
-    new = found.fixed(document.path, edited) if edited else None
+    new = found.fixed(file.path, edited) if edited else None
     if new is not None:
         title = f"Migrate this file ({len(edited)} places)" if edited[1:] else "Migrate this file (1 place)"
-        yield _action(document, title, _FIX_ALL, new, [])
+        yield _action(file, title, _FIX_ALL, new, [])
 
 
 def _action(
-    document: TextDocument,
+    file: File,
     title: str,
     kind: str | lsp.CodeActionKind,
     new: bytes,
     diagnostics: list[lsp.Diagnostic],
     preferred: bool = False,
 ) -> lsp.CodeAction:
-    edits = list(_edits(document, new.decode()))
-    versioned = lsp.OptionalVersionedTextDocumentIdentifier(uri=document.uri, version=document.version)
-    change = lsp.WorkspaceEdit(document_changes=[lsp.TextDocumentEdit(versioned, edits)])
+    changed = [
+        lsp.TextDocumentEdit(
+            lsp.OptionalVersionedTextDocumentIdentifier(uri=document.uri, version=document.version),
+            list(_edits(document, text)),
+        )
+        for document, text in zip(file.documents, file.texts(new), strict=True)
+        if text != document.source
+    ]
+    change = lsp.WorkspaceEdit(document_changes=changed)
     return lsp.CodeAction(title, kind, diagnostics or None, is_preferred=preferred or None, edit=change)
 
 
 def _edits(document: TextDocument, new: str) -> Iterator[lsp.TextEdit]:
     """Whole lines, where they differ."""
-    old_lines, new_lines = lines_of(document.source), lines_of(new)
+    old_lines, new_lines = document.lines, lines_of(new)
     for start, end, new_start, new_end in changes(old_lines, new_lines):
         place = lsp.Range(_line_start(document, old_lines, start), _line_start(document, old_lines, end))
         yield lsp.TextEdit(place, "".join(new_lines[new_start:new_end]))
@@ -77,8 +90,7 @@ def _line_start(document: TextDocument, lines: Sequence[str], index: int) -> lsp
     """Where a line begins; behind the last one, where the text ends."""
     if index < len(lines) or not lines or lines[-1].endswith(("\n", "\r")):
         return lsp.Position(index, 0)
-    end = ServerTextPosition(index - 1, len(lines[-1]))
-    return document.position_codec.position_to_client_units(lines, end)
+    return document.position_to_client_units(ServerTextPosition(index - 1, len(lines[-1])))
 
 
 def _is_kind(action: lsp.CodeAction, wanted: str | lsp.CodeActionKind) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from lsprotocol import types as lsp
 from pygls.workspace import ServerTextPosition, ServerTextRange, TextDocument
 
@@ -19,14 +17,6 @@ _SEVERITIES = {
     NOTED: lsp.DiagnosticSeverity.Information,
     NEEDS_YOU: lsp.DiagnosticSeverity.Error,
 }
-
-
-_LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
-
-
-def lines_of(text: str) -> list[str]:
-    """The lines, with their ends, that the protocol counts. Those of pygls end at form feeds, too."""
-    return _LINE.findall(text)
 
 
 def diagnostic(document: TextDocument, finding: Finding) -> lsp.Diagnostic:
@@ -59,8 +49,7 @@ def place_of(document: TextDocument, finding: Finding) -> lsp.Range:
     """The finding's place in the client's units."""
     start = ServerTextPosition(finding.line - 1, finding.column - 1)
     end = ServerTextPosition(finding.end_line - 1, finding.end_column - 1)
-    lines = lines_of(document.source)
-    return document.position_codec.range_to_client_units(lines, ServerTextRange(start, end))
+    return document.range_to_client_units(ServerTextRange(start, end))
 
 
 def help_on(finding: Finding) -> str:

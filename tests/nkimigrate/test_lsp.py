@@ -24,7 +24,6 @@ class Client(LanguageClient):
 
     def __init__(self) -> None:
         super().__init__("test", "1")
-        self.found_capabilities = lsp.ServerCapabilities()
         self.published: asyncio.Queue[lsp.PublishDiagnosticsParams] = asyncio.Queue()
 
         @self.feature(lsp.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS)
@@ -61,7 +60,7 @@ def talk(root: Path, conversation: Callable[[Client], Awaitable[None]]) -> None:
         params = lsp.InitializeParams(
             lsp.ClientCapabilities(), root_uri=root.as_uri(), workspace_folders=folders
         )
-        client.found_capabilities = (await client.initialize_async(params)).capabilities
+        await client.initialize_async(params)
         client.initialized(lsp.InitializedParams())
         await conversation(client)
         await client.shutdown_async(None)
@@ -114,11 +113,9 @@ def test_lines_end_where_those_of_editors_do(tmp_path: Path) -> None:
         new = edited(text, fix)
         assert new == text.replace("import mlp_kernel", "import mlp")
         versioned = lsp.VersionedTextDocumentIdentifier(2, uri)
-        capabilities = client.found_capabilities.text_document_sync
-        assert isinstance(capabilities, lsp.TextDocumentSyncOptions)
-        assert capabilities.change == lsp.TextDocumentSyncKind.Full
-        whole = lsp.TextDocumentContentChangeWholeDocument("# new\n" + text)
-        client.text_document_did_change(lsp.DidChangeTextDocumentParams(versioned, [whole]))
+        place = lsp.Range(lsp.Position(2, 0), lsp.Position(3, 0))
+        part = lsp.TextDocumentContentChangePartial(place, "# new\n\x0c\n")
+        client.text_document_did_change(lsp.DidChangeTextDocumentParams(versioned, [part]))
         rename = next(d for d in await client.diagnostics() if d.code == "NKM103")
         assert rename.range.start == lsp.Position(4, start)
 
@@ -175,6 +172,92 @@ def test_unsaved_text_counts_and_nothing_is_written(workspace: Path) -> None:
     before = {path: path.read_bytes() for path in workspace.rglob("*")}
     talk(workspace, conversation)
     assert {path: path.read_bytes() for path in workspace.rglob("*")} == before
+
+
+class OpenNotebook:
+    """A notebook as an editor has it, whose cells other than code it does not tell of."""
+
+    def __init__(self, client: Client, path: Path, cells: list[str]) -> None:
+        self.client = client
+        self.uri = path.as_uri()
+        self.texts = {f"vscode-notebook-cell:{path.as_posix()}#W{n}": text for n, text in enumerate(cells)}
+        documents = [lsp.TextDocumentItem(uri, "python", 1, text) for uri, text in self.texts.items()]
+        notebook = lsp.NotebookDocument(
+            self.uri, "jupyter-notebook", 1, [self.cell(uri) for uri in self.texts]
+        )
+        client.notebook_document_did_open(lsp.DidOpenNotebookDocumentParams(notebook, documents))
+
+    @staticmethod
+    def cell(uri: str) -> lsp.NotebookCell:
+        return lsp.NotebookCell(lsp.NotebookCellKind.Code, uri)
+
+    def change(self, cells: lsp.NotebookDocumentCellChanges) -> None:
+        identifier = lsp.VersionedNotebookDocumentIdentifier(2, self.uri)
+        event = lsp.NotebookDocumentChangeEvent(cells=cells)
+        self.client.notebook_document_did_change(lsp.DidChangeNotebookDocumentParams(identifier, event))
+
+    async def codes(self, count: int) -> dict[str, list[tuple[str | int | None, int]]]:
+        """Code and line of what is shown in cells, by the end of their uris, when so many were told."""
+        found = {}
+        for _ in range(count):
+            params = await asyncio.wait_for(self.client.published.get(), WAIT)
+            shown = sorted((d.code, d.range.start.line) for d in params.diagnostics)
+            found[params.uri.rpartition("#")[2]] = shown
+        return found
+
+    def edited(self, action: lsp.CodeAction) -> list[str]:
+        """The cells after an action."""
+        assert action.edit is not None
+        texts = dict(self.texts)
+        for change in action.edit.document_changes or []:
+            assert isinstance(change, lsp.TextDocumentEdit)
+            one = lsp.CodeAction("", edit=lsp.WorkspaceEdit(document_changes=[change]))
+            texts[change.text_document.uri] = edited(texts[change.text_document.uri], one)
+        return list(texts.values())
+
+
+def test_cells_of_notebooks(workspace: Path) -> None:
+    cells = [
+        "%matplotlib inline\nfrom nkilib.core.mlp.mlp import mlp_kernel",
+        "%%bash\nls",
+        "# 𝄞\ny = mlp_kernel(x, gate, up, down, *rest)\n",
+    ]
+
+    (workspace / "model.ipynb").write_text('{"cells": []}')  # what is open counts
+
+    async def conversation(client: Client) -> None:
+        notebook = OpenNotebook(client, workspace / "model.ipynb", cells)
+        assert await notebook.codes(3) == {
+            "W0": [("NKM103", 1), ("NKM501", 1)],
+            "W1": [],
+            "W2": [("NKM103", 1), ("NKM201", 1)],
+        }
+        first, _, last = notebook.texts
+        (everything,) = await client.actions(
+            first, lsp.Range(lsp.Position(1, 0), lsp.Position(1, 9)), "source.fixAll"
+        )
+        new = [text.replace("mlp_kernel", "mlp") for text in cells]
+        assert notebook.edited(everything) == new
+        hover = lsp.HoverParams(lsp.TextDocumentIdentifier(last), lsp.Position(1, 6))
+        answer = await client.text_document_hover_async(hover)
+        assert answer is not None
+        assert "NKM201" in str(answer.contents)
+        identifier = lsp.VersionedTextDocumentIdentifier(2, last)
+        change = lsp.TextDocumentContentChangePartial(lsp.Range(lsp.Position(0, 2), lsp.Position(1, 38)), "é")
+        notebook.change(
+            lsp.NotebookDocumentCellChanges(
+                text_content=[lsp.NotebookDocumentCellContentChanges(identifier, [change])]
+            )
+        )
+        assert (await notebook.codes(3))["W2"] == []
+        gone = lsp.TextDocumentIdentifier(first)
+        structure = lsp.NotebookDocumentCellChangeStructure(
+            lsp.NotebookCellArrayChange(0, 1, []), did_close=[gone]
+        )
+        notebook.change(lsp.NotebookDocumentCellChanges(structure=structure))
+        assert await notebook.codes(3) == {"W0": [], "W1": [], "W2": []}
+
+    talk(workspace, conversation)
 
 
 def test_a_file_that_does_not_parse_and_a_wrong_configuration(workspace: Path) -> None:
