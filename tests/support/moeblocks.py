@@ -50,12 +50,12 @@ class Block:
             "router_mm_dtype": str(np.dtype(self.router_dtype)),
             **options,
         }
-        self._set_apart(draw)
+        self.set_apart(draw)
 
-    def _set_apart(self, draw: Any) -> None:
-        """Draw tokens again whose choice rounding may change."""
+    def set_apart(self, draw: Any) -> None:
+        """Draw tokens again whose choice rounding may change, as it may where other arguments have changed."""
         a = self.arguments
-        x = a["inp"].reshape(-1, a["inp"].shape[-1])
+        x = a["inp"].reshape(-1, a["inp"].shape[-1])[:, : a.get("hidden_actual")]
         for _ in range(50):
             ordered = np.sort(self.routed(self.normed())[0], 1)
             near = ordered[:, -a["top_k"]] - ordered[:, -a["top_k"] - 1] < 0.1 * np.abs(ordered).max()
