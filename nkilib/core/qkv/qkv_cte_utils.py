@@ -206,7 +206,9 @@ def _check_layout(args: QKV_CTE_UserInput) -> None:
     known = layout == QKVOutputLayout.BSD or layout == QKVOutputLayout.NBSd
     _check(known, f"output_layout must be BSD or NBSd, it is {layout}")
     if layout == QKVOutputLayout.NBSd:
+        columns = args.fused_qkv_weights.shape[1]
         _check(args.d_head == HEAD_OF_NBSD, f"NBSd needs d_head = {HEAD_OF_NBSD}, it is {args.d_head}")
+        _check(columns % HEAD_OF_NBSD == 0, f"NBSd needs I in heads of {HEAD_OF_NBSD}, it is {columns}")
 
 
 def _check_residual(args: QKV_CTE_UserInput) -> None:

@@ -245,7 +245,7 @@ PROJECTED_CTE = Table(
             "H at most 24576": "H must be at most 24576, it is 24704", "H in 128s": "H must be a multiple of 128, it is 200", "input [B, S, H]": "input must be [B, S, H]",
             "I at most 4096": "I must be at most 4096, it is 4224", "weights of H rows": "must have 512 rows", "BSD or NBSd": "output_layout must be BSD or NBSd",
             "NBSd with d_head of 128": "NBSd needs d_head = 128, it is 64", "NBSd with d_head": "NBSd needs d_head = 128, it is None",
-            "bias [1, I]": "] bias must have shape (1, 512)", "hidden_actual at most H": "hidden_actual must be at most H = 512",
+            "NBSd: I in heads": "NBSd needs I in heads of 128", "bias [1, I]": "] bias must have shape (1, 512)", "hidden_actual at most H": "hidden_actual must be at most H = 512",
             "residuals: both": "fused_residual_add needs mlp_prev and attention_prev", "residuals: mlp_prev as input": "mlp_prev must have shape",
             "residuals: attention_prev as input": "attention_prev must have shape", "residuals with the flag only": "go with fused_residual_add only",
             "norms need gamma": "needs gamma_norm_weights", "gamma [1, H]": "gamma_norm_weights must have shape",

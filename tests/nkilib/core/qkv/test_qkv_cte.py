@@ -399,6 +399,10 @@ def wide(hidden: int) -> dict[str, Any]:
         ("output_layout must be BSD or NBSd", {"output_layout": NBDS}),
         ("NBSd needs d_head = 128, it is 64", {"output_layout": NBSD, "d_head": 64}),
         ("NBSd needs d_head = 128, it is None", {"output_layout": NBSD}),
+        (
+            "NBSd needs I in heads of 128, it is 100",
+            {"output_layout": NBSD, "d_head": 128, "fused_qkv_weights": np.zeros((512, 100), BF16)},
+        ),
         ("bias must have shape (1, 512)", {"bias": ROW_OF_512[0]}),
         ("hidden_actual must be at most H = 512", {"hidden_actual": 513}),
         (
