@@ -150,7 +150,9 @@ def _literals(number: int, cell: dict[str, Any]) -> tuple[_Placed, ...]:
 def _with_source(text: str, literals: Sequence[_Placed], source: str) -> str:
     """The document with another source in a cell that has at least one literal."""
     ascii_only = text.isascii()
-    lines = source.splitlines(keepends=True) if len(literals) > 1 or "\n" not in literals[0] else [source]
+    alone = text[: literals[0].start].rstrip().endswith(":")  # a text, and not a list of lines
+    one = alone or (len(literals) == 1 and "\n" in literals[0])
+    lines = [source] if one else source.splitlines(keepends=True)
     written = [json.dumps(line, ensure_ascii=ascii_only) for line in lines]
     kept = _equal_start(literals, lines)
     behind = _equal_start(literals[kept:][::-1], lines[kept:][::-1])

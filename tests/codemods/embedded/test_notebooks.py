@@ -51,6 +51,16 @@ def test_format_3_and_text_that_is_no_list() -> None:
     assert json.loads(after)["worksheets"][0]["cells"][0]["input"] == NEW + "\nmlp(x, g, u, d)\n"
 
 
+@pytest.mark.parametrize("indent", [None, 1])
+def test_a_text_of_one_line_that_becomes_two_stays_a_text(indent: int | None) -> None:
+    """The second line became an entry of the object around the text, and the file was given up."""
+    line = "from nkilib_standalone.nkilib.core.qkv.qkv import qkv, Logger"
+    _, after, result = migrated(document(line), indent)
+    new = "from nkilib.core.qkv.qkv import qkv\nfrom nkilib.core.utils.logging import Logger"
+    assert after == json.dumps(document(new), indent=indent, ensure_ascii=False)
+    assert not result.problems
+
+
 def test_cells_that_are_not_python_are_reported_if_they_name_the_library() -> None:
     cells = ["%%bash\npip show nkilib", "print nkilib", "%%bash\nls", "print 1", ["x = 1"]]
     _, _, result = migrated(document(*cells))
@@ -101,10 +111,12 @@ def test_a_byte_order_mark_moves_nothing() -> None:
 SOURCES = st.lists(st.sampled_from(["a = 1\n", "\n", "# é\n", 'b = "x"\n', "\t\n"]), min_size=1, max_size=5)
 
 
-@given(SOURCES, SOURCES, st.sampled_from([None, 1, 4]), st.booleans(), st.booleans())
+@given(SOURCES, SOURCES, st.sampled_from([None, 1, 4]), st.booleans(), st.booleans(), st.booleans())
 def test_any_source_can_be_put_in_place(
-    old: list[str], new: list[str], indent: int | None, ascii_only: bool, joined: bool
+    old: list[str], new: list[str], indent: int | None, ascii_only: bool, joined: bool, bare: bool
 ) -> None:
+    if bare:  # no newline at the end, as in most cells
+        old, new = [*old[:-1], "b = 2"], [*new[:-1], "b = 3"]
     content = document("".join(old) if joined else old, ["z = 1\n", "y = 2"])
     text = json.dumps(content, indent=indent, ensure_ascii=ascii_only)
     container = Notebook(text.encode(), "a.ipynb", NAMES)
