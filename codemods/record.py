@@ -2,13 +2,16 @@
 
 A frozen :mod:`dataclasses` class with slots takes half a millisecond to define, because its methods are
 compiled one by one, and importing that module takes another ten. A check of one file defines a hundred such
-classes and uses a third of them: here only the constructor is compiled, and when it is first called.
+classes and uses a third of them: here only the constructor is compiled, when it is first called, and once for
+all classes with as many fields.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from operator import attrgetter
+from types import FunctionType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -126,11 +129,25 @@ def _first(self: object, /, *args: object, **kwargs: object) -> None:
 
 
 def _constructor(names: tuple[str, ...], defaults: dict[str, object]) -> Callable[..., None]:
-    made = [name for name in names if isinstance(defaults.get(name), _Fresh)]
-    lines = [f"if {name}.__class__ is _Fresh: {name} = {name}.factory()" for name in made]
+    """The code that was compiled for another class with as many fields does, under these names."""
+    made = tuple(place for place, name in enumerate(names) if isinstance(defaults.get(name), _Fresh))
+    template = _template(len(names), made)
+    code = template.__code__
+    own = {f"field{place}": name for place, name in enumerate(names)}
+    named = code.replace(
+        co_names=tuple(own.get(name, name) for name in code.co_names),
+        co_varnames=tuple(own.get(name, name) for name in code.co_varnames),
+    )
+    return FunctionType(named, template.__globals__, "__init__", tuple(defaults.values()))
+
+
+@cache
+def _template(count: int, made: tuple[int, ...]) -> FunctionType:
+    """A constructor that sets so many fields, at some places with what is made for the object."""
+    names = [f"field{place}" for place in range(count)]
+    lines = [f"if field{n}.__class__ is _Fresh: field{n} = field{n}.factory()" for n in made]
     lines += [f"self.{name} = {name}" for name in names] or ["pass"]
     space: dict[str, Any] = {"_Fresh": _Fresh}
     exec(f"def __init__({', '.join(('self', *names))}):\n " + "\n ".join(lines), space)
-    constructor: Callable[..., None] = space["__init__"]
-    constructor.__defaults__ = tuple(defaults.values())
-    return constructor
+    template: FunctionType = space["__init__"]
+    return template
