@@ -12,7 +12,6 @@ from .analysis import values as v
 from .analysis.context import FileContext, once
 from .analysis.scopes import Use
 from .model import Edit, EditCall, ReplaceString
-from .path_strings import called
 from .record import record, replace
 from .trees import last_name
 
@@ -63,13 +62,15 @@ def _all(ctx: FileContext) -> Iterator[NamedAttribute]:
         yield from _keyed(ctx, use)
     for text in ctx.module.texts:
         call = text.inside
-        if isinstance(call, ast.Call) and called(call) == "multiple" and call.args[:1] == [text.node]:
+        if isinstance(call, ast.Call) and last_name(call.func) == "multiple" and call.args[:1] == [text.node]:
             yield from _keywords(ctx, call, ctx.release.canonical(text.value))
 
 
 def _call(ctx: FileContext, use: Use, call: ast.Call) -> Iterator[NamedAttribute]:
-    getter = call.func if isinstance(call.func, ast.Call) and called(call.func) == "attrgetter" else None
-    function = "attrgetter" if getter else called(call)
+    getter = (
+        call.func if isinstance(call.func, ast.Call) and last_name(call.func.func) == "attrgetter" else None
+    )
+    function = "attrgetter" if getter else last_name(call.func)
     names = getter.args[:1] if getter else call.args[1:2]
     if not names and function != "multiple":
         return
@@ -85,7 +86,7 @@ def _keyed(ctx: FileContext, use: Use) -> Iterator[NamedAttribute]:
     for index, link in enumerate(use.links[1:], start=1):
         if isinstance(link, ast.Subscript):
             key, at = link.slice, index
-        elif isinstance(link, ast.Call) and called(link) in _KEYED and link.args:
+        elif isinstance(link, ast.Call) and last_name(link.func) in _KEYED and link.args:
             key, at = link.args[0], index - 1
         else:
             continue

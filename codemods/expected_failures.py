@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 from .analysis.context import FileContext, once
 from .analysis.scopes import Use
-from .path_strings import called
 from .record import record
 from .trees import last_name
 
@@ -45,7 +44,7 @@ def _all(ctx: FileContext) -> Iterator[Expectation]:
 
 def is_expecting(call: ast.Call) -> bool:
     """Whether a call expects an AssertionError to be raised."""
-    return called(call) in _EXPECTING and bool(call.args) and _names_error(call.args[0])
+    return last_name(call.func) in _EXPECTING and bool(call.args) and _names_error(call.args[0])
 
 
 def _names_error(node: ast.expr | None) -> bool:
@@ -56,7 +55,7 @@ def _names_error(node: ast.expr | None) -> bool:
 
 def _pattern(call: ast.Call) -> ast.Constant | None:
     given = [k.value for k in call.keywords if k.arg in {"match", "expected_regex"}]
-    given += call.args[1:2] if called(call) == "assertRaisesRegex" else []
+    given += call.args[1:2] if last_name(call.func) == "assertRaisesRegex" else []
     return next((g for g in given if isinstance(g, ast.Constant) and isinstance(g.value, str)), None)
 
 

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 from .analysis.context import FileContext, Import
 from .naming import loose_uses
-from .private_kernels import home, is_free
 from .trees import last_name
 
 _FAILURES = {"ImportError", "ModuleNotFoundError", "Exception", "AttributeError", ""}
@@ -130,5 +129,7 @@ def _local(ctx: FileContext, found: Import) -> str:
 
 def _new(ctx: FileContext, name: str) -> str:
     """The new name of an imported thing; a legacy private one counts when its import is rewritten."""
+    from .private_kernels import home, is_free
+
     private = home(ctx.release, name)
     return private.new if private and is_free(ctx, private) else ctx.release.moved(name)

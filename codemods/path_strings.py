@@ -11,6 +11,7 @@ from .analysis.context import FileContext
 from .analysis.scopes import Text, Use
 from .folders import folder_pattern
 from .patterns import pattern
+from .trees import last_name
 
 PATCHERS = {"patch", "setattr", "delattr", "multiple", "stub", "spy"}
 _PROBES = {"find_spec", "importorskip"}
@@ -56,18 +57,11 @@ def _part(text: Text) -> Part:
     call = text.inside
     if not isinstance(call, ast.Call):
         return Part.VALUE
-    name = called(call)
+    name = last_name(call.func)
     if name in _PROBES:
         return Part.PROBE
     target = call.args[:1] or [k.value for k in call.keywords if k.arg in {"target", "name"}]
     return Part.PATCH if name in PATCHERS and text.node in target else Part.VALUE
-
-
-def called(call: ast.Call) -> str:
-    """The last part of the name that a call calls; "" for anything else."""
-    if isinstance(call.func, ast.Attribute):
-        return call.func.attr
-    return call.func.id if isinstance(call.func, ast.Name) else ""
 
 
 def _is_annotation(text: Text) -> bool:

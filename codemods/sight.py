@@ -6,8 +6,11 @@ costs next to nothing. Each of these may say yes too often, and never no where t
 
 from __future__ import annotations
 
+import ast
+
 from .analysis import values as v
 from .analysis.context import FileContext, once
+from .calls import plans
 from .release import Release
 from .sites import sites
 
@@ -22,11 +25,40 @@ def imports_near_legacy(ctx: FileContext) -> bool:
     return ctx.near_legacy
 
 
+def imports_moved_modules(ctx: FileContext) -> bool:
+    """A path in a module that moved."""
+    return any(name.startswith(tuple(ctx.release.modules)) for name in _paths(ctx))
+
+
+def imports_wrong_modules(ctx: FileContext) -> bool:
+    """A path in a module that exists in no release."""
+    return any(name.startswith(tuple(ctx.release.wrong_modules)) for name in _paths(ctx))
+
+
+@once
+def _paths(ctx: FileContext) -> frozenset[str]:
+    """What the file imports, and looks up on what it knows."""
+    imported = (*(found.target for found in ctx.imports), *(path for _, path in ctx.stars))
+    looked_up = (
+        f"{reference.owner.name}.{reference.node.attr}"
+        for reference in ctx.references
+        if isinstance(reference.node, ast.Attribute) and isinstance(reference.owner, v.Symbol)
+    )
+    return frozenset((*map(ctx.release.canonical, imported), *looked_up))
+
+
+@once
 def calls_by_template(ctx: FileContext) -> bool:
     """A call of something that has a form with a rewriting rule of its own."""
     return any(old.template for found in sites(ctx) for site in found for _, old in site.pairs)
 
 
+def calls_for_changes(ctx: FileContext) -> bool:
+    """A call that has to change."""
+    return bool(plans(ctx))
+
+
+@once
 def uses_changed_types(ctx: FileContext) -> bool:
     """A class whose objects changed, or an object of it."""
     return any(uses_type(ctx, name) for name in ctx.release.types)

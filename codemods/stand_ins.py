@@ -10,7 +10,6 @@ from .analysis.context import FileContext
 from .analysis.scopes import Scope, Use
 from .changed_parameters import Changed, changed
 from .evidence import bindings_of
-from .path_strings import called
 from .record import record
 from .trees import last_name
 
@@ -61,7 +60,7 @@ def _replaced(ctx: FileContext) -> Iterator[tuple[str, ast.expr, Scope]]:
     """Qualified names and what is put there: ``setattr(module, "name", x)``, ``patch("path", x)``, …"""
     for use in ctx.uses:
         for link in use.links:
-            if isinstance(link, ast.Call) and len(link.args) > 1 and called(link) in _BY_NAME:
+            if isinstance(link, ast.Call) and len(link.args) > 1 and last_name(link.func) in _BY_NAME:
                 name = link.args[1]
                 if isinstance(name, ast.Constant) and isinstance(name.value, str):
                     for owner in _symbols(ctx.evaluator.at(link.args[0], use)):
@@ -69,7 +68,7 @@ def _replaced(ctx: FileContext) -> Iterator[tuple[str, ast.expr, Scope]]:
                             yield ctx.release.defining(f"{owner}.{name.value}"), given, use.scope
     for text in ctx.texts:
         call = text.inside
-        if isinstance(call, ast.Call) and called(call) in _BY_PATH and call.args[:1] == [text.node]:
+        if isinstance(call, ast.Call) and last_name(call.func) in _BY_PATH and call.args[:1] == [text.node]:
             for given in _given(call, 1):
                 yield ctx.release.defining(ctx.release.canonical(text.value)), given, text.scope
     for attribute in ctx.attributes:

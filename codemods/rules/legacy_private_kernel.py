@@ -32,7 +32,6 @@ from ..analysis.context import FileContext
 from ..analysis.scopes import Text
 from ..joined_strings import joined_strings
 from ..model import Finding, ReplaceString
-from ..path_strings import called
 from ..patterns import pattern
 from ..private_imports import private_imports
 from ..private_kernels import (
@@ -48,6 +47,7 @@ from ..private_kernels import (
     summary,
     telling_names,
 )
+from ..trees import last_name
 
 CODE = "NKM401"
 _REGISTRY = pattern(r"import|load|register|registry|kernel", re.IGNORECASE)
@@ -86,7 +86,7 @@ def _strings(ctx: FileContext) -> Iterator[Finding]:
 
 def _registers(text: Text) -> bool:
     """Whether a kernel's name, not that of a module, is handed to something that loads or keeps kernels."""
-    if not isinstance(text.inside, ast.Call) or not _REGISTRY.search(called(text.inside)):
+    if not isinstance(text.inside, ast.Call) or not _REGISTRY.search(last_name(text.inside.func)):
         return False
     return not any(k.value is text.node and "module" in (k.arg or "") for k in text.inside.keywords)
 
