@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from . import dotted
 from .analysis.context import FileContext
 from .analysis.scopes import Text
-from .path_strings import called
 from .record import record
-from .trees import children
+from .trees import children, last_name
 
 _OTHERWISE = {"__import__", "import_module", "print", "warn"}
 """Calls that look nothing up, or that other rules look at."""
@@ -47,7 +46,7 @@ def _beside(text: Text) -> list[ast.expr]:
         return [node for each in (*own, *fields) for node in (each, *_rows(each)) if node is not text.node]
     if isinstance(inside, ast.Tuple | ast.List):
         return [node for each in inside.elts for node in (each, *_rows(each))]
-    if isinstance(inside, ast.Call) and called(inside) not in _OTHERWISE:
+    if isinstance(inside, ast.Call) and last_name(inside.func) not in _OTHERWISE:
         return [*inside.args, *(keyword.value for keyword in inside.keywords)]
     return []
 

@@ -40,9 +40,8 @@ def edit_of(ctx: FileContext, site: Site, old: OldForm, start: int | None) -> Ed
     """
     call, form = site.call, site.form
     shift = len(call.node.args) - len(site.arguments)
-    names = tuple(old.renamed.get(n, n) for n in old.signature.positional)
     first = 0 if ctx.all_keywords else start
-    keywords = () if first is None else positional_from(form, first, names)
+    keywords = () if first is None else positional_from(form, first, old.positional)
     renamed = tuple((k, old.renamed[k]) for k in form.keywords if k and k in old.renamed)
     dropped = _dropped(site, old, shift)
     added = _added(ctx, site, old)

@@ -16,7 +16,7 @@ from .evidence import fit
 from .model import EditCall
 from .record import record, replace
 from .release import CallChange, OldForm
-from .signature import CallForm, Signature, Unbindable, bind, first_break, may_bind, prove
+from .signature import CallForm, Signature, Unbindable, bind, may_bind, prove
 from .sites import Site, call_form, present_name, sites
 
 
@@ -83,7 +83,7 @@ def _by_former_name(ctx: FileContext, found: list[Site]) -> Iterator[Plan]:
         changes = ctx.release.changes.get(site.callee.name, ())
         renamed = (change for change in changes if not change.name.endswith(f".{name}"))
         for change, old in ((c, o) for c in renamed for o in c.old if o.name.endswith(f".{name}")):
-            start = first_break(old.signature, change.signature, old.renamed)
+            start = old.first_break(change.signature)
             fits = site.form.complete and binds(old.signature, site.form)
             reached = start is not None and fits and site.form.reach() > start
             if reached and not speaks_new(change, old, site.form, site.arguments):
@@ -181,7 +181,7 @@ def _misfit(callee: Callee, pairs: tuple[Pair, ...], form: CallForm) -> str:
     named = {name for name in form.keywords if name}
     reasons: list[str] = []
     for signature in (*(old.signature for _, old in pairs), *now):
-        if named <= set(signature.names):
+        if named <= signature.known:
             try:
                 bind(signature, form)
             except Unbindable as error:
@@ -228,7 +228,7 @@ def _by_form(ctx: FileContext, site: Site, change: CallChange, old: OldForm, unc
     ``unclear``: a position from which on keywords are needed although it did not change its meaning.
     """
     call, form = site.call, site.form
-    starts = (first_break(old.signature, change.signature, old.renamed), unclear)
+    starts = (old.first_break(change.signature), unclear)
     start = min((s for s in starts if s is not None), default=None)
     base = Plan(call, site.callee, change, old, None, "", start)
     if old.rewrite == "human":

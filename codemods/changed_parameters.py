@@ -9,7 +9,6 @@ from .analysis import values as v
 from .analysis.context import FileContext
 from .record import record
 from .release import CallChange, OldForm, Release
-from .signature import first_break
 
 
 @record
@@ -63,7 +62,7 @@ def _table(release: Release) -> dict[str, Changed]:
 def _entries(release: Release) -> Iterator[tuple[str, Changed]]:
     for change in release.calls:
         for old in change.old:
-            start = first_break(old.signature, change.signature, old.renamed)
+            start = old.first_break(change.signature)
             lost = frozenset({*old.renamed, *old.dropped, *old.signature.names} - {*change.signature.names})
             if start is not None or lost:
                 entry = Changed(change, old, start, lost)

@@ -7,7 +7,7 @@ import ast
 from .analysis.context import FileContext
 from .record import replace
 from .release import CallChange, OldForm
-from .signature import CallForm, Signature, Unbindable, bind, first_break
+from .signature import CallForm, Signature, Unbindable, bind
 
 Pair = tuple[CallChange, OldForm]
 
@@ -18,8 +18,8 @@ def fitting(ctx: FileContext, pairs: tuple[Pair, ...], form: CallForm) -> tuple[
     possible = tuple(p for p in pairs if _possible(ctx, *p))
     if not named:
         return possible or pairs
-    new = any(named <= set(change.signature.names) for change, _ in pairs)
-    knowing = tuple(p for p in pairs if named <= set(p[1].signature.names))
+    new = any(named <= change.signature.known for change, _ in pairs)
+    knowing = tuple(p for p in pairs if named <= p[1].signature.known)
     both = tuple(p for p in possible if p in knowing)
     return both or (() if new else knowing) or possible or pairs
 
@@ -51,7 +51,7 @@ def unclear_from(
     Once the root is rewritten nothing tells any more how such a position is meant.
     """
     starts = [
-        first_break(old.signature, change.signature, old.renamed)
+        old.first_break(change.signature)
         for change, old in _ruled_out(ctx, pairs)
         if not already_new(change, old, form, arguments) and (binds(old.signature, form) or not form.complete)
     ]
@@ -81,8 +81,7 @@ def already_new(change: CallChange, old: OldForm, form: CallForm, arguments: lis
 
 def speaks_new(change: CallChange, old: OldForm, form: CallForm, arguments: list[ast.expr]) -> bool:
     """Whether a keyword, or what stands at the break, evidently is the new signature's."""
-    only_new = set(change.signature.names) - set(old.signature.names)
-    if any(k in only_new for k in form.keywords):
+    if any(k in change.signature.known and k not in old.signature.known for k in form.keywords):
         return True
     kind, before, after = _kinds_at_break(change, old, form, arguments)
     return bool(kind) and kind == after != before
@@ -115,7 +114,7 @@ def _ruled_out(ctx: FileContext, pairs: tuple[Pair, ...]) -> tuple[Pair, ...]:
 
 def _speaks_old(change: CallChange, old: OldForm, form: CallForm, arguments: list[ast.expr]) -> bool:
     """Whether what stands at the break, or an argument that is gone, evidently is the old signature's."""
-    if any(k in old.dropped and k not in change.signature.names for k in form.keywords):
+    if any(k in old.dropped and k not in change.signature.known for k in form.keywords):
         return True
     kind, before, after = _kinds_at_break(change, old, form, arguments)
     return bool(kind) and kind == before != after
@@ -125,7 +124,7 @@ def _kinds_at_break(
     change: CallChange, old: OldForm, form: CallForm, arguments: list[ast.expr]
 ) -> tuple[str, str, str]:
     """What stands at the first position that changed, and what the old and the new signature take there."""
-    start = first_break(old.signature, change.signature, old.renamed)
+    start = old.first_break(change.signature)
     place = -1 if start is None else start - form.first
     if start is None or not 0 <= place < len(arguments) or form.reach() <= start:
         return "", "", ""

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from .analysis import values as v
 from .analysis.context import FileContext
 from .changed_parameters import Changed, changed_value, shape
-from .path_strings import PATCHERS, called
+from .path_strings import PATCHERS
 from .record import record
+from .trees import last_name
 
 _ASSERTIONS = {
     "assert_any_call",
@@ -58,7 +59,7 @@ def _patched(ctx: FileContext) -> Iterator[v.Value]:
     """What ``patch("path")``, ``patch.object(module, "name")``, ``monkeypatch.setattr`` and such replace."""
     for text in ctx.texts:
         call = text.inside
-        if not isinstance(call, ast.Call) or called(call) not in PATCHERS | {"object"}:
+        if not isinstance(call, ast.Call) or last_name(call.func) not in PATCHERS | {"object"}:
             continue
         if call.args[:1] == [text.node]:
             yield ctx.evaluator.symbol(text.value)

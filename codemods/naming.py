@@ -8,7 +8,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 
-from .analysis.context import FileContext, Import, once
+from .analysis.context import FileContext, Import
 from .analysis.scopes import Use
 from .model import Edit, Finding, Rename, Wrap
 from .trees import walk
@@ -75,21 +75,13 @@ def certain(ctx: FileContext, use: Use) -> bool:
     start, end = ctx.source.span(name)
     if ctx.source.utf8[start:end] != use.name.encode():
         return False
-    strings = (s for s in walk(use.stmt) if isinstance(s, ast.JoinedStr)) if _formats(ctx) else ()
+    places = walk(use.stmt) if _EARLIER and ctx.module.formats else ()
+    strings = (s for s in places if isinstance(s, ast.JoinedStr))
     repeating = (s for s in strings if ctx.segment(s).count(use.name) > 1)
     return not any(part is name for string in repeating for part in ast.walk(string))
 
 
-@once
-def _formats(ctx: FileContext) -> bool:
-    """Whether there may be f-strings in the file whose names stand anywhere, as far as Python says."""
-    return _EARLIER and any(start in ctx.source.utf8 for start in _FORMATTED)
-
-
 _EARLIER = sys.version_info < (3, 12)
-_FORMATTED = tuple(
-    f"{prefix}{quote}".encode() for prefix in ("f", "F", "fr", "fR", "Fr", "FR") for quote in "'\""
-)
 
 
 def _must_stay(ctx: FileContext, found: Import, name: str) -> bool:

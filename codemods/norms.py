@@ -11,7 +11,6 @@ from .analysis.scopes import Use
 from .edit.lines import owns_lines
 from .evidence import fit, may_be_none
 from .record import record
-from .signature import first_break
 from .sites import PARTIAL
 from .templates import TemplateCall
 
@@ -121,7 +120,7 @@ def _compared_with_none(ctx: FileContext, use: Use, name: str) -> bool:
 def _form_problem(ctx: FileContext, norm: Norm) -> str:
     """Whether the argument at the place where the releases part may be the output already."""
     call = norm.call
-    start = first_break(call.form.signature, call.change.signature, call.form.renamed)
+    start = call.form.first_break(call.change.signature)
     if start is None or len(call.arguments) <= start or call.form.name != call.change.name:
         return ""
     name = call.form.signature.positional[start]

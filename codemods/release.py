@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from .record import cached_property, fresh, record
-from .signature import Signature
+from .signature import Signature, first_break
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,6 +66,22 @@ class OldForm:
             template=table.get("template", ""),
             step=table.get("step", ""),
         )
+
+    def first_break(self, new: Signature) -> int | None:
+        """The first position that means another parameter in ``new``, found once for all calls."""
+        if new.text not in self._breaks:
+            self._breaks[new.text] = first_break(self.signature, new, self.renamed)
+        return self._breaks[new.text]
+
+    @cached_property
+    def _breaks(self) -> dict[str, int | None]:
+        """By the text of the new signature."""
+        return {}
+
+    @cached_property
+    def positional(self) -> tuple[str, ...]:
+        """What the parameters that can be passed by position are called now, in their old order."""
+        return tuple(self.renamed.get(name, name) for name in self.signature.positional)
 
 
 @record
@@ -281,10 +297,16 @@ class Release:
 
     def real(self, qualified: str) -> str:
         """The path that is meant by one that only documents printed; any other path itself."""
+        if not qualified.startswith(self._wrong):
+            return qualified
         for wrong, right in self.wrong_modules.items():
             if qualified.startswith(wrong) and qualified[len(wrong) :][:1] in ("", "."):
                 return right + qualified[len(wrong) :]
         return qualified
+
+    @cached_property
+    def _wrong(self) -> tuple[str, ...]:
+        return tuple(self.wrong_modules)
 
     def defining(self, qualified: str) -> str:
         """Where a symbol that is imported *through* another module, or by a wrong path, is defined."""
@@ -416,8 +438,13 @@ class Release:
         """The new qualified name of a module or symbol; itself when it did not move."""
         if qualified in self.new_symbol:
             return self.new_symbol[qualified]
-        for old, new in (*self.modules.items(), *self.wrong_modules.items()):
-            if qualified == old or qualified.startswith(old + "."):
-                moved = new + qualified[len(old) :]
-                return self.new_symbol.get(moved, moved)
+        if qualified.startswith(self._moving):
+            for old, new in (*self.modules.items(), *self.wrong_modules.items()):
+                if qualified == old or qualified.startswith(old + "."):
+                    moved = new + qualified[len(old) :]
+                    return self.new_symbol.get(moved, moved)
         return qualified
+
+    @cached_property
+    def _moving(self) -> tuple[str, ...]:
+        return (*self.modules, *self.wrong_modules)

@@ -43,6 +43,11 @@ class Signature:
         return self.positional + self.keyword_only
 
     @cached_property
+    def known(self) -> frozenset[str]:
+        """The names, to look one up."""
+        return frozenset(self.names)
+
+    @cached_property
     def defaults(self) -> Mapping[str, str]:
         """Parameters with a default → its source text."""
         args = self._arguments
@@ -148,7 +153,7 @@ def _bound(signature: Signature, form: CallForm) -> dict[str, int] | str:
     for ordinal, name in enumerate(form.keywords, start=len(form.positional)):
         if name is None:
             continue
-        if name not in signature.names:
+        if name not in signature.known:
             return f"it has no parameter named {name!r}"
         if name in bound or name in signature.positional[: form.first]:
             return f"{name!r} is given twice"

@@ -85,7 +85,21 @@ def present_name(ctx: FileContext, callee: Callee) -> str:
 
 
 def call_form(ctx: FileContext, call: Call, callee: Callee, arguments: list[ast.expr]) -> CallForm:
-    """The shape of the argument list as it reaches ``callee``."""
+    """The shape of the argument list as it reaches ``callee``; ``arguments`` are the last of the call's."""
+    forms = _forms(ctx)
+    key = call.node, callee, len(arguments)
+    if key not in forms:
+        forms[key] = _call_form(ctx, call, callee, arguments)
+    return forms[key]
+
+
+@once
+def _forms(_: FileContext) -> dict[tuple[ast.Call, Callee, int], CallForm]:
+    """What :func:`call_form` has found; rules ask for the same calls."""
+    return {}
+
+
+def _call_form(ctx: FileContext, call: Call, callee: Callee, arguments: list[ast.expr]) -> CallForm:
     widths = tuple(ctx.evaluator.width(a, call.use) for a in arguments)
     if callee.first is None:
         widths = (None, *widths)

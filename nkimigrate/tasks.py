@@ -205,7 +205,8 @@ def _wants_dialect(setting: Setting) -> bool:
 
 def _imports_new(data: bytes) -> bool:
     """Whether a line seems to import the new language."""
-    if b" nki" not in data and b"\tnki" not in data:
+    named = data.replace(b"\t", b" ").split(b" nki")[1:]
+    if all(_goes_on(behind) for behind in named):
         return False
     return any(_is_new_import(line.split(None, 2)) for line in data.split(b"\n") if b"nki" in line)
 
@@ -213,8 +214,12 @@ def _imports_new(data: bytes) -> bool:
 def _is_new_import(words: Sequence[bytes]) -> bool:
     if len(words) < 2 or words[0] not in (b"import", b"from") or not words[1].startswith(b"nki"):
         return False
-    follows = words[1][3:4]
-    return not (follows.isalnum() or follows == b"_")
+    return not _goes_on(words[1][3:])
+
+
+def _goes_on(text: bytes) -> bool:
+    """Whether a word goes on with a text."""
+    return text[:1].isalnum() or text[:1] == b"_"
 
 
 def _old_step(setting: Setting, task: Task) -> LanguageStep | None:

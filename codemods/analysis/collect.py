@@ -398,6 +398,10 @@ class _Collector:
             self.expr(part, node)
         self.scope = outer
 
+    def formatted(self, node: ast.JoinedStr) -> None:
+        self.module.formats = True
+        self.children(node)
+
     def walrus(self, node: ast.NamedExpr) -> None:
         start = self.order
         self.expr(node.value, node)
@@ -453,6 +457,7 @@ _EXPRESSIONS: dict[type, Callable[[_Collector, Any], None]] = {
     ast.GeneratorExp: _Collector.comprehension,
     ast.DictComp: _Collector.comprehension,
     ast.NamedExpr: _Collector.walrus,
+    ast.JoinedStr: _Collector.formatted,
     ast.Tuple: _Collector.display,
     ast.List: _Collector.display,
     ast.Set: _Collector.display,

@@ -59,6 +59,7 @@ class Evaluator:
         self.outside = outside
         self.consulted: set[str] = set()
         self._memory: dict[int, v.Value] = {}
+        self._steps: dict[Use, list[v.Value]] = {}
         self._symbols: dict[str, v.Symbol] = {}
         self._busy: set[int] = set()
         self.classes: dict[str, ast.ClassDef] = {}
@@ -113,6 +114,9 @@ class Evaluator:
 
     def use(self, use: Use, upto: int | None = None) -> v.Value:
         """The value of a use's chain, or of its first ``upto`` links."""
+        known = self._steps.get(use)
+        if known is not None:
+            return known[-1 if upto is None else max(upto, 1) - 1]
         links = use.links if upto is None else use.links[:upto]
         value = self.name_value(use)
         for link in links[1:]:
@@ -121,11 +125,16 @@ class Evaluator:
 
     def steps(self, use: Use) -> list[v.Value]:
         """The value after each link of the chain."""
+        known = self._steps.get(use)
+        if known is not None:
+            return known
         value = self.name_value(use)
         found = [value]
         for link in use.links[1:]:
             value = self.step(value, link, use)
             found.append(value)
+        if not self._busy:  # else it may be less than what there is to know
+            self._steps[use] = found
         return found
 
     def name_value(self, use: Use) -> v.Value:
@@ -183,6 +192,7 @@ class Evaluator:
     def assume(self, known: Mapping[int, v.Value]) -> None:
         """Start anew, with values for bindings (by ``id``) that are known otherwise."""
         self._memory = dict(known)
+        self._steps = {}
 
     def binding(self, binding: Binding) -> v.Value:
         """What one binding gives its name."""

@@ -178,7 +178,7 @@ class Module:
         attributes: attribute → the bindings that store something in it.
         items: name → the bindings that store something by subscript in what it names.
         parents: expression → the node that it stands in. bodies: statement → its block.
-        names: every name that is bound somewhere.
+        names: every name that is bound somewhere. formats: whether there is an f-string.
     """
 
     def __init__(self, tree: ast.Module) -> None:
@@ -197,6 +197,7 @@ class Module:
         self.bodies: dict[ast.stmt, Block] = {}
         self.scope_of: dict[ast.AST, Scope] = {}
         self.names: set[str] = set()
+        self.formats = False
 
     def forget(self) -> None:
         """Undo what makes scopes and bindings refer to each other, so that they are freed with the last
