@@ -13,12 +13,14 @@ PARTITIONS = 128
 def load(call: Call) -> Tensor:
     """``nl.load(src)`` → ``nisa.dma_copy(dst=tile, src=src)``; a DMA converts."""
     src = call.tensor("src")
+    vector = src.shape is not None and len(src.shape) == 1  # as far as is known: it may have more dimensions
+    shape = None if vector and call.out.target() is None else src.shape
 
     def write(dst: Tensor) -> None:
         call.out.emit("nisa.dma_copy", dst=dst.text, src=src.text)
 
     return result(
-        call, write, src.shape, call.dtype() or type_of(src), like=src, writes=Space.SBUF, hint="loaded"
+        call, write, shape, call.dtype() or type_of(src), like=src, writes=Space.SBUF, hint="loaded"
     )
 
 

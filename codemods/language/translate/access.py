@@ -41,7 +41,10 @@ def accessed(w: Walker, base: v.Tensor, keys: Sequence[Value], expr: str) -> Acc
         rank = max(
             w.env.ranks.get(base.text, 0), sum(item is not None and item is not Ellipsis for item in items)
         )
-        if len(items) == rank and (rank == 1 or all(isinstance(item, Sym) for item in items)):
+        moving = [item for item in items if not isinstance(item, Sym)]
+        slices = all(isinstance(item, Window) for item in moving)
+        few = slices and len(moving) < 2 and isinstance(items[0], Sym)
+        if len(items) == rank and (rank == 1 or few):  # no matrix is left, unless there are more dimensions
             w.writer.note("M-RANK", fn=expr, x=base.text, n=str(rank))
         base = replace(base, shape=unknown_shape(w, base.text, rank))
     outer = None if base.whole else w.views.get(base.text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from ...record import cached_property
 from ..analysis import values as v
 from .names import Names
 from .plan import Function
@@ -39,6 +40,10 @@ _COUNTING = frozenset(
     ]
 )
 _SHAPED = frozenset(["nl.ndarray", "nl.zeros", "nl.ones", "nl.full", "nl.broadcast_to"])
+_OF_MATRICES = frozenset(
+    ["nl.matmul", "nl.transpose", "nl.load_transpose2d", "nisa.nc_matmul", "nisa.nc_transpose"]
+)
+"""Operations whose operands have two dimensions at least."""
 
 
 class Uses:
@@ -58,7 +63,20 @@ class Uses:
 
     def ranks(self) -> dict[str, int]:
         """How many dimensions of each name the function speaks of."""
-        return {name: self._rank_of(name) for name in self.by_name}
+        found = {name: self._rank_of(name) for name in self.by_name}
+        for name, values in self._function.nodes.assignments.items():
+            like = self._shaped_like(values[0]) if len(values) == 1 else ""
+            if like in found and name in found:
+                found[name] = found[like] = max(found[name], found[like])
+        return found
+
+    def _shaped_like(self, value: ast.expr) -> str:
+        """The name of the tensor that another one is allocated with the shape of; "" for any other value."""
+        if not isinstance(value, ast.Call) or self._names.short(value.func) not in _SHAPED or not value.args:
+            return ""
+        shape = value.args[0]
+        of = shape.value if isinstance(shape, ast.Attribute) and shape.attr == "shape" else None
+        return of.id if isinstance(of, ast.Name) else ""
 
     def _rank_of(self, name: str, depth: int = 3) -> int:
         return max((self._rank(use, depth) for use in self.by_name.get(name, ())), default=0)
@@ -72,13 +90,72 @@ class Uses:
         keys = parent.slice.elts if isinstance(parent.slice, ast.Tuple) else [parent.slice]
         constants = [key.value for key in keys if isinstance(key, ast.Constant)]
         rank = 0 if Ellipsis in constants else len(keys) - constants.count(None)
-        numbers = [key for key in keys if not isinstance(key, ast.Slice | ast.Call)]
-        if not depth or len(numbers) < len(keys):
+        if not depth:
+            return rank
+        windows = [key for key in keys if self._is_window(key)]
+        if rank == len(keys) and all(key in windows or self._is_number(key) for key in keys):
+            return rank - len(windows) + max(len(windows), self._rank_loaded(parent, depth - 1))
+        if any(isinstance(key, ast.Slice | ast.Call) for key in keys):
             return rank
         outer = self._parents.get(parent)  # of a part that is indexed further
         if isinstance(outer, ast.Assign) and isinstance(outer.targets[0], ast.Name):
             return rank + self._rank_of(outer.targets[0].id, depth - 1)
         return rank + self._rank_inside(parent, depth)
+
+    def _is_window(self, key: ast.expr) -> bool:
+        """Whether a part of a subscript keeps the dimension."""
+        ds = isinstance(key, ast.Call) and self._names.short(key.func) == "nl.ds"
+        return ds or isinstance(key, ast.Slice)
+
+    def _is_number(self, key: ast.expr, depth: int = 3) -> bool:
+        """Whether a part of a subscript is one integer, and no index tile."""
+        if isinstance(key, ast.Constant):
+            return isinstance(key.value, int)
+        if isinstance(key, ast.UnaryOp | ast.BinOp):
+            parts = [key.operand] if isinstance(key, ast.UnaryOp) else [key.left, key.right]
+            return all(self._is_number(part, depth) for part in parts)
+        if isinstance(key, ast.Call):
+            return self._names.short(key.func) == "nl.program_id"
+        if not isinstance(key, ast.Name):
+            return False
+        given = self._function.nodes.assignments.get(key.id, [])
+        if not given or not depth:
+            return key.id in self._variables
+        return all(self._is_number(value, depth - 1) for value in given)
+
+    @cached_property
+    def _variables(self) -> frozenset[str]:
+        """Variables of loops over ranges."""
+        loops = (n for n in self._function.nodes.every if isinstance(n, ast.For))
+        ranges = (
+            n for n in loops if isinstance(n.iter, ast.Call) and self._names.short(n.iter.func) in _COUNTING
+        )
+        return frozenset(n.target.id for n in ranges if isinstance(n.target, ast.Name))
+
+    def _rank_loaded(self, part: ast.expr, depth: int) -> int:
+        """How many dimensions are spoken of, of a part that numbers and slices leave or the tile it fills."""
+        outer = self._parents.get(part)
+        if isinstance(outer, ast.Call) and self._names.short(outer.func) == "nl.load":
+            part, outer = outer, self._parents.get(outer)
+        if isinstance(outer, ast.Assign) and isinstance(outer.targets[0], ast.Name):
+            uses = self.by_name.get(outer.targets[0].id, ())
+            return max((self._rank_of_tile(use, depth) for use in uses), default=0)
+        return max(self._rank_as_operand(part), self._rank_inside(part, depth))
+
+    def _rank_of_tile(self, use: ast.expr, depth: int) -> int:
+        parent = self._parents.get(use)
+        index = parent.slice if isinstance(parent, ast.Subscript) and parent.value is use else None
+        keys = index.elts if isinstance(index, ast.Tuple) else [index]
+        if all(isinstance(key, ast.Constant) and key.value == 0 for key in keys):
+            return 0  # a single element is indexed so, too
+        return max(self._rank_as_operand(use), self._rank(use, depth))
+
+    def _rank_as_operand(self, node: ast.expr) -> int:
+        """How many dimensions an operation needs of its operand."""
+        outer = self._parents.get(node)
+        call = self._parents.get(outer) if isinstance(outer, ast.keyword) else outer
+        name = self._names.short(call.func) if isinstance(call, ast.Call) else ""
+        return 2 if name in _OF_MATRICES else 0
 
     def _rank_inside(self, argument: ast.expr, depth: int) -> int:
         """How many dimensions of an argument a function of the file speaks of."""
