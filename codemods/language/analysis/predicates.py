@@ -64,15 +64,23 @@ class Affine:
 
 
 def affine_value(index: Index, shape: Shape, facts: Facts) -> Affine:
-    """``index`` for the elements of a tile of this shape. Raises Refused (M-PRED) when it does not fit."""
-    rank = len(shape)
+    """``index`` for the elements of a tile of this shape. Raises Refused (M-PRED) when it does not fit.
+
+    Free dimensions that are not known to differ are taken to be equal; as many elements as the index tile has
+    are counted, so that the instruction says where the tile has others.
+    """
+    rank, counts = len(shape), list(shape)
     if rank < 2 or len(index.shape) > rank:
         raise Refused("M-PRED", reason=f"a tile of {rank} axes has none for each index tile")
-    for size, there in zip(reversed(index.shape), reversed(shape), strict=False):
-        if size.value != 1 and facts.same(size, there) is not True:
+    for axis, size in enumerate(index.shape, rank - len(index.shape)):
+        same, there = facts.same(size, shape[axis]), shape[axis]
+        if size.value == 1 or same is True:
+            continue
+        if same is False or axis == 0:
             raise Refused("M-PRED", reason=f"an index tile has {size.text} elements, the tile {there.text}")
+        counts[axis] = size
     steps = index.aligned(rank)
-    return Affine(tuple(zip(steps[1:], shape[1:], strict=True)), index.base, steps[0])
+    return Affine(tuple(zip(steps[1:], counts[1:], strict=True)), index.base, steps[0])
 
 
 def predicate(mask: Mask, shape: Shape, facts: Facts) -> Affine:

@@ -311,6 +311,11 @@ MESSAGES: dict[str, Message] = {
         "{fn}: {x} is taken to have rank {n}, as nothing tells which it has. With a higher one it means "
         "something else now; assert it (`assert len({x}.shape) == {n}`).",
     ),
+    "M-COLUMN": Message(
+        "NKL504",
+        "{x} holds indices and is taken to have one in each partition, which is asserted now. Where it has "
+        "more, load one column of them.",
+    ),
     "M-RANGE": Message(
         "NKL503",
         "{fn}: the instruction is exact for arguments in {range} only. Check the range of the values.",

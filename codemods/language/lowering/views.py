@@ -77,7 +77,8 @@ def view(call: Call) -> Tensor:
 
 def broadcast_to(call: Call) -> Tensor:
     """The tensor itself, an access pattern that repeats free dimensions, or a tile filled by a helper."""
-    x, shape = _self(call), call.shape()
+    x = _self(call)
+    shape = _left_by_masks(call, x, call.shape())
     if x.shape is None and len(shape) == 2:
         return _matrix(call, x, shape)
     if x.shape is None or len(x.shape) != len(shape):
@@ -89,8 +90,10 @@ def broadcast_to(call: Call) -> Tensor:
         for axis, (own, wanted) in enumerate(zip(x.shape, shape, strict=True))
         if not repeated(call, own, wanted) and call.out.same(own, wanted) is None
     ]
-    if open_axes == [1] and len(shape) == 2 and not x.extents:
-        return _matrix(call, x, shape)
+    if open_axes in ([0], [1]) and len(shape) == 2 and not x.extents:
+        return _matrix(
+            call, x, shape, has_columns=open_axes == [0] and call.out.same(x.shape[1], shape[1]) is True
+        )
     if open_axes:
         call.refuse("M-SHAPE", operands=x.text)
     if repeated(call, x.shape[0], shape[0]) and len(shape) == 2 and not repeated(call, x.shape[1], shape[1]):
@@ -98,10 +101,20 @@ def broadcast_to(call: Call) -> Tensor:
     return spread(call, x, shape, "broadcast")
 
 
-def _matrix(call: Call, x: Tensor, shape: Shape) -> Tensor:
+def _left_by_masks(call: Call, x: Tensor, shape: Shape) -> Shape:
+    """The shape with as many elements as masks left, along axes that have what they had before."""
+    if x.shape is None or len(x.extents) != len(shape):
+        return shape
+    axes = zip(shape, x.extents, x.shape, strict=True)
+    return tuple(
+        left if was is not None and call.out.same(was, size) is True else size for size, was, left in axes
+    )
+
+
+def _matrix(call: Call, x: Tensor, shape: Shape, has_columns: bool = False) -> Tensor:
     """A matrix of which it is only known when the kernel is traced which dimensions are repeated."""
     source = in_sbuf(call, x, "source")
-    if x.space in OFF_CHIP or not source.whole:
+    if x.space in OFF_CHIP or not (source.whole or has_columns):
         call.refuse("M-SHAPE", operands=x.text)
 
     def write(dst: Tensor) -> None:

@@ -2,7 +2,8 @@
 
 What it does
     Notes operations on two tiles whose shapes are those of different parameters, and reductions over axis 1
-    and single elements (``x[i, 3]``) of tensors of which nothing tells how many dimensions they have.
+    and single elements (``x[i, 3]``) of tensors of which nothing tells how many dimensions they have. Where
+    nothing tells that a tile of indices has one in each partition, that is asserted.
 
 Why
     The old language repeated the smaller operand; an instruction wants equal shapes. Axis 1 of three

@@ -31,6 +31,9 @@ def view(w: Walker, base: v.Tensor, keys: Sequence[Value], expr: str) -> v.Tenso
     smaller: masking.Smaller = {}
     if base.extents:
         access, smaller = masking.clamped(w, access, base)
+    for key in keys:
+        if isinstance(key, v.Tensor) and key.extents:  # as many places as a mask left of the indices
+            smaller = {**smaller, **masking.smaller_rows(key, len(access.shape))}
     return masking.with_extents(masking.part(w, base, access), smaller)
 
 
@@ -80,11 +83,20 @@ def item(w: Walker, key: Value, expr: str) -> Item:
 
 
 def _indices(w: Walker, tile: v.Tensor) -> Access:
-    """A tile's elements as indexes; one of unknown rank has one for each partition, as the language asks."""
+    """A tile's elements as indexes: where it is not known, there is one for each partition, as the language
+    asks, and as an assertion says where the number might be another one.
+    """
     if tile.text in w.views:
         return w.views[tile.text]
-    column = (*unknown_shape(w, tile.text, 1), ONE)
-    return subscript(replace(tile, shape=tile.shape or column), (Ellipsis,), w.env.facts)
+    shape = tile.shape or (*unknown_shape(w, tile.text, 1), ONE)
+    one = w.env.facts.same(shape[1], 1) if len(shape) == 2 else False
+    if one is None:
+        w.writer.note("M-COLUMN", x=tile.text)
+        w.writer.line(f'assert {tile.text}.shape[1] == 1, "one index for each partition"')
+        w.env.facts.equal(shape[1], 1)
+    if one is not False:
+        shape = (shape[0], ONE)
+    return subscript(replace(tile, shape=shape), (Ellipsis,), w.env.facts)
 
 
 def place(w: Walker, op: ast.operator, left: Value, right: Value) -> Dynamic | None:

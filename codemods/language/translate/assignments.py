@@ -140,7 +140,7 @@ def _several(w: Walker, target: ast.Tuple | ast.List, node: ast.expr) -> str | N
     if not all(isinstance(t, ast.Name) for t in target.elts):
         raise Refused("M-PY", x="an assignment to parts of tensors at once")
     names = [t.id for t in target.elts if isinstance(t, ast.Name)]
-    if isinstance(node, ast.Tuple | ast.List) and _apart(names, node) and _computes(w, node):
+    if isinstance(node, ast.Tuple | ast.List) and _apart(names, node) and _needs_lines(w, node):
         return _one_by_one(w, names, node)
     with w.writer.goal(Goal("tile", names=tuple(names))):
         value = known(expressions.evaluate(w, node))
@@ -172,10 +172,14 @@ def _apart(names: list[str], node: ast.Tuple | ast.List) -> bool:
     )
 
 
-def _computes(w: Walker, node: ast.Tuple | ast.List) -> bool:
-    """Whether something is computed on the device."""
-    calls = (n for n in walk(node) if isinstance(n, ast.Call))
-    return any(w.names.short(call.func).startswith(("nl.", "nisa.")) for call in calls)
+def _needs_lines(w: Walker, node: ast.Tuple | ast.List) -> bool:
+    """Whether something is computed on the device, or made of index tiles or masks."""
+    inner = [n for item in node.elts for n in walk(item)]
+    calls = (w.names.short(n.func) for n in inner if isinstance(n, ast.Call))
+    values = (w.env.values.get(n.id) for n in inner if isinstance(n, ast.Name))
+    return any(name.startswith(("nl.", "nisa.")) for name in calls) or any(
+        isinstance(value, VIRTUAL) for value in values
+    )
 
 
 def _one_by_one(w: Walker, names: list[str], node: ast.Tuple | ast.List) -> str | None:

@@ -48,9 +48,20 @@ def call(w: Walker, node: ast.Call) -> Value:
     if tokens.is_ours(w.names.qualified(node.func)) and not _of_trace_time(w, node, short):
         if short not in LOWERINGS:
             raise Refused("M-INTERNAL", name=short)
+        fresh = _copied_alone(w, node, short)
+        if fresh is not None:
+            return expressions.evaluate(w, fresh)
         masks = [k.value for k in node.keywords if k.arg == "mask" and not is_none(k.value)]
         return _masked(w, node, short, masks[0]) if masks else _lowered(w, node, short, None)
     return _python(w, node, *numbers.function(w, node, short, function))
+
+
+def _copied_alone(w: Walker, node: ast.Call, short: str) -> ast.Call | None:
+    """What ``nl.copy(nl.transpose(x))`` copies: a tile in SBUF that nothing else knows of; None otherwise."""
+    if short not in ("nl.copy", "nisa.tensor_copy") or len(node.args) != 1 or node.keywords:
+        return None
+    inner = node.args[0]
+    return inner if isinstance(inner, ast.Call) and w.names.short(inner.func) == "nl.transpose" else None
 
 
 def _masked(w: Walker, node: ast.Call, short: str, mask: ast.expr) -> Value:

@@ -142,6 +142,12 @@ def _smaller(ranges: Ranges, shape: v.Shape) -> Smaller:
     return {_key(high, axis, rank): shape[axis] for axis, (low, high) in ranges.items() if low.value == 0}
 
 
+def smaller_rows(tensor: v.Tensor, rank: int) -> Smaller:
+    """What a mask took from the partitions of a tensor, for another one of this rank on as many of them."""
+    was = tensor.extents[0] if tensor.extents else None
+    return {} if was is None or not tensor.shape else {_key(tensor.shape[0], -rank, rank): was}
+
+
 def _key(size: Sym, axis: int, rank: int) -> object:
     return size.terms if size.value is None else (size.value, axis, rank)
 

@@ -40,6 +40,11 @@ def _selected(
         found = predicate(mask, shape, w.env.facts)
     except Refused as refusal:
         raise Refused(refusal.message, **{"expr": expr, **refusal.fields}) from None
+    if any(
+        w.env.facts.same(count, size) is None
+        for (_, count), size in zip(found.pattern, shape[1:], strict=True)
+    ):
+        w.writer.note("M-SAME", fn="nisa.affine_select", operands=f"{data.text} and the predicate")
     ranges = region.on(shape, w.env.facts) if region is not None else {}
     rest = {key: value for key, value in arguments.items() if key != "pred"}
     return {**rest, **_code(w, found.narrowed(ranges), expr)}

@@ -164,3 +164,50 @@ def k(x):
 """,
         floats(*shape),
     )
+
+
+GATHER = """
+@nki.jit
+def k(table, ids, values):
+    count, width = values.shape
+    out = nl.ndarray(values.shape, dtype=table.dtype, buffer=nl.shared_hbm)
+    back = nl.ndarray(table.shape, dtype=table.dtype, buffer=nl.shared_hbm)
+    for half in nl.affine_range(2):
+        nl.store(back[nl.ds(half * 80, 80), :], nl.zeros((80, width), dtype=table.dtype))
+    for i in nl.sequential_range((count + 127) // 128):
+        p, f = i * 128 + nl.arange(128)[:, None], nl.arange(48)[None, :]
+        at = nl.load(ids[p, 0], mask=p < count)
+        for j in nl.sequential_range((width + 47) // 48):
+            inside = (p < count) & (j * 48 + f < width)
+            rows = nl.load(table[{at}, j * 48 + f], mask=inside)
+            nl.store(out[p, j * 48 + f], rows, mask=inside)
+            new = nl.load(values[p, j * 48 + f], mask=inside)
+            nl.store(back[{at}, j * 48 + f], rows + new, mask=inside)
+    return out, back
+"""
+
+
+@pytest.mark.parametrize("shape", [(128, 96), (150, 100), (10, 20)])
+@pytest.mark.parametrize("at", ["at", "at[nl.arange(128)[:, None], 0]"])
+def test_rows_by_indices_of_which_a_mask_leaves_a_part(at: str, shape: tuple[int, int]) -> None:
+    ids = RNG.permutation(160)[: shape[0], None].astype(np.int32)
+    check_same_strictly(HEAD + GATHER.format(at=at), floats(160, shape[1]), ids, floats(*shape))
+
+
+@pytest.mark.parametrize("columns", [96, 200, 7])
+def test_a_row_of_which_a_mask_leaves_a_part_is_repeated(columns: int) -> None:
+    check_same_strictly(
+        f"""{HEAD}@nki.jit
+def k(x, weights):
+    rows, columns = x.shape
+    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    for i in nl.affine_range((columns + 95) // 96):
+        p, f = nl.arange(rows)[:, None], i * 96 + nl.arange(96)[None, :]
+        t = nl.load(x[p, f], mask=f < columns)
+        w = nl.load(weights[nl.arange(1)[:, None], f], mask=f < columns)
+        nl.store(out[p, f], t * w.broadcast_to((rows, 96)), mask=f < columns)
+    return out
+""",
+        floats(50, columns),
+        floats(1, columns),
+    )

@@ -4,6 +4,10 @@ import numpy as np
 import pytest
 from migrated import HEAD, check_same, check_same_strictly, migrated, module
 
+import nkisim
+
+RNG = np.random.default_rng(31)
+
 KERNELS = {
     "strided": (
         """
@@ -812,3 +816,77 @@ def test_a_row_of_a_tile_that_is_read_for_every_partition(statement, row):
 )
 def test_a_row_of_a_tile_that_several_partitions_write(statement):
     assert "M-IDX" in migrated(HEAD + REPEATED.format(statement=statement))[1]
+
+
+LOOKUP = """
+@nki.jit
+def k(table, ids):
+    n, width = table.shape
+    out = nl.ndarray((ids.shape[0], width), dtype=table.dtype, buffer=nl.shared_hbm)
+    f = nl.arange(width)[None, :]
+    for i in nl.affine_range(ids.shape[0] // 64):
+        at = nl.load(ids[nl.ds(i * 64, 64), :])
+        nl.store(out[nl.ds(i * 64, 64), :], nl.load(table[at, f]))
+    return out
+"""
+
+
+def test_that_there_is_one_index_in_each_partition_is_asserted():
+    table, ids = RNG.normal(size=(40, 64)).astype(np.float32), RNG.integers(0, 40, (128, 64)).astype(np.int32)
+    new = check_same_strictly(HEAD + LOOKUP, table, ids[:, :1].copy())
+    assert np.asarray(module(HEAD + LOOKUP).k(table, ids)).shape == (128, 64)  # elements, not rows
+    with pytest.raises(AssertionError, match="one index for each partition"):
+        module(new).k(table, ids)
+    known = LOOKUP.replace("    f = ", "    assert ids.shape[1] == 1\n    f = ")
+    assert "one index" not in check_same_strictly(HEAD + known, table, ids[:, :1].copy())
+
+
+SELECTION = """
+@nki.jit
+def k(x, y):
+    n, m = x.shape
+    out = nl.ndarray((n, n), dtype=x.dtype, buffer=nl.shared_hbm)
+    p, f = nl.arange(n)[:, None], nl.arange(n)[None, :]
+    products = nl.copy(nl.matmul(nl.load(x), nl.load(y)))
+    nl.store(out, nisa.affine_select(pred=p >= f, on_true_tile=products, on_false_value=-3.0))
+    return out
+"""
+
+
+def test_a_tile_of_unknown_width_has_that_of_its_predicate():
+    x, y = (RNG.normal(size=size).astype(np.float32) for size in ((24, 16), (16, 24)))
+    new = check_same_strictly(HEAD + SELECTION, x, y)
+    assert "pattern=[[-1, n]]" in new
+    with pytest.raises(nkisim.SimulationError):
+        module(new).k(x, y[:, :20].copy())
+
+
+@pytest.mark.parametrize("rows", [1, 24])
+def test_a_part_of_unknown_height_is_repeated(rows):
+    check_same_strictly(
+        f"""{HEAD}@nki.jit
+def k(x, slopes):
+    n, m = x.shape
+    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    s = nl.load(slopes)
+    for i in nl.affine_range(m):
+        nl.store(out[:, i:i + 1], nl.load(x[:, i:i + 1]) * nl.broadcast_to(s[:, i:i + 1], shape=(n, 1)))
+    return out
+""",
+        RNG.normal(size=(24, 5)).astype(np.float32),
+        RNG.normal(size=(rows, 5)).astype(np.float32),
+    )
+
+
+def test_the_transpose_of_a_tile_is_not_copied_again():
+    text = """
+@nki.jit
+def k(x):
+    n, m = x.shape
+    out = nl.ndarray((m, n), dtype=x.dtype, buffer=nl.shared_hbm)
+    t = nl.copy(nl.transpose(nl.load(x)))
+    nl.store(out, t)
+    return out
+"""
+    new = check_same_strictly(HEAD + text, RNG.normal(size=(24, 40)).astype(np.float32))
+    assert new.count("tensor_copy") == 1
