@@ -93,6 +93,11 @@ def spells_lost_methods(ctx: FileContext) -> bool:
     return any(spelled in ctx.source.utf8 for _, spelled in ctx.release.lost_methods.values())
 
 
+def holds_examples(ctx: FileContext) -> bool:
+    """Prompts of interactive sessions."""
+    return b">>>" in ctx.source.utf8
+
+
 def spells_paths(ctx: FileContext) -> bool:
     """A string that may be a path of the library or in its source tree, or ``__import__``."""
     names = ctx.release.once(_named)

@@ -136,9 +136,9 @@ def _markdown(lines: list[str]) -> Iterator[Block]:
             at += 1
         while match["directive"] and first < at and _OPTION.match(lines[first]):
             first += 1
-        sessions = list(_sessions(lines, first, at))
-        if sessions:
-            yield from sessions
+        prompted = list(_sessions(lines, first, at))
+        if prompted:
+            yield from prompted
         elif match["info"].lower() in _PYTHON and at > first:
             yield _block(lines, first, at, match["indent"])
         at += 1
@@ -165,6 +165,11 @@ def _rst(lines: list[str]) -> Iterator[Block]:
             yield _block(lines, first, last, margin)
             seen = last
     yield from _sessions(lines, seen, len(lines))
+
+
+def sessions(lines: list[str]) -> list[Block]:
+    """The interactive sessions in lines of text."""
+    return list(_sessions(lines, 0, len(lines)))
 
 
 def _sessions(lines: list[str], first: int, last: int) -> Iterator[Block]:

@@ -37,6 +37,7 @@ _CHECKS = (
     _rule("NKM109", "string_path", sight.spells_paths),
     _rule("NKM111", "mixed_roots", sight.imports_near_legacy),
     _rule("NKM112", "vendored_copy"),
+    _rule("NKM113", "docstring_example", sight.holds_examples),
     _rule("NKM201", "positional_arguments", sight.calls_for_changes),
     _rule("NKM202", "renamed_keyword"),
     _rule("NKM203", "required_argument", sight.calls_for_changes),
