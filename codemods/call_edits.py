@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 
 from .analysis.context import FileContext
+from .dialects import dropped
 from .model import EditCall
 from .release import OldForm
 from .signature import Unbindable, bind, positional_from
@@ -43,24 +44,20 @@ def edit_of(ctx: FileContext, site: Site, old: OldForm, start: int | None) -> Ed
     first = 0 if ctx.all_keywords else start
     keywords = () if first is None else positional_from(form, first, old.positional)
     renamed = tuple((k, old.renamed[k]) for k in form.keywords if k and k in old.renamed)
-    dropped = _dropped(site, old, shift)
+    gone = _dropped(site, old, shift)
     added = _added(ctx, site, old)
-    if not (keywords or renamed or dropped or added):
+    if not (keywords or renamed or gone or added):
         return None
-    shifted = tuple((i + shift, name) for i, name in keywords if i + shift not in dropped)
-    return EditCall(ctx.source.span(call.node), shifted, renamed, dropped, added)
+    shifted = tuple((i + shift, name) for i, name in keywords if i + shift not in gone)
+    return EditCall(ctx.source.span(call.node), shifted, renamed, gone, added)
 
 
 def _dropped(site: Site, old: OldForm, shift: int) -> tuple[str | int, ...]:
-    """Arguments whose value is the literal that may go: keywords by name, positional ones by index."""
+    """Arguments that may go, as the call has them."""
     if not old.dropped:
         return ()
-    arguments, keywords = site.arguments, site.call.node.keywords
-    named = [k.arg for k in keywords if k.arg and old.dropped.get(k.arg) == ast.unparse(k.value)]
-    bound = bind(old.signature, site.form)
-    places = {p: bound[p] for p in old.dropped if bound.get(p, len(arguments)) < len(arguments)}
-    by_place = [i + shift for p, i in places.items() if ast.unparse(arguments[i]) == old.dropped[p]]
-    return (*named, *by_place)
+    found = dropped(old, site.form, site.arguments, site.call.node.keywords)
+    return tuple(key + shift if isinstance(key, int) else key for key in found)
 
 
 def _parenthesised(node: ast.expr, text: str) -> str:

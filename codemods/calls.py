@@ -152,7 +152,7 @@ def _choose(ctx: FileContext, site: Site) -> Plan | None:
     misfit = _misfit(callee, pairs, form)
     if misfit:
         return Plan(call, callee, *pairs[0], None, misfit)
-    forms = likely(ctx, pairs, form, arguments)
+    forms = likely(ctx, pairs, form, arguments, call.node.keywords)
     if not forms:
         unchanged = same_as_new(*pairs[0])
         return None if unclear is None else _by_form(ctx, site, *unchanged, unclear)
@@ -196,7 +196,7 @@ def template_form(ctx: FileContext, site: Site) -> Pair | None:
     form better.
     """
     known = ctx.release.forms[site.callee.name]
-    pairs = likely(ctx, known, site.form, site.arguments)
+    pairs = likely(ctx, known, site.form, site.arguments, site.call.node.keywords)
     if not pairs:
         return None
     given = [*site.arguments, *(k.value for k in site.call.node.keywords)]

@@ -25,7 +25,11 @@ def fitting(ctx: FileContext, pairs: tuple[Pair, ...], form: CallForm) -> tuple[
 
 
 def likely(
-    ctx: FileContext, pairs: tuple[Pair, ...], form: CallForm, arguments: list[ast.expr]
+    ctx: FileContext,
+    pairs: tuple[Pair, ...],
+    form: CallForm,
+    arguments: list[ast.expr],
+    keywords: list[ast.keyword],
 ) -> tuple[Pair, ...]:
     """The forms to try: those that the import root allows, unless the call itself speaks for others.
 
@@ -35,7 +39,7 @@ def likely(
     fits = fitting(ctx, pairs, form)
     if not others:
         return fits
-    evident = tuple(p for p in others if _speaks_old(*p, form, arguments))
+    evident = tuple(p for p in others if _speaks_old(*p, form, arguments, keywords))
     if evident:
         return evident
     if not any(binds(change.signature, form) or binds(old.signature, form) for change, old in fits):
@@ -112,12 +116,33 @@ def _ruled_out(ctx: FileContext, pairs: tuple[Pair, ...]) -> tuple[Pair, ...]:
     )
 
 
-def _speaks_old(change: CallChange, old: OldForm, form: CallForm, arguments: list[ast.expr]) -> bool:
-    """Whether what stands at the break, or an argument that is gone, evidently is the old signature's."""
+def _speaks_old(
+    change: CallChange,
+    old: OldForm,
+    form: CallForm,
+    arguments: list[ast.expr],
+    keywords: list[ast.keyword],
+) -> bool:
+    """Whether what stands at the break, or an argument or a value that is gone, evidently is the old
+    signature's.
+    """
     if any(k in old.dropped and k not in change.signature.known for k in form.keywords):
+        return True
+    if old.dropped and binds(old.signature, form) and dropped(old, form, arguments, keywords):
         return True
     kind, before, after = _kinds_at_break(change, old, form, arguments)
     return bool(kind) and kind == before != after
+
+
+def dropped(
+    old: OldForm, form: CallForm, arguments: list[ast.expr], keywords: list[ast.keyword]
+) -> tuple[str | int, ...]:
+    """Arguments whose value is the literal that may go: keywords by name, positional ones by index."""
+    named = [k.arg for k in keywords if k.arg and old.dropped.get(k.arg) == ast.unparse(k.value)]
+    bound = bind(old.signature, form)
+    places = {p: bound[p] for p in old.dropped if bound.get(p, len(arguments)) < len(arguments)}
+    by_place = [i for p, i in places.items() if ast.unparse(arguments[i]) == old.dropped[p]]
+    return (*named, *by_place)
 
 
 def _kinds_at_break(
