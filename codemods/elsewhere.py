@@ -17,13 +17,14 @@ class Seen:
 
     Attributes:
         grid: its grid of programs.
-        mixed: only a person can move its grid, which has cores among its programs.
+        brackets: what stands in the brackets: ``none`` without any, ``cores``, ``programs``, or ``mixed`` when
+            only a person can move them, since there are cores among programs.
         own: arguments that are variables which nobody else has the tensor of, with their names: they can take
             what the kernel returns. None where that is somebody else's matter.
     """
 
     grid: Grid
-    mixed: bool = False
+    brackets: str = ""
     own: frozenset[tuple[str, str]] | None = frozenset()
 
 

@@ -417,7 +417,7 @@ def exact(value: object) -> str:
 @given(st.dictionaries(st.text(max_size=4), VALUES, max_size=3), st.text(st.characters(codec=None)))
 def test_a_result_comes_back_as_it_is(exports: dict[str, v.Value], text: str) -> None:
     finding = Finding("NKM101", text, 1, 2, 3, 4, Outcome.NOTED, text, text, (), None, text)
-    seen = frozenset({elsewhere.Seen(("a",), True, None), elsewhere.UNSEEN})
+    seen = frozenset({elsewhere.Seen(("a",), "mixed", None), elsewhere.UNSEEN})
     kernels = {"k": elsewhere.Kernel(True, False, ((1, text),))}
     found = Analysis((finding,), 3, exports, frozenset({text}), frozenset(), kernels, {"l": seen}, True)
     again = results._analysis(results._spelled(found))

@@ -14,9 +14,11 @@ from ...analysis.reaching import reaching
 from ...analysis.scopes import Binding, Use
 from ...model import ReplaceCode
 from ...trees import last_name, walk
+from ..reasons import Change
 from ..translate.names import BETA1
 from .kernels import Kernels
 
+CODE = "NKL103"
 _CORES = frozenset({f"{BETA1}.language.nc", f"{BETA1}.compiler.backends.neuron.dimensions.VNC"})
 _GRIDS = (f"{BETA1}.language.spmd_dim", f"{BETA1}.compiler.backends.neuron.dimensions.")
 _DEPTH = 8
@@ -137,6 +139,24 @@ def brackets(kernels: Kernels, subscript: ast.Subscript, code: str) -> ReplaceCo
     source = kernels.ctx.source
     span = (source.span(subscript.value)[1], source.span(subscript)[1])
     return ReplaceCode(span, source.utf8[slice(*span)].decode("utf-8"), code)
+
+
+# -- launches on cores --------------------------------------------------------------------------------
+
+
+def with_cores(kernels: Kernels, subscript: ast.Subscript, cores: str) -> Change:
+    """A launch on a number of cores."""
+    text = f"a launch takes the number of cores: `[{cores}]`"
+    return Change(subscript, CODE, text, (brackets(kernels, subscript, f"[{cores}]"),))
+
+
+def variables(kernels: Kernels, grids: dict[ast.Subscript, Grid]) -> Iterator[Change]:
+    """Variables that hold a grid hold the number of cores now."""
+    found = {node: code for known in grids.values() for node, code in known.rewritten.items()}
+    for node, code in found.items():
+        edit = ReplaceCode(kernels.ctx.source.span(node), kernels.ctx.segment(node), code)
+        if edit.old != code:
+            yield Change(node, CODE, f"a launch takes the number of cores: `{code}`", (edit,))
 
 
 # -- what is left over --------------------------------------------------------------------------------

@@ -6,16 +6,15 @@ import ast
 import re
 from collections.abc import Iterator
 
-from ...model import ReplaceCode, ReplaceLines, Span
+from ...model import ReplaceLines, Span
 from ...record import replace
 from ..reasons import Change, Reason, Work
 from ..translate.names import BETA1
 from . import others
 from .extents import extents, inside
-from .grids import Grid, brackets, grid, leftovers
+from .grids import CODE, Grid, brackets, grid, leftovers, variables, with_cores
 from .kernels import Kernels, Launch
 
-CODE = "NKL103"
 _PROGRAMS = frozenset(f"{BETA1}.language.{n}" for n in ("program_id", "num_programs", "program_ndim"))
 _ABOUT = re.compile(r"\b(?:grid|launch\w*|SPMD|programs?|instances?)\b", re.IGNORECASE)
 
@@ -40,26 +39,12 @@ def launches(kernels: Kernels) -> Work:
             work += others.without_grid(kernels, subscript)
             looped |= {subscript} if known.programs else set()
         elif known.cores is not None:
-            work += Work((_cores(kernels, subscript, known.cores),))
+            work += Work((with_cores(kernels, subscript, known.cores),))
         else:
             fields = {"grid": kernels.ctx.segment(subscript.slice)}
             work += Work(reasons=(Reason(subscript, "M-GRID", fields),))
-    work += Work(tuple(_variables(kernels, grids)))
+    work += Work(tuple(variables(kernels, grids)))
     return work + Work(tuple(_unneeded(kernels, list(looped))))
-
-
-def _cores(kernels: Kernels, subscript: ast.Subscript, cores: str) -> Change:
-    text = f"a launch takes the number of cores: `[{cores}]`"
-    return Change(subscript, CODE, text, (brackets(kernels, subscript, f"[{cores}]"),))
-
-
-def _variables(kernels: Kernels, grids: dict[ast.Subscript, Grid]) -> Iterator[Change]:
-    """Variables that hold a grid hold the number of cores now."""
-    found = {node: code for known in grids.values() for node, code in known.rewritten.items()}
-    for node, code in found.items():
-        edit = ReplaceCode(kernels.ctx.source.span(node), kernels.ctx.segment(node), code)
-        if edit.old != code:
-            yield Change(node, CODE, f"a launch takes the number of cores: `{code}`", (edit,))
 
 
 # -- loops instead of programs ------------------------------------------------------------------------
@@ -76,7 +61,7 @@ def _looped(
     if loose or hidden or not (mine or theirs) or kernels.is_handed_on(name):
         return set()
     found = {_extents(kernels, launch, name, grids) for launch in mine}
-    found |= {seen.grid for seen in theirs if not seen.mixed}
+    found |= {seen.grid for seen in theirs if seen.brackets != "mixed"}
     extents_inside = {inside(node, extents_outside) for extents_outside in found}
     if len(extents_inside) != 1 or not (sole := extents_inside.pop()):
         return set()
@@ -114,7 +99,13 @@ def _program_calls(kernels: Kernels, name: str) -> Iterator[tuple[ast.Call, str]
 def _unseen(kernels: Kernels, name: str, grids: dict[ast.Subscript, Grid]) -> Iterator[Reason]:
     """Programs of a kernel whose grid stands nowhere, or elsewhere."""
     function = kernels.module.functions[name]
-    if not kernels.launched(name) or function.plan.looped:
+    if function.plan.looped:
+        return
+    if any(seen.brackets == "programs" for seen in kernels.module.launches.get(name, ())):
+        # In the new language such brackets are a number of cores, and nobody could tell any more.
+        yield Reason(function.node, "M-GRID", {"grid": f"of `{name}`, which another file launches on programs"})
+        return
+    if not kernels.launched(name):
         return
     if any(name in kernels.denoted(s.value) for s in grids):
         return

@@ -9,11 +9,9 @@ from ...elsewhere import UNSEEN, Kernel, Seen
 from ..reasons import Change, Reason, Work
 from ..translate.plan import LanguageModule
 from .extents import extents
-from .grids import brackets, grid
+from .grids import CODE, Grid, brackets, grid, variables, with_cores
 from .kernels import Kernels, Launch
 from .parameters import in_place, numbered, own_arguments
-
-CODE = "NKL103"
 
 
 def launched(kernels: Kernels) -> Mapping[str, frozenset[Seen]]:
@@ -26,7 +24,7 @@ def launched(kernels: Kernels) -> Mapping[str, frozenset[Seen]]:
             found[name].add(_seen(kernels, launch, name))
     for subscript in kernels.subscripts:
         for name in kernels.denoted(subscript.value) & found.keys() if subscript not in known else ():
-            found[name].add(UNSEEN)
+            found[name] |= {UNSEEN, Seen(None, _brackets(grid(kernels, subscript)), None)}
     for name in found:
         if kernels.is_handed_on(name) or _handed_over(kernels, name):
             found[name].add(UNSEEN)
@@ -35,15 +33,15 @@ def launched(kernels: Kernels) -> Mapping[str, frozenset[Seen]]:
 
 def _seen(kernels: Kernels, launch: Launch, name: str) -> Seen:
     own = own_arguments(kernels, launch) if launch in kernels.launches else None
-    if launch.kernels != {name}:
-        return Seen(None, own=own)
     if launch.subscript is None:
-        return Seen((), own=own)
+        return Seen(() if launch.kernels == {name} else None, "none", own)
     held = grid(kernels, launch.subscript)
-    if held.cores is not None:
-        return Seen(None, own=own)
-    extents_ = extents(kernels, launch, held.programs) if held.programs else None
-    return Seen(extents_, not held.programs, own)
+    followed = held.cores is None and held.programs and launch.kernels == {name}
+    return Seen(extents(kernels, launch, held.programs) if followed else None, _brackets(held), own)
+
+
+def _brackets(held: Grid) -> str:
+    return "cores" if held.cores is not None else "programs" if held.programs else "mixed"
 
 
 def _handed_over(kernels: Kernels, name: str) -> bool:
@@ -66,15 +64,33 @@ def told(module: LanguageModule) -> dict[str, Kernel]:
 
 def looped(kernels: Kernels, subscript: ast.Subscript) -> bool:
     """Whether brackets stand behind kernels of other files whose programs are loops now."""
+    return all(kernel.looped for kernel in _elsewhere(kernels, subscript))
+
+
+def _elsewhere(kernels: Kernels, subscript: ast.Subscript) -> list[Kernel]:
+    """What became of the kernels that stand before brackets; of those of this file, nothing."""
+    stays = Kernel(False)
     names = kernels.denoted(subscript.value)
-    elsewhere = kernels.module.elsewhere
-    return bool(names) and all(elsewhere.get(name, Kernel(False)).looped for name in names)
+    return [kernels.module.elsewhere.get(name, stays) for name in names] or [stays]
 
 
 def changes(kernels: Kernels) -> Work:
-    """What becomes of launches of such kernels, and of those that return what they write now."""
-    loops = sum((without_grid(kernels, s) for s in kernels.subscripts if looped(kernels, s)), Work())
-    return loops + in_place(kernels)
+    """What becomes of launches of such kernels, and of those that return what they write now, in a file that
+    stays otherwise.
+    """
+    work = in_place(kernels)
+    migrated = {
+        s: grid(kernels, s) for s in kernels.subscripts if all(k.migrated for k in _elsewhere(kernels, s))
+    }
+    everything = len(migrated) == len(kernels.subscripts)
+    on_cores: dict[ast.Subscript, Grid] = {}
+    for subscript, held in migrated.items():
+        if looped(kernels, subscript):
+            work += without_grid(kernels, subscript)
+        elif held.cores is not None and (everything or not held.rewritten):
+            work += Work((with_cores(kernels, subscript, held.cores),))
+            on_cores[subscript] = held
+    return work + Work(tuple(variables(kernels, on_cores)))
 
 
 def without_grid(kernels: Kernels, subscript: ast.Subscript) -> Work:
