@@ -17,8 +17,8 @@ class Seen:
 
     Attributes:
         grid: its grid of programs.
-        brackets: what stands in the brackets: ``none`` without any, ``cores``, ``programs``, or ``mixed`` when
-            only a person can move them, since there are cores among programs.
+        brackets: what stands in them: ``cores``, ``programs``, or ``mixed`` when only a person can move them,
+            since there are cores among programs; ``none`` where there are no brackets.
         own: arguments that are variables which nobody else has the tensor of, with their names: they can take
             what the kernel returns. None where that is somebody else's matter.
     """

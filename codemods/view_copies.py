@@ -50,7 +50,7 @@ def view_copies(ctx: FileContext) -> list[ViewCopy]:
 def _view_copy(ctx: FileContext, call: TemplateCall) -> Iterator[ViewCopy]:
     base = call.form.signature.positional[0]
     given = {name: node for name, node in call.given.items() if name != base}
-    if not given and not call.problem:
+    if not given and (call.given or not call.problem):
         return
     problem = call.problem or _problem(ctx, call, base, given)
     if problem:

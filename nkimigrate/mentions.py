@@ -60,6 +60,8 @@ class Mentions:
             while (last := module.rpartition(".")[2])[:1].isupper():
                 module = module.removesuffix(last).rstrip(".")
                 _add(self._modules, module, last)
+            if "." not in module:
+                _add(self._packages, module, module)
             while module:
                 module, _, name = module.rpartition(".")
                 _add(self._packages, module, name)

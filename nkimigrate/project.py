@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 
 from .candidates import ALONE, ANALYSED, EXPORTS, KERNELS, PINS, SURVEYED, Candidates
 from .codemods.analyse import Analysis, World
+from .codemods.analysis import values as v
 from .codemods.analysis.values import Value
 from .codemods.elsewhere import UNSEEN, Kernel, Seen
 from .codemods.record import replace
@@ -34,7 +35,9 @@ Spellings: TypeAlias = "Mapping[str, Sequence[Owned]]"
 """Every name under which something is imported → whose it may be."""
 _RECENT = 4096
 _MAX_TIMES = 12
-"""How often a file is analysed at most, should two of them never agree on what they export."""
+"""How often a file is analysed at most in each of the two stages, should two of them never agree on what they
+export.
+"""
 
 
 class _Made(Sequence["Made"]):
@@ -106,8 +109,9 @@ def analyse_all(
     project = _Project(files)
     pending: Numbers = range(len(files))
     for survey in (False,) if alone else (True, False):
-        if not survey and not pending:
-            pending = project.ready()
+        if not survey:
+            project.most += _MAX_TIMES
+            pending = pending or project.ready()
         while pending:
             offered: set[str] = set()
             for number, result in zip(pending, analyse(tasks(files, pending, survey)), strict=True):
@@ -139,12 +143,14 @@ class _Project:
 
     Attributes:
         asked: every path that an import may mean. around: every package that such a path lies in.
+        most: how often a file may have been analysed by now.
     """
 
     def __init__(self, files: Candidates) -> None:
         self.files = files
         self.asked = Met()
         self.around = Met()
+        self.most = _MAX_TIMES
         self._recent: set[str] = set()
         self._nearest = Nearest()
         self._links: Links | None = Links(0, {}, {})
@@ -183,7 +189,7 @@ class _Project:
             found = array("L", self._relaunching(self._links))
         else:
             found, self._turn = self._all_outdated(), None
-        return array("L", (number for number in found if self.files.times[number] < _MAX_TIMES))
+        return array("L", (number for number in found if self.files.times[number] < self.most))
 
     def _relaunching(self, links: Links) -> Iterator[int]:
         """Those that see something else of the kernels that they launch."""
@@ -200,6 +206,7 @@ class _Project:
         exported: dict[Owned, Value] = {}
         kernels: dict[Owned, Kernel] = {}
         spellings = self._spellings(exported)
+        exported = _followed(exported, spellings)
         launched = self._launched(self._kernel_spellings(kernels, KERNELS))
         self._links = links = Links(len(files), launched, kernels)
         pinned = self._pinned()
@@ -377,6 +384,28 @@ class _Project:
             module = self.files.place_of(number).module
             found.update((s, module) for s, _ in self._spelled(number, (module,)) if s in wanted)
         return found
+
+
+def _followed(exported: Mapping[Owned, Value], spellings: Spellings) -> dict[Owned, Value]:
+    """Each name with what it denotes in the end: modules that import it from each other, before it was known
+    that somebody exports it, have told each other the names that they have for it.
+    """
+
+    def options(value: Value, seen: set[Owned]) -> Iterator[Value]:
+        for option in v.options(value):
+            owners = spellings.get(option.name, ()) if isinstance(option, v.Symbol) else ()
+            if not owners:
+                yield option
+            for owned in owners:
+                if owned not in seen:
+                    seen.add(owned)
+                    yield from options(exported[owned], seen)
+
+    found: dict[Owned, Value] = {}
+    for owned, value in exported.items():
+        named = any(isinstance(o, v.Symbol) and o.name in spellings for o in v.options(value))
+        found[owned] = (v.one_of([*options(value, {owned})]) if named else None) or value
+    return found
 
 
 def _around(path: str) -> Iterator[str]:

@@ -25,7 +25,23 @@ def together(first: Sequence[Finding], later: Sequence[Finding], places: Places)
         if done is not None:
             found.remove(done)
         found.append(finding)
-    return tuple(sorted(found, key=lambda f: (f.cell or 0, f.line, f.column, f.code)))
+    return tuple(sorted(found, key=_order))
+
+
+def with_left(first: Sequence[Finding], last: Sequence[Finding], places: Places) -> tuple[Finding, ...]:
+    """The findings of a file with what a person must see to in its last text alone, told at its place in the
+    first one.
+    """
+    left = [f for f in last if f.outcome is Outcome.NEEDS_YOU]
+    known = [f for f in first if f.outcome is Outcome.NEEDS_YOU]
+    if not left:
+        return tuple(first)
+    new = [f for f in map(places.former, left) if not any(_same_place(f, other) for other in known)]
+    return tuple(sorted((*first, *new), key=_order)) if new else tuple(first)
+
+
+def _order(finding: Finding) -> tuple[int, int, int, str]:
+    return finding.cell or 0, finding.line, finding.column, finding.code
 
 
 def _same_place(one: Finding, other: Finding) -> bool:

@@ -324,18 +324,20 @@ def _settled(setting: Setting, task: Task, result: Edited) -> Edited:
     """A result after further rounds, each over the text of the one before, until there is nothing to do: a
     second run changes nothing.
     """
-    from .rounds import Places, together
+    from .rounds import Places, together, with_left
 
     for _ in range(_ROUNDS):
         assert result.data is not None
         now = replace(task, data=result.data, world=_afterwards(task.world))
         found = _analysed(setting, now)
-        edits = tuple(f for f in found.findings if f.edits) if isinstance(found, Analysis) else ()
-        again = _carried_out(setting, Job(now, edits)) if edits else None
-        if not isinstance(again, Edited) or again.data is None:
+        if not isinstance(found, Analysis):
             break
-        made = [f for f in again.findings if f.edits]
+        edits = tuple(f for f in found.findings if f.edits)
+        again = _carried_out(setting, Job(now, edits)) if edits else None
         places = Places(task.data, result.data, task.place.path, task.kind)
+        if not isinstance(again, Edited) or again.data is None:
+            return replace(result, findings=with_left(result.findings, found.findings, places))
+        made = [f for f in again.findings if f.edits]
         result = Edited(together(result.findings, made, places), again.data)
     return result
 

@@ -62,6 +62,7 @@ class Evaluator:
         self._steps: dict[Use, list[v.Value]] = {}
         self._symbols: dict[str, v.Symbol] = {}
         self._busy: set[int] = set()
+        self._followed: set[tuple[str, str]] = set()
         self.classes: dict[str, ast.ClassDef] = {}
         for binding in module.bindings:
             if binding.kind == "class" and isinstance(binding.node, ast.ClassDef):
@@ -97,12 +98,24 @@ class Evaluator:
             return self.exported(dotted)
         head, _, tail = dotted.rpartition(".")
         if head and head in self.outside:
-            return self.attribute(self.exported(head), tail)
+            return self._behind(head, tail)
         known = self._symbols.get(dotted)
         if known is None:
             known = v.Symbol(self.release.defining(self.release.canonical(dotted)))
             self._symbols[dotted] = known
         return known
+
+    def _behind(self, head: str, tail: str) -> v.Value:
+        """An attribute of what another module exports; nothing where that is said to be itself, as by modules
+        that import a name from each other.
+        """
+        if (head, tail) in self._followed:
+            return v.Constant(None)
+        self._followed.add((head, tail))
+        try:
+            return self.attribute(self.exported(head), tail)
+        finally:
+            self._followed.discard((head, tail))
 
     def exported(self, name: str) -> v.Value:
         """What another module of the project exports under a qualified name; remembers that it was asked

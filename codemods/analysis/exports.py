@@ -9,6 +9,8 @@ from .classes import changed_type
 from .context import FileContext
 from .scopes import Binding
 
+_STEPS = 4
+
 
 def exports(context: FileContext) -> Mapping[str, v.Value]:
     """Qualified names of this module (and of its classes' attributes) that denote something affected."""
@@ -52,10 +54,16 @@ def _passed_on(context: FileContext, name: str, bindings: list[Binding]) -> Iter
 
 
 def _held(context: FileContext, target: str) -> Iterator[str]:
-    """What others export that is looked up on a class, or for a package on a module, which is imported."""
+    """What others export that is looked up on a class, or for a package on a module, which is imported.
+
+    Modules that import each other have each other's names without end: not those behind this one's own, and
+    none behind too many modules.
+    """
     offered = context.package or target.rpartition(".")[2][:1].isupper()
     if offered and context.leads_outside(target):
-        yield from (key for key in context.outside if key.startswith(f"{target}."))
+        start, own = f"{target}.", f"{context.name}."
+        behind = ((key, key[len(start) :]) for key in context.outside if key.startswith(start))
+        yield from (key for key, rest in behind if rest.count(".") < _STEPS and not rest.startswith(own))
 
 
 def _class_names(context: FileContext) -> set[str]:

@@ -56,7 +56,9 @@ def _of_module(ctx: FileContext, module: LanguageModule, wants: Callable[[str], 
     own = ctx.memory["language kernels"]
     assert isinstance(own, dict)
     private = (home(ctx.release, i.target) for i in ctx.imports)
-    if not module.functions and any(e and not is_enumeration(e) and not is_free(ctx, e) for e in private):
+    parted = any(b.name.startswith(host.PREFIX) for b in module.ctx.module.imports)
+    others = not module.functions and not parted
+    if others and any(e and not is_enumeration(e) and not is_free(ctx, e) for e in private):
         # The compiler's own kernels are launched in the old way; NKM401 says what becomes of them.
         yield from _said(ctx, host.with_others(module), wants)
         return

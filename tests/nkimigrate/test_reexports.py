@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from helpers import migrate
+from helpers import check_sound, migrate
 
+from nkimigrate.candidates import Candidates
+from nkimigrate.codemods.analyse import Analysis
 from nkimigrate.modules import prefixes
 
 EXPORT = "from nkilib.core.qkv.qkv import qkv\n"
@@ -113,3 +115,54 @@ def test_prefixes_are_the_folders_around_the_package() -> None:
     assert prefixes("/a b/src/org/kernels/__init__.py", "kernels", True) == ("", "org.", "src.org.")
     assert prefixes("/a b/src/org/kernels.py", "org.kernels", False) == ("", "src.")
     assert prefixes("/a b/kernels.py", "kernels", False) == ("",)
+
+
+def test_a_module_at_the_top_that_a_package_offers() -> None:
+    """What it has was renamed although others use it, whose calls were not looked at."""
+    files = {
+        "pkg/__init__.py": "import kernels as k\n",
+        "kernels.py": EXPORT + "from nkilib.core.mlp.mlp import mlp_kernel\n",
+        "main.py": "from pkg import k\n\nk.qkv(x, w, L, b, True)\nk.mlp_kernel(x, w, x, x)\n",
+    }
+    result = migrate(files)
+    assert "import mlp as mlp_kernel\n" in result.text("kernels.py")
+    assert "k.qkv(x, w, L, b, fused_residual_add=True)\n" in result.text("main.py")
+    check_sound(result)
+
+
+RINGS = {
+    "of a package and its module": {
+        "pkg/__init__.py": "import pkg.sub as sub_m\nfrom nkilib.core.qkv.qkv import qkv\n",
+        "pkg/sub/__init__.py": "import pkg as up\nfrom pkg import qkv\n",
+        "main.py": "from pkg.sub import qkv\n\nqkv(x, w, L, b, True)\n",
+    },
+    "of a name": {
+        "a.py": "from b import qkv\nfrom c import qkv\n\nqkv(x, w, L, b, True)\n",
+        "b.py": f"{EXPORT}from a import *\n",
+        "c.py": "from b import qkv\nfrom a import *\n",
+        "main.py": "from c import qkv\n\nqkv(x, w, L, b, True)\n",
+    },
+    "of an enumeration": {
+        "a.py": "from b import *\n",
+        "b.py": "from neuronxcc.nki._pre_prod_kernels import ActFnType\nfrom a import ActFnType\n\nprint(ActFnType.SiLU)\n",
+    },
+}
+
+
+@pytest.mark.parametrize("files", RINGS.values(), ids=RINGS)
+def test_modules_that_import_each_other_agree(files: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """They told each other longer and longer names, or each other's names, until they were given up."""
+    times: list[int] = []
+    real = Candidates.take
+
+    def counted(self: Candidates, number: int, result: Analysis) -> None:
+        real(self, number, result)
+        times.append(self.times[number])
+
+    monkeypatch.setattr(Candidates, "take", counted)
+    result = migrate(files)
+    assert not result.problems
+    assert max(times) < 7
+    if "main.py" in files:
+        assert "fused_residual_add=True" in result.text("main.py")
+    check_sound(result)

@@ -198,3 +198,18 @@ def kernel(hidden, d_head, eps):
     assert edited is not None
     compile(edited, "a.py", "exec")
     assert edited.startswith(b"import nki\nfrom nkilib.core.qkv.qkv_tkg import qkv_tkg\n")
+
+
+def test_what_the_last_round_leaves_to_a_person_is_said_at_once() -> None:
+    """The norm's new output makes a kernel of the old language of the function, which is one that stays."""
+    before = (
+        "import neuronxcc.nki.language as nl\nfrom norms import *\n\n\n"
+        "def cores(x):\n    return launched[nl.nc(2)](x)\n\n\n"
+        "def run(x, g):\n    return rmsnorm_tkg(x, g, output_in_sbuf=True)\n"
+    )
+    norms = "from nkilib.core.subkernels.rmsnorm_tkg import rmsnorm_tkg\n"
+    result = migrate({"app.py": before, "norms.py": norms})
+    (said,) = [f for f in result.findings if f.code == "NKL402"]
+    assert (said.path, said.line, said.outcome) == ("app.py", 10, Outcome.NEEDS_YOU)
+    assert [f.code for f in migrate(result.after).findings if f.code == "NKL402"] == ["NKL402"]
+    assert said in migrate({"app.py": before, "norms.py": norms}, mode="check").findings

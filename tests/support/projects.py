@@ -7,7 +7,6 @@ them, and offer them again. :func:`project` is decided by its number alone.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 NKI = """\
@@ -15,7 +14,7 @@ import neuronxcc.nki as nki
 import neuronxcc.nki.isa as nisa
 import neuronxcc.nki.language as nl
 """
-STARTS = '    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)\n    tile = nl.load(x)\n'
+STARTS = "    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)\n    tile = nl.load(x)\n"
 ENDS = "    nl.store(out, value={})\n    return out\n\n\n"
 ROOTS = ("nkilib", "nkilib_standalone.nkilib", "nkilib_src.nkilib")
 PATHS = ("a", "b", "c", "pkg/__init__", "pkg/d", "pkg/e", "pkg/sub/__init__", "pkg/sub/f", "tests/test_g")
@@ -76,11 +75,16 @@ def project(number: int) -> dict[str, str]:
     for module, other in turns[: rng.randint(1, len(turns))]:
         imported(module, other, rng)
     for module in modules:
+        for _ in range(rng.randint(0, 1)):
+            rng.choice((kernel, stuck, derived, derived))(module, rng)
         for _ in range(rng.randint(0, 4)):
             if module.things:
                 use(module, rng.choice(module.things), rng)
         offered(module, rng)
     files = {f"{module.path}.py": module.text for module in modules}
+    names = sorted({f"{m.name}.{t.name}" for m in modules for t in m.things if "." not in t.name})
+    if names and rng.random() < 0.3:
+        files["conf/model.yaml"] = "".join(f"- _target_: {name}\n" for name in rng.sample(names, 1))
     for path in paths:
         while "/" in path:
             path = path.rpartition("/")[0]
@@ -97,7 +101,7 @@ def library(module: Module, rng: random.Random) -> None:
     form, name, kind = rng.choice(LIBRARY)
     alias = rng.choice((name, name, f"{name}_of_{len(module.head)}"))
     line = form.format(root=rng.choice(ROOTS), as_=f" as {alias}" if alias != name else "", alias=alias)
-    if rng.random() < 0.1:
+    if "{root}" in form and rng.random() < 0.1:
         other = form.format(root="nkilib", as_=f" as {alias}" if alias != name else "", alias=alias)
         line = f"try:\n    {line}\nexcept ImportError:\n    {other}"
     module.head.append(line)
@@ -117,7 +121,11 @@ def kernel(module: Module, rng: random.Random) -> None:
     if form == 0:
         body = STARTS + ENDS.format("nl.multiply(tile, 2.0)")
     elif form == 1:
-        body = "    i = nl.program_id(0)\n" + STARTS.replace("(x)", "(x[i])") + ENDS.format("tile").replace("(out,", "(out[i],")
+        body = (
+            "    i = nl.program_id(0)\n"
+            + STARTS.replace("(x)", "(x[i])")
+            + ENDS.format("tile").replace("(out,", "(out[i],")
+        )
     elif form == 2:
         body = "    tile = nl.load(x)\n    nl.store(x, value=tile)\n\n\n"
     else:
@@ -137,7 +145,9 @@ def stuck(module: Module, rng: random.Random) -> None:
     module.kernels = True
     module.things.append(Thing(name, "kernel"))
     why = rng.choice(("nl.gather_flattened(tile, tile)", "COUNT * tile"))
-    count = f"COUNT = 1\n\n\ndef more_{name}():\n    global COUNT\n    COUNT += 1\n\n\n" if "COUNT" in why else ""
+    count = (
+        f"COUNT = 1\n\n\ndef more_{name}():\n    global COUNT\n    COUNT += 1\n\n\n" if "COUNT" in why else ""
+    )
     module.body.append(f"{count}@nki.jit\ndef {name}(x):\n{STARTS}    tile = {why}\n{ENDS.format('tile')}")
 
 
@@ -147,6 +157,16 @@ def helper(module: Module, rng: random.Random) -> None:
     module.kernels = True
     module.things.append(Thing(name, "helper"))
     module.body.append(f"def {name}(tile):\n    return nl.exp(tile)\n\n\n")
+
+
+def derived(module: Module, rng: random.Random) -> None:
+    """A class that derives from one of the library, or of another module."""
+    bases = [t for t in module.things if t.kind in ("view", "logger", "class")]
+    if bases:
+        name, base = named(module, "Own"), rng.choice(bases)
+        body = "    def size(self):\n        return self.sizes\n" if base.kind == "view" else "    pass\n"
+        module.body.append(f"class {name}({base.name}):\n{body}\n\n")
+        module.things.append(Thing(name, base.kind))
 
 
 def stand_in(module: Module, rng: random.Random) -> None:
@@ -171,7 +191,7 @@ def imported(module: Module, other: Module, rng: random.Random) -> None:
         alias = f"{path.rpartition('.')[2]}_m"
         module.head.append(f"import {path} as {alias}")
         module.things += [Thing(f"{alias}.{t.name}", t.kind) for t in other.things]
-    elif form == 3 and "." in path.strip(".") :
+    elif form == 3 and "." in path.strip("."):
         above, _, last = path.rpartition(".")
         module.head.append(f"from {above or '.'} import {last}")
         module.things += [Thing(f"{last}.{t.name}", t.kind) for t in other.things]
@@ -179,7 +199,9 @@ def imported(module: Module, other: Module, rng: random.Random) -> None:
         plain = [t for t in other.things if "." not in t.name]
         for thing in rng.sample(plain, min(len(plain), rng.randint(1, 3))):
             alias = rng.choice((thing.name, thing.name, f"{thing.name}_2"))
-            module.head.append(f"from {path} import {thing.name}" + (f" as {alias}" if alias != thing.name else ""))
+            module.head.append(
+                f"from {path} import {thing.name}" + (f" as {alias}" if alias != thing.name else "")
+            )
             module.things.append(Thing(alias, thing.kind))
 
 
@@ -198,13 +220,20 @@ def use(module: Module, thing: Thing, rng: random.Random) -> None:
     """Something that is done with a name."""
     number = len(module.body)
     name, kind = thing.name, thing.kind
-    again: Callable[[str], None] = lambda new: module.things.append(Thing(new, kind))
-    form = rng.randrange(7)
-    if form == 0:
+
+    def again(new: str) -> None:
+        module.things.append(Thing(new, kind))
+
+    form = rng.randrange(8)
+    if form == 7:
+        module.body.append(f"def patched_{number}(mock):\n    mock.patch({module.name + '.' + name!r})\n\n\n")
+    elif form == 0:
         module.body.append(f"alias_{number} = {name}\n\n\n")
         again(f"alias_{number}")
     elif form == 1:
-        module.body.append(f"class Layer{number}:\n    call = {name}\n\n    def __init__(self):\n        self.it = {name}\n\n    def run(self, x):\n        return self.it({ARGUMENTS.get(kind, 'x')})\n\n\n")
+        module.body.append(
+            f"class Layer{number}:\n    call = {name}\n\n    def __init__(self):\n        self.it = {name}\n\n    def run(self, x):\n        return self.it({ARGUMENTS.get(kind, 'x')})\n\n\n"
+        )
         module.things.append(Thing(f"Layer{number}", "class"))
     elif form == 2 and kind in ("qkv", "mlp", "kernel"):
         module.body.append(f"from functools import partial\n\npart_{number} = partial({name})\n\n\n")
@@ -213,11 +242,15 @@ def use(module: Module, thing: Thing, rng: random.Random) -> None:
         module.body.append(f"grid_{number} = {name}[2]\n\n\n")
         again(f"grid_{number}")
     elif form == 4:
-        module.body.append(f"def get_{number}():\n    from importlib import import_module\n\n    return getattr(import_module({module.name!r}), {name!r})\n\n\n")
+        module.body.append(
+            f"def get_{number}():\n    from importlib import import_module\n\n    return getattr(import_module({module.name!r}), {name!r})\n\n\n"
+        )
     else:
         launched = rng.choice(("", "", "[2]", "[x.shape[0]]", "[nl.nc(2)]")) if kind == "kernel" else ""
         module.kernels |= "nl" in launched
-        module.body.append(f"def run_{number}(x):\n    return {CALLS.get(kind, '{}(x)').format(name + launched)}\n\n\n")
+        module.body.append(
+            f"def run_{number}(x):\n    return {CALLS.get(kind, '{}(x)').format(name + launched)}\n\n\n"
+        )
 
 
 ARGUMENTS = {

@@ -21,10 +21,10 @@ from .launches import launches
 from .operations import operations
 from .parameters import parameters
 from .placers import placers
-from .revived import clean
+from .revived import PREFIX, clean
 from .strings import strings
 
-__all__ = ["after", "before", "both", "forget", "kernels_of", "launched", "with_others"]
+__all__ = ["PREFIX", "after", "before", "both", "forget", "kernels_of", "launched", "with_others"]
 
 
 def before(module: LanguageModule) -> Work:

@@ -103,7 +103,9 @@ def _unseen(kernels: Kernels, name: str, grids: dict[ast.Subscript, Grid]) -> It
         return
     if any(seen.brackets == "programs" for seen in kernels.module.launches.get(name, ())):
         # In the new language such brackets are a number of cores, and nobody could tell any more.
-        yield Reason(function.node, "M-GRID", {"grid": f"of `{name}`, which another file launches on programs"})
+        yield Reason(
+            function.node, "M-GRID", {"grid": f"of `{name}`, which another file launches on programs"}
+        )
         return
     if not kernels.launched(name):
         return

@@ -303,3 +303,22 @@ def test_splitting_ends_when_nothing_more_stays_behind() -> None:
         soundness.check(LAUNCHED_UNDER_ANOTHER_NAME)
     finally:
         signal.alarm(0)
+
+
+def test_a_file_of_which_a_part_went_still_says_what_stays_beside_private_kernels() -> None:
+    before = """\
+import neuronxcc.nki.language as nl
+from neuronxcc.nki._private_kernels.mlp import mlp_isa_kernel
+
+
+def step(tile):
+    return nl.exp(tile)
+
+
+def run(x):
+    return unknown[nl.nc(2)](x)
+"""
+    result = migrate({"app.py": before})
+    assert "legacy_nl.nc(2)" in result.text("app.py")
+    assert {f.code for f in result.findings if f.outcome.value == "needs-you"} == {"NKL106", "NKM401"}
+    check_sound(result)

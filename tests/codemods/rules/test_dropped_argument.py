@@ -60,3 +60,9 @@ NOOP = {
 @pytest.mark.parametrize("call", NOOP.values(), ids=NOOP)
 def test_left_alone(call: str) -> None:
     check_noop(f"{LOG}{call}\n")
+
+
+def test_what_the_root_says_is_new_already() -> None:
+    """The root's release has the new signature, so that a second run dropped the argument, without that root."""
+    before = LOG.replace("nkilib", "nkilib_src.nkilib", 1)
+    check_transformed(f"{before}Logger('q', level=None)\n", f"{LOG}Logger('q')\n", code="NKM204")

@@ -107,3 +107,10 @@ def test_reported(expression: str, why: str) -> None:
 
 def test_the_base_alone_is_left_alone() -> None:
     check_noop(f"{HEAD}    return TensorView(t), TensorView(base_tensor=t), t.TensorView(1, 2)\n")
+
+
+def test_a_base_alone_is_nothing_to_report() -> None:
+    """Whatever else is called: there is nothing that would have to go."""
+    check_noop(
+        f"from views import TensorView\n\ntry:\n    {VIEW.strip()}\nexcept ImportError:\n    pass\n\nTensorView(t)\n"
+    )

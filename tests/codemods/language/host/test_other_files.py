@@ -234,3 +234,39 @@ def test_callers_are_named_where_a_kernel_returns_something_else() -> None:
     assert (found.code, found.outcome.value) == ("NKL104", "needs-you")
     assert "line 13" in found.step
     assert "none in this file" not in found.step
+
+
+@pytest.mark.parametrize(
+    "use", ["return copied[2](x)", "grid = copied[2]\n    return grid(x)", "keep(copied[2])"]
+)
+def test_a_kernel_stays_while_others_launch_it_on_programs(use: str) -> None:
+    """In the new language `[2]` is a number of cores: a later run could not tell that somebody must see to it."""
+    handed = KERNELS + "\n\nTABLE = {'copied': copied}\n"
+    result = migrate(project(handed, f"from app.kernels import copied\n\n\ndef run(x):\n    {use}\n"))
+    assert not result.changed
+    (found,) = result.at("app/kernels.py")
+    assert (found.code, found.line, found.outcome.value) == ("NKL103", 7, "needs-you")
+    assert "another file launches on programs" in found.message
+    check_sound(result)
+
+
+def test_a_kernel_that_writes_in_place_waits_for_a_launch_on_cores() -> None:
+    """It was taken for a use that nobody knows, and the caller lost what the kernel writes."""
+    launch = LAUNCH.replace("copied", "copy_to")
+    result = migrate(project(IN_PLACE, launch))
+    assert not result.changed
+    assert [(f.path, f.code) for f in result.findings if f.code == "NKL104"] == [("app/kernels.py", "NKL104")]
+    check_sound(result)
+
+
+@pytest.mark.parametrize("variable", [False, True])
+def test_a_launch_on_cores_changes_also_in_a_file_that_stays(variable: bool) -> None:
+    blocked = LAUNCH.replace("    return", "    nl.static_cast(1, 2)\n    return")
+    if variable:
+        blocked = blocked.replace("    nl.static", "    cores = nl.nc(2)\n    nl.static").replace(
+            "[nl.nc(2)]", "[cores]"
+        )
+    result = migrate(project(KERNELS, blocked))
+    assert "import nki\n" in result.text("app/kernels.py")
+    assert result.text("app/run.py") == blocked.replace("nl.nc(2)", "2")
+    check_sound(result)
