@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from .. import reading
 from .discover import Kernel, SourceFile
 from .harness import Called
 from .model import Place
@@ -24,9 +25,8 @@ class Side:
         """A file's content; nothing when it cannot be read. ``file``: relative to the root."""
         if file not in self._data:
             try:
-                with open(os.path.join(self.tree.root, file), "rb") as opened:
-                    self._data[file] = opened.read()
-            except OSError:
+                self._data[file] = reading.read(os.path.join(self.tree.root, file))
+            except reading.Unreadable:
                 self._data[file] = b""
         return self._data[file]
 

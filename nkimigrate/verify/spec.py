@@ -17,6 +17,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import Any
 
+from .. import reading
 from ..errors import UsageError
 
 NAME = "nkimigrate_verify.toml"
@@ -122,10 +123,9 @@ def read(path: str) -> Spec:
     else:
         import tomli as tomllib
     try:
-        with open(path, "rb") as file:
-            content = tomllib.load(file)
-    except OSError as error:
-        raise UsageError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+        content = tomllib.loads(reading.read(path).decode())
+    except reading.Unreadable as error:
+        raise UsageError(f"{path}: {error.message}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: {error}") from None
     return from_dict(content, path)

@@ -554,6 +554,24 @@ def test_git_that_refuses_says_why(verifier: Verifier, monkeypatch: pytest.Monke
     assert err.startswith("nkimigrate: --git: detected dubious ownership in repository")
 
 
+def test_what_is_no_regular_file_is_not_waited_for(verifier: Verifier) -> None:
+    verifier.write({"old/k.py": OLD + ADD_OLD, "new/k.py": NEW + ADD_NEW, "nkimigrate_verify.toml": ADD_SPEC})
+    for side in ("old", "new"):
+        os.mkfifo(verifier.folder / side / "fifo.py")
+    words = [sys.executable, "-m", "nkimigrate", "verify", "old", "new"]
+    done = subprocess.run(words, cwd=verifier.folder, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "k.py::add: equal bit by bit")
+    done = subprocess.run(
+        [*words, "--spec", "/dev/zero"],
+        cwd=verifier.folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (2, "nkimigrate: /dev/zero: not a regular file\n")
+
+
 def test_a_path_of_that_name_can_be_migrated(verifier: Verifier) -> None:
     verifier.write({"verify/k.py": "x = 1\n"})
     assert verifier.command("./verify")[:2] == (0, "Nothing to migrate in 1 file.\n")
