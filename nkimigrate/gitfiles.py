@@ -1,7 +1,8 @@
 """Asks git which files changed since a revision, and how files were at one.
 
 A repository's own configuration can name programs that git runs (a file system monitor, filters, drivers for
-differences). They are switched off: looking at somebody's code must not run it.
+differences, whatever fetches what a partial clone lacks). They are switched off: looking at somebody's code
+must not run it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ import subprocess
 from .errors import UsageError
 
 _SAFE = ("-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}", "--no-pager")
+
+_OWN = ("local", "worktree")
+"""Where a repository's own configuration stands, as git calls it."""
 
 
 def changed_since(revision: str, folder: str) -> tuple[str, frozenset[str]]:
@@ -34,12 +38,16 @@ def changed_since(revision: str, folder: str) -> tuple[str, frozenset[str]]:
 class Repository:
     """The repository around a folder, for an option that is named when something is wrong.
 
+    ``fetch``: whether objects that a partial clone lacks are fetched, as its configuration says.
+
     Raises UsageError, as its methods do: no git, no repository.
     """
 
-    def __init__(self, option: str, folder: str) -> None:
+    def __init__(self, option: str, folder: str, fetch: bool = False) -> None:
         self._option = option
         self._environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+        if not fetch:
+            self._environment["GIT_ALLOW_PROTOCOL"] = "none"
         self.top = folder
         self.top = os.fsdecode(self.said("rev-parse", "--show-toplevel").rstrip(b"\n"))
 
@@ -72,10 +80,15 @@ class Repository:
 
     def without_filters(self) -> list[str]:
         """Options that switch off each filter of the repository's own configuration."""
-        listed = self._run(
-            "config", "--local", "--includes", "-z", "--name-only", "--get-regexp", r"^filter\."
-        )
-        names = [os.fsdecode(name) for name in listed.stdout.split(b"\0") if name]
+        words = ("--show-scope", "--includes", "-z", "--name-only", "--get-regexp", r"^filter\.")
+        listed = self._run("config", *words)
+        if listed.returncode not in (0, 1):  # 1: there is none
+            raise UsageError(f"{self._option}: needs git 2.26 or newer")
+        fields = list(map(os.fsdecode, listed.stdout.split(b"\0")))
+        names = [name for scope, name in zip(fields[::2], fields[1::2], strict=False) if scope in _OWN]
+        for name in names:
+            if "=" in name:  # it could not be told from its value
+                raise UsageError(f"{self._option}: refuses the repository's own {name}")
         return [
             word
             for name in names

@@ -81,7 +81,7 @@ def at_revision(path: str, revision: str, into: str) -> tuple[Tree, Tree]:
     """
     if not os.path.exists(path):
         raise UsageError(f"{path}: no such file or folder")
-    git = Repository("--git", path if os.path.isdir(path) else os.path.dirname(path) or ".")
+    git = Repository("--git", path if os.path.isdir(path) else os.path.dirname(path) or ".", fetch=True)
     top = os.path.realpath(git.top)
     below = os.path.relpath(os.path.realpath(path), top)
     before = os.path.join(into, "before")

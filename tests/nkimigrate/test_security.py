@@ -277,6 +277,67 @@ def test_git_of_the_tree_runs_nothing(tree: Path) -> None:
     assert os.listdir(tree.parent / "marks") == []
 
 
+def test_filters_of_a_worktree_s_configuration_do_not_run(tree: Path) -> None:
+    """It stands in another file than that of the repository, and was not asked."""
+    clean = "*.py filter=evil"
+    refused = "*.py filter=e=vil"
+    for attributes, code in ((clean, 1), (refused, 2)):
+        name = attributes.partition("filter=")[2]
+        subprocess.run(["git", "init", "-q", str(tree)], check=True)
+        git = [
+            "git",
+            "-C",
+            str(tree),
+            "-c",
+            "core.fsmonitor=false",
+            "-c",
+            "user.name=a",
+            "-c",
+            "user.email=a@b",
+        ]
+        (tree / ".gitattributes").write_text(attributes)
+        (tree / "app/use.py").write_text(CALL)
+        subprocess.run([*git, "add", "app"], check=True)
+        subprocess.run([*git, "commit", "-qm", "one", "--allow-empty"], check=True)
+        for key, value in (("core.repositoryFormatVersion", "1"), ("extensions.worktreeConfig", "true")):
+            subprocess.run([*git, "config", key, value], check=True)
+        own = f'[filter "{name}"]\n\tclean = touch {tree.parent}/marks/{name}; cat\n'
+        (tree / ".git/config.worktree").write_text(own)
+        (tree / "app/use.py").write_text(CALL + "x = 2\n")
+        heard = watched(tree, "--check", "--since", "HEAD", "app")
+        assert heard["code"] == code
+        assert os.listdir(tree.parent / "marks") == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "address"),
+    [("core.sshCommand", "touch {}; false", "ssh://h/x"), ("protocol.ext.allow", "always", "ext::touch {}")],
+)
+def test_nothing_is_fetched_for_a_partial_clone(tree: Path, key: str, value: str, address: str) -> None:
+    """Its configuration names the program that does."""
+    mark = tree.parent / "marks/fetched"
+    subprocess.run(["git", "init", "-q", str(tree)], check=True)
+    git = ["git", "-C", str(tree), "-c", "core.fsmonitor=false", "-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run([*git, "add", "app"], check=True)
+    subprocess.run([*git, "commit", "-qm", "one"], check=True)
+    asked = subprocess.run([*git, "rev-parse", "HEAD:app"], check=True, capture_output=True, text=True)
+    gone = asked.stdout.strip()
+    (tree / "app/use.py").write_text(CALL + "x = 2\n")
+    subprocess.run([*git, "commit", "-qam", "two"], check=True)
+    (tree / ".git/objects" / gone[:2] / gone[2:]).unlink()
+    settings = {
+        "core.repositoryFormatVersion": "1",
+        "extensions.partialClone": "origin",
+        "remote.origin.promisor": "true",
+        "remote.origin.url": address.format(mark),
+        key: value.format(mark),
+    }
+    for name, setting in settings.items():
+        subprocess.run([*git, "config", name, setting], check=True)
+    assert watched(tree, "--check", "--since", "HEAD~1", "app")["code"] == 2
+    assert not mark.exists()
+
+
 def test_the_language_server_runs_nothing(tree: Path) -> None:
     pytest.importorskip("pygls")
     looking = WATCHED.replace(
