@@ -45,7 +45,9 @@ class Physical:
         self._once_fresh: list[tuple[Box, Any]] = []
 
     def __del__(self) -> None:
-        give_back(self)
+        ends = give_back is None  # as the interpreter leaves it when it ends
+        if not ends:
+            give_back(self)
 
     def reach(self, storage: Any) -> None:
         """A new tensor reaches the bytes of its storage."""

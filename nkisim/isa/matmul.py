@@ -120,24 +120,29 @@ def _check_dst(dst: Tensor, columns: int) -> None:
     limit = MOVING_LIMIT[dst.dtype.name] if newest else 512
     if columns > limit:
         raise fail(f"nisa.nc_matmul: moving has {columns} elements in a partition, the most is {limit}")
-    if not newest and dst.storage.size > PSUM_BANK_BYTES:
-        check_bank("nc_matmul", dst)
+    check_bank("nc_matmul", dst)
 
 
 def check_bank(name: str, dst: Tensor) -> None:
-    """Before gen4 a matmul writes to one PSUM bank. A tile starts with a bank. Raises SimulationError."""
+    """Before gen4 TensorE writes to one PSUM bank. A tile starts with a bank. Raises SimulationError."""
+    if state.generation >= 4 or dst.storage.size <= PSUM_BANK_BYTES:
+        return
     dst = resolved(dst)
     assert dst.storage.pitch is not None
-    first = (dst.start_byte() - dst.storage.base) % dst.storage.pitch
-    steps = zip(dst.array.shape, dst.array.strides, strict=True)
-    free = list(steps)[1:] if dst.partitioned else list(steps)
-    low = first + sum((count - 1) * stride for count, stride in free if stride < 0)
-    high = first + sum((count - 1) * stride for count, stride in free if stride > 0)
+    first, array = (dst.start_byte() - dst.storage.base) % dst.storage.pitch, dst.array
+    low, high = _reach(first, array.shape[dst.partitioned :], array.strides[dst.partitioned :])
     if low // PSUM_BANK_BYTES != high // PSUM_BANK_BYTES:
         raise fail(
-            f"nisa.{name}: dst is a {dst!r} in bytes {low} to {high + dst.array.itemsize - 1} of a "
-            f"partition; a matmul writes to one PSUM bank, which has {PSUM_BANK_BYTES}"
+            f"nisa.{name}: dst is a {dst!r} in bytes {low} to {high + array.itemsize - 1} of a "
+            f"partition; TensorE writes to one PSUM bank, which has {PSUM_BANK_BYTES}"
         )
+
+
+@lru_cache(maxsize=1024)
+def _reach(first: int, counts: tuple[int, ...], strides: tuple[int, ...]) -> tuple[int, int]:
+    """The lowest and the highest byte at which an element of a partition starts."""
+    ends = [(count - 1) * stride for count, stride in zip(counts, strides, strict=True)]
+    return first + sum(end for end in ends if end < 0), first + sum(end for end in ends if end > 0)
 
 
 def check_tile(name: str, position: Any, size: Any, rows: int, columns: int) -> None:
@@ -185,8 +190,11 @@ def _identity(size: int) -> Array:
 def _transpose(dst: Tensor, stationary: Tensor) -> None:
     raw = stationary.read_raw()
     flipped = raw.reshape(raw.shape[0], -1).T
-    if dst.dtype not in (stationary.dtype, dtypes.float32) or dst.size != flipped.size:
+    rows = dst.shape[0] if dst.partitioned else 1
+    fits = dst.size == flipped.size and rows == flipped.shape[0]
+    if dst.dtype not in (stationary.dtype, dtypes.float32) or not fits:
         raise fail(
             f"nisa.nc_matmul: the transpose of stationary, a {stationary!r}, does not fit dst, a {dst!r}"
         )
+    check_bank("nc_matmul", dst)
     dst.write(flipped if dst.dtype is stationary.dtype else dtypes.up(flipped, stationary.dtype))

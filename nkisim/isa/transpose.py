@@ -18,10 +18,13 @@ from .common import instruction, operand
 from .constants import dge_mode as dge
 from .constants import engine as engines
 from .constants import oob_mode as oob
+from .matmul import check_bank
 
 AXES = {2: (1, 0), 3: (2, 1, 0), 4: (3, 1, 2, 0)}
 """The permutation that ``dma_transpose`` makes, by the number of dimensions of its source."""
 
+_VECTOR = 32
+"""Partitions, and elements of each, that VectorE transposes."""
 _SMALL = 4096
 _PIECE = 128
 """Rows flipped at a time, from dense copies: elements of a column that lie 2ⁿ bytes apart evict each other
@@ -40,7 +43,8 @@ def nc_transpose(dst: Any, data: Any, engine: Any = engines.unknown, name: str |
         engine: tensor (≤ 128 × 128, from SBUF to PSUM), vector (≤ 32 × 32, SBUF and PSUM both ways), or
             unknown: whichever of these can.
 
-    Raises SimulationError when no allowed engine can, when types differ, or when ``dst`` has another size.
+    Raises SimulationError when no allowed engine can, when types differ, when ``dst`` has another size, or
+    when TensorE would write to two PSUM banks before gen4.
     """
     operand(data, "nc_transpose", "data")
     operand(dst, "nc_transpose", "dst")
@@ -55,6 +59,8 @@ def nc_transpose(dst: Any, data: Any, engine: Any = engines.unknown, name: str |
             f"nisa.nc_transpose: data is a {data!r}, dst a {dst!r}; partitions of one must match elements of "
             "the other"
         )
+    if on_tensor and (engine is engines.tensor or max(flat.shape) > _VECTOR):
+        check_bank("nc_transpose", dst)
     dst.write(flipped)
 
 
@@ -62,7 +68,7 @@ def _transposing_engine(dst: Tensor, data: Tensor, shape: tuple[int, ...], engin
     """The engine that transposes; raises SimulationError when it cannot."""
     rows, columns = shape
     tensor = data.buffer == SBUF and dst.buffer == PSUM and max(rows, columns) <= 128
-    vector = max(rows, columns) <= 32
+    vector = max(rows, columns) <= _VECTOR
     if engine not in (engines.unknown, engines.tensor, engines.vector):
         raise fail(f"nisa.nc_transpose: engine is {engine}; allowed: tensor, vector, unknown")
     if engine is not engines.vector and tensor:

@@ -452,11 +452,23 @@ def test_one_partition_adds_up_from_zero(columns: int) -> None:
 def test_a_product_stays_in_one_bank(columns: slice, monkeypatch: pytest.MonkeyPatch) -> None:
     banks = psum((4, 1024))[:, columns]
     a, b = np.ones((2, 4), np.float32), np.ones((2, banks.shape[1]), np.float32)
-    with pytest.raises(SimulationError, match="a matmul writes to one PSUM bank, which has 2048"):
+    with pytest.raises(SimulationError, match="TensorE writes to one PSUM bank, which has 2048"):
         nisa.nc_matmul(banks, tile(a), tile(b))
     monkeypatch.setattr(state, "generation", 4)
     nisa.nc_matmul(banks, tile(a), tile(b))
     assert (got(banks) == 2).all()
+
+
+def test_a_transposing_product_stays_in_one_bank() -> None:
+    banks, eye = psum((4, 1024))[:, 510:518], tile(np.eye(8, dtype=np.float32))
+    with pytest.raises(SimulationError, match="TensorE writes to one PSUM bank"):
+        nisa.nc_matmul(banks, tile(np.ones((8, 4), np.float32)), eye, is_transpose=True)
+
+
+def test_a_transpose_has_the_partitions_of_its_destination() -> None:
+    eye = tile(np.eye(8, dtype=np.float32))
+    with pytest.raises(SimulationError, match=r"the transpose of .* does not fit dst"):
+        nisa.nc_matmul(psum((8, 4)), tile(np.ones((8, 4), np.float32)), eye, is_transpose=True)
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,25 @@ def test_vector_engine_goes_both_ways(buffer: str) -> None:
         np.testing.assert_array_equal(got(dst), values.T)
 
 
+@pytest.mark.parametrize(("kind", "columns"), [("float32", slice(448, 576)), ("bfloat16", slice(1000, 1128))])
+def test_tensor_engine_stays_in_one_bank(kind: str, columns: slice, monkeypatch: pytest.MonkeyPatch) -> None:
+    banks, data = psum((64, 1200), kind)[:, columns], tile(RNG.integers(0, 100, (128, 64)), kind)
+    with pytest.raises(SimulationError, match=r"test_transpose\.py:\d+: nisa.nc_transpose: .* one PSUM bank"):
+        nisa.nc_transpose(banks, data)
+    monkeypatch.setattr(state, "generation", 4)
+    nisa.nc_transpose(banks, data)
+    assert np.array_equal(got(banks), got(data).T)
+
+
+def test_a_small_transpose_over_two_banks_is_for_vector_engine() -> None:
+    banks, values = psum((8, 1024))[:, 500:516], RNG.standard_normal((16, 8)).astype(np.float32)
+    for engine in (nisa.engine.unknown, nisa.engine.vector):
+        nisa.nc_transpose(banks, tile(values), engine=engine)
+        assert np.array_equal(got(banks), values.T)
+    with pytest.raises(SimulationError, match="TensorE writes to one PSUM bank"):
+        nisa.nc_transpose(banks, tile(values), engine=nisa.engine.tensor)
+
+
 def test_nan_and_infinity_survive() -> None:
     values = np.array([[1, np.nan], [-np.inf, 2]], np.float32)
     dst = psum((2, 2))
