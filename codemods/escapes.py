@@ -26,6 +26,7 @@ _HOLDING = (
     ast.Tuple, ast.List, ast.Set, ast.Dict, ast.IfExp, ast.BoolOp, ast.NamedExpr, ast.Starred, ast.Await,
     ast.Lambda, ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp, ast.BinOp,
 )  # fmt: skip
+_PYTHON = {"builtins", "functools", "inspect", "itertools", "mock", "nki", "pytest", "typing", "unittest"}
 _PATTERNS = (ast.MatchAs, ast.MatchStar, ast.MatchMapping)
 _ROUNDS = 2000
 
@@ -40,19 +41,36 @@ class Reached:
 
 
 @record
-class _Held:
-    """What holds a kernel: it is called ``calls`` calls further on, or looked up as one of ``fields``."""
+class HandedOn:
+    """A kernel that is given to something unknown, and that no call in its file reaches."""
 
+    node: ast.expr
+    through: ast.expr
+    changed: Changed
+
+
+@record
+class _Held:
+    """What holds a kernel: it is called ``calls`` calls further on, or looked up as one of ``fields``.
+
+    ``source``: where the kernel was named.
+    """
+
+    source: ast.expr
     changed: Changed
     fields: frozenset[str] = frozenset()
     calls: int = 0
 
 
-def reached_calls(ctx: FileContext) -> Iterator[Reached]:
-    """The calls that may reach a kernel that was stored, and would be affected."""
+def escapes(ctx: FileContext) -> Iterator[Reached | HandedOn]:
+    """The calls that may reach a kernel that was stored, and would be affected; and kernels that are given
+    away.
+    """
     sources = [(use, found) for use in ctx.uses if (found := changed_value(ctx, ctx.evaluator.use(use)))]
     if sources:
-        yield from _Search(ctx).calls(sources)
+        search = _Search(ctx)
+        yield from search.calls(sources)
+        yield from (handed for key, handed in search.handed.items() if key not in search.reached)
 
 
 class _Search:
@@ -68,14 +86,16 @@ class _Search:
         self.agenda: list[tuple[ast.expr, _Held]] = []
         self.seen: set[tuple[object, ...]] = set()
         self.found: dict[int, Reached] = {}
+        self.handed: dict[int, HandedOn] = {}
+        self.reached: set[int] = set()
 
     def calls(self, sources: list[tuple[Use, Changed]]) -> list[Reached]:
-        self.agenda = [(use.top, _Held(changed)) for use, changed in sources]
+        self.agenda = [(use.top, _Held(use.top, changed)) for use, changed in sources]
         rounds = 0
         while self.agenda and rounds < _ROUNDS:
             rounds += 1
             node, held = self.agenda.pop()
-            key = (id(node), id(held.changed), held.fields, held.calls)
+            key = (id(node), id(held.source), id(held.changed), held.fields, held.calls)
             if key not in self.seen:
                 self.seen.add(key)
                 self._from(node, held)
@@ -98,7 +118,9 @@ class _Search:
             self._given(parent, node, held)
         elif isinstance(parent, _HOLDING) and _is_held(parent, node):
             lazy = isinstance(parent, ast.Lambda)
-            self.agenda.append((parent, _Held(held.changed, held.fields, held.calls + 1) if lazy else held))
+            self.agenda.append(
+                (parent, _Held(held.source, held.changed, held.fields, held.calls + 1) if lazy else held)
+            )
         elif isinstance(parent, ast.Yield | ast.YieldFrom | ast.Return):
             self._produced(node, held)
         elif isinstance(parent, ast.Match):
@@ -114,7 +136,7 @@ class _Search:
             return
         for binding in self.ctx.module.bindings:
             if binding.node is scope.node and binding.kind == "function":
-                self._named(binding, _Held(held.changed, held.fields, held.calls + 1))
+                self._named(binding, _Held(held.source, held.changed, held.fields, held.calls + 1))
 
     def _given(self, call: ast.Call, node: ast.expr, held: _Held) -> None:
         """An argument of a call: what it gives may hold the kernel, or what its method belongs to."""
@@ -125,6 +147,8 @@ class _Search:
         if functions := [o.name for o in v.options(callee) if isinstance(o, v.Function)]:
             for parameter in _parameters(self.ctx, functions, call, node):
                 self._named(parameter, held)
+        elif _keeps(self.ctx, names, call, node):
+            self.handed.setdefault(id(held.source), HandedOn(held.source, call.func, held.changed))
         if last_name(call.func) == "parametrize":
             self._parametrized(call, held)
         elif isinstance(call.func, ast.Attribute) and call.func.attr in _STORING:
@@ -138,7 +162,7 @@ class _Search:
             owned = [n for n in names if n in self.ctx.evaluator.classes]
             fields = frozenset(_fields(self.ctx, owned[0], call, node) if owned else given)
             self._looked_up(fields, held)
-            inner = _Held(held.changed, fields or held.fields, held.calls)
+            inner = _Held(held.source, held.changed, fields or held.fields, held.calls)
             self._chain(use, index + 1, inner)
             if len(use.links) == index + 1:
                 self.agenda.append((call, inner))
@@ -194,7 +218,7 @@ class _Search:
 
     def _looked_up(self, names: Iterable[str], held: _Held) -> None:
         """The attributes of anything that are called so, unless they are known to be something else."""
-        inner = _Held(held.changed, frozenset(), held.calls)
+        inner = _Held(held.source, held.changed, frozenset(), held.calls)
         for name in names:
             for use in self.ctx.module.by_attribute.get(name, ()):
                 for index, link in enumerate(use.links):
@@ -217,16 +241,23 @@ class _Search:
             elif isinstance(link, ast.Call) and calls:
                 calls -= 1
             elif isinstance(link, ast.Call):
-                self._judge(use, index, held.changed)
+                self._judge(use, index, held)
                 return
-        self.agenda.append((use.top, _Held(held.changed, fields, calls)))
+        self.agenda.append((use.top, _Held(held.source, held.changed, fields, calls)))
 
-    def _judge(self, use: Use, index: int, changed: Changed) -> None:
-        call = use.links[index]
+    def _judge(self, use: Use, index: int, held: _Held) -> None:
+        call, changed = use.links[index], held.changed
         assert isinstance(call, ast.Call)
+        self.reached.add(id(held.source))
         known = _is_known(self.ctx, self.ctx.evaluator.use(use, index))
         if not known and changed.concerns(*shape(call.args, call.keywords)):
             self.found.setdefault(id(call), Reached(call, use.links[index - 1], changed))
+
+
+def _keeps(ctx: FileContext, names: list[str], call: ast.Call, node: ast.expr) -> bool:
+    """Whether what a call calls may keep the kernel, and not just call it with the arguments behind it."""
+    along = any(k.arg in {"args", "kwargs"} for k in call.keywords) or node in call.args[:-1]
+    return not along and not any(n.partition(".")[0] in _PYTHON or ctx.release.affects(n) for n in names)
 
 
 def _sees(ctx: FileContext, use: Use, binding: Binding) -> bool:

@@ -3,8 +3,8 @@
 What it does
     Reports calls whose ``**`` argument may hold keywords that have another name now, wrappers that hand any
     arguments on to a kernel whose positions changed, calls through such wrappers, calls of what such a kernel
-    may be that was stored in an attribute or a container, expectations of mocks in its place, and code that
-    looks at a changed signature itself.
+    may be that was stored in an attribute or a container, kernels that something keeps, expectations of mocks
+    in a kernel's place, and code that looks at a changed signature itself.
 
 Why
     Nothing at these places shows which arguments are given, so nothing can be rewritten there.
@@ -33,7 +33,7 @@ from ..analysis import values as v
 from ..analysis.context import FileContext
 from ..analysis.scopes import Use
 from ..changed_parameters import changed_value
-from ..escapes import Reached, reached_calls
+from ..escapes import HandedOn, Reached, escapes
 from ..expected_calls import Expected, expected_calls
 from ..handed_over import Hidden, hidden_calls
 from ..keyword_dicts import Splat, splats
@@ -56,13 +56,15 @@ def check(ctx: FileContext) -> Iterator[Finding]:
     """One finding for each such place."""
     for splat in splats(ctx)[1]:
         yield _mapping(ctx, splat)
-    said = set()
+    said: set[ast.AST] = set()
     for hidden in hidden_calls(ctx):
         said.add(hidden.node)
         yield _hidden(ctx, hidden)
-    for reached in reached_calls(ctx):
-        if reached.node not in said:
-            yield _reached(ctx, reached)
+    for escape in escapes(ctx):
+        if isinstance(escape, HandedOn):
+            yield from _handed_on(ctx, escape)
+        elif escape.node not in said:
+            yield _reached(ctx, escape)
     for expected in expected_calls(ctx):
         yield _expected(ctx, expected)
     yield from _getters(ctx)
@@ -94,6 +96,14 @@ def _reached(ctx: FileContext, reached: Reached) -> Finding:
     return ctx.needs_you(CODE, reached.node, message, step)
 
 
+def _handed_on(ctx: FileContext, handed: HandedOn) -> Iterator[Finding]:
+    changed, through = handed.changed, ctx.segment(handed.through)
+    if changed.start is not None and not changed.name[:1].isupper():
+        message = f"`{changed.name}` is given to `{through}`, and of it {changed.summary}"
+        step = "Wherever it is called then, pass these by keyword."
+        yield ctx.finding(CODE, handed.node, message, outcome=Outcome.NOTED, step=step)
+
+
 def _expected(ctx: FileContext, expected: Expected) -> Finding:
     name, changed = ctx.segment(expected.text), expected.changed
     callee = f"`{changed.name}`, which is patched here"
@@ -103,9 +113,13 @@ def _expected(ctx: FileContext, expected: Expected) -> Finding:
 
 
 def _getters(ctx: FileContext) -> Iterator[Finding]:
-    """Decorated functions that return a kernel: whoever calls their result calls the kernel."""
+    """Functions that return a kernel and are decorated, or a module's ``__getattr__``: whoever calls what
+    they give calls the kernel.
+    """
     for stmt in ctx.module.bodies:
-        if not isinstance(stmt, ast.FunctionDef) or not any(map(_hiding, stmt.decorator_list)):
+        if not isinstance(stmt, ast.FunctionDef):
+            continue
+        if not any(map(_hiding, stmt.decorator_list)) and stmt.name != "__getattr__":
             continue
         for use in _returning(ctx, stmt):
             found = changed_value(ctx, ctx.evaluator.use(use))

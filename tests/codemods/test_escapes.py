@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from helpers import check_noop, check_reported
+from helpers import check_noop, check_reported, migrate
 
 CALL = "(x, w, None, b, True)"
 HEAD = "from nkilib.core.qkv.qkv import qkv\n"
@@ -92,4 +92,42 @@ FINE = {
 
 @pytest.mark.parametrize("body", FINE.values(), ids=FINE)
 def test_others_are_left_alone(body: str) -> None:
-    check_noop(f"{HEAD}{body}\n")
+    result = migrate({"app.py": f"{HEAD}{body}\n"})
+    assert result.text("app.py") == f"{HEAD}{body}\n"
+    assert not [f for f in result.findings if f.outcome.value == "needs-you"]
+
+
+KEPT = {
+    "positional": "import other\nother.Trainer(qkv)",
+    "keyword": "import other\nCONFIG = other.Config(kernel=qkv, size=2)",
+    "namespace": "from types import SimpleNamespace\nNS = SimpleNamespace(k=qkv)",
+    "registry": "import other\nother.register('qkv', qkv)",
+    "decorator": "import other\nother.register('qkv')(qkv)",
+    "in a list": "import other\nother.register(kernels=[qkv])",
+    "method": "def f(self):\n    self.registry.put(qkv)",
+}
+
+
+@pytest.mark.parametrize("body", KEPT.values(), ids=KEPT)
+def test_a_kernel_that_something_keeps_is_noted(body: str) -> None:
+    text = f"{HEAD}{body}\n"
+    check_reported(text, "NKM207", text.count("\n"), "from 4 on", outcome="noted")
+
+
+NOT_KEPT = {
+    "shown": "import rich\nprint(qkv, rich)",
+    "looked at": "import inspect\ninspect.getsource(qkv)",
+    "called with what stands behind": "import pool\npool.submit(qkv, 1, 2)",
+    "called here": "import other\nrun = other.wrap(qkv)\nrun(1, 2)",
+    "in a known container": "table = dict(a=qkv)",
+    "a class": "import other\nfrom nkilib.core.rmsnorm.rmsnorm_quant import RmsNormQuantKernelArgs as A\nother.register(A)",
+    "a kernel that only grew": (
+        "import other\nfrom nkilib.core.rmsnorm.rmsnorm_quant import rmsnorm_quant_kernel as k\nother.register(k)"
+    ),
+}
+
+
+@pytest.mark.parametrize("body", NOT_KEPT.values(), ids=NOT_KEPT)
+def test_other_kernels_are_not_noted(body: str) -> None:
+    found = migrate({"app.py": f"{HEAD}{body}\n"}).findings
+    assert not [f for f in found if f.code == "NKM207" and f.outcome.value == "noted"]

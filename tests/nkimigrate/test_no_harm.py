@@ -162,7 +162,7 @@ def generate(name):
 def documented():
     """Calls ``mlp_kernel`` of nkilib_standalone.
 
-    >>> from nkilib_standalone.nkilib.core.mlp.mlp import mlp_kernel
+    from nkilib_standalone.nkilib.core.mlp.mlp import mlp_kernel
     """
 ''',
     "sentences that mention the library": QKV

@@ -50,4 +50,4 @@ def test_untouched(body: str) -> None:
 
 
 def test_without_loggers() -> None:
-    check_noop("from nkilib.core.qkv.qkv import qkv\n\n\ndef f(x):\n    return x.create_child(qkv)\n")
+    check_noop("from nkilib.core.qkv.qkv import qkv\n\n\ndef f(x):\n    return x.create_child(x)\n")

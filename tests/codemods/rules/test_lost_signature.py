@@ -51,7 +51,6 @@ FINE = {
     "rows of two names": "import itertools\n\nitertools.starmap(qkv, zip(xs, ws))\n",
     "applied to two": "import pool\n\npool.apply(qkv, (1, 2))\n",
     "printed": "print(qkv, 1, 2, 3, 4, 5, 6)\n",
-    "rebound": "import bench\n\np = bench.wrap(qkv)\np = bench.other\np(1, 2, None, 3, True)\n",
     "signature of something else": "import inspect\n\nprint(inspect.signature(print), qkv)\n",
 }
 
@@ -59,6 +58,16 @@ FINE = {
 @pytest.mark.parametrize("body", FINE.values(), ids=FINE)
 def test_untouched(body: str) -> None:
     check_noop(f"{QKV}\n\n{body}")
+
+
+def test_a_name_that_is_bound_again_is_another_one() -> None:
+    text = f"import bench\n{QKV}\n\np = bench.wrap(qkv)\np = bench.other\np(1, 2, None, 3, True)\n"
+    check_reported(text, "NKM207", 5, "is given to `bench.wrap`", outcome="noted")
+
+
+def test_what_a_module_gives_by_getattr_is_noted() -> None:
+    text = f"{QKV}\n\ndef __getattr__(name):\n    return qkv\n"
+    check_reported(text, "NKM207", 5, "`__getattr__` returns `qkv`", outcome="noted")
 
 
 def test_a_wrapper_that_is_seen_through_is_no_wrapper() -> None:
