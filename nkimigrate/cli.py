@@ -61,6 +61,10 @@ def _interrupted() -> int:
 
 
 def _main(words: Sequence[str]) -> int:
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise UsageError(f"the current folder: {(error.strerror or str(error)).lower()}") from None
     if words[:1] in (["verify"], ("verify",)) and arguments.COMPLETE_VARIABLE not in os.environ:
         from .verify.command import main as verify
 

@@ -599,6 +599,24 @@ def test_an_interrupt_shows_no_traceback_whenever_it_comes(tmp_path: Path, press
         assert err in ("", "nkimigrate: interrupted; each file is either as it was or completely rewritten\n")
 
 
+@pytest.mark.parametrize("words", [["--check", "{}"], ["verify", "{}", "{}"], ["--list-rules"]])
+def test_a_current_folder_that_is_gone(tmp_path: Path, words: list[str]) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    command = [sys.executable, "-P" if sys.version_info >= (3, 11) else "-I", "-m", "nkimigrate"]
+    script = [
+        "sh",
+        "-c",
+        'rmdir "$0" && exec "$@"',
+        str(gone),
+        *command,
+        *(w.format(tmp_path) for w in words),
+    ]
+    done = subprocess.run(script, cwd=gone, capture_output=True, text=True, check=False)
+    said = "nkimigrate: the current folder: no such file or directory\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", said)
+
+
 def test_a_second_interrupt_ends_the_process_without_a_word() -> None:
     """Here it comes while the first one's frames are freed, where Python would print that it is ignored."""
     code = (
