@@ -7,13 +7,15 @@ import re
 import tokenize
 from dataclasses import dataclass
 
+from ..source import split_lines
+
 _PYTHON_CELLS = frozenset({"capture", "memit", "mprun", "prun", "time", "timeit"})
 """Cell magics whose cell is Python."""
 _BEFORE_PYTHON = re.compile(
-    r"[ \t]*%(?:time|timeit|prun|memit)(?:[ \t]+-\w+(?:[ \t]+\d+)?)*[ \t]+(?=[^\s%!-])"
+    r"[ \t\f]*%(?:time|timeit|prun|memit)(?:[ \t]+-\w+(?:[ \t]+\d+)?)*[ \t]+(?=[^\s%!-])"
 )
 """Line magics before a Python statement, with their options."""
-_LINE = re.compile(r"[ \t]*(?:[%!?]|[\w.]+\?\??[ \t]*$)")
+_LINE = re.compile(r"[ \t\f]*(?:[%!?]|[\w.]+\?\??[ \t]*$)")
 _ASSIGNED = re.compile(r"([\w, \t]+=[ \t]*)[%!]")
 _NAME = "_nkimigrate_hidden_{}_"
 
@@ -46,7 +48,7 @@ def hide(cell: str) -> Hidden:
     magic = re.match(r"%%(\w+)", cell.lstrip())
     if magic and magic[1] not in _PYTHON_CELLS:
         return Hidden("", (), True)
-    lines = cell.splitlines(keepends=True)
+    lines = split_lines(cell, keepends=True)
     originals: list[tuple[str, str]] = []
     at = 0
     while at < len(lines):

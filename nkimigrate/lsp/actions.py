@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from lsprotocol import types as lsp
 from pygls.workspace import ServerTextPosition, TextDocument
 
+from ..codemods.source import split_lines
 from ..codemods.suppress import with_comment
 from ..report.lines import changes
 from .diagnostics import SOURCE, diagnostic, place_of
-from .documents import File, lines_of
+from .documents import File
 from .findings import Found
 
 _FIX_ALL = f"{lsp.CodeActionKind.SourceFixAll.value}.{SOURCE}"
@@ -80,7 +81,7 @@ def _action(
 
 def _edits(document: TextDocument, new: str) -> Iterator[lsp.TextEdit]:
     """Whole lines, where they differ."""
-    old_lines, new_lines = document.lines, lines_of(new)
+    old_lines, new_lines = document.lines, split_lines(new, keepends=True)
     for start, end, new_start, new_end in changes(old_lines, new_lines):
         place = lsp.Range(_line_start(document, old_lines, start), _line_start(document, old_lines, end))
         yield lsp.TextEdit(place, "".join(new_lines[new_start:new_end]))

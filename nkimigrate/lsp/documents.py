@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
@@ -13,18 +12,11 @@ from pygls import uris
 from pygls.workspace import TextDocument, Workspace
 
 from ..codemods.model import Finding
+from ..codemods.source import split_lines
 from ..discovery import kind_of
 
-_LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
-
-
-def lines_of(text: str) -> list[str]:
-    """The lines, with their ends, that the protocol counts."""
-    return _LINE.findall(text)
-
-
 # Those of pygls end at form feeds, too: it would change, and point to, other places than the editor does.
-TextDocument.lines = property(lambda self: lines_of(self.source))  # type: ignore[assignment]
+TextDocument.lines = property(lambda self: split_lines(self.source, keepends=True))  # type: ignore[assignment]
 
 
 @dataclass(frozen=True)
@@ -44,7 +36,7 @@ class File:
         """What would be on the disk if it were saved; of a notebook the code alone."""
         if not self.notebook:
             return self.documents[0].source.encode()
-        cells = [{"cell_type": "code", "source": lines_of(d.source)} for d in self.documents]
+        cells = [{"cell_type": "code", "source": list(d.lines)} for d in self.documents]
         return json.dumps({"cells": cells, "nbformat": 4}).encode()
 
     def texts(self, data: bytes) -> list[str]:

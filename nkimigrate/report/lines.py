@@ -11,6 +11,8 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from ..codemods.source import split_lines
+
 Change = tuple[int, int, int, int]
 """``old[a:b]`` became ``new[c:d]``, as (a, b, c, d)."""
 
@@ -19,8 +21,8 @@ _SMALL = 40_000
 
 
 def split(data: bytes) -> list[str]:
-    """The lines of a text as Python counts them: at LF, CR LF and CR, and at nothing else, as a form feed."""
-    return [line.decode("utf-8", "replace") for line in data.removeprefix(b"\xef\xbb\xbf").splitlines()]
+    """The lines of a text as findings count them."""
+    return split_lines(data.decode("utf-8", "replace").removeprefix("\ufeff"))
 
 
 def changes(old: Sequence[str], new: Sequence[str]) -> list[Change]:

@@ -26,6 +26,7 @@ CELLS = {
     "z = a \\\n  % b\n": ["% b"],
     "s = 'what?'\n": ["what?"],
     "def f():\n    x = %env HOME\n    return x\n": ["return x"],
+    "s = 'one\x0c%two \u2028!three'\n\x0c%cd x\n": ["one\x0c%two \u2028!three"],
 }
 
 
