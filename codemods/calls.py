@@ -5,7 +5,7 @@ proven.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from .analysis import values as v
 from .analysis.context import Call, FileContext, once
@@ -18,6 +18,7 @@ from .record import record, replace
 from .release import CallChange, OldForm
 from .signature import CallForm, Signature, Unbindable, bind, may_bind, prove
 from .sites import Site, call_form, present_name, sites
+from .trees import last_name
 
 
 @record
@@ -51,7 +52,37 @@ class Plan:
 @once
 def plans(ctx: FileContext) -> list[Plan]:
     """A plan for each call of a changed callable."""
-    return [plan for found in sites(ctx) for plan in _plan(ctx, found)]
+    found = [plan for each in sites(ctx) for plan in _plan(ctx, each)]
+    twofold = _twofold(ctx, found)
+    reason = "another arm of this ladder calls it otherwise, so either may be the call of another release"
+    return [_with_problem(plan, reason) if id(plan) in twofold else plan for plan in found]
+
+
+def _twofold(ctx: FileContext, plans: Iterable[Plan]) -> set[int]:
+    """Of plans with edits, those of calls in two arms of a ladder: one may be for the new release."""
+    arms: dict[tuple[int, str], dict[str, list[Plan]]] = {}
+    for plan in plans:
+        block = ctx.module.bodies.get(plan.call.use.stmt) if plan.edit and plan.edit.keywords else None
+        for around in block.chain() if block else ():
+            if _is_ladder(ctx, around.owner):
+                arms.setdefault((id(around.owner), plan.callee.name), {}).setdefault(around.arm, []).append(
+                    plan
+                )
+    both = (found for by_arm in arms.values() if len(by_arm) > 1 for found in by_arm.values())
+    return {id(plan) for found in both for plan in found}
+
+
+def _is_ladder(ctx: FileContext, node: ast.AST) -> bool:
+    """Whether the arms of a statement may be for several releases."""
+    if isinstance(node, ast.Try):
+        kinds = (h.type.elts if isinstance(h.type, ast.Tuple) else [h.type] for h in node.handlers)
+        return any(last_name(each) == "TypeError" for kind in kinds for each in kind)
+    return isinstance(node, ast.If) and any(map(_asks_for_release, ast.walk(node.test)))
+
+
+def _asks_for_release(node: ast.AST) -> bool:
+    name = last_name(node).lower()
+    return "version" in name or "release" in name or name in {"hasattr", "signature"}
 
 
 def _plan(ctx: FileContext, found: list[Site]) -> Iterator[Plan]:

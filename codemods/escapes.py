@@ -27,6 +27,8 @@ _HOLDING = (
     ast.Lambda, ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp, ast.BinOp,
 )  # fmt: skip
 _PYTHON = {"builtins", "functools", "inspect", "itertools", "mock", "nki", "pytest", "typing", "unittest"}
+_CALLED_AS = {"__getitem__": 1, "__call__": 2}
+"""Methods that make an object hold what they return: how many calls that is behind the class."""
 _PATTERNS = (ast.MatchAs, ast.MatchStar, ast.MatchMapping)
 _ROUNDS = 2000
 
@@ -137,6 +139,9 @@ class _Search:
         for binding in self.ctx.module.bindings:
             if binding.node is scope.node and binding.kind == "function":
                 self._named(binding, _Held(held.source, held.changed, held.fields, held.calls + 1))
+            made = _CALLED_AS.get(scope.name) if binding.kind == "class" else None
+            if made is not None and scope.parent is not None and binding.node is scope.parent.node:
+                self._named(binding, _Held(held.source, held.changed, held.fields, held.calls + made))
 
     def _given(self, call: ast.Call, node: ast.expr, held: _Held) -> None:
         """An argument of a call: what it gives may hold the kernel, or what its method belongs to."""

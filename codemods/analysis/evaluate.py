@@ -231,7 +231,7 @@ class Evaluator:
             return self._function(binding)
         if binding.annotation is not None:
             declared = annotated(self, binding.annotation, binding.scope)
-            if declared is not None:
+            if declared is not None and not self._is_callable_type(declared):
                 return declared
         if _is_field(binding):
             return v.one_of([None, self.expression(binding.value, binding)]) if binding.value else None
@@ -246,6 +246,11 @@ class Evaluator:
         for index in path:
             value = None if index is None else containers.item(value, index)
         return value
+
+    def _is_callable_type(self, value: v.Value) -> bool:
+        """Whether an annotation names a class of the file that says how its objects are called."""
+        node = self.classes.get(value.of) if isinstance(value, v.Instance) else None
+        return node is not None and "__call__" in self.module.scope_of[node].bindings
 
     def _imported(self, binding: Binding) -> v.Value:
         alias = binding.alias
@@ -305,8 +310,8 @@ class Evaluator:
     # -- expressions --------------------------------------------------------------------------------
 
     def expression(self, node: ast.expr, binding: Binding) -> v.Value:
-        """The value of an expression that stands where ``binding`` stands."""
-        return self._expression(node, binding.scope, binding.block, binding.order)
+        """The value of an expression that stands where ``binding`` stands, before anything is bound there."""
+        return self._expression(node, binding.scope, binding.block, binding.mentions[1] or binding.order)
 
     def expression_in(self, node: ast.expr, scope: Scope, at: ast.AST) -> v.Value:
         """The value of an expression in the block of the statement ``at``, after all bindings there."""

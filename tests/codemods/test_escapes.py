@@ -44,6 +44,16 @@ REPORTED = {
     "pattern": "match qkv:\n    case k:\n        k{call}",
     "pattern in a pattern": "match {{'k': qkv}}:\n    case {{'k': k}}:\n        k{call}",
     "context": "import contextlib\nwith contextlib.nullcontext(qkv) as k:\n    k{call}",
+    "item of an object": (
+        "class Table:\n    def __getitem__(self, name):\n        return qkv\ntable = Table()\ntable['q']{call}"
+    ),
+    "given by a call of an object": (
+        "class Maker:\n    def __call__(self):\n        return qkv\nMaker()(){call}"
+    ),
+    "given by a context of one's own": (
+        "import contextlib\n@contextlib.contextmanager\ndef kernel():\n    yield qkv\n"
+        "with kernel() as k:\n    k{call}"
+    ),
     "registered": (
         "REG = {{}}\ndef register(name):\n    def decorate(f):\n        REG[name] = f\n        return f\n"
         "    return decorate\nregister('q')(qkv)\nREG['q']{call}"
