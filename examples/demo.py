@@ -39,8 +39,8 @@ def main(command: str, folder: str) -> str:
 
     headline("The same again")
     second = run(command, copy, show=False)
-    summary = "\n".join(second.stdout.splitlines()[-2:])
-    say(f"$ nkimigrate {copy.name} | tail -n 2\n{summary}{second.stderr}")
+    summary = "\n".join(second.stdout.splitlines()[-3:])
+    say(f"$ nkimigrate {copy.name} | tail -n 3\n{summary}{second.stderr}")
     again = contents(copy)
 
     promises = {

@@ -139,6 +139,8 @@ def _summary(view: View, paint: Paint) -> Iterator[str]:
         yield f"{entries} of the baseline found nothing any more; --write-baseline brings it up to date."
     if view.mode == "check" and any(f.edits for f in findings):
         yield "Run without --check to rewrite, or with --diff to see the changes."
+    if code := next((f.code for f in findings if kind(f) == NEEDS_YOU), ""):
+        yield f"More about a rule: nkimigrate --explain {code}"
     if view.verbose:
         yield (
             f"{report.release_from} to {report.release_to}: {plural(report.files, 'file')} looked at, "

@@ -129,8 +129,8 @@ def test_a_file_for_a_newer_python_is_told_apart(run: Run, folder: Path) -> None
 
 def test_select_and_ignore_choose_rules(run: Run, folder: Path) -> None:
     (folder / "model.py").write_text(UNPROVEN)
-    assert re.findall(r"NKM\d+", run("--check", ".", "--select", "NKM2")[1]) == ["NKM201"]
-    assert re.findall(r"NKM\d+", run("--check", ".", "--ignore", "legacy-import-root")[1]) == ["NKM201"]
+    assert re.findall(r":\d (NKM\d+)", run("--check", ".", "--select", "NKM2")[1]) == ["NKM201"]
+    assert re.findall(r":\d (NKM\d+)", run("--check", ".", "--ignore", "legacy-import-root")[1]) == ["NKM201"]
 
 
 # -- where things go ----------------------------------------------------------------------------------

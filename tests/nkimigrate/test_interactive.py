@@ -115,6 +115,7 @@ def test_what_it_says_in_the_end(
     assert cli.main(["--interactive", str(model), "--isolated", "--no-cache"]) == 1
     last = (
         "0 places rewritten and 0 kept in 0 files\n3 places affected in 1 file: 2 to rewrite, 1 needs you\n"
+        "More about a rule: nkimigrate --explain NKM201\n"
     )
     assert capsys.readouterr().out.endswith(last)
 

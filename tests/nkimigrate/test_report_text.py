@@ -44,6 +44,7 @@ def test_write_tells_files_then_notes_then_what_needs_a_person() -> None:
         "6 places affected in 2 files: "
         "2 rewritten, 1 rewritten with a note, 1 noted, 2 need you (2 suppressed)\n"
         "1 file could not be handled\n"
+        "More about a rule: nkimigrate --explain NKM201\n"
     )
 
 
@@ -67,7 +68,10 @@ def test_check_names_each_place_that_would_change() -> None:
         "model.py:7:5 NKM101 `a` is `b` now\n\nNotes\n"
     )
     assert "2 to rewrite, 1 to rewrite with a note, 1 noted, 2 need you" in text
-    assert text.endswith("Run without --check to rewrite, or with --diff to see the changes.\n")
+    assert text.endswith(
+        "Run without --check to rewrite, or with --diff to see the changes.\n"
+        "More about a rule: nkimigrate --explain NKM201\n"
+    )
 
 
 def test_diff_leaves_rewritten_places_to_the_diff() -> None:
@@ -117,7 +121,7 @@ def test_the_numbers_of_the_summary_add_up(mode: str) -> None:
 
 def test_one_of_each_is_singular() -> None:
     text = shown(report([finding("needs-you")]))
-    assert text.endswith("1 place affected in 1 file: 1 needs you\n")
+    assert "\n1 place affected in 1 file: 1 needs you\n" in text
 
 
 @pytest.mark.parametrize(
