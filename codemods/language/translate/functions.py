@@ -11,7 +11,7 @@ from ...trees import walk
 from ..analysis import values as v
 from ..analysis.refusal import Refused
 from ..analysis.symbols import Sym
-from . import blocks, crossing, operations
+from . import blocks, crossing, inlined, operations
 from .parameters import arguments, defaults
 from .values import Absent, Blocks, Lost, UserFunction, Value
 from .walker import Walker, known, text
@@ -29,7 +29,11 @@ could have several deeper ones. None is deeper than ``_DEEPEST``.
 def call(w: Walker, node: ast.Call, function: UserFunction) -> Value:
     """A call of a function that is written in the language."""
     goal = w.writer.innermost
-    given, pairs = _given(w, node, function.node)
+    given, places = _given(w, node, function.node)
+    instead = inlined.value(w, function.node, {**_left_out(function.node, given), **given})
+    if instead is not None:
+        return instead
+    pairs = [(argument, _spelled(given, name)) for name, argument in places]
     spelled = w.respelled(node, pairs)
     entrance = crossing.entered({**_left_out(function.node, given), **given})
     w.calls.append((function.node.name, entrance.inside))
@@ -47,12 +51,12 @@ def _noun(returned: v.Tensor | v.Items) -> str:
 
 def _given(
     w: Walker, node: ast.Call, function: ast.FunctionDef
-) -> tuple[dict[str, Value], list[tuple[ast.expr, str]]]:
-    """The arguments by parameter, and their new text."""
+) -> tuple[dict[str, Value], list[tuple[str, ast.expr]]]:
+    """The arguments by parameter: what they stand for, and where they are."""
     names = iter([a.arg for a in (*function.args.posonlyargs, *function.args.args)])
     known_names = {a.arg for a in arguments(function)}
     found: dict[str, Value] = {}
-    pairs = []
+    named = []
     places = [(next(names, None), argument) for argument in node.args]
     places += [(keyword.arg, keyword.value) for keyword in node.keywords]
     for name, argument in places:
@@ -60,8 +64,13 @@ def _given(
             raise Refused("M-PY", x=f"a call of `{function.name}` with arguments it does not name")
         value = known(operations.nested(w, argument))
         found[name] = blocks.handed(w, value) if isinstance(value, Blocks) else value
-        pairs.append((argument, text(found[name]) if not isinstance(value, Blocks) else value.text))
-    return found, pairs
+        named.append((name, argument))
+    return found, named
+
+
+def _spelled(given: dict[str, Value], name: str) -> str:
+    value = given[name]
+    return value.text if isinstance(value, Blocks) else text(value)
 
 
 def _left_out(function: ast.FunctionDef, given: dict[str, Value]) -> dict[str, Value]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from ...analysis.context import FileContext
 from ..reasons import Change, Reason, Work
 from ..step import LanguageStep
-from . import helpers, inside, placers
+from . import helpers, inlined, inside, placers
 from .body import Lines
 from .function import Translated, walked
 from .kernels import functions
@@ -71,6 +71,11 @@ def bodies(module: LanguageModule) -> list[Translated]:
         if function.inner:
             found[name] = _with_kernels_inside(function)
             continue
+        if name in shared.inlined and name not in given:
+            edits = inlined.gone(module, function, lines)
+            if edits is not None:
+                found[name] = Translated(function, edits, (), (), (), ())
+                continue
         found[name] = walked(module, function, lines, shared, given.get(name, ()))
         for callee, arguments in found[name].calls:
             given.setdefault(callee, []).append(arguments)

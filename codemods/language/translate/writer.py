@@ -61,6 +61,7 @@ class Shared:
         ways: in how many contexts a function has been looked at for that.
         within: those that are being walked to find out. cuts: how often that was not done to the end.
         walks: what became of a function in a context, as a Translated.
+        inlined: functions of which calls are written out.
         taken: names that mean something in the function at hand.
         needs: modules whose customary alias new code spells. helpers: helper functions it calls.
         helper_name: the name that the file has a helper function under; module_name: that of a module.
@@ -74,6 +75,7 @@ class Shared:
     within: list[Context] = field(default_factory=list)
     cuts: int = 0
     walks: dict[Context, Any] = field(default_factory=dict)
+    inlined: set[str] = field(default_factory=set)
     needs: set[str] = field(default_factory=set)
 
     def context(self, function: str, given: Mapping[str, object]) -> Context:
