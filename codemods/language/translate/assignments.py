@@ -26,7 +26,7 @@ from . import (
 )
 from .freed import freed
 from .parameters import arguments
-from .values import VIRTUAL, Axes, Blocks, Grid, Partitions, Value
+from .values import VIRTUAL, Axes, Blocks, Grid, Partitions, Tiles, Value
 from .walker import Walker, known, text
 from .writer import Goal
 
@@ -121,7 +121,7 @@ def bind(w: Walker, name: str, value: Value) -> None:
         value = w.env.number(name, None)
     elif isinstance(value, v.Items):
         value = replace(value, text=name, items=tuple(_item(name, *each) for each in enumerate(value.items)))
-    elif isinstance(value, v.Unknown | v.Dtype | v.Token | Blocks | Axes):
+    elif isinstance(value, v.Unknown | v.Dtype | v.Token | Blocks | Axes | Tiles):
         value = replace(value, text=name)
     w.env.values[name] = freed(name, value, w.env.former(name)) if again else value
 
@@ -298,6 +298,8 @@ def augmented(w: Walker, node: ast.AugAssign) -> str | None:
         return f"{w.segment(node.target)} {_sign(node)} {expressions.code(w, node.value)}"
     base = node.target.value if isinstance(node.target, ast.Subscript) else node.target
     before = known(expressions.evaluate(w, base))
+    if isinstance(before, Tiles):
+        raise Refused("M-LIST", x=before.text)
     if not isinstance(before, v.Tensor | Blocks):
         return _number(w, node)
     place = before if isinstance(node.target, ast.Name) else subscripts.element(w, node.target, before)

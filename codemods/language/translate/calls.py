@@ -21,6 +21,7 @@ from . import (
     carried,
     expressions,
     functions,
+    listed,
     masking,
     numbers,
     operations,
@@ -240,6 +241,9 @@ def _python(w: Walker, node: ast.Call, short: str, function: Value) -> Value:
     if isinstance(function, Named) and name in _NUMBERS:
         return v.Scalar(spelled)
     tiles = any(isinstance(x, v.Tensor) for x in found)
+    if tiles and isinstance(node.func, ast.Attribute) and node.func.attr == "append" and len(found) == 1:
+        listed.append(w, node.func.value, found[0])
+        return v.Unknown(spelled)
     if tiles and isinstance(node.func, ast.Attribute) and node.func.attr in ("append", "extend", "insert"):
         raise Refused("M-LIST", x=w.segment(node.func.value))
     if tiles and name not in _ABOUT_TENSORS and not tokens.is_of_project(short):

@@ -9,7 +9,7 @@ from ...record import replace
 from ..analysis import values as v
 from ..analysis.refusal import Refused
 from ..analysis.symbols import Name, Sym, Terms, inner_atoms, substituted
-from .values import VIRTUAL, Axes, Blocks, Value
+from .values import VIRTUAL, Axes, Blocks, Tiles, Value
 
 
 @dataclass
@@ -52,7 +52,7 @@ def _in(found: Entrance, name: str, value: Value) -> Value:
     if isinstance(value, v.Items):
         items = tuple(_in(found, f"{name}[{i}]", item) for i, item in enumerate(value.items))
         return v.Items(name, items)  # type: ignore[arg-type]
-    if isinstance(value, Axes):
+    if isinstance(value, Axes | Tiles):
         return v.Unknown(name)
     if isinstance(value, v.Unknown | v.Token):
         return replace(value, text=name)

@@ -18,7 +18,7 @@ from ..lowering.instructions import NOT_OPERATIONS
 from .bindings import Values
 from .freed import Former, freed
 from .plan import Function
-from .values import VIRTUAL, Absent, Blocks, Choice, Lost, Value
+from .values import VIRTUAL, Absent, Blocks, Choice, Lost, Tiles, Value
 
 _NAME = re.compile(r"(?<![\w.])[A-Za-z_]\w*")
 _VERSION = re.compile(r"([A-Za-z_]\w*)@(\d+)")
@@ -210,7 +210,7 @@ class Environment:
         for value, other in ((one, two), (two, one)):
             if isinstance(value, Lost):
                 return value
-            if isinstance(value, Absent):
+            if isinstance(value, Absent) or (isinstance(other, Tiles) and _is_empty(value)):
                 return other
         if isinstance(one, VIRTUAL) or isinstance(two, VIRTUAL):
             return (
@@ -258,6 +258,11 @@ def _named(atom: Atom) -> tuple[tuple[tuple[str, int], ...], tuple[str, ...]]:
     code = repr(atom)
     versions = tuple((name, int(version)) for name, version in _VERSION.findall(code))
     return versions, tuple(_NAME.findall(_VERSION.sub("", code)))
+
+
+def _is_empty(value: Value) -> bool:
+    """Whether it is a list that nothing has been put into."""
+    return isinstance(value, v.Items) and not value.items
 
 
 def _alike(one: Blocks, two: Blocks) -> bool:

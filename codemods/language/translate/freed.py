@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from ...record import replace
 from ..analysis import values as v
-from .values import Axes, Blocks, Value
+from .values import Axes, Blocks, Tiles, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,8 @@ def spelling(value: Value) -> str:
         return " ".join(
             [*(size.text for size in value.shape or ()), spelling(value.dtype) if value.dtype else ""]
         )
-    if isinstance(value, Blocks):
-        return spelling(value.whole)
+    if isinstance(value, Blocks | Tiles):
+        return spelling(value.whole if isinstance(value, Blocks) else value.item)
     if isinstance(value, v.Scalar):
         return value.sym.text if value.sym is not None else ""
     if isinstance(value, v.Dtype):
@@ -58,6 +58,10 @@ def freed(own: str, value: Value, former: Former) -> Value:
     if isinstance(value, Blocks):
         whole = _tensor(value.whole, former, lambda: value.sizes(own), value.tile(own))
         return value if whole is value.whole else replace(value, whole=whole)
+    if isinstance(value, Tiles):
+        rank = len(value.item.shape or ())
+        sizes = [f"{own}[0].shape[{axis}]" for axis in range(rank)]
+        return replace(value, item=_tensor(value.item, former, lambda: sizes, f"{own}[0]"))
     if isinstance(value, v.Scalar) and value.sym is not None and former.is_in(value.sym.text):
         return replace(value, sym=value.sym.named(own))
     if isinstance(value, v.Dtype):

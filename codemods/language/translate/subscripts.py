@@ -12,8 +12,8 @@ from ..analysis.index import Index, Window, mgrid
 from ..analysis.refusal import Refused
 from ..analysis.symbols import ONE
 from ..lowering.registry import LOWERINGS
-from . import access, arguments, blocks, expressions, masking, operations
-from .values import Axes, Blocks, Grid, NewAxis, Value, Whole
+from . import access, arguments, blocks, expressions, listed, masking, operations
+from .values import Axes, Blocks, Grid, NewAxis, Tiles, Value, Whole
 from .walker import NO_INDEX, Walker, known, text
 
 
@@ -46,6 +46,8 @@ def subscript(w: Walker, node: ast.Subscript) -> Value:
 def _of_another(w: Walker, node: ast.Subscript, base: Value) -> Value:
     """A part of something else than a tensor."""
     index = known(expressions.evaluate(w, node.slice))
+    if isinstance(base, Tiles):
+        return listed.item(w, node, base, index)
     if isinstance(base, v.Items | Axes | Grid):
         found = _item(w, node, base, index)
         if found is not None:

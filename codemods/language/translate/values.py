@@ -147,6 +147,14 @@ class Blocks:
         return tuple(kept.get(dim) or outer.get(dim, "1") for dim in range(rank))
 
 
+@dataclass(frozen=True, slots=True)
+class Tiles:
+    """A list of tiles that a kernel fills one by one. ``item``: what all of them are like."""
+
+    text: str
+    item: v.Tensor
+
+
 Value = (
     v.Tensor
     | v.Scalar
@@ -168,6 +176,7 @@ Value = (
     | PlacingFunction
     | Lost
     | Blocks
+    | Tiles
 )
 
 VIRTUAL = (Index, Grid, Mask, Dynamic, Choice)
