@@ -30,7 +30,7 @@ def call(w: Walker, node: ast.Call, function: UserFunction) -> Value:
     """A call of a function that is written in the language."""
     goal = w.writer.innermost
     given, places = _given(w, node, function.node)
-    instead = inlined.value(w, function.node, {**_left_out(function.node, given), **given})
+    instead = inlined.value(w, node, function.node, {**_left_out(function.node, given), **given})
     if instead is not None:
         return instead
     pairs = [(argument, _spelled(given, name)) for name, argument in places]

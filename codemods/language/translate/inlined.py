@@ -7,7 +7,7 @@ all of its calls, the function goes.
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from functools import lru_cache
 
 from ...model import ReplaceLines
@@ -26,7 +26,7 @@ from .walker import Walker, known
 _MAKERS = frozenset(("nl.arange", "nl.mgrid"))
 
 
-def value(w: Walker, node: ast.FunctionDef, given: Mapping[str, Value]) -> Value | None:
+def value(w: Walker, call: ast.Call, node: ast.FunctionDef, given: Mapping[str, Value]) -> Value | None:
     """What a call gives, with its code in the lines of the statement at hand; None where it is called."""
     body = _body(node)
     takes = any(isinstance(each, VIRTUAL) for each in given.values())
@@ -34,9 +34,10 @@ def value(w: Walker, node: ast.FunctionDef, given: Mapping[str, Value]) -> Value
         return None
     if not takes and (_computes(w, body[-1]) or not any(_makes(w, each) for each in body)):
         return None
-    if {a.arg for a in arguments(node)} - given.keys():
+    if {a.arg for a in arguments(node)} - given.keys() or node.name in w.shared.inlining:
         return None
     outside, w.env.values = w.env.values, Values(given)
+    w.shared.inlining.append(node.name)
     try:
         for statement in body[:-1]:
             assert isinstance(statement, ast.Assign)
@@ -45,7 +46,8 @@ def value(w: Walker, node: ast.FunctionDef, given: Mapping[str, Value]) -> Value
         found = _given(w, body[-1].value)  # type: ignore[attr-defined]
     finally:
         w.env.values = outside
-    w.shared.inlined.add(node.name)
+        w.shared.inlining.pop()
+    w.shared.inlined.setdefault(node.name, set()).add(call)
     return found
 
 
@@ -90,11 +92,13 @@ def _computes(w: Walker, statement: ast.stmt) -> bool:
     return own or any(name in LOWERINGS for name in names)
 
 
-def gone(module: LanguageModule, function: Function, lines: Lines) -> tuple[ReplaceLines, ...] | None:
-    """What takes a function away whose calls are all written out; None where something else needs it."""
+def gone(
+    module: LanguageModule, function: Function, lines: Lines, written_out: Set[ast.Call]
+) -> tuple[ReplaceLines, ...] | None:
+    """What takes a function away; None where something else needs it than calls that are written out."""
     node = function.node
     uses = [n for n in module.ctx.module.nodes if isinstance(n, ast.Name) and n.id == node.name]
-    calls = {id(call.func) for call in function.callers}
+    calls = {id(call.func) for call in function.callers if call in written_out}
     if node.name in module.ctx.pinned or node not in module.ctx.tree.body:
         return None
     if any(id(use) not in calls for use in uses):

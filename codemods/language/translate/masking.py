@@ -9,6 +9,7 @@ import ast
 from collections.abc import Mapping, Sequence
 
 from ...record import replace
+from ...trees import is_none
 from ..analysis import values as v
 from ..analysis.access import Access, subscript
 from ..analysis.index import broadcast
@@ -17,7 +18,8 @@ from ..analysis.refusal import Refused
 from ..analysis.spelling import Leaf
 from ..analysis.symbols import ZERO, Sym
 from . import expressions
-from .values import Value
+from .parameters import arguments, defaults
+from .values import Absent, Value
 from .walker import Walker, known
 
 Ranges = Mapping[int, tuple[Sym, Sym]]
@@ -29,12 +31,26 @@ _PRODUCTS = frozenset(("nisa.nc_matmul", "nl.matmul"))
 """Operations whose operands have axes of their own."""
 
 
-def region(w: Walker, node: ast.expr) -> Region:
-    """What a ``mask=`` leaves. Raises Refused when it is no range of axes."""
-    mask = as_mask(w, known(expressions.evaluate(w, node)))
+def region(w: Walker, node: ast.expr) -> Region | None:
+    """What a ``mask=`` leaves; None where it is None. Raises Refused when it is no range of axes."""
+    value = known(expressions.evaluate(w, node))
+    if isinstance(value, Absent):
+        return None
+    if isinstance(value, v.Unknown | v.Scalar) and isinstance(node, ast.Name) and _may_be_none(w, node.id):
+        value = v.Unknown(f"({value.text} == None or {value.text})")
+    mask = as_mask(w, value)
     if mask is None:
         raise Refused("M-MASK", expr=w.segment(node))
     return _region(w, mask, w.segment(node))
+
+
+def _may_be_none(w: Walker, name: str) -> bool:
+    """Whether a parameter can be None: by its default, or since a call of the file's hands that over."""
+    node = w.function.node
+    given = [default for key, default in defaults(node) if key == name]
+    if name in {a.arg for a in arguments(node)}:
+        given += [a for call in w.function.callers for a in (*call.args, *(k.value for k in call.keywords))]
+    return any(map(is_none, given))
 
 
 def _region(w: Walker, mask: Mask, expr: str) -> Region:

@@ -72,7 +72,7 @@ def bodies(module: LanguageModule) -> list[Translated]:
             found[name] = _with_kernels_inside(function)
             continue
         if name in shared.inlined and name not in given:
-            edits = inlined.gone(module, function, lines)
+            edits = inlined.gone(module, function, lines, shared.inlined[name])
             if edits is not None:
                 found[name] = Translated(function, edits, (), (), (), ())
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -61,7 +62,7 @@ class Shared:
         ways: in how many contexts a function has been looked at for that.
         within: those that are being walked to find out. cuts: how often that was not done to the end.
         walks: what became of a function in a context, as a Translated.
-        inlined: functions of which calls are written out.
+        inlined: functions of which calls are written out, with these. inlining: those at hand.
         taken: names that mean something in the function at hand.
         needs: modules whose customary alias new code spells. helpers: helper functions it calls.
         helper_name: the name that the file has a helper function under; module_name: that of a module.
@@ -75,7 +76,8 @@ class Shared:
     within: list[Context] = field(default_factory=list)
     cuts: int = 0
     walks: dict[Context, Any] = field(default_factory=dict)
-    inlined: set[str] = field(default_factory=set)
+    inlined: dict[str, set[ast.Call]] = field(default_factory=dict)
+    inlining: list[str] = field(default_factory=list)
     needs: set[str] = field(default_factory=set)
 
     def context(self, function: str, given: Mapping[str, object]) -> Context:

@@ -211,3 +211,34 @@ def k(x, weights):
         floats(50, columns),
         floats(1, columns),
     )
+
+
+def flagged(default: str, calls: str) -> str:
+    return f"""{HEAD}def part(x, i, mask{default}):
+    return nl.load(x[i * 64:(i + 1) * 64, :], mask=mask)
+
+
+@nki.jit
+def k(x, flag=None):
+    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    {calls}
+    return out
+"""
+
+
+@pytest.mark.parametrize(
+    ("default", "calls"),
+    [
+        ("=None", "nl.store(out, part(x, 0))"),
+        ("", "nl.store(out, part(x, 0, None))"),
+        ("=None", "t = part(x, 0)\n    nl.store(out, part(x, 0, x.shape[1] > 3) + t)"),
+        ("", "t = part(x, 0, None)\n    nl.store(out, part(x, 0, mask=x.shape[1] > 3) + t)"),
+        ("=None", "nl.store(out, part(x, 0), mask=flag)"),
+        ("=None", "nl.store(out, part(x, 0, mask=flag))"),
+    ],
+)
+@pytest.mark.parametrize("flag", [(), (None,), (True,)])
+def test_a_mask_that_is_none_leaves_everything(
+    default: str, calls: str, flag: tuple[bool | None, ...]
+) -> None:
+    check_same_strictly(flagged(default, calls), floats(64, 16), *flag)

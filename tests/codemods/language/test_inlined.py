@@ -153,6 +153,8 @@ def test_a_function_that_others_use_stays() -> None:
         "def row(i, p):\n    if i > 3:\n        return i * 128 + p\n    return i * 128 + p",
         "def row(i, p):\n    t = nl.ones((128, 8), dtype=nl.float32)\n    return i * 128 + p",
         "def row(i, *p):\n    return i * 128 + p[0]",
+        "def row(i, p):\n    return row(i, p)",
+        "def other(i, p):\n    return row(i, p)\n\n\ndef row(i, p):\n    return other(i, p)",
     ],
 )
 def test_what_is_not_written_out_is_refused(function: str) -> None:
