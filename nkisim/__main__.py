@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import runpy
 import sys
+from importlib.util import find_spec
 
 from .install import install
 
@@ -36,6 +37,9 @@ def main(arguments: list[str]) -> int:
     sys.argv = rest
     if by_name:
         sys.path.insert(0, os.getcwd())
+        if not _exists(rest[0]):
+            print(f"python -m nkisim: no module {rest[0]}", file=sys.stderr)
+            return 2
         runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
         return 0
     if not os.path.exists(rest[0]):
@@ -44,6 +48,15 @@ def main(arguments: list[str]) -> int:
     sys.path[0] = os.path.dirname(os.path.abspath(rest[0]))
     runpy.run_path(rest[0], run_name="__main__")
     return 0
+
+
+def _exists(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError as error:  # one that it lies in, or that this one imports
+        if error.name and f"{module}.".startswith(f"{error.name}."):
+            return False
+        raise
 
 
 if __name__ == "__main__":

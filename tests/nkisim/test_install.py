@@ -175,6 +175,8 @@ def test_python_m_strict(tmp_path: Path) -> None:
         ((), 2, "usage"),
         (("--help",), 0, "usage"),
         (("no.py",), 2, "no file no.py"),
+        (("-m", "no_such"), 2, "no module no_such"),
+        (("-m", "no_such.module"), 2, "no module no_such.module"),
         (("--strict",), 2, "usage"),
     ],
 )
