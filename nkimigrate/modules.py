@@ -65,9 +65,14 @@ def prefixes(path: str, module: str, package: bool) -> tuple[str, ...]:
 
     A folder without ``__init__.py`` is a package, too, when something above it is on the path.
     """
-    folder = climbed(path, module, package)
+    return _above(climbed(path, module, package)) if module else ("",)
+
+
+@cache
+def _above(folder: str) -> tuple[str, ...]:
+    """Nothing, and the names of a folder and of those around it, as far as they are names."""
     found = [""]
-    while module and len(found) <= _FOLDERS and os.path.basename(folder).isidentifier():
+    while len(found) <= _FOLDERS and os.path.basename(folder).isidentifier():
         folder, name = os.path.split(folder)
         found.append(f"{name}.{found[-1]}")
     return tuple(found)

@@ -7,7 +7,6 @@ Those of the library say which steps there are; those of the language accompany 
 from __future__ import annotations
 
 import os
-import re
 from functools import cache
 
 TYPE_CHECKING = False
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from ..codemods.language.step import LanguageStep
     from ..codemods.release import Release
 
-_NAME = re.compile(r"(?P<product>[a-z]+)_(?P<old>\d+(?:_\d+)*)_to_(?P<new>\d+(?:_\d+)*)\.toml")
 _LIBRARY, _LANGUAGE = "nkilib", "nki"
 
 
@@ -31,10 +29,10 @@ def _files(product: str = _LIBRARY) -> dict[tuple[str, str], str]:
     folder = os.path.dirname(__file__)
     found = {}
     for name in sorted(os.listdir(folder)):
-        match = _NAME.fullmatch(name)
-        if match and match["product"] == product:
-            step = (match["old"].replace("_", "."), match["new"].replace("_", "."))
-            found[step] = os.path.join(folder, name)
+        step, _, kind = name.partition(".")
+        if kind == "toml" and step.startswith(f"{product}_"):
+            old, _, new = step.removeprefix(f"{product}_").partition("_to_")
+            found[old.replace("_", "."), new.replace("_", ".")] = os.path.join(folder, name)
     return found
 
 
