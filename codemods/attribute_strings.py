@@ -58,9 +58,11 @@ def _all(ctx: FileContext) -> Iterator[NamedAttribute]:
         for link in use.links:
             if isinstance(link, ast.Call) and link.args:
                 yield from _call(ctx, use, link)
-    for use in ctx.uses:
+    dicts = b"vars" in ctx.source.utf8 or b"__dict__" in ctx.source.utf8
+    for use in ctx.uses if dicts else ():
         yield from _keyed(ctx, use)
-    for text in ctx.module.texts:
+    multiple = ctx.module.spelling("multiple") or ctx.module.spelling(".multiple")
+    for text in ctx.module.texts if multiple else ():
         call = text.inside
         if isinstance(call, ast.Call) and last_name(call.func) == "multiple" and call.args[:1] == [text.node]:
             yield from _keywords(ctx, call, ctx.release.canonical(text.value))

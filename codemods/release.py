@@ -310,15 +310,15 @@ class Release:
 
     def defining(self, qualified: str) -> str:
         """Where a symbol that is imported *through* another module, or by a wrong path, is defined."""
-        real = self.packaged_in(self.real(qualified)) or self.real(qualified)
+        real = self.real(qualified)
+        real = self.packaged_in(real) or real
         return self.throughs.get(real, real)
 
     def packaged_in(self, qualified: str) -> str:
         """Where a changed symbol is defined whose path leaves out its module; "" for all others."""
-        owner = qualified.rpartition(".")[0]
-        if not owner.startswith(f"{self.root}.") or owner in self.known:
-            return ""
-        return self._packaged.get(qualified, "")
+        defined = self._packaged.get(qualified, "")
+        owner = qualified.rpartition(".")[0] if defined else ""
+        return defined if owner.startswith(f"{self.root}.") and owner not in self.known else ""
 
     @cached_property
     def _packaged(self) -> Mapping[str, str]:

@@ -70,12 +70,14 @@ class _Spreading:
         self._returning = _Agenda()
         self._owners: dict[int, Use] = {}
         self._tested = _tested(module)
+        self._classes = {binding.name for binding in module.bindings if binding.kind == "class"}
         self._mentioning: dict[ast.stmt | None, list[tuple[int, int, int]]] = {}
         self._annotating: dict[str, list[int]] = {}
+        mentioning = self._mentioning
         for place, binding in enumerate(self._bindings):
             start, end = binding.mentions
             if start < end:
-                self._mentioning.setdefault(binding.stmt, []).append((place, start, end))
+                mentioning.setdefault(binding.stmt, []).append((place, start, end))
             if binding.annotation.__class__ is ast.Constant:
                 text = _text(binding.annotation)
                 for word in _WORD.findall(text) if text else ():
@@ -128,7 +130,7 @@ class _Spreading:
         """``super()``, where a class derives from something that has one of the names."""
         if "super" not in self._module.by_name:
             return
-        if not self.names.isdisjoint(b.name for b in self._module.bindings if b.kind == "class"):
+        if not self.names.isdisjoint(self._classes):
             self.add(("super",))
 
 
@@ -154,6 +156,7 @@ def _spellings(binding: Binding, key: str) -> set[str]:
     parameter.
     """
     found = {key, f".{key}"} if binding.scope.kind == "class" else {key}
-    body = binding.node.body if isinstance(binding.node, ast.ClassDef) else []
-    methods = [m for m in body if isinstance(m, ast.FunctionDef | ast.AsyncFunctionDef)]
+    if not isinstance(binding.node, ast.ClassDef):
+        return found
+    methods = [m for m in binding.node.body if isinstance(m, ast.FunctionDef | ast.AsyncFunctionDef)]
     return found | {a.arg for m in methods for a in (*m.args.posonlyargs, *m.args.args)[:1]}

@@ -13,7 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_TRAILERS = frozenset((ast.Attribute, ast.Call, ast.Subscript))
+_NAME, _ATTRIBUTE, _CALL, _SUBSCRIPT = ast.Name, ast.Attribute, ast.Call, ast.Subscript
+_TRAILERS = frozenset((_ATTRIBUTE, _CALL, _SUBSCRIPT))
 
 
 def collect(tree: ast.Module) -> Module:
@@ -258,9 +259,10 @@ class _Collector:
     def bind(self, name: str, kind: str, node: ast.AST) -> Binding:
         self.order += 1
         scope = self.scope
-        if scope.declared.get(name) == "global":
+        declared = scope.declared.get(name) if scope.declared else None
+        if declared == "global":
             scope = self.module.top
-        elif scope.declared.get(name) == "nonlocal":
+        elif declared == "nonlocal":
             found = self.module.lookup(name, scope)
             scope = found[0] if found else scope
         binding = Binding(name, kind, node, scope, self.block, self.order)
@@ -321,31 +323,32 @@ class _Collector:
         else:
             _EXPRESSIONS.get(kind, _Collector.children)(self, node)
 
-    def chain(self, top: ast.expr, parent: ast.AST) -> None:
+    def chain(self, top: Any, parent: ast.AST) -> None:
         links = [top]
-        inner = top
-        while (kind := inner.__class__) in _TRAILERS:
+        inner, kind = top, top.__class__
+        while kind in _TRAILERS:
             node = inner
-            inner = node.func if kind is ast.Call else node.value  # type: ignore[attr-defined]
-            if inner.__class__ is not ast.Attribute:
+            inner = node.func if kind is _CALL else node.value
+            kind = inner.__class__
+            if kind is not _ATTRIBUTE:
                 self.parents[inner] = node
             links.append(inner)
         links.reverse()
         use = self.use(links, parent)
         around, self.outer = self.outer, use
-        if kind is not ast.Name:
+        if kind is not _NAME:
             self.expr(inner, links[1])
         for link in links:
             kind = link.__class__
-            if kind is ast.Attribute:
-                self.by_attribute[link.attr].append(use)  # type: ignore[attr-defined]
-            elif kind is ast.Call:
-                for arg in link.args:  # type: ignore[attr-defined]
+            if kind is _ATTRIBUTE:
+                self.by_attribute[link.attr].append(use)
+            elif kind is _CALL:
+                for arg in link.args:
                     self.expr(arg, link)
-                for keyword in link.keywords:  # type: ignore[attr-defined]
+                for keyword in link.keywords:
                     self.expr(keyword.value, link)
-            elif kind is ast.Subscript:
-                self.expr(link.slice, link)  # type: ignore[attr-defined]
+            elif kind is _SUBSCRIPT:
+                self.expr(link.slice, link)
         self.outer = around
 
     def use(self, links: list[ast.expr], parent: ast.AST) -> Use:

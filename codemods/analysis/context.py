@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     Made = TypeVar("Made")
 
 _ALWAYS = frozenset({"getattr", "hasattr", "__import__", "vars"})
-_NAMING = (ast.Name, ast.Attribute)
+_NAMING = frozenset((ast.Name, ast.Attribute))
 _LOADING = frozenset({"import_module", "__import__", "importorskip", "run_module"})
 _LOADERS = frozenset({"importlib", "pkgutil", "typing", "operator", "sys"})
 
@@ -251,17 +251,18 @@ class FileContext:
         attributes: list[Attribute] = []
         for use in self.uses:
             values = self.evaluator.steps(use)
-            for index, (link, value) in enumerate(zip(use.links, values, strict=True)):
-                before = values[index - 1] if index else None
-                if isinstance(link, ast.Call):
+            before: v.Value = None
+            for index, link in enumerate(use.links):
+                value, kind = values[index], link.__class__
+                if kind is ast.Call:
                     if before is not None:
-                        calls.append(Call(link, before, use, index))
-                    continue
-                if value is not None and isinstance(link, _NAMING):
-                    symbols = {o.name for o in v.options(value) if isinstance(o, v.Symbol)}
-                    references += [Reference(link, name, before, use, index) for name in sorted(symbols)]
-                if isinstance(link, ast.Attribute):
-                    attributes.append(Attribute(link, before, use, index))
+                        calls.append(Call(link, before, use, index))  # type: ignore[arg-type]
+                elif kind in _NAMING:
+                    for name in _symbols(value) if value is not None else ():
+                        references.append(Reference(link, name, before, use, index))  # type: ignore[arg-type]
+                    if kind is ast.Attribute:
+                        attributes.append(Attribute(link, before, use, index))  # type: ignore[arg-type]
+                before = value
         return references, calls, attributes
 
     @property
@@ -326,6 +327,13 @@ def _is_loaded(text: Text) -> bool:
     if isinstance(text.inside, ast.Subscript):
         return last_name(text.inside.value) == "modules"
     return isinstance(text.inside, ast.Call) and last_name(text.inside.func) in _LOADING
+
+
+def _symbols(value: v.Value) -> list[str]:
+    """The names of the symbols that a value may be, sorted."""
+    if isinstance(value, v.Symbol):
+        return [value.name]
+    return sorted({option.name for option in v.options(value) if isinstance(option, v.Symbol)})
 
 
 def once(compute: Callable[[FileContext], Made]) -> Callable[[FileContext], Made]:

@@ -338,6 +338,8 @@ class Evaluator:
 
     def step(self, value: v.Value, link: ast.expr, use: Use) -> v.Value:
         """The value of a trailer applied to ``value``."""
+        if value is None:
+            return None
         if isinstance(value, v.OneOf):
             return v.one_of([self.step(option, link, use) for option in value.options])
         if isinstance(link, ast.Attribute):
@@ -446,7 +448,7 @@ def _peeled(value: v.Value) -> v.Value:
 def _links(node: ast.expr) -> list[ast.expr]:
     links = [node]
     while isinstance(node, _TRAILERS):
-        node = node.func if isinstance(node, ast.Call) else node.value
+        node = node.func if node.__class__ is ast.Call else node.value  # type: ignore[union-attr]
         links.append(node)
     links.reverse()
     return links

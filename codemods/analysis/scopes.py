@@ -228,14 +228,11 @@ class Module:
         builtins.
         """
         here: Scope | None = scope
-        first = True
         while here is not None:
-            declared = here.declared.get(name)
-            if declared == "global":
-                return (self.top, self.top.bindings[name]) if name in self.top.bindings else None
-            visible = first or here.kind != "class"
-            if visible and declared is None and name in here.bindings:
+            visible = here is scope or here.kind != "class"
+            if visible and name in here.bindings and name not in here.declared:
                 return here, here.bindings[name]
-            first = False
+            if here.declared and here.declared.get(name) == "global":
+                return (self.top, self.top.bindings[name]) if name in self.top.bindings else None
             here = here.parent
         return None
