@@ -231,6 +231,11 @@ MESSAGES: dict[str, Message] = {
         "Index expression `{expr}` is not an affine slice. Write it as tensor.ap(pattern=[[step,count],...], "
         "offset=...) or split the loop.",
     ),
+    "M-PASSED": Message(
+        "NKL301",
+        "An index tile or a mask is handed to `{f}`, which does more than return one expression. Hand over "
+        "the sizes and make it in the function, or write the function's statements where it is called.",
+    ),
     "M-MASK": Message(
         "NKL302",
         "mask={expr} is not a bound on an index tile. Use nisa.affine_select / tensor_copy_predicated, or "

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import TypeVar
 
+from ...record import replace
 from ...trees import walk
 from ..analysis import values as v
 from ..analysis.refusal import Refused
 from ..analysis.symbols import Sym
 from . import blocks, crossing, inlined, operations
 from .parameters import arguments, defaults
-from .values import Absent, Blocks, Lost, UserFunction, Value
+from .values import VIRTUAL, Absent, Blocks, Lost, UserFunction, Value
 from .walker import Walker, known, text
 
 _Walk = TypeVar("_Walk")
@@ -33,7 +34,7 @@ def call(w: Walker, node: ast.Call, function: UserFunction) -> Value:
     instead = inlined.value(w, node, function.node, {**_left_out(function.node, given), **given})
     if instead is not None:
         return instead
-    pairs = [(argument, _spelled(given, name)) for name, argument in places]
+    pairs = [(argument, _spelled(function.node, given[name])) for name, argument in places]
     spelled = w.respelled(node, pairs)
     entrance = crossing.entered({**_left_out(function.node, given), **given})
     w.calls.append((function.node.name, entrance.inside))
@@ -68,8 +69,9 @@ def _given(
     return found, named
 
 
-def _spelled(given: dict[str, Value], name: str) -> str:
-    value = given[name]
+def _spelled(function: ast.FunctionDef, value: Value) -> str:
+    if isinstance(value, VIRTUAL):
+        raise Refused("M-PASSED", f=function.name)
     return value.text if isinstance(value, Blocks) else text(value)
 
 
@@ -136,9 +138,15 @@ def _one(returned: list[Value]) -> Value:
     first = returned[0]
     if all(_alike(first, value) for value in returned[1:]):
         return first
+    if isinstance(first, v.Tensor) and all(_alike_but_for_dtype(first, value) for value in returned[1:]):
+        return replace(first, dtype=None)
     if all(isinstance(value, v.Scalar) for value in returned):
         return v.Scalar("")
     return v.Dtype("", None) if all(isinstance(value, v.Dtype) for value in returned) else v.Unknown("")
+
+
+def _alike_but_for_dtype(one: v.Tensor, two: Value) -> bool:
+    return isinstance(two, v.Tensor) and _alike(one, replace(two, dtype=one.dtype))
 
 
 def _alike(one: Value, two: Value) -> bool:

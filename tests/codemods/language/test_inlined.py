@@ -159,3 +159,27 @@ def test_a_function_that_others_use_stays() -> None:
 )
 def test_what_is_not_written_out_is_refused(function: str) -> None:
     assert migrated(text(function, USE))[1]
+
+
+def test_that_a_function_is_handed_an_index_tile_is_said() -> None:
+    function = "def row(i, p):\n    if i > 3:\n        return i * 128 + p\n    return i * 128 + p"
+    (finding,) = (f for f in migrate({"a.py": text(function, USE)}).findings if f.code == "NKL301")
+    assert finding.message == (
+        "An index tile or a mask is handed to `row`, which does more than return one expression"
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+@pytest.mark.parametrize("kind", ["relu", "exp", ""])
+def test_a_function_that_gives_tiles_of_several_dtypes(kind: str, dtype: type) -> None:
+    function = """
+def activated(t, kind):
+    if kind == "relu":
+        return nl.maximum(t, 0.0)
+    if kind == "exp":
+        return nl.exp(t)
+    return nl.copy(t, dtype=nl.bfloat16)
+"""
+    body = "t = nl.load(x[i * 128 + p, f])\nnl.store(out[i * 128 + p, f], activated(t, kind) * 1.5)"
+    kernel = text(function, body).replace("def k(x)", "def k(x, kind)")
+    check_same_strictly(kernel, RNG.normal(size=(128, 24)).astype(dtype), kind)
