@@ -63,3 +63,9 @@ def open_files(workspace: Workspace) -> Iterator[File]:
         documents = [cell for cell in cells if cell is not None]
         if path and documents and kind_of(os.path.basename(path)) == "notebook":
             yield File(os.path.realpath(path), documents, notebook=True)
+
+
+def roots(workspace: Workspace) -> list[str]:
+    """The folders of a workspace, as real paths; none where single files are open."""
+    folders = [uris.to_fs_path(uri) for uri in workspace.folders] or [workspace.root_path]
+    return [os.path.realpath(folder) for folder in folders if folder]

@@ -35,12 +35,17 @@ class Found:
         return [other for other in self.findings if other.group == finding.group]
 
 
-def look(root: str, texts: Mapping[str, bytes]) -> dict[str, Found]:
-    """Findings by real path of the open files ``texts``; the rest of the workspace is read as it is on disk.
+def look(roots: Sequence[str], texts: Mapping[str, bytes]) -> dict[str, Found]:
+    """Findings by real path of the open files ``texts``; what else is in the workspace's folders ``roots`` is
+    read as it is on disk.
 
     Raises UsageError for a configuration that cannot be meant.
     """
-    report = run(_options(root, texts))
+    outside = [path for path in texts if not any(_inside(path, root) for root in roots)]
+    paths = tuple(filter(os.path.exists, (*roots, *outside)))  # what was never saved is not there
+    if not paths:
+        return {path: Found(data) for path, data in texts.items()}
+    report = run(_options(paths, texts))
     found = {}
     for path, data in texts.items():
         findings = [f for f in report.findings if os.path.realpath(f.path) == path]
@@ -49,8 +54,8 @@ def look(root: str, texts: Mapping[str, bytes]) -> dict[str, Found]:
     return found
 
 
-def _options(root: str, texts: Mapping[str, bytes]) -> Options:
-    given = {"paths": (root, *(path for path in texts if not _inside(path, root))), "check": True, "jobs": 1}
+def _options(paths: tuple[str, ...], texts: Mapping[str, bytes]) -> Options:
+    given = {"paths": paths, "check": True, "jobs": 1}
     settings = Settings(given)
     asked = options(settings, given)
     asked.overlay = dict(texts)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 
 from lsprotocol import types as lsp
 from pygls.lsp.server import LanguageServer
@@ -13,7 +12,7 @@ from .. import __version__
 from ..errors import UsageError
 from .actions import actions
 from .diagnostics import diagnostic, help_on, of_problem, place_of
-from .documents import File, open_files
+from .documents import File, open_files, roots
 from .findings import Found, look
 
 _PAUSE = 0.25
@@ -41,9 +40,9 @@ class Server(LanguageServer):
     async def _look(self, pause: float) -> None:
         await asyncio.sleep(pause)
         files = list(open_files(self.workspace))
-        root = self.workspace.root_path or os.getcwd()
+        texts = {file.path: file.data for file in files}
         try:
-            found = await asyncio.to_thread(look, os.path.realpath(root), {f.path: f.data for f in files})
+            found = await asyncio.to_thread(look, roots(self.workspace), texts)
         except UsageError as error:
             self.window_show_message(lsp.ShowMessageParams(lsp.MessageType.Error, f"nkimigrate: {error}"))
             return

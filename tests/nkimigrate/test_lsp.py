@@ -50,15 +50,17 @@ class Client(LanguageClient):
         ]
 
 
-def talk(root: Path, conversation: Callable[[Client], Awaitable[None]]) -> None:
-    """Start the server for a workspace, hold the conversation, and see that it leaves as the protocol says."""
+def talk(
+    root: Path | None, conversation: Callable[[Client], Awaitable[None]], cwd: Path | None = None
+) -> None:
+    """Start the server for a workspace, or for single files, hold the conversation, and see that it leaves as the protocol says."""
 
     async def run() -> None:
         client = Client()
-        await client.start_io(sys.executable, "-m", "nkimigrate.lsp")
-        folders = [lsp.WorkspaceFolder(root.as_uri(), "w")]
+        await client.start_io(sys.executable, "-m", "nkimigrate.lsp", cwd=cwd)
+        folders = [lsp.WorkspaceFolder(root.as_uri(), "w")] if root else []
         params = lsp.InitializeParams(
-            lsp.ClientCapabilities(), root_uri=root.as_uri(), workspace_folders=folders
+            lsp.ClientCapabilities(), root_uri=root.as_uri() if root else None, workspace_folders=folders
         )
         await client.initialize_async(params)
         client.initialized(lsp.InitializedParams())
@@ -172,6 +174,31 @@ def test_unsaved_text_counts_and_nothing_is_written(workspace: Path) -> None:
     before = {path: path.read_bytes() for path in workspace.rglob("*")}
     talk(workspace, conversation)
     assert {path: path.read_bytes() for path in workspace.rglob("*")} == before
+
+
+def test_single_files_without_a_workspace(workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The server walked through its own current folder, which can be the whole disk; one that was never saved left
+    all of them without a word.
+    """
+    current = tmp_path_factory.mktemp("current")
+    for number in range(3):
+        (current / f"{number}.py").write_text(KERNELS)
+
+    async def conversation(client: Client) -> None:
+        item = lsp.TextDocumentItem((workspace / "new.py").as_uri(), "python", 1, KERNELS)
+        client.text_document_did_open(lsp.DidOpenTextDocumentParams(item))
+        assert await client.diagnostics() == []
+        client.open(workspace / "model.py")
+        assert await client.diagnostics() == []
+        assert await client.diagnostics() == []  # who calls what is in a file that is not open
+        client.open(workspace / "kernels.py")
+        found = [await client.diagnostics() for _ in range(3)]
+        assert [{d.code for d in shown} for shown in found][1:] == [
+            {"NKM201", "NKM501"},
+            {"NKM103", "NKM501"},
+        ]
+
+    talk(None, conversation, current)
 
 
 class OpenNotebook:

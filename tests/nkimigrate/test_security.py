@@ -344,7 +344,7 @@ def test_the_language_server_runs_nothing(tree: Path) -> None:
         "code = cli.main(json.loads(sys.argv[2]))",
         "from nkimigrate.lsp.findings import look\n"
         "path = os.path.join(ROOT, 'app', '__init__.py')\n"
-        "found = look(ROOT, {path: open(path, 'rb').read()})\n"
+        "found = look([ROOT], {path: open(path, 'rb').read()})\n"
         "assert found[path].findings\nassert found[path].fixed(path, found[path].findings)\ncode = 0",
     )
     done = subprocess.run(
