@@ -97,20 +97,22 @@ def _program_calls(kernels: Kernels, name: str) -> Iterator[tuple[ast.Call, str]
 
 
 def _unseen(kernels: Kernels, name: str, grids: dict[ast.Subscript, Grid]) -> Iterator[Reason]:
-    """Programs of a kernel whose grid stands nowhere, or elsewhere."""
+    """What keeps a kernel as it is whose grid stands nowhere, or elsewhere."""
     function = kernels.module.functions[name]
     if function.plan.looped:
         return
-    if any(seen.brackets == "programs" for seen in kernels.module.launches.get(name, ())):
+    theirs = kernels.module.launches.get(name, frozenset())
+    if (reason := _uncounted(kernels, name, grids)) is not None:
+        yield reason
+    elif any(seen.brackets == "programs" for seen in theirs):
         # In the new language such brackets are a number of cores, and nobody could tell any more.
-        yield Reason(
-            function.node, "M-GRID", {"grid": f"of `{name}`, which another file launches on programs"}
-        )
-        return
-    if not kernels.launched(name):
-        return
-    if any(name in kernels.denoted(s.value) for s in grids):
-        return
+        yield Reason(function.node, "M-GRID", {"grid": f"of `{name}` in another file"})
+
+
+def _uncounted(kernels: Kernels, name: str, grids: dict[ast.Subscript, Grid]) -> Reason | None:
+    """Programs of a kernel of which no launch tells how many there are."""
+    if not kernels.launched(name) or any(name in kernels.denoted(s.value) for s in grids):
+        return None
     calls = list(_program_calls(kernels, name))
     counted = any(kind == "num_programs" for _, kind in calls)
     for call, kind in calls:
@@ -119,8 +121,8 @@ def _unseen(kernels: Kernels, name: str, grids: dict[ast.Subscript, Grid]) -> It
             why = "whose launches do not tell in terms of its arguments how many programs it has"
             if not any(seen.grid for seen in kernels.module.launches.get(name, ())):
                 why = "which is not launched in this file"
-            yield Reason(call, "M-GRID", {"grid": f"of `{name}`, {why}"})
-            return
+            return Reason(call, "M-GRID", {"grid": f"of `{name}`, {why}"})
+    return None
 
 
 def _axis(call: ast.Call) -> int | None:

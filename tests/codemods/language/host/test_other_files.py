@@ -246,7 +246,7 @@ def test_a_kernel_stays_while_others_launch_it_on_programs(use: str) -> None:
     assert not result.changed
     (found,) = result.at("app/kernels.py")
     assert (found.code, found.line, found.outcome.value) == ("NKL103", 7, "needs-you")
-    assert "another file launches on programs" in found.message
+    assert "of `copied` in another file" in found.message
     check_sound(result)
 
 
