@@ -85,6 +85,8 @@ class _Search:
         for binding in (*module.bindings, *stored):
             if binding.value is not None:
                 self.by_value.setdefault(id(binding.value), []).append(binding)
+        self.by_binding: dict[str, dict[int, list[Use]]] = {}
+        self.by_attribute: dict[str, list[tuple[Use, int]]] = {}
         self.agenda: list[tuple[ast.expr, _Held]] = []
         self.seen: set[tuple[object, ...]] = set()
         self.found: dict[int, Reached] = {}
@@ -210,26 +212,48 @@ class _Search:
 
     def _named(self, binding: Binding, held: _Held) -> None:
         """The uses of a name. What a parameter is called with itself, the call of its function tells."""
-        for use in self.ctx.module.by_name.get(binding.name, ()):
-            told = binding.kind == "parameter" and _called_itself(use)
-            if not told and _sees(self.ctx, use, binding):
+        for use in self._seeing(binding):
+            if binding.kind != "parameter" or not _called_itself(use):
                 self._chain(use, 1, held)
+
+    def _seeing(self, binding: Binding) -> list[Use]:
+        """The uses that see a binding of their name; found for all bindings of the name at once."""
+        name, module = binding.name, self.ctx.module
+        if name not in self.by_binding:
+            found = self.by_binding[name] = {}
+            for use in module.by_name.get(name, ()):
+                owner = module.lookup(name, use.scope)
+                for seen in reaching(owner[1], use, owner[0]) if owner is not None else ():
+                    found.setdefault(id(seen), []).append(use)
+        return self.by_binding[name].get(id(binding), [])
 
     def _each_use(self, name: str, near: Use, held: _Held) -> None:
         owner = self.ctx.module.lookup(name, near.scope)
+        if owner is None:
+            return
         for use in self.ctx.module.by_name.get(name, ()):
-            if owner is not None and self.ctx.module.lookup(name, use.scope) == owner:
+            if self.ctx.module.lookup(name, use.scope) == owner:
                 self._chain(use, 1, held)
 
     def _looked_up(self, names: Iterable[str], held: _Held) -> None:
         """The attributes of anything that are called so, unless they are known to be something else."""
         inner = _Held(held.source, held.changed, frozenset(), held.calls)
         for name in names:
-            for use in self.ctx.module.by_attribute.get(name, ()):
-                for index, link in enumerate(use.links):
-                    here = isinstance(link, ast.Attribute) and link.attr == name
-                    if here and not _is_other(self.ctx, use, index):
-                        self._chain(use, index + 1, inner)
+            for use, index in self._attributes(name):
+                self._chain(use, index + 1, inner)
+
+    def _attributes(self, name: str) -> list[tuple[Use, int]]:
+        """The chains with such an attribute, and where in them it stands."""
+        if name not in self.by_attribute:
+            self.by_attribute[name] = [
+                (use, index)
+                for use in self.ctx.module.by_attribute.get(name, ())
+                for index, link in enumerate(use.links)
+                if isinstance(link, ast.Attribute)
+                and link.attr == name
+                and not _is_other(self.ctx, use, index)
+            ]
+        return self.by_attribute[name]
 
     def _chain(self, use: Use, start: int, held: _Held) -> None:
         """The trailers behind a holder: which of them still holds the kernel, and which calls it."""
@@ -263,11 +287,6 @@ def _keeps(ctx: FileContext, names: list[str], call: ast.Call, node: ast.expr) -
     """Whether what a call calls may keep the kernel, and not just call it with the arguments behind it."""
     along = any(k.arg in {"args", "kwargs"} for k in call.keywords) or node in call.args[:-1]
     return not along and not any(n.partition(".")[0] in _PYTHON or ctx.release.affects(n) for n in names)
-
-
-def _sees(ctx: FileContext, use: Use, binding: Binding) -> bool:
-    owner = ctx.module.lookup(binding.name, use.scope)
-    return owner is not None and owner[0] is binding.scope and binding in reaching(owner[1], use, owner[0])
 
 
 def _called_itself(use: Use) -> bool:
