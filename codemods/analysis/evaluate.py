@@ -63,6 +63,7 @@ class Evaluator:
         self._symbols: dict[str, v.Symbol] = {}
         self._busy: set[int] = set()
         self._followed: set[tuple[str, str]] = set()
+        self._stored: dict[tuple[str, int], tuple[v.Value, v.Value]] = {}
         self.classes: dict[str, ast.ClassDef] = {}
         for binding in module.bindings:
             if binding.kind == "class" and isinstance(binding.node, ast.ClassDef):
@@ -177,6 +178,15 @@ class Evaluator:
 
     def _filled(self, value: v.Mapping, name: str, scope: Scope) -> v.Value:
         """A dict with what is stored in it by ``name[key] = …``."""
+        known = self._stored.get((name, id(scope)))
+        if known is not None and known[0] is value:
+            return known[1]
+        found = self._with_stores(value, name, scope)
+        if not self._busy:  # or something may be missing
+            self._stored[name, id(scope)] = value, found
+        return found
+
+    def _with_stores(self, value: v.Mapping, name: str, scope: Scope) -> v.Value:
         items = dict(value.items)
         for stored in self.module.items[name]:
             owner = self.module.lookup(name, stored.scope)
@@ -205,6 +215,7 @@ class Evaluator:
     def assume(self, known: Mapping[int, v.Value]) -> None:
         """Start anew, with values for bindings (by ``id``) that are known otherwise."""
         self._memory = dict(known)
+        self._stored.clear()
         self._steps = {}
 
     def binding(self, binding: Binding) -> v.Value:

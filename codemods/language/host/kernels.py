@@ -9,7 +9,8 @@ from __future__ import annotations
 import ast
 import sys
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ...analysis.context import FileContext
@@ -193,6 +194,15 @@ class Kernels:
         """Launches, those by the simulator among them, as calls with the kernel's own arguments."""
         return [*self.launches, *self._simulated()]
 
+    @cached_property
+    def launches_of(self) -> Mapping[str, list[Launch]]:
+        """For each kernel all of its launches."""
+        found: dict[str, list[Launch]] = defaultdict(list)
+        for launch in self.all_launches:
+            for name in launch.kernels:
+                found[name].append(launch)
+        return found
+
     def _simulated(self) -> Iterator[Launch]:
         for use in self.ctx.module.uses:
             for link in use.links:
@@ -211,6 +221,15 @@ class Kernels:
             for link in use.links
             if isinstance(link, ast.Subscript) and not self.in_language(link) and self.denoted(link.value)
         ]
+
+    @cached_property
+    def subscripts_of(self) -> Mapping[str, list[ast.Subscript]]:
+        """For each kernel those that stand behind it."""
+        found: dict[str, list[ast.Subscript]] = defaultdict(list)
+        for subscript in self.subscripts:
+            for name in self.denoted(subscript.value):
+                found[name].append(subscript)
+        return found
 
     def launched(self, name: str) -> bool:
         """Whether a function is one that the host launches, as far as its decorators and callers say."""

@@ -27,7 +27,7 @@ def launches(kernels: Kernels) -> Work:
     for name, node in kernels.functions.items():
         found = _looped(kernels, name, node, grids)
         looped |= found
-        reasons += _unseen(kernels, name, grids)
+        reasons += _unseen(kernels, name)
     work = Work(reasons=tuple(reasons))
     for subscript, known in grids.items():
         if subscript in looped:
@@ -54,8 +54,8 @@ def _looped(
     kernels: Kernels, name: str, node: ast.FunctionDef, grids: dict[ast.Subscript, Grid]
 ) -> set[ast.Subscript]:
     """The launches of a kernel whose grid becomes loops in it: all of them or none."""
-    mine = [launch for launch in kernels.all_launches if name in launch.kernels]
-    loose = {s for s in grids if name in kernels.denoted(s.value)} - {launch.subscript for launch in mine}
+    mine = kernels.launches_of[name]
+    loose = {*kernels.subscripts_of[name]} - {launch.subscript for launch in mine}
     theirs = kernels.module.launches.get(name, frozenset())
     hidden = name in kernels.ctx.pinned and name not in kernels.module.launches
     if loose or hidden or not (mine or theirs) or kernels.is_handed_on(name):
@@ -96,22 +96,22 @@ def _program_calls(kernels: Kernels, name: str) -> Iterator[tuple[ast.Call, str]
                 pending.append(callee)
 
 
-def _unseen(kernels: Kernels, name: str, grids: dict[ast.Subscript, Grid]) -> Iterator[Reason]:
+def _unseen(kernels: Kernels, name: str) -> Iterator[Reason]:
     """What keeps a kernel as it is whose grid stands nowhere, or elsewhere."""
     function = kernels.module.functions[name]
     if function.plan.looped:
         return
     theirs = kernels.module.launches.get(name, frozenset())
-    if (reason := _uncounted(kernels, name, grids)) is not None:
+    if (reason := _uncounted(kernels, name)) is not None:
         yield reason
     elif any(seen.brackets == "programs" for seen in theirs):
         # In the new language such brackets are a number of cores, and nobody could tell any more.
         yield Reason(function.node, "M-GRID", {"grid": f"of `{name}` in another file"})
 
 
-def _uncounted(kernels: Kernels, name: str, grids: dict[ast.Subscript, Grid]) -> Reason | None:
+def _uncounted(kernels: Kernels, name: str) -> Reason | None:
     """Programs of a kernel of which no launch tells how many there are."""
-    if not kernels.launched(name) or any(name in kernels.denoted(s.value) for s in grids):
+    if not kernels.launched(name) or kernels.subscripts_of[name]:
         return None
     calls = list(_program_calls(kernels, name))
     counted = any(kind == "num_programs" for _, kind in calls)

@@ -23,7 +23,7 @@ def operations(kernels: Kernels) -> Work:
         taken = Uses(kernels.module.functions[name], kernels.names, kernels.module.functions).operations()
         if not taken or not kernels.launched(name):
             continue
-        mine = [launch for launch in kernels.all_launches if name in launch.kernels]
+        mine = kernels.launches_of[name]
         for launch in mine:
             work += Work(tuple(_renamed(kernels, launch, node, taken)))
         if kernels.escapes(name) or not mine:

@@ -99,7 +99,7 @@ def _unread(kernels: Kernels, node: ast.FunctionDef) -> Work:
     ):
         return Work()
     calls = [*kernels.module.functions[kernels.name_of(node)].callers]
-    calls += [launch.call for launch in kernels.all_launches if kernels.name_of(node) in launch.kernels]
+    calls += [launch.call for launch in kernels.launches_of[kernels.name_of(node)]]
     if any(keyword.arg not in _parameters(node) for call in calls for keyword in call.keywords):
         return Work()
     start, end = source.span(extra)
@@ -252,7 +252,7 @@ def _outputs(kernels: Kernels, name: str, node: ast.FunctionDef, written: frozen
     missing = tuple(p for p in _parameters(node) if p in written and p not in returned)
     if not missing:
         return Work()
-    calls = [launch for launch in kernels.all_launches if name in launch.kernels]
+    calls = kernels.launches_of[name]
     theirs = kernels.module.launches.get(name, frozenset())
     outputs = numbered(node, missing)
     waiting = [s for s in theirs if s != UNSEEN and s.own is not None and not _takes(s.own, outputs)]
