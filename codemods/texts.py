@@ -7,6 +7,7 @@ means is told from what stands around it: a dotted path, a folder of a checkout,
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 
 from . import dotted
@@ -22,6 +23,7 @@ CODE = "NKM110"
 _NO_COMMENTS = (".json",)
 _IMPORT_NAMES = pattern(r"known[_-](first|third)[_-]party|\[mypy-|--cov\b|known[_-]local")
 _SPELLED = pattern(r"(?<![\w./-])[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*[.:][A-Za-z_]\w*", re.ASCII)
+_COMMENT = pattern(r"(?:^|(?<=\s))#|^\s*;")
 _LONGEST = 1000
 _REPORT = pattern(
     rb"""\{"version":\ \d+,\ "findings":\ \[\n
@@ -72,6 +74,7 @@ class _TextFile:
         self.release = release
         self._places = Source(data, "", "latin-1", False, data)
         self._bare_names = _bare_names(release)
+        self._comment = -1, 0
 
     def findings(self) -> Iterator[Finding]:
         urls: set[int] = set()
@@ -166,7 +169,13 @@ class _TextFile:
         return match.start(), match[0]
 
     def _line_start(self, offset: int) -> int:
-        return max(self.text.rfind("\n", 0, offset), self.text.rfind("\r", 0, offset)) + 1
+        starts = self._places.line_starts
+        return starts[bisect_right(starts, offset) - 1]
+
+    def _line_end(self, start: int) -> int:
+        starts = self._places.line_starts
+        behind = bisect_right(starts, start)
+        return starts[behind] if behind < len(starts) else len(self.text)
 
     def _logical_line(self, offset: int) -> str:
         """The line up to an offset, and what an open bracket or indentation joins to it from above."""
@@ -183,12 +192,21 @@ class _TextFile:
     def _in_comment(self, offset: int) -> bool:
         if self.path.endswith(_NO_COMMENTS):
             return False
-        before = self.text[self._line_start(offset) : offset]
-        for match in re.finditer(r"(?:^|(?<=\s))#|^\s*;", before):
-            quoted = before[: match.start()]
-            if quoted.count('"') % 2 == 0 and quoted.count("'") % 2 == 0:
-                return True
-        return False
+        start = self._line_start(offset)
+        if start != self._comment[0]:  # matches come line by line
+            self._comment = start, self._comment_start(start)
+        return offset > self._comment[1]
+
+    def _comment_start(self, start: int) -> int:
+        """Where a line has its comment; behind everything when it has none."""
+        quotes, at = [0, 0], start
+        for match in _COMMENT.finditer(self.text[start : self._line_end(start)]):
+            for kind, quote in enumerate("\"'"):
+                quotes[kind] += self.text.count(quote, at, start + match.start())
+            at = start + match.start()
+            if not any(count % 2 for count in quotes):
+                return start + match.end() - 1
+        return len(self.text)
 
     # -- what is reported -------------------------------------------------------------------------------
 

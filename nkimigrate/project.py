@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from array import array
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 
 from .candidates import ALONE, ANALYSED, EXPORTS, KERNELS, PINS, SURVEYED, Candidates
 from .codemods.analyse import Analysis, World
@@ -154,6 +155,7 @@ class _Project:
         self._recent: set[str] = set()
         self._nearest = Nearest()
         self._links: Links | None = Links(0, {}, {})
+        self._place = lru_cache(_RECENT)(files.place_of)
         self._turn: list[int] | None = None
 
     def take(self, number: int, result: Analysis | Problem) -> None:
@@ -224,7 +226,7 @@ class _Project:
                     found.append(number)
                 continue
             outside = {key: exported[owned] for key, owned in self._seen(number, spellings, below)}
-            module = files.place_of(number).module
+            module = self._place(number).module
             rest = pinned.get(module, frozenset()), links.seen(number), launches.get(number, {})
             world = World(outside, *rest) if outside or any(rest) else ALONE
             if not files.times[number] or (files.has(number, ANALYSED) and self._differs(number, world)):
@@ -292,14 +294,14 @@ class _Project:
 
     def _spelled(self, number: int, names: Collection[str]) -> Iterator[tuple[str, str]]:
         """``(as others may import it, name)`` of names of a file."""
-        place = self.files.place_of(number)
+        place = self._place(number)
         for prefix in prefixes(place.path, place.module, place.package):
             for name in names:
                 yield prefix + name, name
 
     def _meant(self, number: int, paths: Iterable[str]) -> Iterator[tuple[str, str]]:
         """``(path as a file spells it, path that it may mean)``: itself, or one in the file's own folder."""
-        parent = self.files.place_of(number).module.rpartition(".")[0]
+        parent = self._place(number).module.rpartition(".")[0]
         for path in paths:
             yield path, path
             yield path, f"{parent}.{path}" if parent else ""
@@ -324,8 +326,8 @@ class _Project:
 
     def _hidden(self, number: int, spelled: str, owner: int, name: str) -> bool:
         """Whether a file that imports a name so gets something nearer than its owner's."""
-        folder = os.path.dirname(os.path.abspath(self.files.place_of(number).path))
-        place = self.files.place_of(owner)
+        folder = os.path.dirname(os.path.abspath(self._place(number).path))
+        place = self._place(owner)
         module = spelled.removesuffix(name) + place.module
         return self._nearest.hides(folder, climbed(place.path, module, place.package), module)
 
@@ -368,7 +370,7 @@ class _Project:
         found: dict[str, set[str]] = {}
         for number, pin in pins:
             path, _, name = pin.rpartition(".")
-            own = self.files.place_of(number).module
+            own = self._place(number).module
             module = modules.get(path, own)
             if module != own:
                 found.setdefault(module, set()).add(name)
@@ -381,7 +383,7 @@ class _Project:
         """Each of these names under which a file can be imported → its module name."""
         found: dict[str, str] = {}
         for number in range(len(self.files)):
-            module = self.files.place_of(number).module
+            module = self._place(number).module
             found.update((s, module) for s, _ in self._spelled(number, (module,)) if s in wanted)
         return found
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import random
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nkimigrate.codemods.edit import EditRefused
 from nkimigrate.codemods.model import Finding, Outcome, Rename, ReplaceText
-from nkimigrate.codemods.texts import analyse_text, edit_text, named_paths
+from nkimigrate.codemods.texts import _TextFile, analyse_text, edit_text, named_paths
 from nkimigrate.releases import load
 
 RELEASE = load("2.27", "2.28")
@@ -147,3 +150,19 @@ def test_an_edit_that_does_not_fit_is_refused() -> None:
 def test_named_paths() -> None:
     data = b'own = "app.kernels:mlp_kernel"\nfile = "a/b.py"\n_target_: app.models.Model\nplain: word\n'
     assert named_paths(data) == {"app.kernels.mlp_kernel", "app.models.Model"}
+
+
+def test_comments_are_told_by_what_stands_before_them_in_their_line() -> None:
+    """Line by line, as each place alone was looked at before."""
+
+    def in_comment(text: str, offset: int) -> bool:
+        before = re.split(r"[\r\n]", text[:offset])[-1]
+        marks = (before[: m.start()] for m in re.finditer(r"(?:^|(?<=\s))#|^\s*;", before))
+        return any(quoted.count('"') % 2 == 0 and quoted.count("'") % 2 == 0 for quoted in marks)
+
+    numbers = random.Random(1)
+    for _ in range(500):
+        text = "".join(numbers.choice("a#;\"' \n\r\t=") for _ in range(40))
+        file = _TextFile(text.encode(), "a.yaml", load("2.27", "2.28"))
+        for offset in (i for i, character in enumerate(text) if character not in "\r\n"):
+            assert file._in_comment(offset) == in_comment(text, offset), (text, offset)
