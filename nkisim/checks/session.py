@@ -14,6 +14,7 @@ from ..core.errors import SimulationError
 from . import StrictWarning
 from .language import check_class, check_function
 from .memory import Memory
+from .operands import check_operands
 from .ranges import check_range
 from .source import Reached
 
@@ -25,7 +26,7 @@ def watch(function: Callable[..., Any], cores: list[Core]) -> Iterator[None]:
     """Check a kernel's source, and what it does while it runs. Raises SimulationError."""
     check_source(function)
     memory = Memory()
-    told = [check_range, memory.heard]
+    told = [check_operands, check_range, memory.heard]
     state.listeners.extend(told)
     state.allocations.append(memory.allocated)
     state.strict = True

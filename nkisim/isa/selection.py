@@ -41,6 +41,8 @@ _RANGE_COMPARISONS = (nl.equal, nl.less, nl.less_equal, nl.greater, nl.greater_e
 _IDLE, _RESET_REDUCE = reduce_cmd.idle, reduce_cmd.reset_reduce
 _COMMANDS = (_IDLE, reduce_cmd.reduce, _RESET_REDUCE)
 _SEARCHED = 16384
+_EXACT = 1 << 24
+"""Up to which float32 has all integers."""
 _KEPT = 1 << 16
 """Elements of index patterns that are kept."""
 _AT_ONCE = 1 << 13
@@ -203,7 +205,13 @@ def range_select(
         rules.dtype_in("range_select", operand(bound, "range_select", what), what, (float32,))
     values = on_true_tile.read()
     flat = values.reshape(values.shape[0], -1)
-    index = number(range_start, "range_select", "range_start") + np.arange(flat.shape[1], dtype=F32)
+    start = number(range_start, "range_select", "range_start")
+    operand_limit(
+        float(start).is_integer() and abs(float(start)) + flat.shape[1] <= _EXACT,
+        "range_select",
+        f"range_start is {range_start!r}; it and the indices from it on must be integers up to 2^24",
+    )
+    index = start + np.arange(flat.shape[1], dtype=F32)
     inside = comp_op0.test(index, vector(bound0, flat, "range_select", "bound0"))
     inside &= comp_op1.test(index, vector(bound1, flat, "range_select", "bound1"))
     result = np.where(inside, flat, _LOWEST)

@@ -160,8 +160,8 @@ def test_negative_integers():
 def partly_read(x):
     tile = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.sbuf)  # partly written
     out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
-    nisa.dma_copy(dst=tile[0:100, 0:8], src=x[0:100, 0:8])
-    nisa.memset(dst=tile[100:128, 0:6], value=0)
+    nisa.dma_copy(dst=tile[0:96, 0:8], src=x[0:96, 0:8])
+    nisa.memset(dst=tile[96:128, 0:6], value=0)
     nisa.activation(dst=tile, op=nl.copy, data=tile)  # partly read
     nisa.dma_copy(dst=out, src=tile)
     return out
@@ -174,8 +174,8 @@ def test_a_read_of_what_nothing_wrote():
     assert text.startswith(
         f"{__file__}:{here('partly read')}: nisa.activation: data is a sbuf tensor [128, 8] float32"
     )
-    assert "element [100, 6] (partition, element in it)" in text
-    assert f"allocated at {__file__}:{here('partly written')}, and 56 of 1024 are unwritten" in text
+    assert "element [96, 6] (partition, element in it)" in text
+    assert f"allocated at {__file__}:{here('partly written')}, and 64 of 1024 are unwritten" in text
 
 
 def integers_too(x):
@@ -528,3 +528,148 @@ def test_nothing_is_left_behind_after_an_error():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert np.array_equal(nkisim.jit(doubled)(X), 2 * X)
+
+
+# -- operands ----------------------------------------------------------------------------------------------
+
+
+def filled(rows, columns=4, dtype=nl.float32, address=None):
+    tile = nl.ndarray((rows, columns), dtype=dtype, buffer=nl.sbuf, address=address)
+    nisa.memset(dst=tile, value=1)
+    return tile
+
+
+def parts_copied(x, rows, start, count, address):
+    tile, other = filled(rows, address=address), filled(128)
+    nisa.tensor_copy(dst=other[0:count], src=tile[start : start + count])  # a part
+    return doubled(x)
+
+
+@pytest.mark.parametrize(
+    ("rows", "start", "count"),
+    [
+        (128, 0, 128),
+        (128, 64, 64),
+        (128, 96, 32),
+        (128, 32, 20),
+        (128, 64, 33),
+        (40, 32, 8),
+        (8, 0, 5),
+        (128, 0, 97),
+    ],
+)
+def test_partitions_that_an_engine_reaches(rows, start, count):
+    strictly(parts_copied, X, rows, start, count, None)
+
+
+@pytest.mark.parametrize(
+    ("rows", "start", "count", "allowed"),
+    [
+        (128, 1, 1, "0 or 32 or 64 or 96"),
+        (128, 100, 28, "0 or 32 or 64 or 96"),
+        (128, 32, 33, "0 or 64"),
+        (128, 31, 97, "0"),
+        (128, 2, 65, "0"),
+        (8, 4, 4, "0 or 32 or 64 or 96"),
+    ],
+)
+def test_partitions_that_no_engine_reaches(rows, start, count, allowed):
+    with pytest.raises(SimulationError) as caught:
+        strictly(parts_copied, X, rows, start, count, None)
+    text = str(caught.value)
+    assert text.startswith(
+        f"{__file__}:{here('a part')}: nisa.tensor_copy: src is a sbuf tensor [{count}, 4]"
+    )
+    assert f"starts at partition {start}; an operand of {count} partitions starts at {allowed}" in text
+    nkisim.jit(parts_copied)(X, rows, start, count, None)
+
+
+def test_an_address_counts():
+    strictly(parts_copied, X, 8, 0, 8, (64, 0))
+    with pytest.raises(SimulationError, match="starts at partition 8; an operand of 8 partitions"):
+        strictly(parts_copied, X, 8, 0, 8, (8, 0))
+
+
+def every_second(x):
+    tile, other = filled(64), filled(32)
+    nisa.tensor_copy(dst=other, src=tile[0:64:2])
+    return doubled(x)
+
+
+def one_for_all(x):
+    tile, other = filled(1), filled(32)
+    nisa.tensor_copy(dst=other, src=tile.ap([[0, 32], [1, 4]]))
+    return doubled(x)
+
+
+@pytest.mark.parametrize(("kernel", "step"), [(every_second, 2), (one_for_all, 0)])
+def test_partitions_follow_each_other(kernel, step):
+    with pytest.raises(SimulationError, match=f"with {step} partitions from one to the next"):
+        strictly(kernel, X)
+    nkisim.jit(kernel)(X)
+
+
+def moved_by_dma(x):
+    tile, out = filled(128), nl.ndarray((8, 4), dtype=nl.float32, buffer=nl.shared_hbm)
+    nisa.dma_copy(dst=tile[3:7], src=tile[9:17:2])
+    nisa.dma_copy(dst=out, src=tile[1:9])
+    return doubled(x)
+
+
+def test_dma_reaches_all_partitions():
+    strictly(moved_by_dma, X)
+
+
+def with_column(x, name, dtype):
+    tile, column = filled(8), filled(8, 1, getattr(nl, dtype))
+    given = {
+        "scale": lambda: nisa.activation(dst=tile, op=nl.exp, data=tile, scale=column),
+        "bias": lambda: nisa.activation(dst=tile, op=nl.exp, data=tile, bias=column),
+        "operand0": lambda: nisa.tensor_scalar(dst=tile, data=tile, op0=nl.add, operand0=column),
+        "operand1": lambda: nisa.tensor_scalar(
+            dst=tile, data=tile, op0=nl.add, operand0=1.0, op1=nl.multiply, operand1=column
+        ),
+        "reduced": lambda: nisa.tensor_scalar_reduce(
+            dst=tile, data=tile, op0=nl.add, operand0=column, reduce_op=nl.add, reduce_res=tile[:, 0:1]
+        ),
+        "max_value": lambda: nisa.exponential(dst=tile, src=tile, max_value=column),
+        "imm0": lambda: nisa.tensor_scalar_cumulative(
+            dst=tile, src=tile, op0=nl.add, op1=nl.add, imm0=column
+        ),
+    }
+    given[name]()
+    return doubled(x)
+
+
+@pytest.mark.filterwarnings("ignore::nkisim.StrictWarning")
+@pytest.mark.parametrize(
+    ("name", "allowed", "refused"),
+    [
+        ("scale", ["float32"], ["bfloat16", "int32"]),
+        ("bias", ["float32", "bfloat16", "float16"], ["float8_e4m3", "int32"]),
+        ("operand0", ["float32"], ["bfloat16", "float16"]),
+        ("operand1", ["float32"], ["bfloat16"]),
+        ("reduced", ["float32"], ["bfloat16"]),
+        ("max_value", ["float32"], ["bfloat16"]),
+        ("imm0", ["float32"], ["float16"]),
+    ],
+)
+def test_element_types_of_columns(name, allowed, refused, monkeypatch):
+    monkeypatch.setattr("nkisim.checks.session.check_source", lambda function: None)
+    monkeypatch.setenv("NEURON_PLATFORM_TARGET_OVERRIDE", "trn3")
+    spelled = {"reduced": "operand0"}.get(name, name)
+    for dtype in allowed:
+        strictly(with_column, X, name, dtype)
+    for dtype in refused:
+        with pytest.raises(SimulationError, match=rf"{spelled} is a sbuf tensor \[8, 1\] {dtype}"):
+            strictly(with_column, X, name, dtype)
+
+
+def bits_shifted(x):
+    tile, column = filled(8, 4, nl.int32), filled(8, 1, nl.int32)
+    nisa.tensor_scalar(dst=tile, data=tile, op0=nl.left_shift, operand0=column)
+    return doubled(x)
+
+
+def test_columns_of_bitvec_operators_are_integers():
+    strictly(bits_shifted, X)

@@ -148,6 +148,9 @@ def test_range_select_ignores_the_false_value_which_overflows_in_bfloat16() -> N
     ({"comp_op1": nl.add}, r"comp_op1 is nl\.add"),
     ({"reduce_op": nl.add}, "reduce_op"),
     ({"bound0": sbuf((4, 1), "int32")}, "bound0 is a"),
+    ({"range_start": 0.5}, r"range_start is 0\.5"),
+    ({"range_start": (1 << 24) - 3}, "range_start is 16777213"),
+    ({"range_start": -(1 << 24)}, "range_start is -16777216"),
     ({"bound1": sbuf((2, 1))}, "bound1 is a"),
     ({"on_true_tile": sbuf((4, 4), "int32")}, "on_true_tile is a .* must be one of float32"),
 ])  # fmt: skip
@@ -158,6 +161,16 @@ def test_range_select_checks(change: dict[str, Any], message: str) -> None:
     }  # fmt: skip
     with pytest.raises(SimulationError, match=message):
         nisa.range_select(**arguments)
+
+
+@pytest.mark.parametrize("start", [(1 << 24) - 4, 4 - (1 << 24), -3.0])
+def test_where_a_range_may_start(start: float) -> None:
+    bound = tile(np.full((4, 1), start + 2, np.float32))
+    dst = sbuf((4, 4))
+    nisa.range_select(
+        dst, tile(np.ones((4, 4), np.float32)), nl.equal, nl.equal, bound, bound, range_start=start
+    )
+    assert (got(dst) == np.where(np.arange(4) == 2, np.float32(1), np.float32(LOWEST))).all()
 
 
 def test_range_select_needs_gen3() -> None:
