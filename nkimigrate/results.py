@@ -191,15 +191,15 @@ def remembering(
         if (
             known is None
             and isinstance(result, Analysis)
-            and not _to_be_edited(setting, tasks[index], result)
+            and not _to_be_edited(setting, tasks, index, result)
         ):
             results.keep(key, result)
         yield result
 
 
-def _to_be_edited(setting: Setting, task: Task, found: Analysis) -> bool:
+def _to_be_edited(setting: Setting, tasks: Tasks, index: int, found: Analysis) -> bool:
     """Whether a check makes the edits, since they may allow what needs a person in the text as it is."""
-    return model.mixed(found.findings) and goes_on(setting, Job(task, found.findings))
+    return model.mixed(found.findings) and goes_on(setting, Job(tasks[index], found.findings))
 
 
 # -- keys ---------------------------------------------------------------------------------------------

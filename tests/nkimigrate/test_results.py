@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nkimigrate import engine, modules, results, tasks
+from nkimigrate import engine, modules, project, results, tasks
 from nkimigrate.codemods import elsewhere
 from nkimigrate.codemods.analyse import Analysis, Place, World
 from nkimigrate.codemods.analysis import values as v
@@ -116,6 +116,24 @@ def test_files_that_a_check_edits_are_not_remembered(text: str, tree: Path) -> N
     assert any("both.py" in line for line in fresh)
     assert said() == fresh
     assert said() == fresh
+
+
+def test_a_task_is_made_for_its_key_and_for_its_analysis(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not once more for each new result: that reads the text again."""
+    made: list[int] = []
+    real = project._Made.__getitem__
+
+    def counted(tasks: project._Made[Task], index: int) -> Task:
+        made.append(index)
+        return real(tasks, index)
+
+    monkeypatch.setattr(project._Made, "__getitem__", counted)
+    for name in FILES:
+        (tree / name).unlink()
+    for number in range(5):
+        (tree / f"m{number}.py").write_text(f"from nkilib.core.mlp.mlp import mlp_kernel as k{number}\n")
+    said()
+    assert len(made) == 10
 
 
 def test_only_what_changed_is_analysed(tree: Path, analysed: list[str]) -> None:
