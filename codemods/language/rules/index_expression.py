@@ -2,6 +2,8 @@
 
 What it does
     Reports an index that is not an affine expression of index tiles, or has an index tile twice.
+    Functions of the file that get or give index tiles or masks, and only return an expression, are written
+    out where they are called; one that does more is reported.
 
 Why
     Slices and access patterns have one start and one step for each axis.

@@ -175,10 +175,13 @@ def _apart(names: list[str], node: ast.Tuple | ast.List) -> bool:
 def _needs_lines(w: Walker, node: ast.Tuple | ast.List) -> bool:
     """Whether something is computed on the device, or made of index tiles or masks."""
     inner = [n for item in node.elts for n in walk(item)]
-    calls = (w.names.short(n.func) for n in inner if isinstance(n, ast.Call))
+    calls = [w.names.short(n.func) for n in inner if isinstance(n, ast.Call)]
+    own = any(isinstance(n, ast.Name) and n.id in w.module.functions for n in inner)
     values = (w.env.values.get(n.id) for n in inner if isinstance(n, ast.Name))
-    return any(name.startswith(("nl.", "nisa.")) for name in calls) or any(
-        isinstance(value, VIRTUAL) for value in values
+    return (
+        own
+        or any(name.startswith(("nl.", "nisa.")) for name in calls)
+        or any(isinstance(value, VIRTUAL) for value in values)
     )
 
 

@@ -212,6 +212,8 @@ class Environment:
                 return value
             if isinstance(value, Absent) or (isinstance(other, Tiles) and _is_empty(value)):
                 return other
+        if isinstance(one, Tiles) and isinstance(two, Tiles) and one.item == two.item:
+            return replace(one, text=name)
         if isinstance(one, VIRTUAL) or isinstance(two, VIRTUAL):
             return (
                 Choice(name, test, two, one) if test else Choice(name, "", v.Unknown(name), v.Unknown(name))

@@ -7,7 +7,7 @@ all of its calls, the function goes.
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from functools import lru_cache
 
 from ...model import ReplaceLines
@@ -32,7 +32,7 @@ def value(w: Walker, call: ast.Call, node: ast.FunctionDef, given: Mapping[str, 
     takes = any(isinstance(each, VIRTUAL) for each in given.values())
     if body is None or any(_computes(w, each) for each in body[:-1]):
         return None
-    if not takes and (_computes(w, body[-1]) or not any(_makes(w, each) for each in body)):
+    if not takes and not _gives_places(w, node):
         return None
     if {a.arg for a in arguments(node)} - given.keys() or node.name in w.shared.inlining:
         return None
@@ -78,18 +78,32 @@ def _body(node: ast.FunctionDef) -> tuple[ast.stmt, ...] | None:
     return tuple(body) if plain and ends and len(names) == len(body) - 1 == len({*names}) else None
 
 
-def _makes(w: Walker, statement: ast.stmt) -> bool:
-    """Whether index tiles are made in a statement."""
-    names = (n for n in walk(statement) if isinstance(n, ast.Attribute | ast.Name))
-    return any(w.names.short(name) in _MAKERS for name in names)
+def _gives_places(w: Walker, node: ast.FunctionDef, around: tuple[str, ...] = ()) -> bool:
+    """Whether a function makes index tiles, itself or by others, and does nothing on the device."""
+    body = _body(node)
+    if body is None or node.name in around or any(_computes(w, each, (*around, node.name)) for each in body):
+        return False
+    inner = [n for each in body for n in walk(each)]
+    names = (w.names.short(n) for n in inner if isinstance(n, ast.Attribute | ast.Name))
+    return any(name in _MAKERS for name in names) or any(map(_function(w), inner))
 
 
-def _computes(w: Walker, statement: ast.stmt) -> bool:
+def _function(w: Walker) -> Callable[[ast.AST], ast.FunctionDef | None]:
+    """The function of the file that a node calls."""
+
+    def found(node: ast.AST) -> ast.FunctionDef | None:
+        name = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
+        return w.module.functions[name].node if name in w.module.functions else None
+
+    return found
+
+
+def _computes(w: Walker, statement: ast.stmt, around: tuple[str, ...] = ()) -> bool:
     """Whether a statement does something on the device, or calls what may."""
-    calls = [n for n in walk(statement) if isinstance(n, ast.Call)]
-    names = [w.names.short(call.func) for call in calls]
-    own = any(isinstance(call.func, ast.Name) and call.func.id in w.module.functions for call in calls)
-    return own or any(name in LOWERINGS for name in names)
+    inner = [*walk(statement)]
+    calls = (w.names.short(n.func) for n in inner if isinstance(n, ast.Call))
+    own = [called for called in map(_function(w), inner) if called is not None]
+    return any(name in LOWERINGS for name in calls) or not all(_gives_places(w, f, around) for f in own)
 
 
 def gone(

@@ -22,8 +22,8 @@ def append(w: Walker, base: ast.expr, tile: Value) -> None:
     if isinstance(before, Tiles) and not _alike(w, before.item, tile):
         raise Refused("M-LIST", x=w.segment(base))
     if empty:
-        dtype = tile.dtype and replace(tile.dtype, text=f"{name}[0].dtype")
-        w.env.values[name] = Tiles(name, replace(tile, text=name, dtype=dtype, whole=True))
+        dtype = tile.dtype and replace(tile.dtype, text="")  # which is spelled where an item is taken
+        w.env.values[name] = Tiles(name, replace(tile, text="", dtype=dtype, whole=True))
 
 
 def _is_item(w: Walker, tile: v.Tensor) -> bool:

@@ -129,6 +129,44 @@ def test_what_it_gives_is_written_out(name: str, rows: int) -> None:
 ROW = "def row(i, p):\n    return i * 128 + p"
 
 
+MORE = {
+    "tiles_at_places": (
+        """
+def rows(i):
+    return i * 128 + nl.arange(128)[:, None]
+
+
+def columns(j, width=16):
+    return j * width + nl.arange(width)[None, :]
+""",
+        """
+for j in nl.affine_range((m + 15) // 16):
+    row, column = rows(i), columns(j)
+    here = (row < n) & (column < m)
+    nl.store(out[row, column], nl.exp(nl.load(x[row, column], mask=here), mask=here), mask=here)
+""",
+    ),
+    "functions_of_the_kernel": (
+        "",
+        """
+def row(k):
+    return k * 128 + p
+def here(k):
+    return row(k) < n
+t = nl.load(x[row(i), f], mask=here(i))
+nl.store(out[row(i), f], t * 2.0, mask=here(i))
+""",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MORE)
+def test_functions_that_only_make_index_tiles(name: str) -> None:
+    functions, body = MORE[name]
+    new = check_same_strictly(text(functions, body), RNG.normal(size=(200, 24)).astype(np.float32))
+    assert new.count("def ") == 1
+
+
 def test_a_function_that_is_called_with_numbers_as_well_stays() -> None:
     body = "t = nl.load(x[row(i, p), f])\nfirst = row(i, 0)\nnl.store(out[first + p, f], t * 2.0)"
     new = check_same_strictly(text(ROW, body), RNG.normal(size=(256, 24)).astype(np.float32))

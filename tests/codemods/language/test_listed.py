@@ -76,6 +76,21 @@ def test_items_are_known(name: str, dtype: type) -> None:
     check_same_strictly(kernel(SAME[name]), RNG.normal(size=(3, 32, 12)).astype(dtype))
 
 
+LEVELS = """
+tiles = [nl.load(x[i], dtype=nl.float32) for i in range(4)]
+for level in range(2):
+    half = []
+    for i in range(0, len(tiles), 2):
+        half.append(tiles[i] + tiles[i + 1])
+    tiles = half
+nl.store(out, tiles[0])
+"""
+
+
+def test_a_list_that_another_one_follows() -> None:
+    check_same_strictly(kernel(LEVELS), RNG.normal(size=(4, 32, 12)).astype(np.float32))
+
+
 REFUSED = {
     "in a loop that was traced once": (
         "tiles = []\nfor i in nl.affine_range(n):\n    tiles.append(nl.load(x[i]))\nnl.store(out, tiles[0])",
