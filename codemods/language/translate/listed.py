@@ -8,7 +8,7 @@ from ...record import replace
 from ..analysis import values as v
 from ..analysis.dtypes import certainly_same
 from ..analysis.refusal import Refused
-from .values import Tiles, Value
+from .values import Lost, Tiles, Value
 from .walker import Walker, text
 
 
@@ -16,14 +16,22 @@ def append(w: Walker, base: ast.expr, tile: Value) -> None:
     """``tiles.append(tile)``. Raises Refused where items would differ, or the list is not known."""
     name = base.id if isinstance(base, ast.Name) else ""
     before = w.env.values.get(name)
-    empty = isinstance(before, v.Items) and not before.items
-    if not (empty or isinstance(before, Tiles)) or not isinstance(tile, v.Tensor) or not _is_item(w, tile):
+    if not isinstance(tile, v.Tensor) or not _fits(w, before, tile):
+        if name:
+            w.env.values[name] = Lost(name)
         raise Refused("M-LIST", x=w.segment(base))
-    if isinstance(before, Tiles) and not _alike(w, before.item, tile):
-        raise Refused("M-LIST", x=w.segment(base))
-    if empty:
+    if not isinstance(before, Tiles):
         dtype = tile.dtype and replace(tile.dtype, text="")  # which is spelled where an item is taken
         w.env.values[name] = Tiles(name, replace(tile, text="", dtype=dtype, whole=True))
+
+
+def _fits(w: Walker, before: Value | None, tile: v.Tensor) -> bool:
+    """Whether a list is known, and its items are like a tile."""
+    if not _is_item(w, tile):
+        return False
+    if isinstance(before, Tiles):
+        return _alike(w, before.item, tile)
+    return isinstance(before, v.Items) and not before.items
 
 
 def _is_item(w: Walker, tile: v.Tensor) -> bool:
