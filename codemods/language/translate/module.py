@@ -71,7 +71,7 @@ def bodies(module: LanguageModule) -> list[Translated]:
         if function.inner:
             found[name] = _with_kernels_inside(function)
             continue
-        if name in shared.inlined and name not in given:
+        if name in shared.inlined and name not in given and not module.partial:
             edits = inlined.gone(module, function, lines, shared.inlined[name])
             if edits is not None:
                 found[name] = Translated(function, edits, (), (), (), ())

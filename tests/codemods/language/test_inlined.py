@@ -221,3 +221,15 @@ def activated(t, kind):
     body = "t = nl.load(x[i * 128 + p, f])\nnl.store(out[i * 128 + p, f], activated(t, kind) * 1.5)"
     kernel = text(function, body).replace("def k(x)", "def k(x, kind)")
     check_same_strictly(kernel, RNG.normal(size=(128, 24)).astype(dtype), kind)
+
+
+def test_a_function_that_a_kernel_which_waits_needs_stays() -> None:
+    row = "def row(i):\n    return i * 128 + nl.arange(128)[:, None]"
+    use = "nl.store(out[row(i), f], nl.load(x[row(i), f]))"
+    waits = text("", use.replace("nl.load(", "nl.rand((128, 8)) + nl.load(")).removeprefix(HEAD)
+    new = migrate({"a.py": text(row, use) + waits.replace("def k", "def waits")}).text("a.py")
+    assert "def row(i):" in new
+    partly = migrate({"a.py": text(row, use) + waits.replace("def k", "def waits")}, partial=True).text(
+        "a.py"
+    )
+    assert "def row(i):" in partly
