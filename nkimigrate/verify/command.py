@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import tempfile
@@ -152,9 +153,15 @@ def _run(
 
 @contextmanager
 def _workplace() -> Iterator[str]:
-    """A folder that goes, with all that runs, however the command ends."""
-    with as_interrupts(), tempfile.TemporaryDirectory(prefix="nkimigrate-verify-") as folder:
-        yield folder
+    """A folder that goes, with all that runs, however the command ends. Raises UsageError when it is full."""
+    try:
+        with as_interrupts(), tempfile.TemporaryDirectory(prefix="nkimigrate-verify-") as folder:
+            yield folder
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        where = f"the temporary folder {tempfile.gettempdir()} (TMPDIR names another one)"
+        raise UsageError(f"{where}: {os.strerror(error.errno).lower()}") from None
 
 
 def _print_template(old: Tree, new: Tree) -> None:

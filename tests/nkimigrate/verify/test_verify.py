@@ -554,6 +554,23 @@ def test_git_that_refuses_says_why(verifier: Verifier, monkeypatch: pytest.Monke
     assert err.startswith("nkimigrate: --git: detected dubious ownership in repository")
 
 
+def test_a_full_temporary_folder_is_said(verifier: Verifier) -> None:
+    """As files that may not grow, which needs no disk of its own."""
+    verifier.write({"old/k.py": OLD + ADD_OLD, "new/k.py": NEW + ADD_NEW, "nkimigrate_verify.toml": ADD_SPEC})
+    code = (
+        "import resource, sys; from nkimigrate.__main__ import main\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
+        "sys.argv = ['nkimigrate', 'verify', 'old', 'new', '-q']\n"
+        "sys.exit(main())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=verifier.folder, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("nkimigrate: the temporary folder ")
+    assert done.stderr.endswith(": file too large\n")
+
+
 def test_what_is_no_regular_file_is_not_waited_for(verifier: Verifier) -> None:
     verifier.write({"old/k.py": OLD + ADD_OLD, "new/k.py": NEW + ADD_NEW, "nkimigrate_verify.toml": ADD_SPEC})
     for side in ("old", "new"):
