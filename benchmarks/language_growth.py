@@ -203,6 +203,34 @@ def kernels(size: int) -> Files:
     return {"app.py": HEAD + "".join(each)}
 
 
+def launches(size: int) -> Files:
+    """Kernels that one function launches on cores."""
+    body = "".join(f"    y{number} = kernel_{number}[nl.nc(2)](x)\n" for number in range(size))
+    return {"app.py": HEAD + "".join(kernel("", number) for number in range(size)) + f"def run(x):\n{body}"}
+
+
+def captured(size: int) -> Files:
+    """What a kernel takes from the function that defines it."""
+    values = "".join(f"    c{number} = {number}.0\n" for number in range(size))
+    uses = "".join(f"    tile = nl.multiply(tile, c{number})\n" for number in range(size))
+    inner = "".join(f"    {line}\n" for line in kernel(uses).splitlines())
+    return {"app.py": f"{HEAD}def host(x):\n{values}{inner}\n    return kernel_0(x)\n"}
+
+
+def captured_kernels(size: int) -> Files:
+    """Kernels inside of a function that all take something from it."""
+    use = "    tile = nl.multiply(tile, size)\n"
+    inner = "".join(f"    {line}\n" for n in range(size) for line in kernel(use, n).splitlines())
+    results = "".join(f"    y{number} = kernel_{number}(x)\n" for number in range(size))
+    return {"app.py": f"{HEAD}def host(x):\n    size = x.shape[0] * 1.0\n{inner}{results}"}
+
+
+def exporting(size: int) -> Files:
+    """Files of which each exports what the one before exports."""
+    first = {"m0.py": "from nkilib.core.qkv.qkv import qkv\n"}
+    return first | {f"m{n}.py": f"from m{n - 1} import qkv\n\n{QKV}\n" for n in range(1, size)}
+
+
 def ring(size: int) -> Files:
     """Files of which each launches the kernel of the next one, and the last that of the first."""
     return {
@@ -264,6 +292,10 @@ ROWS = {
         partial(one, lambda n: f"    part_{n} = nl.gather_flattened(tile, tile)\n"),
         partial=True,
     ),
+    "launches": Row("kernels that one function launches", 25, launches),
+    "captured": Row("what a kernel takes from around it", 10, captured),
+    "captured-kernels": Row("kernels that take something from around them", 10, captured_kernels),
+    "exports": Row("files of which each exports what the one before does", 25, exporting),
     "files": Row("files that launch each other's kernels, in a ring", 25, ring),
     "files-chain": Row("files of which each calls the one before", 25, calling),
     "library": Row("calls of the library in one function", 25, library),

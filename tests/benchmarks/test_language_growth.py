@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 bench = pytest.importorskip("language_growth")
 
 
-LIBRARY = {"library", "scopes"}
+LIBRARY = {"library", "scopes", "exports"}
 """Rows of code that calls the library."""
 
 

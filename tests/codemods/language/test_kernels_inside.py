@@ -309,3 +309,50 @@ def test_functions_inside_that_are_only_called_come_out_of_a_kernel() -> None:
     check_sound(result)
     assert not [f for f in result.findings if f.outcome.value == "needs-you"]
     assert "\ndef row(i, " in result.text("app.py")
+
+
+@pytest.mark.parametrize("count", [1, 50])
+def test_as_much_as_a_kernel_takes_from_around_it(count: int) -> None:
+    """Each took a round of its own, of which there are 40."""
+    values = "".join(f"    c{number} = {number}.5\n" for number in range(count))
+    uses = "".join(f"        tile = nl.multiply(tile, c{number})\n" for number in range(count))
+    result = migrate({"app.py": INSIDE.format(values=values, uses=uses)})
+    new = result.text("app.py")
+    assert "import nki.language as nl\n" in new
+    assert new.index("def inner") < new.index("c0 = 0.5") < new.index("return inner(x)")
+    assert new.count(".5\n") == count
+    check_sound(result)
+
+
+INSIDE = """\
+import neuronxcc.nki as nki
+import neuronxcc.nki.language as nl
+
+
+def host(x):
+{values}
+    @nki.jit
+    def inner(x):
+        out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+        tile = nl.load(x)
+{uses}        nl.store(out, value=tile)
+        return out
+
+    return inner(x)
+"""
+
+
+def test_as_many_kernels_as_take_something_from_around_them() -> None:
+    kernel = INSIDE[INSIDE.index("    @nki.jit") : INSIDE.index("    return inner(x)")]
+    inner = [
+        kernel.replace("inner", f"inner{n}").format(uses="        tile = nl.multiply(tile, size)\n")
+        for n in range(45)
+    ]
+    calls = ", ".join(f"inner{n}(x)" for n in range(45))
+    head = INSIDE[: INSIDE.index("{values}")]
+    result = migrate(
+        {"app.py": f"{head}    size = x.shape[0] * 1.0\n\n{''.join(inner)}    return [{calls}]\n"}
+    )
+    assert "import nki.language as nl\n" in result.text("app.py")
+    assert "inner44(x, size=size)" in result.text("app.py")
+    check_sound(result)
