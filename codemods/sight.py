@@ -47,6 +47,18 @@ def _paths(ctx: FileContext) -> frozenset[str]:
     return frozenset((*map(ctx.release.canonical, imported), *looked_up))
 
 
+def names_jitted_kernels(ctx: FileContext) -> bool:
+    """A kernel that the library jits now, a string that may name one, or what other files export."""
+    jitted = ctx.release.newly_jitted
+    return bool(ctx.outside or ctx.texts) or any(found.symbol in jitted for found in ctx.references)
+
+
+@once
+def calls_with_mappings(ctx: FileContext) -> bool:
+    """A call of something that changed with a ``**`` argument."""
+    return any(None in site.form.keywords for found in sites(ctx) for site in found)
+
+
 @once
 def calls_by_template(ctx: FileContext) -> bool:
     """A call of something that has a form with a rewriting rule of its own."""

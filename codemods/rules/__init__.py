@@ -45,7 +45,7 @@ _CHECKS = (
     _rule("NKM205", "norm_output", sight.calls_by_template),
     _rule("NKM206", "replaced_parameter", sight.calls_by_template),
     _rule("NKM207", "lost_signature"),
-    _rule("NKM208", "rejitted_kernel"),
+    _rule("NKM208", "rejitted_kernel", sight.names_jitted_kernels),
     _rule("NKM209", "literal_for_enum"),
     _rule("NKM210", "changed_signature", sight.calls_for_changes),
     _rule("NKM301", "renamed_attribute", sight.uses_changed_types),

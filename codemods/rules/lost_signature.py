@@ -33,12 +33,16 @@ from ..analysis import values as v
 from ..analysis.context import FileContext
 from ..analysis.scopes import Use
 from ..changed_parameters import changed_value
-from ..escapes import HandedOn, Reached, escapes
-from ..expected_calls import Expected, expected_calls
-from ..handed_over import Hidden, hidden_calls
-from ..keyword_dicts import Splat, splats
 from ..model import Finding, Outcome
+from ..sight import calls_with_mappings
 from ..trees import last_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..escapes import HandedOn, Reached
+    from ..expected_calls import Expected
+    from ..handed_over import Hidden
+    from ..keyword_dicts import Splat
 
 CODE = "NKM207"
 _READERS = {
@@ -54,21 +58,21 @@ _DETAILS = {"__code__", "__defaults__", "__kwdefaults__", "__signature__"}
 
 def check(ctx: FileContext) -> Iterator[Finding]:
     """One finding for each such place."""
-    for splat in splats(ctx)[1]:
-        yield _mapping(ctx, splat)
-    said: set[ast.AST] = set()
-    for hidden in hidden_calls(ctx):
-        said.add(hidden.node)
-        yield _hidden(ctx, hidden)
-    for escape in escapes(ctx):
-        if isinstance(escape, HandedOn):
-            yield from _handed_on(ctx, escape)
-        elif escape.node not in said:
-            yield _reached(ctx, escape)
-    for expected in expected_calls(ctx):
-        yield _expected(ctx, expected)
+    if calls_with_mappings(ctx):
+        yield from _mappings(ctx)
+    if any(changed_value(ctx, ctx.evaluator.use(use)) for use in ctx.uses):
+        yield from _handed_over(ctx)
+    if ctx.texts:
+        yield from _expectations(ctx)
     yield from _getters(ctx)
     yield from _inspected(ctx)
+
+
+def _mappings(ctx: FileContext) -> Iterator[Finding]:
+    from ..keyword_dicts import splats
+
+    for splat in splats(ctx)[1]:
+        yield _mapping(ctx, splat)
 
 
 def _mapping(ctx: FileContext, splat: Splat) -> Finding:
@@ -80,6 +84,29 @@ def _mapping(ctx: FileContext, splat: Splat) -> Finding:
 
 
 # -- kernels given to other functions -------------------------------------------------------------------
+
+
+def _handed_over(ctx: FileContext) -> Iterator[Finding]:
+    """Kernels that are named and not called there."""
+    from ..escapes import HandedOn, escapes
+    from ..handed_over import hidden_calls
+
+    said: set[ast.AST] = set()
+    for hidden in hidden_calls(ctx):
+        said.add(hidden.node)
+        yield _hidden(ctx, hidden)
+    for escape in escapes(ctx):
+        if isinstance(escape, HandedOn):
+            yield from _handed_on(ctx, escape)
+        elif escape.node not in said:
+            yield _reached(ctx, escape)
+
+
+def _expectations(ctx: FileContext) -> Iterator[Finding]:
+    from ..expected_calls import expected_calls
+
+    for expected in expected_calls(ctx):
+        yield _expected(ctx, expected)
 
 
 def _hidden(ctx: FileContext, hidden: Hidden) -> Finding:

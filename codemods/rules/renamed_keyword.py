@@ -30,10 +30,9 @@ from collections.abc import Iterator, Mapping
 from ..analysis.context import FileContext
 from ..analysis.scopes import Use
 from ..calls import plans
-from ..keyword_dicts import splats
 from ..model import EditCall, Finding
 from ..release import OldForm, Release
-from ..sight import uses_type
+from ..sight import calls_with_mappings, uses_type
 
 CODE = "NKM202"
 
@@ -45,14 +44,22 @@ def check(ctx: FileContext) -> Iterator[Finding]:
             text = ", ".join(f"`{old}` is `{new}` now" for old, new in plan.edit.renamed)
             edit = EditCall(plan.edit.span, renamed=plan.edit.renamed)
             yield ctx.finding(CODE, plan.call.node, f"`{plan.name}`: {text}", edits=[edit])
-    for rename in splats(ctx)[0]:
-        text = ", ".join(f"`{old}` is `{new}` now" for old, new in rename.names)
-        message = f"`{rename.splat.name}`: {text}"
-        yield ctx.finding(CODE, rename.node, message, edits=[rename.edit], group=rename.group)
+    if calls_with_mappings(ctx):
+        yield from _keys(ctx)
     for name, forms in ctx.release.once(_methods).items():
         for use in ctx.module.spelling(f".{name}"):
             for kind, form in forms:
                 yield from _doubtful(ctx, kind, name, form, use)
+
+
+def _keys(ctx: FileContext) -> Iterator[Finding]:
+    """Keys that reach a call through ``**``."""
+    from ..keyword_dicts import splats
+
+    for rename in splats(ctx)[0]:
+        text = ", ".join(f"`{old}` is `{new}` now" for old, new in rename.names)
+        message = f"`{rename.splat.name}`: {text}"
+        yield ctx.finding(CODE, rename.node, message, edits=[rename.edit], group=rename.group)
 
 
 # -- methods of objects of unknown type -------------------------------------------------------------------
