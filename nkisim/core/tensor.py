@@ -16,36 +16,17 @@ from .access import Dynamic, Pattern, scalar_value, static_view
 from .context import state
 from .dtypes import FLOAT, INTEGER, PACKED, Array, DType, convert, dtype_of, float32, store, up
 from .errors import SimulationError, fail, location
+from .indexes import BOUNDS, INTEGERS, check, fits, names_first, plain
+from .indexes import Slice as Slice
+from .indexes import ds as ds
 from .memory import HBM, OFF_CHIP, PSUM, SBUF, SHARED_HBM, Allocation, Storage, off_chip, on_chip
 from .precision import check_bytes, check_packed
 from .regions import Region
-from .registers import Register
 from .unsupported import Unsupported
 
-_INTEGERS = (int, np.integer)
 _ON_CHIP = (SBUF, PSUM)
 _BUFFERS: dict[Any, str] = {None: SBUF, "": SBUF, **{name: name for name in (*_ON_CHIP, *OFF_CHIP)}}
 """Without a subclass of ``str``, which compares more slowly."""
-
-
-class Slice:
-    """``nl.ds(start, size)`` with a start that is known when the program runs."""
-
-    __slots__ = ("size", "start")
-
-    def __init__(self, start: Any, size: int) -> None:
-        self.start = start
-        self.size = size
-
-    def resolve(self) -> slice:
-        """The slice, with the start that is known now."""
-        start = _index_value(self.start)
-        return slice(start, start + self.size)
-
-
-def ds(start: Any, size: int) -> Any:
-    """``start : start + size``; start may be a register or a one-element tensor."""
-    return Slice(start, size) if isinstance(start, _LATE) else slice(start, start + size)
 
 
 class Tensor(Unsupported):
@@ -90,7 +71,7 @@ class Tensor(Unsupported):
     ) -> Tensor:
         """Allocate; see :mod:`.memory` for what the buffers hold and for the errors raised."""
         try:
-            dims = (int(shape),) if isinstance(shape, _INTEGERS) else tuple(map(int, shape))
+            dims = (int(shape),) if isinstance(shape, INTEGERS) else tuple(map(int, shape))
             kind = dtype_of(dtype)
         except TypeError as error:
             raise fail(f"a tensor of shape {shape!r} and type {dtype!r}: {error}") from error
@@ -199,14 +180,14 @@ class Tensor(Unsupported):
         array = self.array
         if self.dynamic is not None:
             raise self._not_indexable()
-        if not _fits(keys, array.shape):
-            keys = tuple([_plain(k) for k in keys])
-            self._check(keys)
+        if not fits(keys, array.shape):
+            keys = tuple([plain(k) for k in keys])
+            check(self, keys)
         found = array[keys]
         if not isinstance(found, np.ndarray) or found.ndim == 0:
             return self._element(keys)
         view = self.like(found)
-        if keys and (isinstance(keys[0], int) or _names_first(keys, array.ndim)):
+        if keys and (isinstance(keys[0], int) or names_first(keys, array.ndim)):
             view.partitioned = False
         return view
 
@@ -220,25 +201,6 @@ class Tensor(Unsupported):
             return self.dynamic
         return fail(f"{self!r} has a dynamic address and cannot be indexed or viewed; index the base tensor")
 
-    def _check(self, keys: tuple[Any, ...]) -> None:
-        """Indexes must lie in the tensor: NumPy would clip a slice in silence."""
-        dims = self.array.shape
-        axis = 0
-        for position, key in enumerate(keys):
-            if key is Ellipsis and Ellipsis not in keys[:position]:
-                axis = len(dims) - (len(keys) - position - 1)
-                continue
-            if not isinstance(key, int | slice) or isinstance(key, bool):
-                raise fail(f"{key!r} is no index in NKI (integers, slices, nl.ds, registers and one ...)")
-            if state.strict and isinstance(key, int) and key < 0:
-                raise fail(f"index {key} is negative; an integer counts from the start of {self!r}")
-            if axis >= len(dims):
-                raise fail(f"too many indexes for {self!r}: {len(keys)}")
-            problem = _problem(key, dims[axis])
-            if problem:
-                raise fail(f"index {_spelled(key)} {problem}: dimension {axis} of {self!r} has {dims[axis]}")
-            axis += 1
-
     def reshape(self, shape: int | Sequence[int], dtype: Any = None, name: str = "") -> Tensor:
         """Another factorisation of the same elements (or, on chip, of the first ones of each partition).
 
@@ -249,7 +211,7 @@ class Tensor(Unsupported):
             raise self._not_indexable()
         if dtype is not None:
             return self.view(dtype).reshape(shape, name=name)
-        dims = (int(shape),) if isinstance(shape, _INTEGERS) else tuple(int(n) for n in shape)
+        dims = (int(shape),) if isinstance(shape, INTEGERS) else tuple(int(n) for n in shape)
         array = self.array
         if -1 not in dims and prod(dims) != array.size:
             array = self._first_elements(dims)
@@ -428,61 +390,15 @@ class Tensor(Unsupported):
         )
 
 
-_LATE = (Register, Tensor)
-"""What has a value when the program runs."""
-_BOUNDS = (*_INTEGERS, *_LATE)
-
-
 def _check_offset(scalar: Any, vector: Any) -> None:
     """A vector is a tensor of integers, a scalar that or an integer or a register. Raises SimulationError."""
     given = scalar if vector is None else vector
-    known = vector is None and isinstance(given, _BOUNDS)
+    known = vector is None and isinstance(given, BOUNDS)
     if not (given.dtype.kind == INTEGER if isinstance(given, Tensor) else known):
         what = "scalar_offset" if vector is None else "vector_offset"
         raise fail(
             f"{what} is a {given!r}; it must be a tensor of integers" + " or a register" * (vector is None)
         )
-
-
-def _plain(key: Any) -> Any:
-    """An index as NumPy takes it; registers and one-element tensors give their present value."""
-    if isinstance(key, slice):
-        if all(bound is None or type(bound) is int for bound in (key.start, key.stop, key.step)):
-            return key
-        bounds = (key.start, key.stop, key.step)
-        if not all(bound is None or isinstance(bound, _BOUNDS) for bound in bounds):
-            raise fail(f"{_spelled(key)} is no range of integers")
-        return slice(*(bound if bound is None else _index_value(bound) for bound in bounds))
-    if isinstance(key, Slice):
-        return key.resolve()
-    return _index_value(key) if isinstance(key, Register | Tensor | np.integer) else key
-
-
-def _index_value(source: Any) -> int:
-    """The integer that an index has now. Raises SimulationError for a tensor of other numbers."""
-    if isinstance(source, Tensor) and source.dtype.kind != INTEGER:
-        raise fail(f"an index must be an integer; {source!r} holds other numbers (copy it to int32)")
-    return scalar_value(source)
-
-
-def _fits(keys: tuple[Any, ...], dims: tuple[int, ...]) -> bool:
-    """Whether these are plain integers and forward slices in the tensor: the usual case, found quickly."""
-    if len(keys) > len(dims):
-        return False
-    for axis, key in enumerate(keys):
-        if key.__class__ is slice:
-            start, stop, step = key.start, key.stop, key.step
-            if start is None:
-                start = 0
-            if stop is None:
-                stop = dims[axis]
-            if not (start.__class__ is stop.__class__ is int and 0 <= start < stop <= dims[axis]):
-                return False
-            if step is not None and (step.__class__ is not int or step < 1):
-                return False
-        elif key.__class__ is not int or not 0 <= key < dims[axis]:
-            return False
-    return True
 
 
 def _distinct(array: Array) -> bool:
@@ -496,29 +412,6 @@ def _distinct(array: Array) -> bool:
                 return False
             end += (count - 1) * stride
     return True
-
-
-def _names_first(keys: tuple[Any, ...], ndim: int) -> bool:
-    """Whether the first dimension's index, an integer, stands behind an ellipsis that stands for nothing."""
-    return keys[0] is Ellipsis and len(keys) > ndim and isinstance(keys[1], int)
-
-
-def _problem(key: Any, size: int) -> str:
-    """What is wrong with an index of a dimension, or nothing. Numbers below 0 count from the end."""
-    if isinstance(key, int):
-        return "" if -size <= key < size else "is out of bounds"
-    if key.step == 0:
-        return "has a step of 0"
-    if not all(bound is None or -size <= bound <= size for bound in (key.start, key.stop)):
-        return "is out of bounds"
-    return "" if len(range(*key.indices(size))) else "names no element"
-
-
-def _spelled(key: Any) -> str:
-    if isinstance(key, int):
-        return str(key)
-    parts = (key.start, key.stop) if key.step is None else (key.start, key.stop, key.step)
-    return ":".join("" if part is None else str(part) for part in parts)
 
 
 def from_storage(allocation: Allocation, dtype: DType, buffer: str, name: str = "") -> Tensor:
