@@ -33,13 +33,15 @@ from collections.abc import Iterator
 from ..analysis import values as v
 from ..analysis.classes import bases
 from ..analysis.context import Call, FileContext
-from ..changed_parameters import changed
+from ..calls import plans
+from ..changed_parameters import changed, shape
 from ..dialects import already_new, fitting
 from ..model import Finding, Outcome
 from ..release import CallChange
 from ..signature import Unbindable, bind
 from ..sites import call_form
 from ..stand_ins import bare_objects, fakes
+from ..trees import last_name
 
 CODE = "NKM306"
 
@@ -48,6 +50,7 @@ def check(ctx: FileContext) -> Iterator[Finding]:
     """One finding for each such class or place."""
     yield from _subclasses(ctx)
     yield from _constructors(ctx)
+    yield from _made_constructors(ctx)
     yield from _stand_ins(ctx)
     yield from _read_by_position(ctx)
 
@@ -88,6 +91,30 @@ def _constructors(ctx: FileContext) -> Iterator[Finding]:
                 short = base.rpartition(".")[2]
                 step = f"Call the constructor as `{short}{change.signature.text}` wants it."
                 yield ctx.needs_you(CODE, call.node, f"constructor of `{short}`: {why}", step)
+
+
+def _made_constructors(ctx: FileContext) -> Iterator[Finding]:
+    """Calls of data classes with fields of their own behind those of a base whose fields moved."""
+    planned = {plan.call.node for plan in plans(ctx)}
+    for call in ctx.calls:
+        name = call.callee.name if isinstance(call.callee, v.Symbol) else ""
+        node = ctx.evaluator.classes.get(name)
+        if node is None or call.node in planned or not _makes_constructor(node):
+            continue
+        for found in filter(None, (changed(ctx, base) for base in bases(ctx.evaluator, node))):
+            if found.concerns(*shape(call.node.args, call.node.keywords)):
+                message = f"`{node.name}` takes the fields of `{found.name}` first, of which {found.summary}"
+                yield ctx.needs_you(
+                    CODE, call.node, message, "Pass the fields by keyword, by their names of today."
+                )
+
+
+def _makes_constructor(node: ast.ClassDef) -> bool:
+    """Whether a class is a data class with fields that gets its constructor made."""
+    decorators = (d.func if isinstance(d, ast.Call) else d for d in node.decorator_list)
+    own = any(isinstance(s, ast.FunctionDef) and s.name == "__init__" for s in node.body)
+    fields = any(isinstance(s, ast.AnnAssign) for s in node.body)
+    return fields and not own and any(last_name(d) == "dataclass" for d in decorators)
 
 
 def _misfit(ctx: FileContext, call: Call, base: str) -> tuple[CallChange, str]:
