@@ -16,6 +16,7 @@ from .analysis.fixtures import parametrized
 from .analysis.reaching import reaching
 from .analysis.scopes import Binding, Use
 from .changed_parameters import Changed, changed_value, shape
+from .handed_over import own_functions
 from .private_kernels import only_looks
 from .record import record
 from .trees import last_name
@@ -30,7 +31,7 @@ _PYTHON = {"builtins", "functools", "inspect", "itertools", "mock", "nki", "pyte
 _CALLED_AS = {"__getitem__": 1, "__call__": 2}
 """Methods that make an object hold what they return: how many calls that is behind the class."""
 _PATTERNS = (ast.MatchAs, ast.MatchStar, ast.MatchMapping)
-_ROUNDS = 2000
+_DEEPEST = 4
 
 
 @record
@@ -72,7 +73,7 @@ def escapes(ctx: FileContext) -> Iterator[Reached | HandedOn]:
     if sources:
         search = _Search(ctx)
         yield from search.calls(sources)
-        yield from (handed for key, handed in search.handed.items() if key not in search.reached)
+        yield from search.kept()
 
 
 class _Search:
@@ -88,22 +89,42 @@ class _Search:
         self.by_binding: dict[str, dict[int, list[Use]]] = {}
         self.by_attribute: dict[str, list[tuple[Use, int]]] = {}
         self.agenda: list[tuple[ast.expr, _Held]] = []
-        self.seen: set[tuple[object, ...]] = set()
+        self.seen: dict[tuple[object, ...], int] = {}
+        self.same: dict[int, set[int]] = {}
         self.found: dict[int, Reached] = {}
         self.handed: dict[int, HandedOn] = {}
         self.reached: set[int] = set()
 
     def calls(self, sources: list[tuple[Use, Changed]]) -> list[Reached]:
         self.agenda = [(use.top, _Held(use.top, changed)) for use, changed in sources]
-        rounds = 0
-        while self.agenda and rounds < _ROUNDS:
-            rounds += 1
+        while self.agenda:
             node, held = self.agenda.pop()
-            key = (id(node), id(held.source), id(held.changed), held.fields, held.calls)
-            if key not in self.seen:
-                self.seen.add(key)
+            if held.calls <= _DEEPEST and not self._was_at(id(node), held):
                 self._from(node, held)
         return list(self.found.values())
+
+    def kept(self) -> list[HandedOn]:
+        """What is given away and reached by no call, nor is what is held in the same places."""
+        spread = list(self.reached)
+        leading: dict[int, list[int]] = {}
+        for source, firsts in self.same.items():
+            for first in firsts:
+                leading.setdefault(first, []).append(source)
+        for source in spread:
+            fresh = {*leading.get(source, ())} - self.reached
+            self.reached |= fresh
+            spread += fresh
+        return [handed for source, handed in self.handed.items() if source not in self.reached]
+
+    def _was_at(self, place: object, held: _Held) -> bool:
+        """Whether something was followed from a place before, as one thing held there is like another."""
+        key = (place, id(held.changed), held.fields, held.calls)
+        before = self.seen.get(key)
+        if before is None:
+            self.seen[key] = id(held.source)
+        else:
+            self.same.setdefault(id(held.source), set()).add(before)
+        return before is not None
 
     # -- outwards: what holds an expression -------------------------------------------------------------
 
@@ -212,7 +233,7 @@ class _Search:
 
     def _named(self, binding: Binding, held: _Held) -> None:
         """The uses of a name. What a parameter is called with itself, the call of its function tells."""
-        for use in self._seeing(binding):
+        for use in () if self._was_at(id(binding), held) else self._seeing(binding):
             if binding.kind != "parameter" or not _called_itself(use):
                 self._chain(use, 1, held)
 
@@ -229,7 +250,7 @@ class _Search:
 
     def _each_use(self, name: str, near: Use, held: _Held) -> None:
         owner = self.ctx.module.lookup(name, near.scope)
-        if owner is None:
+        if owner is None or self._was_at((name, id(owner[0])), held):
             return
         for use in self.ctx.module.by_name.get(name, ()):
             if self.ctx.module.lookup(name, use.scope) == owner:
@@ -239,7 +260,7 @@ class _Search:
         """The attributes of anything that are called so, unless they are known to be something else."""
         inner = _Held(held.source, held.changed, frozenset(), held.calls)
         for name in names:
-            for use, index in self._attributes(name):
+            for use, index in () if self._was_at(f".{name}", inner) else self._attributes(name):
                 self._chain(use, index + 1, inner)
 
     def _attributes(self, name: str) -> list[tuple[Use, int]]:
@@ -335,12 +356,9 @@ def _is_other(ctx: FileContext, use: Use, index: int) -> bool:
 
 def _parameters(ctx: FileContext, names: list[str], call: ast.Call, node: ast.expr) -> Iterator[Binding]:
     """The parameters of the file's own functions that get an argument."""
-    for binding in ctx.module.bindings:
-        function = binding.node
-        scope = ctx.module.scope_of.get(function)
-        if binding.kind != "function" or scope is None or ctx.evaluator.qualified(binding) not in names:
-            continue
-        assert isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+    functions = own_functions(ctx)
+    for function in (functions[name] for name in names if name in functions):
+        scope = ctx.module.scope_of[function]
         listed = [a.arg for a in (*function.args.posonlyargs, *function.args.args)]
         bound = isinstance(call.func, ast.Attribute) and listed[:1] in (["self"], ["cls"])
         given = [k.arg for k in call.keywords if k.value is node]

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from .analysis import values as v
-from .analysis.context import FileContext
+from .analysis.context import FileContext, once
 from .analysis.reaching import reaching
 from .analysis.scopes import Use
 from .changed_parameters import Changed, changed_value, shape
@@ -82,12 +82,18 @@ def _handed(ctx: FileContext) -> Iterator[Handed]:
 # -- functions of the same file ---------------------------------------------------------------------------
 
 
-def _definition(ctx: FileContext, function: v.Function) -> Function | None:
+@once
+def own_functions(ctx: FileContext) -> dict[str, Function]:
+    """The file's own functions by their qualified names; of several of one name the first."""
+    found: dict[str, Function] = {}
     for binding in ctx.module.bindings:
-        node = binding.node
-        if binding.kind == "function" and ctx.evaluator.qualified(binding) == function.name:
-            return node if isinstance(node, Function) else None
-    return None
+        if binding.kind == "function" and isinstance(binding.node, Function):
+            found.setdefault(ctx.evaluator.qualified(binding), binding.node)
+    return found
+
+
+def _definition(ctx: FileContext, function: v.Function) -> Function | None:
+    return own_functions(ctx).get(function.name)
 
 
 def _affected_inside(handed: Handed, node: Function) -> bool:
