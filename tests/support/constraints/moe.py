@@ -449,6 +449,19 @@ CONDITIONS = [
     ),
 ]
 BY = "nkilib.core.moe.moe_cte.bwmm_shard_on"
+
+
+def checkpoints(block: int) -> list[Row]:
+    """Tensors that receive what the backward pass needs; the call has two blocks."""
+    gates, down = (2, 2, 32, block), (2, block, 512)
+    return [
+        refused("gate_up_activations_T of a float type", f"gate_up_activations_T must be {FLOATS_AND_FP8}", gate_up_activations_T=zeros(*gates, dtype=I32)),
+        refused("down_activations of a float type", f"down_activations must be {FLOATS_AND_FP8}", down_activations=zeros(*down, dtype=I32)),
+        refused("gate_up_activations_T [N, 2, I, B]", f"gate_up_activations_T must have shape {gates}", gate_up_activations_T=zeros(3, 2, 32, block)),
+        refused("down_activations [N, B, H]", f"down_activations must have shape {down}", down_activations=zeros(2, block, 514)),
+    ]  # fmt: skip
+
+
 BY_INNER = Table(
     f"{BY}_I.blockwise_mm_baseline_shard_intermediate", blockwise_mm_baseline_shard_intermediate, partial(blocks, 256),
     [*of_weights(), *MODE, *shown(f"{ON_I}::test_more_cores", {"at most two cores": "Only 1 or 2 shards are supported"}), *of_tensors("hidden_states"), of_class("skip_dma", SkipMode), *of_flags("checkpoint_activation"), *of_flags("is_tensor_update_accumulating")], lnc=2,
@@ -456,7 +469,7 @@ BY_INNER = Table(
 BY_INNER_HYBRID = Table(
     f"{BY}_I.blockwise_mm_baseline_shard_intermediate_hybrid", blockwise_mm_baseline_shard_intermediate_hybrid, partial(blocks, 256, 1),
     [
-        *of_weights(), *MODE, *CONDITIONS[:5],
+        *of_weights(), *MODE, *CONDITIONS[:5], *checkpoints(256),
         *shown(f"{ON_I}::test_refused_by_the_hybrid", {
             "two cores": "shard-on-I with dynamic control flow only work on TRN2", "N + 1 conditions": "conditions must have N + 1",
             "num_static_block at most N": "num_static_block must be 0 to 7, it is 8",
@@ -585,8 +598,7 @@ BY_HIDDEN = Table(
         *defined(f"{ON_H}::test_rows_of_the_down_weights_that_pad_them_are_not_read", {"rows of the down weights beyond I": "nan"}),
         *defined(f"{ON_H}::test_skipping_weights_changes_nothing", {"skip_weight": "skip"}),
         *MAPS, *WEIGHTS, *MODE,
-        refused("gate_up_activations_T of a float type", f"gate_up_activations_T must be {FLOATS_AND_FP8}", gate_up_activations_T=zeros(1, 2, 32, 128, dtype=I32)),
-        refused("down_activations of a float type", f"down_activations must be {FLOATS_AND_FP8}", down_activations=zeros(1, 128, 512, dtype=I32)),
+        *checkpoints(128),
         *laid_out(TOKENS),
         *of_tensors("hidden_states"), of_class("skip_dma", SkipMode), *of_flags("is_tensor_update_accumulating"),
     ],

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import nki.language as nl
+
 from ....blocks.activation import Gating
 from ....blocks.arguments import Named, assert_classes, assert_integer, assert_layout, assert_object
 from ....blocks.dtypes import FLOATS, FLOATS_AND_FP8, assert_dtype
@@ -12,50 +14,60 @@ from ..experts import Experts
 from .moe_cte_utils import SkipMode
 
 
-def check_operands(
-    hidden: Any,
-    affinities: Any,
-    gate_up: Any,
-    down: Any,
-    token_ids: Any,
-    biases: tuple[Any, Any],
-    scales: tuple[Any, Any],
-    skip: Any,
-    accumulating: Any,
-    tensors: Named = (),
-    optional: Named = (),
-) -> None:
+class Operands(nl.NKIObject):
+    """What a block-wise kernel is given, as its documentation says.
+
+    Attributes:
+        hidden, affinities, gate_up, down, token_ids, block: as they are called in :class:`.Task` and
+            :class:`.Experts`. block_experts: the expert of each block; None: block b has expert b.
+        biases, scales: of gate and up, and of down. skip: a SkipMode. accumulating: tokens may be in several
+            blocks. gating: the activation with its limits.
+        gates_out, down_out: what receives checkpoints, or None.
+    """
+
+    hidden: Any
+    affinities: Any
+    gate_up: Any
+    down: Any
+    token_ids: Any
+    block_experts: Any
+    block: Any
+    skip: Any
+    accumulating: Any
+    gating: Gating
+    biases: tuple[Any, Any] = (None, None)
+    scales: tuple[Any, Any] = (None, None)
+    gates_out: Any = None
+    down_out: Any = None
+
+
+def check_operands(given: Operands, tensors: Named = (), optional: Named = ()) -> None:
     """Raise AssertionError for wrong classes; ``tensors`` and ``optional`` are those of some kernels."""
     assert_classes(
         tensors=(
-            (hidden, "hidden_states"), (affinities, "expert_affinities_masked"),
-            (gate_up, "gate_up_proj_weight"), (down, "down_proj_weight"),
-            (token_ids, "token_position_to_id"),
+            (given.hidden, "hidden_states"), (given.affinities, "expert_affinities_masked"),
+            (given.gate_up, "gate_up_proj_weight"), (given.down, "down_proj_weight"),
+            (given.token_ids, "token_position_to_id"),
         ),
         optional=(
-            (biases[0], "gate_and_up_proj_bias"), (biases[1], "down_proj_bias"),
-            (scales[0], "gate_up_proj_scale"), (scales[1], "down_proj_scale"),
+            (given.biases[0], "gate_and_up_proj_bias"), (given.biases[1], "down_proj_bias"),
+            (given.scales[0], "gate_up_proj_scale"), (given.scales[1], "down_proj_scale"),
+            (given.gates_out, "gate_up_activations_T"), (given.down_out, "down_activations"),
         ),
-        flags=((accumulating, "is_tensor_update_accumulating"),),
+        flags=((given.accumulating, "is_tensor_update_accumulating"),),
     )  # fmt: skip
     assert_classes(tensors, optional)
-    assert_object(skip, SkipMode, "skip_dma")
+    assert_object(given.skip, SkipMode, "skip_dma")
 
 
-def float_experts(
-    gate_up: Any,
-    down: Any,
-    gate_up_bias: Any,
-    down_bias: Any,
-    gate_up_scale: Any,
-    down_scale: Any,
-    gating: Gating,
-) -> Experts:
+def float_experts(given: Operands) -> Experts:
     """Experts of 16, 32 or 8 bits. Two biases, and two scales, count only if both are there.
 
     Shapes: ``[E, H, 2, I]``, ``[E, ≥ I, H]``; biases ``[E, 2, I]``, ``[E, H]`` or ``[E, 1, H]``; scales
     ``[E, 1, 2·I]``, ``[E, 1, H]``. Raises AssertionError for others.
     """
+    gate_up, down = given.gate_up, given.down
+    (gate_up_bias, down_bias), (gate_up_scale, down_scale) = given.biases, given.scales
     count, hidden, inner = gate_up.shape[0], gate_up.shape[1], gate_up.shape[3]
     assert_shape(gate_up, (count, hidden, 2, inner), "gate_up_proj_weight")
     fits = down.shape[0] == count and down.shape[1] >= inner and down.shape[2] == hidden
@@ -82,7 +94,7 @@ def float_experts(
         gate_up_scale=gate_up_scale.reshape((count, 2, inner)) if scaled else None,
         down_scale=down_scale.reshape((count, hidden)) if scaled else None,
         kind=QuantizationType.ROW if scaled else QuantizationType.NONE,
-        gating=gating,
+        gating=given.gating,
     )
 
 

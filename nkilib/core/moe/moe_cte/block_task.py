@@ -29,10 +29,10 @@ from ....blocks.softmax import spread_column
 from ....blocks.tiles import as_view, from_runtime_start, load_broadcast
 from ...utils.allocator import SbufManager
 from ...utils.common_types import QuantizationType
-from ...utils.kernel_assert import kernel_assert
+from ...utils.kernel_assert import assert_shape, kernel_assert
 from ...utils.tensor_view import TensorView
-from ..experts import Experts, expert_count, hidden_size
-from .block_inputs import check_elements
+from ..experts import Experts, expert_count, hidden_size, inner_size
+from .block_inputs import Operands, check_elements
 
 
 class Scaling(nl.NKIObject):
@@ -114,8 +114,28 @@ def block_count(task: Task) -> int:
     return int(task.token_ids.shape[0] // task.block)
 
 
-def check_task(task: Task) -> None:
-    """Raise AssertionError for tensors that do not fit each other, and for element types."""
+def task_of(given: Operands, experts: Experts, scaling: Scaling, dtype: Any, output: nl.ndarray) -> Task:
+    """Raises AssertionError for tensors that do not fit each other, and for element types."""
+    task = Task(
+        hidden=given.hidden,
+        affinities=given.affinities,
+        experts=experts,
+        token_ids=given.token_ids,
+        block_experts=given.block_experts,
+        block=given.block,
+        skip=given.skip.skip_token,
+        dtype=dtype,
+        scaling=scaling,
+        output=output,
+        accumulating=given.accumulating,
+        gates_out=given.gates_out,
+        down_out=given.down_out,
+    )
+    _check_task(task)
+    return task
+
+
+def _check_task(task: Task) -> None:
     experts = task.experts
     mx = experts.kind == QuantizationType.MX
     assert_dtype(task.hidden, FLOATS_16 if mx else FLOATS, "hidden_states")
@@ -132,6 +152,11 @@ def check_task(task: Task) -> None:
     check_elements(task.affinities, rows * count, "expert_affinities_masked", "R·E")
     if task.block_experts is not None:
         check_elements(task.block_experts, block_count(task), "block_to_expert", "N")
+    if task.gates_out is not None:
+        wanted = (block_count(task), 2, inner_size(experts), task.block)
+        assert_shape(task.gates_out, wanted, "gate_up_activations_T")
+    if task.down_out is not None:
+        assert_shape(task.down_out, (block_count(task), task.block, hidden), "down_activations")
 
 
 def weight_dtype(task: Task, weights: nl.ndarray) -> Any:

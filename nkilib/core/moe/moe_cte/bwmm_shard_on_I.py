@@ -16,8 +16,8 @@ from ....blocks.lnc import cores
 from ....blocks.memory import manager
 from ...utils.common_types import ActFnType, ExpertAffinityScaleMode
 from ...utils.kernel_assert import kernel_assert
-from ..experts import Experts
 from .block_inputs import (
+    Operands,
     check_activation,
     check_blocks,
     check_conditions,
@@ -28,7 +28,7 @@ from .block_inputs import (
     float_experts,
 )
 from .block_runs import process_while, run_shared
-from .block_task import Scaling, Task, block_count, check_task
+from .block_task import Scaling, Task, block_count, task_of
 from .moe_cte_utils import PSUM_SIZE, SB_QUADRANT_SIZE, TILE_SIZE, SkipMode
 
 __all__ = [
@@ -103,46 +103,28 @@ def blockwise_mm_baseline_shard_intermediate(
 
     Raises AssertionError for what :func:`_check` refuses.
     """
-    check_operands(
-        hidden_states, expert_affinities_masked, gate_up_proj_weight, down_proj_weight, token_position_to_id,
-        (gate_and_up_proj_bias, down_proj_bias), (gate_up_proj_scale, down_proj_scale), skip_dma,
-        is_tensor_update_accumulating,
-        tensors=((block_to_expert, "block_to_expert"),),
+    gating = Gating(
+        function=activation_function,
+        gate=(gate_clamp_upper_limit, gate_clamp_lower_limit),
+        up=(up_clamp_upper_limit, up_clamp_lower_limit),
+    )
+    given = Operands(
+        hidden=hidden_states, affinities=expert_affinities_masked, gate_up=gate_up_proj_weight,
+        down=down_proj_weight, token_ids=token_position_to_id, block_experts=block_to_expert,
+        block=block_size, skip=skip_dma, accumulating=is_tensor_update_accumulating, gating=gating,
+        biases=(gate_and_up_proj_bias, down_proj_bias), scales=(gate_up_proj_scale, down_proj_scale),
     )  # fmt: skip
+    check_operands(given, tensors=((block_to_expert, "block_to_expert"),))
     assert_classes(
         flags=(
             (checkpoint_activation, "checkpoint_activation"),
             (expert_affinity_multiply_on_I, "expert_affinity_multiply_on_I"),
         )
     )
-    _check(gate_up_proj_weight, down_proj_weight, token_position_to_id, block_size, 256, skip_dma)
+    _check(given, 256)
     check_activation(activation_function)
-    gating = Gating(
-        function=activation_function,
-        gate=(gate_clamp_upper_limit, gate_clamp_lower_limit),
-        up=(up_clamp_upper_limit, up_clamp_lower_limit),
-    )
-    experts = float_experts(
-        gate_up_proj_weight,
-        down_proj_weight,
-        gate_and_up_proj_bias,
-        down_proj_bias,
-        gate_up_proj_scale,
-        down_proj_scale,
-        gating,
-    )
-    task = _task(
-        hidden_states,
-        expert_affinities_masked,
-        experts,
-        block_size,
-        token_position_to_id,
-        block_to_expert,
-        skip_dma,
-        compute_dtype,
-        is_tensor_update_accumulating,
-        _scaling(expert_affinities_scaling_mode, expert_affinity_multiply_on_I),
-    )
+    scaling = _scaling(expert_affinities_scaling_mode, expert_affinity_multiply_on_I)
+    task = _task(given, scaling, compute_dtype)
     if checkpoint_activation:
         _allocate_checkpoints(task)
     run_shared(task, block_count(task), 1, manager())
@@ -194,45 +176,24 @@ def blockwise_mm_baseline_shard_intermediate_hybrid(
     kernel_assert(
         count == 2, f"shard-on-I with dynamic control flow only work on TRN2 with 2 cores, there are {count}"
     )
-    check_operands(
-        hidden_states, expert_affinities_masked, gate_up_proj_weight, down_proj_weight, token_position_to_id,
-        (gate_and_up_proj_bias, down_proj_bias), (gate_up_proj_scale, down_proj_scale), skip_dma,
-        is_tensor_update_accumulating,
-        tensors=((block_to_expert, "block_to_expert"),),
-        optional=(
-            (conditions, "conditions"), (gate_up_activations_T, "gate_up_activations_T"),
-            (down_activations, "down_activations"),
-        ),
-    )  # fmt: skip
-    _check(gate_up_proj_weight, down_proj_weight, token_position_to_id, block_size, 256, skip_dma)
-    check_activation(activation_function)
     gating = Gating(
         function=activation_function,
         gate=(gate_clamp_upper_limit, gate_clamp_lower_limit),
         up=(up_clamp_upper_limit, up_clamp_lower_limit),
     )
-    experts = float_experts(
-        gate_up_proj_weight,
-        down_proj_weight,
-        gate_and_up_proj_bias,
-        down_proj_bias,
-        gate_up_proj_scale,
-        down_proj_scale,
-        gating,
+    given = Operands(
+        hidden=hidden_states, affinities=expert_affinities_masked, gate_up=gate_up_proj_weight,
+        down=down_proj_weight, token_ids=token_position_to_id, block_experts=block_to_expert,
+        block=block_size, skip=skip_dma, accumulating=is_tensor_update_accumulating, gating=gating,
+        biases=(gate_and_up_proj_bias, down_proj_bias), scales=(gate_up_proj_scale, down_proj_scale),
+        gates_out=gate_up_activations_T, down_out=down_activations,
+    )  # fmt: skip
+    check_operands(
+        given, tensors=((block_to_expert, "block_to_expert"),), optional=((conditions, "conditions"),)
     )
-    task = _task(
-        hidden_states,
-        expert_affinities_masked,
-        experts,
-        block_size,
-        token_position_to_id,
-        block_to_expert,
-        skip_dma,
-        compute_dtype,
-        is_tensor_update_accumulating,
-        _scaling(expert_affinities_scaling_mode, False),
-    )
-    task.gates_out, task.down_out = gate_up_activations_T, down_activations
+    _check(given, 256)
+    check_activation(activation_function)
+    task = _task(given, _scaling(expert_affinities_scaling_mode, False), compute_dtype)
     number, sbm = block_count(task), manager()
     check_conditions(conditions, number)
     assert_integers(((num_static_block, "num_static_block"),))
@@ -279,41 +240,23 @@ def blockwise_mm_shard_intermediate_dropping(
 
     Raises AssertionError for what :func:`_check` refuses, and unless there is one block for each expert.
     """
-    check_operands(
-        hidden_states, expert_affinities_masked, gate_up_proj_weight, down_proj_weight, token_position_to_id,
-        (gate_and_up_proj_bias, down_proj_bias), (gate_up_proj_scale, down_proj_scale), skip_dma,
-        is_tensor_update_accumulating,
-        optional=((block_to_expert, "block_to_expert"),),
-    )  # fmt: skip
-    assert_classes(flags=((expert_affinity_multiply_on_I, "expert_affinity_multiply_on_I"),))
-    _check(gate_up_proj_weight, down_proj_weight, token_position_to_id, block_size, DROPPING_UNIT, skip_dma)
-    check_activation(activation_function)
     gating = Gating(
         function=activation_function,
         gate=(gate_clamp_upper_limit, gate_clamp_lower_limit),
         up=(up_clamp_upper_limit, up_clamp_lower_limit),
     )
-    experts = float_experts(
-        gate_up_proj_weight,
-        down_proj_weight,
-        gate_and_up_proj_bias,
-        down_proj_bias,
-        gate_up_proj_scale,
-        down_proj_scale,
-        gating,
-    )
-    task = _task(
-        hidden_states,
-        expert_affinities_masked,
-        experts,
-        block_size,
-        token_position_to_id,
-        None,
-        skip_dma,
-        compute_dtype,
-        is_tensor_update_accumulating,
-        _scaling(ExpertAffinityScaleMode.POST_SCALE, expert_affinity_multiply_on_I),
-    )
+    given = Operands(
+        hidden=hidden_states, affinities=expert_affinities_masked, gate_up=gate_up_proj_weight,
+        down=down_proj_weight, token_ids=token_position_to_id, block_experts=None,
+        block=block_size, skip=skip_dma, accumulating=is_tensor_update_accumulating, gating=gating,
+        biases=(gate_and_up_proj_bias, down_proj_bias), scales=(gate_up_proj_scale, down_proj_scale),
+    )  # fmt: skip
+    check_operands(given, optional=((block_to_expert, "block_to_expert"),))
+    assert_classes(flags=((expert_affinity_multiply_on_I, "expert_affinity_multiply_on_I"),))
+    _check(given, DROPPING_UNIT)
+    check_activation(activation_function)
+    scaling = _scaling(ExpertAffinityScaleMode.POST_SCALE, expert_affinity_multiply_on_I)
+    task = _task(given, scaling, compute_dtype)
     count, number = gate_up_proj_weight.shape[0], block_count(task)
     kernel_assert(number == count, f"there must be one block for each expert, {count}, there are {number}")
     _allocate_checkpoints(task)
@@ -321,20 +264,18 @@ def blockwise_mm_shard_intermediate_dropping(
     return _results(task)
 
 
-def _check(
-    gate_up: nl.ndarray, down: nl.ndarray, token_ids: nl.ndarray, block: int, unit: int, skip: SkipMode
-) -> None:
-    count = cores().count
+def _check(given: Operands, unit: int) -> None:
+    count, gate_up, down = cores().count, given.gate_up, given.down
     kernel_assert(count <= 2, f"Only 1 or 2 shards are supported, there are {count}")
     check_layouts(gate_up, down)
-    check_blocks(token_ids, block, unit)
+    check_blocks(given.token_ids, given.block, unit)
     check_hidden(gate_up.shape[1])
     kernel_assert(
         down.shape[1] % 16 == 0,
         f"down_proj_weight I must be divisible by 16, found {down.shape[1]}. Please pad it",
     )
     kernel_assert(
-        not skip.skip_weight, "DMA weight skipping is not yet supported by the BWMM shard on I kernel"
+        not given.skip.skip_weight, "DMA weight skipping is not yet supported by the BWMM shard on I kernel"
     )
 
 
@@ -346,37 +287,14 @@ def _scaling(mode: ExpertAffinityScaleMode, on_product: bool) -> Scaling:
     return Scaling(on_gates=early, on_output=mode == ExpertAffinityScaleMode.POST_SCALE)
 
 
-def _task(
-    hidden: nl.ndarray,
-    affinities: nl.ndarray,
-    experts: Experts,
-    block: int,
-    token_ids: nl.ndarray,
-    block_experts: Any,
-    skip: SkipMode,
-    dtype: Any,
-    accumulating: bool,
-    scaling: Scaling,
-) -> Task:
-    """With an output, still undefined; without checkpoints."""
+def _task(given: Operands, scaling: Scaling, dtype: Any) -> Task:
+    """With an output, still undefined."""
+    experts, hidden = float_experts(given), given.hidden
     if scaling.on_product:
         experts.down_bias = None
     assert_layout(hidden, 2, "[R, H]", "hidden_states")
-    task = Task(
-        hidden=hidden,
-        affinities=affinities,
-        experts=experts,
-        token_ids=token_ids,
-        block_experts=block_experts,
-        block=block,
-        skip=skip.skip_token,
-        dtype=dtype,
-        scaling=scaling,
-        output=nl.ndarray(tuple(hidden.shape), dtype=hidden.dtype, buffer=nl.shared_hbm),
-        accumulating=accumulating,
-    )
-    check_task(task)
-    return task
+    output = nl.ndarray(tuple(hidden.shape), dtype=hidden.dtype, buffer=nl.shared_hbm)
+    return task_of(given, experts, scaling, dtype, output)
 
 
 def _allocate_checkpoints(task: Task) -> None:

@@ -13,10 +13,9 @@ from ....blocks.memory import manager
 from ....blocks.mx import TILE
 from ...utils.common_types import ActFnType, ExpertAffinityScaleMode
 from ...utils.kernel_assert import kernel_assert
-from ..experts import Experts
-from .block_inputs import check_blocks, check_conditions, check_operands
+from .block_inputs import Operands, check_blocks, check_conditions, check_operands
 from .block_runs import process_while, run_shared
-from .block_task import Task, block_count, check_task
+from .block_task import Task, block_count, task_of
 from .moe_cte_mx_utils import check_ranks_mx, mx_experts, mx_scaling
 from .moe_cte_utils import SkipMode
 
@@ -73,34 +72,15 @@ def blockwise_mm_shard_intermediate_mx(
         gate=(gate_clamp_upper_limit, gate_clamp_lower_limit),
         up=(up_clamp_upper_limit, up_clamp_lower_limit),
     )
-    check_operands(
-        hidden_states, expert_affinities_masked, gate_up_proj_weight, down_proj_weight, token_position_to_id,
-        (gate_and_up_proj_bias, down_proj_bias), (gate_up_proj_scale, down_proj_scale), skip_dma,
-        is_tensor_update_accumulating,
-        tensors=((block_to_expert, "block_to_expert"),),
+    given = Operands(
+        hidden=hidden_states, affinities=expert_affinities_masked, gate_up=gate_up_proj_weight,
+        down=down_proj_weight, token_ids=token_position_to_id, block_experts=block_to_expert,
+        block=block_size, skip=skip_dma, accumulating=is_tensor_update_accumulating, gating=gating,
+        biases=(gate_and_up_proj_bias, down_proj_bias), scales=(gate_up_proj_scale, down_proj_scale),
     )  # fmt: skip
-    _check(hidden_states, gate_up_proj_weight, token_position_to_id, block_size, skip_dma)
-    experts = mx_experts(
-        gate_up_proj_weight,
-        down_proj_weight,
-        gate_and_up_proj_bias,
-        down_proj_bias,
-        gate_up_proj_scale,
-        down_proj_scale,
-        weight_dtype,
-        gating,
-    )
-    task = _task(
-        hidden_states,
-        expert_affinities_masked,
-        experts,
-        token_position_to_id,
-        block_to_expert,
-        block_size,
-        skip_dma,
-        is_tensor_update_accumulating,
-        expert_affinities_scaling_mode,
-    )
+    check_operands(given, tensors=((block_to_expert, "block_to_expert"),))
+    _check(given)
+    task = _task(given, weight_dtype, expert_affinities_scaling_mode)
     run_shared(task, block_count(task), TILE, manager())
     return task.output
 
@@ -154,35 +134,17 @@ def blockwise_mm_shard_intermediate_mx_hybrid(
         gate=(gate_clamp_upper_limit, gate_clamp_lower_limit),
         up=(up_clamp_upper_limit, up_clamp_lower_limit),
     )
-    check_operands(
-        hidden_states, expert_affinities_masked, gate_up_proj_weight, down_proj_weight, token_position_to_id,
-        (gate_and_up_proj_bias, down_proj_bias), (gate_up_proj_scale, down_proj_scale), skip_dma,
-        is_tensor_update_accumulating,
-        tensors=((block_to_expert, "block_to_expert"),),
-        optional=((conditions, "conditions"),),
+    given = Operands(
+        hidden=hidden_states, affinities=expert_affinities_masked, gate_up=gate_up_proj_weight,
+        down=down_proj_weight, token_ids=token_position_to_id, block_experts=block_to_expert,
+        block=block_size, skip=skip_dma, accumulating=is_tensor_update_accumulating, gating=gating,
+        biases=(gate_and_up_proj_bias, down_proj_bias), scales=(gate_up_proj_scale, down_proj_scale),
     )  # fmt: skip
-    _check(hidden_states, gate_up_proj_weight, token_position_to_id, block_size, skip_dma)
-    experts = mx_experts(
-        gate_up_proj_weight,
-        down_proj_weight,
-        gate_and_up_proj_bias,
-        down_proj_bias,
-        gate_up_proj_scale,
-        down_proj_scale,
-        weight_dtype,
-        gating,
+    check_operands(
+        given, tensors=((block_to_expert, "block_to_expert"),), optional=((conditions, "conditions"),)
     )
-    task = _task(
-        hidden_states,
-        expert_affinities_masked,
-        experts,
-        token_position_to_id,
-        block_to_expert,
-        block_size,
-        skip_dma,
-        is_tensor_update_accumulating,
-        expert_affinities_scaling_mode,
-    )
+    _check(given)
+    task = _task(given, weight_dtype, expert_affinities_scaling_mode)
     number, sbm = block_count(task), manager()
     check_conditions(conditions, number)
     assert_integers(((num_static_block, "num_static_block"),))
@@ -195,48 +157,24 @@ def blockwise_mm_shard_intermediate_mx_hybrid(
     return task.output
 
 
-def _check(
-    hidden_states: nl.ndarray, gate_up: nl.ndarray, token_ids: nl.ndarray, block: Any, skip: SkipMode
-) -> None:
+def _check(given: Operands) -> None:
     count = cores().count
     kernel_assert(count <= 2, f"Only 1 or 2 shards supported, there are {count}")
-    check_ranks_mx(hidden_states, gate_up)
-    inner, hidden = gate_up.shape[4], hidden_states.shape[1]
+    check_ranks_mx(given)
+    inner, hidden = given.gate_up.shape[4], given.hidden.shape[1]
     kernel_assert(
         inner % (TILE * count) == 0,
         f"I need to be multiple of 1024 (512 for each of {count} cores), got {inner}",
     )
-    kernel_assert(block is not None, "block_size is needed")
-    check_blocks(token_ids, block, 256)
+    kernel_assert(given.block is not None, "block_size is needed")
+    check_blocks(given.token_ids, given.block, 256)
     kernel_assert(512 <= hidden <= 8192, f"Hidden dimension must be in [512, 8192], got {hidden}")
     kernel_assert(hidden % TILE == 0, f"Hidden dimension must be a multiple of 512, got {hidden}")
-    kernel_assert(not skip.skip_weight, "DMA weight skipping not supported for MXFP4/MXFP8 kernel")
+    kernel_assert(not given.skip.skip_weight, "DMA weight skipping not supported for MXFP4/MXFP8 kernel")
 
 
-def _task(
-    hidden: nl.ndarray,
-    affinities: nl.ndarray,
-    experts: Experts,
-    token_ids: nl.ndarray,
-    block_experts: nl.ndarray,
-    block: Any,
-    skip: SkipMode,
-    accumulating: bool,
-    mode: ExpertAffinityScaleMode,
-) -> Task:
+def _task(given: Operands, weight_dtype: Any, mode: ExpertAffinityScaleMode) -> Task:
     """With an output, still undefined."""
-    task = Task(
-        hidden=hidden,
-        affinities=affinities,
-        experts=experts,
-        token_ids=token_ids,
-        block_experts=block_experts,
-        block=block,
-        skip=skip.skip_token,
-        dtype=hidden.dtype,
-        scaling=mx_scaling(mode),
-        output=nl.ndarray(tuple(hidden.shape), dtype=hidden.dtype, buffer=nl.shared_hbm),
-        accumulating=accumulating,
-    )
-    check_task(task)
-    return task
+    hidden, experts = given.hidden, mx_experts(given, weight_dtype)
+    output = nl.ndarray(tuple(hidden.shape), dtype=hidden.dtype, buffer=nl.shared_hbm)
+    return task_of(given, experts, mx_scaling(mode), hidden.dtype, output)

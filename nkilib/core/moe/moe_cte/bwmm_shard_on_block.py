@@ -15,6 +15,7 @@ from ...utils.allocator import SbufManager
 from ...utils.common_types import ActFnType, ExpertAffinityScaleMode
 from ...utils.kernel_assert import kernel_assert
 from .block_inputs import (
+    Operands,
     check_activation,
     check_blocks,
     check_layouts,
@@ -25,7 +26,7 @@ from .block_inputs import (
 from .block_marks import unmarked
 from .block_process import process_block
 from .block_runs import add_up, fill_with_zeros
-from .block_task import Scaling, Share, Task, block_count, check_task
+from .block_task import Scaling, Share, Task, block_count, task_of
 from .moe_cte_utils import BlockShardStrategy, SkipMode
 
 __getattr__ = insides.named(__name__)
@@ -82,77 +83,55 @@ def bwmm_shard_on_block(
 
     Raises AssertionError for what :func:`_check` refuses.
     """
-    check_operands(
-        hidden_states, expert_affinities_masked, gate_up_proj_weight, down_proj_weight, token_position_to_id,
-        (gate_and_up_proj_bias, down_proj_bias), (gate_up_proj_scale, down_proj_scale), skip_dma,
-        is_tensor_update_accumulating,
-        tensors=((block_to_expert, "block_to_expert"),),
-        optional=((down_activations, "down_activations"),),
-    )  # fmt: skip
-    here = cores()
-    _check(
-        gate_up_proj_weight,
-        down_proj_weight,
-        token_position_to_id,
-        block_size,
-        block_sharding_strategy,
-        is_tensor_update_accumulating,
-        here,
-    )
-    check_activation(activation_function)
-    assert_layout(hidden_states, 2, "[R, H]", "hidden_states")
-    rows, hidden = hidden_states.shape
-    shape = (rows, 2, hidden) if is_tensor_update_accumulating else (rows, hidden)
-    output = nl.ndarray(shape, dtype=hidden_states.dtype, buffer=nl.shared_hbm)
     gating = Gating(
         function=activation_function,
         gate=(gate_clamp_upper_limit, gate_clamp_lower_limit),
         up=(up_clamp_upper_limit, up_clamp_lower_limit),
     )
-    task = Task(
-        hidden=hidden_states,
-        affinities=expert_affinities_masked,
-        experts=float_experts(
-            gate_up_proj_weight, down_proj_weight, gate_and_up_proj_bias, down_proj_bias, None, None, gating
+    given = Operands(
+        hidden=hidden_states, affinities=expert_affinities_masked, gate_up=gate_up_proj_weight,
+        down=down_proj_weight, token_ids=token_position_to_id, block_experts=block_to_expert,
+        block=block_size, skip=skip_dma, accumulating=is_tensor_update_accumulating, gating=gating,
+        biases=(gate_and_up_proj_bias, down_proj_bias),
+    )  # fmt: skip
+    check_operands(
+        given,
+        tensors=((block_to_expert, "block_to_expert"),),
+        optional=(
+            (gate_up_proj_scale, "gate_up_proj_scale"), (down_proj_scale, "down_proj_scale"),
+            (down_activations, "down_activations"),
         ),
-        token_ids=token_position_to_id,
-        block_experts=block_to_expert,
-        block=block_size,
-        skip=skip_dma.skip_token,
-        dtype=compute_dtype,
-        scaling=_scaling(expert_affinities_scaling_mode),
-        output=output,
-        accumulating=is_tensor_update_accumulating,
-    )
-    check_task(task)
+    )  # fmt: skip
+    here = cores()
+    _check(given, block_sharding_strategy, here)
+    check_activation(activation_function)
+    assert_layout(hidden_states, 2, "[R, H]", "hidden_states")
+    rows, hidden = hidden_states.shape
+    shape = (rows, 2, hidden) if is_tensor_update_accumulating else (rows, hidden)
+    output = nl.ndarray(shape, dtype=hidden_states.dtype, buffer=nl.shared_hbm)
+    scaling = _scaling(expert_affinities_scaling_mode)
+    task = task_of(given, float_experts(given), scaling, compute_dtype, output)
     return _run(task, gate_up_proj_weight.shape[3], here, manager())
 
 
-def _check(
-    gate_up: nl.ndarray,
-    down: nl.ndarray,
-    token_ids: nl.ndarray,
-    block: int,
-    strategy: BlockShardStrategy,
-    accumulating: bool,
-    here: Cores,
-) -> None:
+def _check(given: Operands, strategy: BlockShardStrategy, here: Cores) -> None:
+    gate_up = given.gate_up
     kernel_assert(
         strategy == BlockShardStrategy.PING_PONG, "Currently only support PING-PONG sharding strategy"
     )
-    check_layouts(gate_up, down)
+    check_layouts(gate_up, given.down)
     kernel_assert(
         gate_up.shape[3] % 16 == 0,
         "Vector DGE expects the partition dimension to be either 1 or a multiple of 16. Please pad it. "
         f"I is {gate_up.shape[3]}",
     )
     kernel_assert(
-        here.count == 2 or not accumulating,
+        here.count == 2 or not given.accumulating,
         f"only support reducing data from 2 shards, there are {here.count}",
     )
     hidden = gate_up.shape[1]
     kernel_assert(hidden % 512 == 0, f"Hidden dim size must be multiples of 512, found {hidden}")
-    check_blocks(token_ids, block, 128)
+    check_blocks(given.token_ids, given.block, 128)
 
 
 def _scaling(mode: ExpertAffinityScaleMode) -> Scaling:

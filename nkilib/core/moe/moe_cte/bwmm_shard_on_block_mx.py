@@ -14,11 +14,11 @@ from ....blocks.tiles import as_view
 from ...utils.common_types import ActFnType, ExpertAffinityScaleMode
 from ...utils.kernel_assert import kernel_assert
 from ..mx_expert import check_mx_sizes
-from .block_inputs import check_blocks, check_hidden, check_operands
+from .block_inputs import Operands, check_blocks, check_hidden, check_operands
 from .block_marks import unmarked
 from .block_process import process_block
 from .block_runs import add_up, process_while
-from .block_task import Share, Task, block_count, check_task
+from .block_task import Share, Task, block_count, task_of
 from .moe_cte_mx_utils import check_ranks_mx, mx_experts, mx_scaling
 from .moe_cte_utils import SkipMode
 
@@ -80,10 +80,20 @@ def bwmm_shard_on_block_mx(
 
     Raises AssertionError for what :func:`_check` refuses.
     """
+    gating = Gating(
+        function=activation_function,
+        gate=(gate_clamp_upper_limit, gate_clamp_lower_limit),
+        up=(up_clamp_upper_limit, up_clamp_lower_limit),
+    )
+    given = Operands(
+        hidden=hidden_states, affinities=expert_affinities_masked, gate_up=gate_up_proj_weight,
+        down=down_proj_weight, token_ids=token_position_to_id, block_experts=block_to_expert,
+        block=0 if block_size is None else block_size, skip=skip_dma,
+        accumulating=is_tensor_update_accumulating, gating=gating,
+        biases=(gate_and_up_proj_bias, down_proj_bias), scales=(gate_up_proj_scale, down_proj_scale),
+    )  # fmt: skip
     check_operands(
-        hidden_states, expert_affinities_masked, gate_up_proj_weight, down_proj_weight, token_position_to_id,
-        (gate_and_up_proj_bias, down_proj_bias), (gate_up_proj_scale, down_proj_scale), skip_dma,
-        is_tensor_update_accumulating,
+        given,
         tensors=((block_to_expert, "block_to_expert"),),
         optional=(
             (conditions, "conditions"), (gate_up_activations_T, "gate_up_activations_T"),
@@ -91,54 +101,26 @@ def bwmm_shard_on_block_mx(
         ),
     )  # fmt: skip
     here = cores()
-    check_ranks_mx(hidden_states, gate_up_proj_weight)
+    check_ranks_mx(given)
     rows, hidden = hidden_states.shape
-    block = 0 if block_size is None else block_size
-    inner = gate_up_proj_weight.shape[4]
-    _check(token_position_to_id, block, hidden, inner, is_tensor_update_accumulating, here)
-    gating = Gating(
-        function=activation_function,
-        gate=(gate_clamp_upper_limit, gate_clamp_lower_limit),
-        up=(up_clamp_upper_limit, up_clamp_lower_limit),
-    )
+    _check(given, here)
     slots = nl.ndarray((2, rows, hidden), dtype=hidden_states.dtype, buffer=nl.shared_hbm)
-    task = Task(
-        hidden=hidden_states,
-        affinities=expert_affinities_masked,
-        experts=mx_experts(
-            gate_up_proj_weight,
-            down_proj_weight,
-            gate_and_up_proj_bias,
-            down_proj_bias,
-            gate_up_proj_scale,
-            down_proj_scale,
-            weight_dtype,
-            gating,
-        ),
-        token_ids=token_position_to_id,
-        block_experts=block_to_expert,
-        block=block,
-        skip=skip_dma.skip_token,
-        dtype=hidden_states.dtype,
-        scaling=mx_scaling(expert_affinities_scaling_mode),
-        output=slots.reshape((2 * rows, hidden)),
-        accumulating=True,
-    )
-    check_task(task)
+    experts, scaling = mx_experts(given, weight_dtype), mx_scaling(expert_affinities_scaling_mode)
+    output = slots.reshape((2 * rows, hidden))
+    task = task_of(given, experts, scaling, hidden_states.dtype, output)
     static = _static_blocks(task, conditions, n_static_blocks, n_dynamic_blocks)
     return _run(task, slots, static, conditions, here)
 
 
-def _check(
-    token_ids: nl.ndarray, block: int, hidden: int, inner: int, accumulating: bool, here: Cores
-) -> None:
-    kernel_assert(block != 0, "block_size is needed")
-    check_blocks(token_ids, block, 128)
+def _check(given: Operands, here: Cores) -> None:
+    hidden, inner = given.hidden.shape[1], given.gate_up.shape[4]
+    kernel_assert(given.block != 0, "block_size is needed")
+    check_blocks(given.token_ids, given.block, 128)
     check_hidden(hidden)
     kernel_assert(
         inner % 16 == 0, f"down_proj_weight I must be divisible by 16, found {inner}. Please pad it"
     )
-    kernel_assert(accumulating, "Only support topK > 1 at the moment.")
+    kernel_assert(given.accumulating, "Only support topK > 1 at the moment.")
     kernel_assert(here.count == 2, f"The kernel only support sharding on exactly 2 cores, got {here.count}")
     check_mx_sizes(hidden, inner)
 

@@ -5,7 +5,6 @@ from typing import Any
 import nki.language as nl
 
 from .... import insides
-from ....blocks.activation import Gating
 from ....blocks.arguments import assert_layout
 from ....blocks.dtypes import FLOATS, PACKED_MX, assert_dtype_parameter, assert_dtypes, is_one_of
 from ....blocks.mx import LANES, TILE
@@ -14,7 +13,7 @@ from ...utils.common_types import ExpertAffinityScaleMode, QuantizationType
 from ...utils.kernel_assert import assert_shape, kernel_assert
 from ...utils.kernel_helpers import div_ceil
 from ..experts import Experts
-from .block_inputs import check_elements, check_mode
+from .block_inputs import Operands, check_elements, check_mode
 from .block_task import Scaling
 from .moe_cte_utils import SB_QUADRANT_SIZE
 
@@ -41,28 +40,21 @@ def convert_to_mxfp_dtype(tensor: Any, weight_dtype: Any = None) -> Any:
     return tensor
 
 
-def check_ranks_mx(hidden: Any, gate_up: Any) -> None:
+def check_ranks_mx(given: Operands) -> None:
     """Raise AssertionError unless these have their dimensions; :func:`mx_experts` sees to the others."""
-    assert_layout(hidden, 2, "[R, H]", "hidden_states")
-    assert_layout(gate_up, 5, "[E, 128, 2, H/512, I]", "gate_up_proj_weight")
+    assert_layout(given.hidden, 2, "[R, H]", "hidden_states")
+    assert_layout(given.gate_up, 5, "[E, 128, 2, H/512, I]", "gate_up_proj_weight")
 
 
-def mx_experts(
-    gate_up: Any,
-    down: Any,
-    gate_up_bias: Any,
-    down_bias: Any,
-    gate_up_scale: Any,
-    down_scale: Any,
-    weight_dtype: Any,
-    gating: Gating,
-) -> Experts:
+def mx_experts(given: Operands, weight_dtype: Any) -> Experts:
     """Experts with MX weights (see :mod:`..mx_expert`). The down weights have the gate and up weights' type.
 
     Raises AssertionError without scales, and for shapes that do not fit each other.
     """
-    given = gate_up_scale is not None and down_scale is not None
-    kernel_assert(given, "MX weights need gate_up_proj_scale and down_proj_scale")
+    gate_up, down = given.gate_up, given.down
+    (gate_up_bias, down_bias), (gate_up_scale, down_scale) = given.biases, given.scales
+    scaled = gate_up_scale is not None and down_scale is not None
+    kernel_assert(scaled, "MX weights need gate_up_proj_scale and down_proj_scale")
     if weight_dtype is not None:
         assert_dtype_parameter(weight_dtype, PACKED_MX, "weight_dtype")
     weight = convert_to_mxfp_dtype(gate_up, weight_dtype)
@@ -90,7 +82,7 @@ def mx_experts(
         gate_up_scale=gate_up_scale,
         down_scale=down_scale,
         kind=QuantizationType.MX,
-        gating=gating,
+        gating=given.gating,
     )
 
 

@@ -6,9 +6,9 @@ from ....blocks.lnc import cores, split
 from ....blocks.memory import PARTITIONS, manager, scratch
 from ....blocks.tiles import as_view, tiles_of
 from ....core.moe.experts import expert_count, inner_size
-from ....core.moe.moe_cte.block_inputs import float_experts
+from ....core.moe.moe_cte.block_inputs import Operands, float_experts
 from ....core.moe.moe_cte.block_runs import fill_with_zeros
-from ....core.moe.moe_cte.block_task import Scaling, Share, Task, block_count, check_task, expert_of
+from ....core.moe.moe_cte.block_task import Scaling, Share, block_count, expert_of, task_of
 from ....core.utils.allocator import SbufManager, sizeinbytes
 from ....core.utils.kernel_assert import assert_shape
 from .backward_gates import INNER_COLUMNS, process_columns
@@ -43,21 +43,14 @@ def _backward(params: MOEBwdParameters) -> Backward:
         gate=(limits.non_linear_clamp_upper_limit, limits.non_linear_clamp_lower_limit),
         up=(limits.linear_clamp_upper_limit, limits.linear_clamp_lower_limit),
     )
-    weights = (params.gate_up_proj_weight, params.down_proj_weight)
-    task = Task(
-        hidden=params.hidden_states,
-        affinities=params.expert_affinities_masked,
-        experts=float_experts(weights[0], weights[1], None, None, None, None, gating),
-        token_ids=params.token_position_to_id,
-        block_experts=params.block_to_expert,
-        block=params.block_size,
-        skip=params.skip_dma.skip_token,
-        dtype=params.compute_dtype,
-        scaling=Scaling(on_output=True),
-        output=params.output_hidden_states_grad,
-        accumulating=params.is_tensor_update_accumulating,
-    )
-    check_task(task)
+    given = Operands(
+        hidden=params.hidden_states, affinities=params.expert_affinities_masked,
+        gate_up=params.gate_up_proj_weight, down=params.down_proj_weight,
+        token_ids=params.token_position_to_id, block_experts=params.block_to_expert, block=params.block_size,
+        skip=params.skip_dma, accumulating=params.is_tensor_update_accumulating, gating=gating,
+    )  # fmt: skip
+    scaling, gradient = Scaling(on_output=True), params.output_hidden_states_grad
+    task = task_of(given, float_experts(given), scaling, params.compute_dtype, gradient)
     count, inner, hidden = block_count(task), inner_size(task.experts), task.hidden.shape[1]
     assert_shape(params.output_hidden_states_grad, tuple(task.hidden.shape), "output_hidden_states_grad")
     assert_shape(task.experts.down, (expert_count(task.experts), inner, hidden), "down_proj_weight")

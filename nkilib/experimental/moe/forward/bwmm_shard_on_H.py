@@ -12,6 +12,7 @@ from ....blocks.lnc import cores, split
 from ....blocks.memory import manager
 from ....blocks.tiles import as_view
 from ....core.moe.moe_cte.block_inputs import (
+    Operands,
     check_blocks,
     check_layouts,
     check_mode,
@@ -20,7 +21,7 @@ from ....core.moe.moe_cte.block_inputs import (
 )
 from ....core.moe.moe_cte.block_process import process_block
 from ....core.moe.moe_cte.block_runs import fill_with_zeros
-from ....core.moe.moe_cte.block_task import Scaling, Share, Task, block_count, check_task
+from ....core.moe.moe_cte.block_task import Scaling, Share, block_count, task_of
 from ....core.moe.moe_cte.moe_cte_utils import SkipMode
 from ....core.utils.common_types import ActFnType, ExpertAffinityScaleMode
 from ....core.utils.kernel_assert import kernel_assert
@@ -63,38 +64,25 @@ def blockwise_mm_baseline_shard_hidden(
 
     Raises AssertionError for what :func:`_check` refuses.
     """
-    check_operands(
-        hidden_states, expert_affinities_masked, gate_up_proj_weight, down_proj_weight, token_position_to_id,
-        (None, None), (None, None), skip_dma, is_tensor_update_accumulating,
-        tensors=((block_to_expert, "block_to_expert"),),
-        optional=((gate_up_activations_T, "gate_up_activations_T"), (down_activations, "down_activations")),
+    given = Operands(
+        hidden=hidden_states, affinities=expert_affinities_masked, gate_up=gate_up_proj_weight,
+        down=down_proj_weight, token_ids=token_position_to_id, block_experts=block_to_expert,
+        block=block_size, skip=skip_dma, accumulating=is_tensor_update_accumulating,
+        gating=Gating(function=ActFnType.SiLU, gate=(None, None), up=(None, None)),
+        gates_out=gate_up_activations_T, down_out=down_activations,
     )  # fmt: skip
+    check_operands(given, tensors=((block_to_expert, "block_to_expert"),))
     here = cores()
     mode = expert_affinities_scaling_mode
-    _check(gate_up_proj_weight, down_proj_weight, token_position_to_id, block_size, mode, here.count)
+    _check(given, mode, here.count)
     assert_layout(hidden_states, 2, "[R, H]", "hidden_states")
     rows, hidden = hidden_states.shape
-    weights = (gate_up_proj_weight, down_proj_weight)
-    gating = Gating(function=ActFnType.SiLU, gate=(None, None), up=(None, None))
-    task = Task(
-        hidden=hidden_states,
-        affinities=expert_affinities_masked,
-        experts=float_experts(weights[0], weights[1], None, None, None, None, gating),
-        token_ids=token_position_to_id,
-        block_experts=block_to_expert,
-        block=block_size,
-        skip=skip_dma.skip_token,
-        dtype=compute_dtype,
-        scaling=Scaling(
-            on_input=mode == ExpertAffinityScaleMode.PRE_SCALE,
-            on_output=mode == ExpertAffinityScaleMode.POST_SCALE,
-        ),
-        output=nl.ndarray((rows, hidden), dtype=hidden_states.dtype, buffer=nl.shared_hbm),
-        accumulating=is_tensor_update_accumulating,
-        gates_out=gate_up_activations_T,
-        down_out=down_activations,
+    scaling = Scaling(
+        on_input=mode == ExpertAffinityScaleMode.PRE_SCALE,
+        on_output=mode == ExpertAffinityScaleMode.POST_SCALE,
     )
-    check_task(task)
+    output = nl.ndarray((rows, hidden), dtype=hidden_states.dtype, buffer=nl.shared_hbm)
+    task = task_of(given, float_experts(given), scaling, compute_dtype, output)
     start, size = split(hidden, here)
     share = Share(here=here, hidden=(start, size), inner=(0, gate_up_proj_weight.shape[3]), sums_gates=True)
     sbm = manager()
@@ -104,14 +92,8 @@ def blockwise_mm_baseline_shard_hidden(
     return task.output
 
 
-def _check(
-    gate_up: nl.ndarray,
-    down: nl.ndarray,
-    token_ids: nl.ndarray,
-    block: int,
-    mode: ExpertAffinityScaleMode,
-    count: int,
-) -> None:
+def _check(given: Operands, mode: ExpertAffinityScaleMode, count: int) -> None:
+    gate_up, down = given.gate_up, given.down
     check_layouts(gate_up, down)
     kernel_assert(
         down.shape[1] % 16 == 0,
@@ -119,7 +101,7 @@ def _check(
     )
     hidden = gate_up.shape[1]
     kernel_assert(hidden % count == 0, f"Hidden dim must be divisible by {count} cores, it is {hidden}")
-    check_blocks(token_ids, block, 128)
+    check_blocks(given.token_ids, given.block, 128)
     check_mode(mode)
     kernel_assert(
         mode != ExpertAffinityScaleMode.PRE_SCALE_DELAYED,
