@@ -169,8 +169,8 @@ def attention_block_tkg(
             (transposed_out, "transposed_out"), (out_in_sb, "out_in_sb"), (skip_attention, "skip_attention"),
         ),
     )  # fmt: skip
-    assert_integers(((X_hidden_dim_actual, "X_hidden_dim_actual"),))
     sizes = sizes_of(X, W_qkv, K_cache, V_cache, attention_mask, K_cache_transposed, active_blocks_table)
+    assert_integers(((X_hidden_dim_actual, "X_hidden_dim_actual"),), 0, sizes.hidden)
     check_types(X, W_qkv, bias_qkv, K_cache, V_cache, W_out, bias_out)
     head_norms = rmsnorm_QK_pre_rope_enabled or rmsnorm_QK_post_rope_enabled
     check_norms(sizes, rmsnorm_X_gamma, head_norms, (rmsnorm_QK_post_rope_W_Q, rmsnorm_QK_post_rope_W_K))

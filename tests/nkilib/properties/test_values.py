@@ -19,7 +19,7 @@ MEANT = {
     ("", "num_kv_heads"): ((0,), "not given"),
     ("cumsum", "axis"): ((-1,), "the last axis"),
     ("attention_cte", "sliding_window"): ((0,), "no window"),
-    ("attention_bwd", "sliding_window"): ((0, -1), "no window"),
+    ("attention_bwd", "sliding_window"): ((0, -1, -5, -100, 2**31), "no window"),
     ("attention_bwd", "softmax_scale"): ((0,), "the default"),
     ("indexed_flatten", "padding_val"): ("all", "any number"),
     ("gen_mask_tkg", "s_prior_offset"): ("all", "any place"),

@@ -410,6 +410,7 @@ WHOLE = Table(
         *laid_out({"W_qkv": "[H, (heads + 2)·d]", "W_out": "[heads·d, H]"}),
         *laid_out({"V_cache": "[…, S_max, d]", "attention_mask": "[S_ctx, B, heads, S]"})[1::2],
         *of_tensors("X"), *of_flags("rmsnorm_X_enabled"), of_class("sbm", SbufManager), *of_number("X_hidden_dim_actual"),
+        *of_number("X_hidden_dim_actual", kind="at least 0", other=-1), *of_number("X_hidden_dim_actual", kind="at most 256", other=257),
     ],
     left={
         "a flat cache has the row that kv_cache_update_idx says, of the first sequences": "a number read at run time, which leads to the next",

@@ -18,7 +18,7 @@ MADE_BY_CALLS = {"attention_tkg": ("bs", "q_head", "s_active", "d_head"), "topk"
 """Family → what the calling function needs itself before the kernel can see it: fields of options, and the launch."""
 SPOKEN = {
     "block_size": ("Blocksize", "B is"), "k": ("K (",), "top_k": ("K (", "k must be"), "full_sprior": ("k_prior must be",),
-    "block_len": ("blocks of",), "d_head": ("heads of",), "num_q_heads": ("heads of",), "num_kv_heads": ("heads of",), "norm_eps": ("eps must be",),
+    "block_len": ("blocks of", "k_prior must be"), "x_hbm_layout": ("x shape",), "d_head": ("heads of",), "num_q_heads": ("heads of",), "num_kv_heads": ("heads of",), "norm_eps": ("eps must be",),
     "fused_norm_type": ("norm_type",), "quantization_type_qkv": ("quantization_type",), "quantization_type_out": ("quantization_type",),
     "activation_fn": ("is no ActFnType",), "hidden_act_fn": ("is no ActFnType",), "activation_function": ("is no ActFnType",),
     "activation_type": ("activation_function",), "act_fn": ("activation function",), "router_act_fn": ("activation function",),
