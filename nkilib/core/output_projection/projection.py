@@ -76,8 +76,15 @@ def _quantize_part(
 
 
 def loaded_as(attention: Any, weight: Any, scales: Scales) -> Any:
-    """The type that the attention is loaded in: the weight's, unless that has 8 bits; then its own."""
-    return weight if scales.inverse is None and not is_fp8(weight) else attention
+    """The type that the attention is loaded in: the weight's, unless that has 8 bits; then its own.
+
+    That is not float32 beside 8 bits, with which it does not mix, but bfloat16; STATIC quantises it.
+    """
+    if scales.inverse is not None:
+        return attention
+    if is_fp8(weight):
+        return nl.bfloat16 if attention == nl.float32 else attention
+    return weight
 
 
 def project_tokens(
@@ -110,18 +117,18 @@ def project_tokens(
 
 
 def leave(dst: Any, product: nl.ndarray, bias: Any, scales: Scales, index: int, sbm: SbufManager) -> None:
-    """``dst = product · scale + bias``, out of PSUM in one instruction; plain copies alternate the engines.
+    """``dst = product · scale + bias``, out of PSUM with one rounding; without a bias the engines alternate.
 
     bias: SBUF of the product's shape, or None.
     """
     target = as_tile(dst)
     scale = None
     if scales.product is not None:
-        scale = as_view(scales.product).slice(0, 0, product.shape[0]).get_view()
-    if scale is None and bias is None:
-        interleave_copy(target, product, index=index)
+        scale = as_view(scales.product).slice(0, 0, product.shape[0])
+    if bias is None:
+        interleave_copy(target, product, scale, index=index)
     else:
-        affine(target, product, sbm, scale, shift=bias)
+        affine(target, product, sbm, None if scale is None else scale.get_view(), shift=bias)
 
 
 def columns_at_a_time(tiles: int, width: int, dtype: Any, unit: int) -> int:

@@ -88,9 +88,10 @@ def test_scales_take_effect() -> None:
     check_close(run(doubled, 1), run(given, 1).astype(FP32) * 2, 1e-2, 1e-5)
 
 
+@pytest.mark.parametrize("dtype", [BF16, FP32])
 @pytest.mark.parametrize("lnc", [1, 2])
-def test_fp8_weights_without_quantisation_leave_the_attention_as_it_is(lnc: int) -> None:
-    attention, weight = drawn((1, 2, 64, 40)), drawn((128, 256), FP8, seed=1)
+def test_fp8_weights_without_quantisation_leave_the_attention_as_it_is(lnc: int, dtype: Any) -> None:
+    attention, weight = drawn((1, 2, 64, 40), dtype), drawn((128, 256), FP8, seed=1)
     got = launch(output_projection_cte, attention, weight, lnc=lnc)
     check_close(got, outproj_cte_ref(attention, weight), *TOLERANCE)
 
@@ -123,6 +124,13 @@ def test_each_operand_is_moved_once() -> None:
     read = 2 * (given["attn"].size + given["w"].size)
     assert trace.hbm_read == read
     assert trace.hbm_written == 2 * 2 * 192 * 640
+
+
+def test_scaled_sums_leave_psum_on_two_engines() -> None:
+    attention, weight = drawn((1, 1, 128, 128)), drawn((128, 2048), FP8, seed=1)
+    with nkisim.trace() as trace:
+        launch(output_projection_cte, attention, weight, None, STATIC, scales(1), scales(1))
+    assert trace.instructions()["scalar"] == {"activation": 2}
 
 
 def test_head_packing() -> None:

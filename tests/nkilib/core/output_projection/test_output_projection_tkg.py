@@ -106,9 +106,11 @@ def test_attention_in_sbuf_stays_as_it_is() -> None:
     assert launch(untouched, options, lnc=1)[0].tobytes() == options["attention"].tobytes()
 
 
+@pytest.mark.parametrize("dtype", [BF16, FP32])
 @pytest.mark.parametrize("transposed", [False, True])
-def test_fp8_weights_without_quantisation_leave_the_attention_as_it_is(transposed: bool) -> None:
+def test_fp8_weights_without_quantisation_leave_the_attention_as_it_is(transposed: bool, dtype: Any) -> None:
     options, _ = arguments("OPT-01")
+    options["attention"] = options["attention"].astype(dtype)
     options["weight"] = options["weight"].astype(FP8)
     got = launch(output_projection_tkg, lnc=1, **options, TRANSPOSE_OUT=transposed)
     want = outproj_tkg_ref(
