@@ -14,6 +14,14 @@ def apart(box: Box, others: Iterable[Box]) -> bool:
     return not any(row < r1 and r0 < end and byte < b1 and b0 < last for r0, r1, b0, b1 in others)
 
 
+def overlapping(box: Box, others: Iterable[Box]) -> list[Box]:
+    """Those of the others that a box overlaps."""
+    row, end, byte, last = box
+    return [
+        other for other in others if row < other[1] and other[0] < end and byte < other[3] and other[2] < last
+    ]
+
+
 def common(first: Box, second: Box) -> Box:
     """The bytes that two boxes share, which overlap."""
     (r0, r1, b0, b1), (row, end, byte, last) = first, second

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .boxes import Box, apart, common, without
+from .boxes import Box, apart, common, overlapping, without
 from .pool import borrow, give_back
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -20,8 +20,8 @@ PARTITIONS = 128
 _APART = 64
 """Bytes between partitions that share a memory, whose size is a power of two or nearly: without them the same
 bytes of all partitions evict each other from the processor's cache."""
-_MOST_CLOSED = 64
-"""Boxes of bytes that no tensor has reached, at most: of more the rest is filled."""
+_MOST = 64
+"""Boxes of bytes without a content that are kept apart, at most: of more all are filled."""
 
 
 class Physical:
@@ -41,7 +41,7 @@ class Physical:
         self.raw = borrow(PARTITIONS * self.pitch)
         self._closed: list[Box] = [(0, PARTITIONS, 0, capacity)]
         self._filled: list[Box] = []
-        self._fresh: list[tuple[Box, Any]] = []
+        self._fresh: dict[Box, list[Any]] = {}
         self._once_fresh: list[tuple[Box, Any]] = []
 
     def __del__(self) -> None:
@@ -52,36 +52,46 @@ class Physical:
     def reach(self, storage: Any) -> None:
         """A new tensor reaches the bytes of its storage."""
         box: Box = storage.box
-        fresh = [claim for claim in self._fresh if not apart(box, (claim[0],))]
-        closed = [each for each in self._closed if not apart(box, (each,))]
+        if box in self._fresh:
+            self._claim(box, storage)
+            return
+        fresh, closed = overlapping(box, self._fresh), overlapping(box, self._closed)
         if closed:
             pieces = [piece for each in closed for piece in without(each, box)]
             self._closed = [each for each in self._closed if each not in closed] + pieces
-            if len(self._closed) > _MOST_CLOSED:
+            if len(self._closed) > _MOST:
                 self._fill(*self._closed)
                 self._closed = []
         empty = [common(box, each) for each in closed]
-        if not _uncovered(box, [*empty, *(common(box, each) for each, _ in fresh)]):
-            storage.fresh = True
-            claim = (box, weakref.ref(storage))
-            self._fresh.append(claim)
-            self._once_fresh.append(claim)
+        if not _uncovered(box, [*empty, *(common(box, each) for each in fresh)]):
+            self._claim(box, storage)
+            if len(self._fresh) > _MOST:
+                self._give_content(list(self._fresh))
             return
         self._fill(*empty)
-        for each, _ in fresh:
-            self._fill(each)
-            self.settle(each)
+        self._give_content(fresh)
+
+    def _claim(self, box: Box, storage: Any) -> None:
+        storage.fresh = True
+        reference = weakref.ref(storage)
+        self._fresh.setdefault(box, []).append(reference)
+        self._once_fresh.append((box, reference))
+
+    def _give_content(self, boxes: list[Box]) -> None:
+        for box in boxes:
+            self._fill(box)
+            self.settle(box)
 
     def settle(self, box: Box) -> None:
-        """A fresh tensor's bytes have a content now; what shares some of them gets one for its others."""
+        """Fresh tensors' bytes have a content now; what shares some of them gets one for its others."""
         settled = [box]
         for each in settled:
-            for claim in [claim for claim in self._fresh if not apart(each, (claim[0],))]:
-                self._fresh.remove(claim)
-                storage = claim[1]()
-                if storage is not None:
-                    storage.fresh = False
-                for piece in _uncovered(claim[0], settled):
+            for claimed in overlapping(each, self._fresh):
+                for reference in self._fresh.pop(claimed):
+                    storage = reference()
+                    if storage is not None:
+                        storage.fresh = False
+                for piece in _uncovered(claimed, settled):
                     fill_box(self.raw, self.pitch, piece)
                     settled.append(piece)
 
@@ -92,8 +102,9 @@ class Physical:
 
     def clear(self) -> None:
         """Nothing was written: a launch starts that reaches the same tensors, all at once."""
-        self._fresh = list(self._once_fresh)
-        for _, reference in self._fresh:
+        self._fresh = {}
+        for box, reference in self._once_fresh:
+            self._fresh.setdefault(box, []).append(reference)
             storage = reference()
             if storage is not None:
                 storage.fresh = True

@@ -114,6 +114,20 @@ def test_a_smaller_tensor_that_is_written_leaves_the_rest_as_unwritten(core):
     assert np.isnan(read).all()
 
 
+def test_tensors_at_one_place_are_not_searched_for_one_by_one(core, monkeypatch):
+    searched = []
+    real = physical.overlapping
+    monkeypatch.setattr(
+        physical, "overlapping", lambda box, others: searched.append(len(others)) or real(box, others)
+    )
+    places = [(0, 64 * (number % 100)) for number in range(1000)]
+    tensors = [Tensor((128, 16), "float32", "sbuf", address=place) for place in places]
+    tensors[3].write(np.ones((128, 16), np.float32))
+    assert sum(searched) < 20_000
+    assert (tensors[103].read() == 1).all()
+    assert np.isnan(tensors[104].read()).all()
+
+
 def test_many_small_tensors(core):
     tensors = [Tensor((1, 1), "float32", "sbuf", address=(row, 8 * row)) for row in range(128)]
     around = Tensor((128, 256), "float32", "sbuf", address=(0, 0))
