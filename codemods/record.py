@@ -9,7 +9,7 @@ all classes with as many fields.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from operator import attrgetter
 from types import FunctionType
 
@@ -70,28 +70,33 @@ class _DataclassFields:
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(fresh,))
-def record(cls: Any = None, *, frozen: bool = True) -> Any:
+def record(cls: Any = None, *, frozen: bool = True, aside: tuple[str, ...] = ()) -> Any:
     """A class whose annotated names are its fields, in the order of its constructor's parameters.
 
     Its objects are equal, and hash alike, when they are of the class and their fields are equal. They have
     slots, and a ``__dict__`` only for what :class:`cached_property` keeps. That the fields of a
-    ``frozen`` one are not set again is left to type checkers.
+    ``frozen`` one are not set again is left to type checkers. Fields that are left ``aside`` are neither
+    compared nor shown; a class may have methods of its own for all of that.
     """
-    return record if cls is None else _made(cls)
+    return partial(_made, aside=aside) if cls is None else _made(cls, aside)
 
 
-def _made(cls: type) -> type:
+def _made(cls: type, aside: tuple[str, ...]) -> type:
     names = tuple(cls.__annotations__)
     body = {name: value for name, value in vars(cls).items() if name not in ("__dict__", "__weakref__")}
     defaults = {name: body.pop(name) for name in names if name in body}
     caching = any(isinstance(value, cached_property) for value in body.values())
-    fields: Callable[[object], object] = attrgetter(*names) if names else lambda _: ()
+    shown = tuple(name for name in names if name not in aside)
+    fields: Callable[[object], object] = attrgetter(*shown) if shown else lambda _: ()
 
     def __eq__(self: object, other: object) -> bool:
         return fields(self) == fields(other) if other.__class__ is self.__class__ else NotImplemented
 
     def __hash__(self: object) -> int:
         return hash(fields(self))
+
+    def __repr__(self: object) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
 
     def __reduce__(self: object) -> tuple[type, tuple[object, ...]]:
         return self.__class__, tuple(getattr(self, name) for name in names)
@@ -102,11 +107,10 @@ def _made(cls: type) -> type:
         __defaults__=defaults,
         __dataclass_fields__=_DataclassFields(),
         __init__=_first,
-        __repr__=_repr,
-        __eq__=__eq__,
-        __hash__=__hash__,
         __reduce__=__reduce__,
     )
+    for name, method in (("__repr__", __repr__), ("__eq__", __eq__), ("__hash__", __hash__)):
+        body.setdefault(name, method)
     return type(cls)(cls.__name__, cls.__bases__, body)
 
 
@@ -114,11 +118,6 @@ def replace(value: Value, /, **changes: Any) -> Value:
     """A copy of a record in which some fields have other values."""
     kept = {name: getattr(value, name) for name in value.__match_args__}  # type: ignore[attr-defined]
     return value.__class__(**{**kept, **changes})
-
-
-def _repr(self: object) -> str:
-    names: tuple[str, ...] = self.__match_args__  # type: ignore[attr-defined]
-    return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
 
 
 def _first(self: object, /, *args: object, **kwargs: object) -> None:

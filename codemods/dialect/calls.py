@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 
 from ..language.step import LanguageStep
+from ..record import record
 from ..signature import Signature
 from .checker import Function, Module, nodes
 from .kernels import Kernels
@@ -23,7 +23,7 @@ _OPTIONAL = {"nki.isa.iota": {"offset"}, "nki.isa.affine_select": {"offset"}}
 """Parameters that are documented without a default and that those kernels leave out."""
 
 
-@dataclass(frozen=True)
+@record
 class Found:
     """A place, what is wrong there, and what to do."""
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from ..record import record
 from .checker import Function, Module, nodes
 from .rule import Scope
 
@@ -14,7 +14,7 @@ _MARKS = ("nki.isa.",)
 """Whoever calls something in here runs on the device."""
 
 
-@dataclass(frozen=True)
+@record
 class Kernels:
     """What a module has of kernels.
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
+
+from ..record import fresh, record
 
 ERROR, WARNING = "error", "warning"
 
 
-@dataclass(frozen=True)
+@record
 class Scope:
     """What is known around a node.
 
@@ -19,7 +20,7 @@ class Scope:
             binds. sliced: local names that only ever hold a slice of a tensor.
     """
 
-    imports: dict[str, str] = field(default_factory=dict)
+    imports: dict[str, str] = fresh(factory=dict)
     bound: frozenset[str] = frozenset()
     sliced: frozenset[str] = frozenset()
 
@@ -38,7 +39,7 @@ def always(node: Any, scope: Scope) -> bool:
     return True
 
 
-@dataclass(frozen=True)
+@record
 class Rule:
     """One construct that the language does not have.
 

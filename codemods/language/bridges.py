@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 
 from ..analysis.scopes import Use
+from ..record import record
 from .host import kernels_of
 from .host.extents import extents, inside, passes
 from .host.grids import bindings
@@ -28,7 +28,7 @@ _Edit = tuple[int, int, list[Line]]
 """Lines that come in the place of others: see :meth:`Text.replaced`."""
 
 
-@dataclass(frozen=True)
+@record
 class _Call:
     """``nki_call(kernel, *inputs, grid=…, out_shape=…)``, in the chain of ``use``."""
 

@@ -16,11 +16,10 @@ from __future__ import annotations
 import ast
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from ..analysis.scopes import Binding, Use
 from ..model import Span
-from ..record import cached_property
+from ..record import cached_property, record
 from ..trees import children
 from .host.imports import is_kernel
 from .host.kernels import Kernels
@@ -30,7 +29,7 @@ from .translate.names import BETA1
 _NUMBERS = f"{BETA1}.language.tile_size."
 
 
-@dataclass(eq=False)
+@record(frozen=False)
 class Unit:
     """A function, a method, or another statement at the top of a file.
 
@@ -45,6 +44,9 @@ class Unit:
     kernel: str = ""
     carries: bool = False
     inner: tuple[str, ...] = ()
+
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
 
     @property
     def kernels(self) -> tuple[str, ...]:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import SupportsIndex
 
 from ..elsewhere import Kernel
 from ..model import Edit
+from ..record import fresh, record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reason:
     """A message at a place: ``message`` is its key in ``lowering/messages.py``, ``fields`` fill it in."""
 
     node: ast.AST
     message: str
-    fields: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, str] = fresh(factory=dict)
 
 
 class Once(list[Reason]):
@@ -44,7 +44,7 @@ def _key(reason: Reason) -> tuple[object, ...]:
     return (reason.node, reason.message, *sorted(reason.fields.items()))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Change:
     """A place that is rewritten: the finding that a report has of it.
 
@@ -61,7 +61,7 @@ class Change:
     edits: tuple[Edit, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Work:
     """What one part of the language step wants to do to a file.
 
@@ -79,7 +79,7 @@ class Work:
     notes: tuple[Reason, ...] = ()
     left: tuple[Reason, ...] = ()
     staying: frozenset[str] = frozenset()
-    kernels: Mapping[str, Kernel] = field(default_factory=dict)
+    kernels: Mapping[str, Kernel] = fresh(factory=dict)
 
     def __add__(self, other: Work) -> Work:
         return Work(

@@ -6,15 +6,14 @@ The tables are TOML files in ``nkimigrate/releases/``; ``docs/releases.md`` says
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
-from ..record import cached_property
+from ..record import cached_property, fresh, record
 from ..release import Release
 from ..signature import Signature
 
 
-@dataclass(frozen=True)
+@record
 class OldName:
     """What became of a name of the old language.
 
@@ -36,7 +35,7 @@ class OldName:
     message: str = ""
     signature: Signature | None = None
     members: tuple[str, ...] = ()
-    literals: Mapping[str, str] = field(default_factory=dict)
+    literals: Mapping[str, str] = fresh(factory=dict)
 
     @classmethod
     def from_dict(cls, table: Mapping[str, Any]) -> OldName:
@@ -53,7 +52,7 @@ class OldName:
         )
 
 
-@dataclass(frozen=True)
+@record
 class NewName:
     """A name of the new language.
 
@@ -74,7 +73,7 @@ class NewName:
         return cls(signature, tuple(table.get("token", ())), tuple(table.get("members", ())))
 
 
-@dataclass(frozen=True)
+@record
 class LanguageStep:
     """Everything that changed between two releases of the language.
 

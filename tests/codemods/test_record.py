@@ -42,6 +42,28 @@ class Named:
         return self.name.upper()
 
 
+@record(aside=("place",))
+class Word:
+    text: str
+    place: int
+
+
+@record
+class Folded:
+    """Equal to others but for upper and lower case."""
+
+    text: str
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Folded) and self.text.lower() == other.text.lower()
+
+    def __hash__(self) -> int:
+        return hash(self.text.lower())
+
+    def __repr__(self) -> str:
+        return f"<{self.text}>"
+
+
 @record
 class Empty:
     pass
@@ -80,6 +102,19 @@ def test_equality_and_hash_are_by_class_and_fields() -> None:
     assert len({Named("a"), Named("a"), Other("a"), Empty(), Empty()}) == 3
     with pytest.raises(TypeError, match="unhashable"):
         hash(Point(1))
+
+
+def test_fields_left_aside_are_neither_compared_nor_shown() -> None:
+    assert Word("a", 1) == Word("a", 2) != Word("b", 1)
+    assert len({Word("a", 1), Word("a", 2)}) == 1
+    assert repr(Word("a", 1)) == "Word(text='a')"
+    assert replace(Word("a", 1), text="b").place == 1
+    assert pickle.loads(pickle.dumps(Word("a", 3))).place == 3
+
+
+def test_methods_of_a_class_stay() -> None:
+    assert len({Folded("a"), Folded("A")}) == 1
+    assert repr(Folded("a")) == "<a>"
 
 
 def test_only_what_caches_has_a_dictionary() -> None:

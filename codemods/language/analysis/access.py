@@ -9,11 +9,10 @@ flattened tensor.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from types import EllipsisType
 from typing import TYPE_CHECKING
 
-from ...record import record, replace
+from ...record import fresh, record, replace
 from .facts import Facts
 from .index import NEW_AXIS, WHOLE, Index, Window, as_index, broadcast
 from .refusal import Refused
@@ -46,7 +45,7 @@ class Layout:
         return tuple(dim for dim in range(rank) if dim not in gone) if self.order is None else self.order
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Dynamic:
     """An integer tile in SBUF that indexes a dimension when the kernel runs.
 
@@ -57,7 +56,7 @@ class Dynamic:
     """
 
     tile: Access
-    extra: Index = field(default_factory=lambda: Index(ZERO))
+    extra: Index = fresh(factory=lambda: Index(ZERO))
     size: Sym | None = None
 
     @property
@@ -75,7 +74,7 @@ class Dynamic:
 Item = Sym | Index | Window | Dynamic | EllipsisType | None
 
 
-@dataclass(frozen=True, slots=True)
+@record(aside=("facts",))
 class Access:
     """Elements of a tensor: ``bases[d] + Σ steps[d][a] * i[a]`` along dimension d.
 
@@ -90,10 +89,10 @@ class Access:
     bases: Shape
     steps: tuple[Shape, ...]
     shape: Shape
-    facts: Facts = field(compare=False, repr=False)
+    facts: Facts
     written: tuple[str | None, ...]
     partition: int = 0
-    layout: Layout = field(default_factory=Layout)
+    layout: Layout = fresh(factory=Layout)
     dynamic: tuple[int, Dynamic] | None = None
 
     @property

@@ -7,8 +7,8 @@ partition.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
+from ...record import record
 from .facts import Facts
 from .refusal import Refused
 from .symbols import ZERO, Sym
@@ -18,7 +18,7 @@ BANK = 2048
 """Bytes of a bank of PSUM in each partition."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Modular:
     """The arguments of ``mod_alloc``, those of SBUF with a bank of 0.
 
@@ -46,7 +46,7 @@ class Modular:
         return partition, bank * BANK + self.byte + _turn(block, self.free_tiles, facts) * size
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Chosen:
     """The function that ``alloc`` is given: for a block's indexes, its partitions and its bytes in each, what
     it gives (bank, for PSUM,) partition and byte.
@@ -61,7 +61,7 @@ class Chosen:
         return partition, bank[0] * BANK + byte if bank else byte
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Listed:
     """Places of few blocks without a rule: ``bytes`` is code for nested lists of them."""
 

@@ -8,14 +8,14 @@ slices run along becomes a free dimension, behind the partitions.
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
 
+from ...record import fresh, record
 from .access import Layout
 from .facts import Facts
 from .symbols import ZERO, Sym
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Loop:
     """A loop around a place of a kernel: ``for variable in range(start, stop, step)``.
 
@@ -32,7 +32,7 @@ class Loop:
     certain: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Use:
     """A place where a tile with block dimensions is used, in the order of the program.
 
@@ -54,7 +54,7 @@ class Use:
         return all(given) or (self.handed and given == sorted(given, reverse=True))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Placing:
     """Where and how a tile with block dimensions is allocated.
 
@@ -65,7 +65,7 @@ class Placing:
             the whole list is made at once.
     """
 
-    layout: Layout = field(default_factory=Layout)
+    layout: Layout = fresh(factory=Layout)
     inside: Hashable | None = None
     grown: Hashable | None = None
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from math import gcd
 
+from ...record import fresh, record
 from .symbols import (
     Atom,
     Extreme,
@@ -50,14 +50,14 @@ class _Found:
         return self.then.setdefault((relation, atom, terms), _Found())
 
 
-@dataclass
+@record(frozen=False, aside=("_found",))
 class Facts:
     """Facts that hold at one place of a kernel. ``copy()`` before a branch or a loop adds its own."""
 
-    _equal: dict[Atom, Terms] = field(default_factory=dict)
-    _lower: dict[Atom, tuple[Terms, ...]] = field(default_factory=dict)
-    _upper: dict[Atom, tuple[Terms, ...]] = field(default_factory=dict)
-    _found: _Found = field(default_factory=_Found, compare=False, repr=False)
+    _equal: dict[Atom, Terms] = fresh(factory=dict)
+    _lower: dict[Atom, tuple[Terms, ...]] = fresh(factory=dict)
+    _upper: dict[Atom, tuple[Terms, ...]] = fresh(factory=dict)
+    _found: _Found = fresh(factory=_Found)
 
     def copy(self) -> Facts:
         """Facts that may grow without these."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from ...record import record
 from .access import Access
 from .facts import Facts
 from .symbols import ONE, ZERO, Atom, Name, Quotient, Sym, Terms, maximum, minimum
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Counter:
     """The variable of a loop, and its bounds where they are known."""
 

@@ -7,9 +7,8 @@ condition on loop variables, which decides when the kernel is traced. Everything
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-from ...record import replace
+from ...record import record, replace
 from .facts import Facts
 from .index import Index, as_index, broadcast
 from .refusal import Refused
@@ -20,7 +19,7 @@ from .values import Shape
 FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Comparison:
     """``left op right`` of index tiles, or of an index tile and a number."""
 
@@ -34,7 +33,7 @@ class Comparison:
         return cls(as_index(left), op, as_index(right))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Condition:
     """Something else that is true or false when the kernel is traced, as code.
 
@@ -45,7 +44,7 @@ class Condition:
     identity: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Mask:
     """A conjunction of comparisons and conditions."""
 
@@ -56,7 +55,7 @@ class Mask:
         return Mask(self.parts + tuple(part for part in other.parts if part not in self.parts))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Bound:
     """``low <= i < high`` along one axis of the index tiles.
 
@@ -90,7 +89,7 @@ class Bound:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Region:
     """What a mask leaves of tiles.
 

@@ -7,9 +7,8 @@ the partition and the ``[step, count]`` of ``pattern`` are those of the free dim
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-from ...record import replace
+from ...record import record, replace
 from .facts import Facts
 from .index import Index
 from .masks import Comparison, Mask
@@ -27,7 +26,7 @@ OPERATIONS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Affine:
     """The arguments that say it; ``operation`` compares it with 0, for a predicate."""
 

@@ -8,10 +8,10 @@ names, floor quotients, minima and maxima; a remainder is ``n - d * (n // d)``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 from math import gcd
 
+from ...record import cached_property, record
 from .spelling import (
     Binary,
     Call,
@@ -29,41 +29,38 @@ from .spelling import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Name:
     """Code without side effects that keeps its value, e.g. ``x.shape[0]``."""
 
     text: str
 
-    def __hash__(self) -> int:
-        return hash(self.text)
 
-
-@dataclass(frozen=True, slots=True)
+@record
 class Quotient:
     """``numerator // denominator``."""
 
     numerator: Terms
     denominator: Terms
-    _hash: int = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_hash", hash((self.numerator, self.denominator)))
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.numerator, self.denominator))
 
     def __hash__(self) -> int:
         return self._hash
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Extreme:
     """The least (``min``) or greatest (``max``) of several expressions."""
 
     function: str
     arguments: tuple[Terms, ...]
-    _hash: int = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_hash", hash((self.function, self.arguments)))
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.function, self.arguments))
 
     def __hash__(self) -> int:
         return self._hash
@@ -74,7 +71,7 @@ Monomial = tuple[Atom, ...]
 Terms = tuple[tuple[Monomial, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Sym:
     """An integer expression.
 
@@ -84,8 +81,13 @@ class Sym:
     """
 
     terms: Terms
-    form: Form = field(compare=False)
-    _text: str = field(default="", init=False, repr=False, compare=False)
+    form: Form
+
+    def __eq__(self, other: object) -> bool:
+        return other.__class__ is Sym and self.terms == other.terms
+
+    def __hash__(self) -> int:
+        return hash(self.terms)
 
     @classmethod
     def constant(cls, value: int, spelling: str | None = None) -> Sym:
@@ -127,12 +129,10 @@ class Sym:
             return self.terms[0][1]
         return None
 
-    @property
+    @cached_property
     def text(self) -> str:
         """Code for it, as the author would write it."""
-        if not self._text:
-            object.__setattr__(self, "_text", render(self.form))
-        return self._text
+        return render(self.form)
 
     @property
     def atoms(self) -> frozenset[Atom]:

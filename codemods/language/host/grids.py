@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from ...analysis.reaching import reaching
 from ...analysis.scopes import Binding, Use
 from ...model import ReplaceCode
+from ...record import fresh, record
 from ...trees import last_name, walk
 from ..reasons import Change
 from ..translate.names import BETA1
@@ -24,7 +24,7 @@ _GRIDS = (f"{BETA1}.language.spmd_dim", f"{BETA1}.compiler.backends.neuron.dimen
 _DEPTH = 8
 
 
-@dataclass
+@record(frozen=False)
 class Grid:
     """What a subscript holds.
 
@@ -36,7 +36,7 @@ class Grid:
 
     cores: str | None = None
     programs: tuple[ast.expr, ...] = ()
-    rewritten: dict[ast.expr, str] = field(default_factory=dict)
+    rewritten: dict[ast.expr, str] = fresh(factory=dict)
 
 
 def grid(kernels: Kernels, subscript: ast.Subscript) -> Grid:

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
 
 from ...analysis.scopes import Binding, Use
 from ...model import AddImport, Edit, EditImport, ReplaceCode, ReplaceLines
 from ...naming import dotted_prefixes, imported, spelled
-from ...record import replace
+from ...record import fresh, record, replace
 from ...trees import walk
 from ..reasons import Change, Reason, Work
 from ..step import LanguageStep
@@ -32,7 +31,7 @@ _KERNELS = tuple(
 _OTHERS = frozenset({"numpy"})
 
 
-@dataclass
+@record(frozen=False)
 class _Statement:
     """What becomes of one import statement.
 
@@ -42,10 +41,10 @@ class _Statement:
     """
 
     node: ast.Import | ast.ImportFrom
-    names: list[tuple[str, str]] = field(default_factory=list)
-    lines: list[str] = field(default_factory=list)
-    moved: dict[str, list[str]] = field(default_factory=dict)
-    said: list[str] = field(default_factory=list)
+    names: list[tuple[str, str]] = fresh(factory=list)
+    lines: list[str] = fresh(factory=list)
+    moved: dict[str, list[str]] = fresh(factory=dict)
+    said: list[str] = fresh(factory=list)
 
 
 def imports(kernels: Kernels, step: LanguageStep, before: Work) -> Work:

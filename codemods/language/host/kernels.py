@@ -11,13 +11,12 @@ import sys
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from ...analysis.context import FileContext
 from ...analysis.reaching import reaching
 from ...analysis.scopes import Binding, Use
 from ...model import Span
-from ...record import cached_property
+from ...record import cached_property, record
 from ..translate.names import BETA1, Names
 from ..translate.plan import LanguageModule
 
@@ -36,7 +35,7 @@ _DEPTH = 8
 _LAST = (sys.maxsize, 0)
 
 
-@dataclass(frozen=True)
+@record
 class Launch:
     """A call of kernels by the host.
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import NoReturn
 
+from ...record import fresh, record
 from ...trees import walk
 from ..analysis.dtypes import FLOAT32, dtype_of, number_type
 from ..analysis.symbols import Sym
@@ -18,7 +18,7 @@ Arguments = Mapping[str, Value]
 ``mask`` (operands are sliced already) and options of the compiler."""
 
 
-@dataclass(frozen=True)
+@record
 class Call:
     """A call to be lowered.
 
@@ -28,7 +28,7 @@ class Call:
 
     out: Emitter
     name: str
-    arguments: Arguments = field(default_factory=dict)
+    arguments: Arguments = fresh(factory=dict)
 
     def __contains__(self, parameter: str) -> bool:
         return parameter in self.arguments

@@ -5,10 +5,10 @@ Each is the text of a function of the new language, with ``nl`` and ``nisa`` for
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from ...record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Helper:
     """``source``: the function's text. needs: other helpers that it calls."""
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from ...record import record
 from ..analysis.dtypes import FLOAT32, named
 from ..analysis.symbols import Sym, product
 from ..analysis.values import Dtype, Scalar, Shape, Space, Tensor, Token, Unknown
@@ -26,7 +26,7 @@ NOT_OPERATIONS = frozenset(("nl.divide", "nl.logical_not", "nl.mod", "nl.fmod"))
 SMALLEST = -3.4028235e38
 
 
-@dataclass(frozen=True)
+@record
 class Instruction:
     """One instruction.
 

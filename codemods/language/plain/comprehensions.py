@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
 from functools import lru_cache
 
+from ...record import record
 from ...trees import children, walk
 from ..translate.layout import flat, laid_out
 from . import scopes
@@ -21,7 +21,7 @@ _EAGER = frozenset(("tuple", "list", "max", "min"))
 _TRACED = ("affine_range", "sequential_range")
 
 
-@dataclass(frozen=True)
+@record
 class _Place:
     """A comprehension, and what is to be put in its place.
 
@@ -247,7 +247,7 @@ def _variables(outer: ast.FunctionDef, place: _Place) -> dict[str, str]:
     return {name: taken.fresh(name) for name in sorted(mine) if uses.is_around(name, place.whole)}
 
 
-@dataclass(frozen=True)
+@record
 class _Uses:
     """The uses of names in a function.
 

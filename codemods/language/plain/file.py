@@ -9,11 +9,10 @@ from __future__ import annotations
 import ast
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 
 from ...fresh_names import Taken
-from ...record import cached_property
+from ...record import cached_property, record
 from ...trees import children
 from . import scopes
 from .lines import Text, first_line
@@ -24,7 +23,7 @@ SPELLED = ("loaded", "stored", "given")
 ANY = (*SPELLED, "aliased")
 
 
-@dataclass(frozen=True, eq=False)
+@record
 class Part:
     """A statement at the top of the file, or several on one line.
 
@@ -35,6 +34,9 @@ class Part:
 
     text: Text
     statements: Sequence[ast.stmt]
+
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
 
     @cached_property
     def names(self) -> scopes.Names:
@@ -59,7 +61,7 @@ class Part:
         return frozenset(found)
 
 
-@dataclass
+@record(frozen=False)
 class File:
     """The parts of a file in their order.
 
@@ -135,8 +137,8 @@ class File:
 
 
 def _count(counted: Mapping[str, Counter[object]], part: Part, weight: int) -> None:
-    for kind, names in vars(part.names).items():
-        for name in names:
+    for kind in scopes.Names.__match_args__:
+        for name in getattr(part.names, kind):
             counted[kind][name] += weight
 
 

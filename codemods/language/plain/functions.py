@@ -10,10 +10,10 @@ import ast
 import builtins
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import replace
 from functools import lru_cache
 from heapq import heappop, heappush
 
+from ...record import replace
 from ...trees import walk
 from . import scopes
 from .file import ANY, File

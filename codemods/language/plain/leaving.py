@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+from ...record import record
 from ...trees import walk
 from ..translate.layout import laid_out
 from . import scopes
 from .lines import Line, Text, first_line, in_strings, moved, spliced
 
 
-@dataclass(frozen=True)
+@record
 class Inner:
     """A function inside of others.
 

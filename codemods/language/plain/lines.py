@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
-from ...record import cached_property
+from ...record import cached_property, record
 from ...source import split_lines
 from ...trees import walk
 
@@ -16,7 +15,7 @@ Edit = tuple[int, int, Sequence[Line]]
 """Lines that come in the place of others: see :meth:`Text.replaced`."""
 
 
-@dataclass(frozen=True)
+@record
 class Text:
     """A state of the file; every change makes another one."""
 

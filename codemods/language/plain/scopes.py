@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
 from functools import lru_cache
 
 from ...fresh_names import Taken
+from ...record import record
 from ...trees import children, walk
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
@@ -160,7 +160,7 @@ def header(node: _Function) -> list[ast.expr]:
     return [*node.decorator_list, *found, *([node.returns] if node.returns is not None else [])]
 
 
-@dataclass(frozen=True)
+@record
 class _Spot:
     """Where a statement stands in a function.
 
@@ -256,7 +256,7 @@ def all_names(tree: ast.AST) -> Taken:
     return found
 
 
-@dataclass(frozen=True)
+@record
 class Names:
     """What names do in some statements.
 

@@ -6,9 +6,8 @@ import ast
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
-from ...record import cached_property
+from ...record import cached_property, fresh, record
 from ...trees import walk
 from .names import Names
 from .plan import Function
@@ -23,7 +22,7 @@ def is_product(node: ast.expr, names: Names) -> bool:
     return isinstance(node, ast.Call) and names.short(node.func) in PRODUCTS
 
 
-@dataclass
+@record(frozen=False)
 class _Tile:
     """What a function does to one name. ``branches``: around each allocation, and around each product.
 
@@ -34,10 +33,10 @@ class _Tile:
 
     only: bool = True
     masked: bool = False
-    sizes: set[str] = field(default_factory=set)
-    bounds: list[str] = field(default_factory=list)
-    allocated: list[frozenset[int]] = field(default_factory=list)
-    written: list[frozenset[int]] = field(default_factory=list)
+    sizes: set[str] = fresh(factory=set)
+    bounds: list[str] = fresh(factory=list)
+    allocated: list[frozenset[int]] = fresh(factory=list)
+    written: list[frozenset[int]] = fresh(factory=list)
 
     @property
     def always(self) -> bool:
@@ -70,7 +69,7 @@ def sums(function: Function, names: Names) -> dict[str, bool]:
     return {name: tile.always for name, tile in found.items() if tile.only and tile.written}
 
 
-@dataclass(frozen=True)
+@record
 class _Write:
     """A place where elements of a tile may be written: by a statement, or by a function that gets the tile.
 

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
-from ...record import replace
+from ...record import fresh, record, replace
 from ..analysis import values as v
 from ..analysis.access import Access, Layout, subscript
 from ..analysis.blocks import Loop, Placing, Use, placed
@@ -23,7 +22,7 @@ from .walker import Walker, text
 from .writer import sizes
 
 
-@dataclass
+@record(frozen=False)
 class Block:
     """One allocation with block dimensions, as the first walk sees it.
 
@@ -36,7 +35,7 @@ class Block:
     fill: str | None
     address: Address | None
     loops: tuple[Loop, ...]
-    uses: list[Use] = field(default_factory=list)
+    uses: list[Use] = fresh(factory=list)
     owners: tuple[Sym | None, ...] = ()
 
 

@@ -8,9 +8,8 @@ import re
 import sys
 import tokenize
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
-from ...record import cached_property
+from ...record import cached_property, record
 from ...source import split_lines
 
 _MARK = re.compile(r"\b(BEGIN|END|region|endregion|noqa|type:|pylint|fmt:|TODO|FIXME)\b")
@@ -99,7 +98,7 @@ class Lines:
         ]
 
 
-@dataclass
+@record(frozen=False)
 class Piece:
     """A statement on its way out.
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
-from ...record import replace
+from ...record import fresh, record, replace
 from ..analysis import values as v
 from ..analysis.refusal import Refused
 from ..analysis.symbols import Name, Sym, Terms, inner_atoms, substituted
 from .values import VIRTUAL, Axes, Blocks, Tiles, Value
 
 
-@dataclass
+@record(frozen=False)
 class Entrance:
     """A call's arguments under the names of the function's parameters.
 
@@ -21,9 +20,9 @@ class Entrance:
         formers: the same for sizes that masks made smaller, of which the function knows no number.
     """
 
-    inside: dict[str, Value] = field(default_factory=dict)
-    sizes: dict[Terms, Sym] = field(default_factory=dict)
-    formers: dict[Terms, Sym] = field(default_factory=dict)
+    inside: dict[str, Value] = fresh(factory=dict)
+    sizes: dict[Terms, Sym] = fresh(factory=dict)
+    formers: dict[Terms, Sym] = fresh(factory=dict)
 
 
 def entered(arguments: Mapping[str, Value]) -> Entrance:

@@ -6,11 +6,10 @@ import ast
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from ...record import replace
+from ...record import fresh, record, replace
 from ..analysis import values as v
 from ..analysis.facts import Facts
 from ..analysis.symbols import Atom, Sym, Terms
@@ -24,7 +23,7 @@ _NAME = re.compile(r"(?<![\w.])[A-Za-z_]\w*")
 _VERSION = re.compile(r"([A-Za-z_]\w*)@(\d+)")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Loop:
     """A loop around a place.
 
@@ -45,7 +44,7 @@ class Loop:
     branches: int = 0
 
 
-@dataclass
+@record(frozen=False)
 class Environment:
     """Names → values, with what is known about sizes.
 
@@ -62,16 +61,16 @@ class Environment:
 
     often: frozenset[str]
     integers: frozenset[str] = frozenset()
-    ranks: Mapping[str, int] = field(default_factory=dict)
-    values: Values = field(default_factory=Values)
-    versions: Counter[str] = field(default_factory=Counter)
-    facts: Facts = field(default_factory=Facts)
+    ranks: Mapping[str, int] = fresh(factory=dict)
+    values: Values = fresh(factory=Values)
+    versions: Counter[str] = fresh(factory=Counter)
+    facts: Facts = fresh(factory=Facts)
     loops: tuple[Loop, ...] = ()
-    sizes: dict[Terms, str] = field(default_factory=dict)
+    sizes: dict[Terms, str] = fresh(factory=dict)
     branches: int = 0
-    depths: dict[str, int] = field(default_factory=dict)
-    products: set[str] = field(default_factory=set)
-    decided: Mapping[str, bool] = field(default_factory=dict)
+    depths: dict[str, int] = fresh(factory=dict)
+    products: set[str] = fresh(factory=set)
+    decided: Mapping[str, bool] = fresh(factory=dict)
 
     def copy(self) -> Environment:
         copied = replace(self, values=self.values.copy(), versions=Counter(self.versions))
@@ -83,7 +82,8 @@ class Environment:
         """What holds here is what holds at the end of a statement's body, except for what is kept."""
         changed = self.values.changed
         changed.update(inner.values.changed)
-        self.__dict__.update({**inner.__dict__, **kept})
+        for name in self.__match_args__:
+            setattr(self, name, kept[name] if name in kept else getattr(inner, name))
         self.values.changed = changed
 
     def decide(self, test: str, holds: bool) -> None:

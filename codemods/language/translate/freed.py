@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
-from ...record import replace
+from ...record import record, replace
 from ..analysis import values as v
 from .values import Axes, Blocks, Tiles, Value
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Former:
     """A variable that stands for something else from now on.
 

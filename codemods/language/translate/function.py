@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from ...fresh_names import Taken
 from ...model import ReplaceLines
-from ...record import replace
+from ...record import record, replace
 from ..analysis.values import Tensor
 from ..changed import changed
 from ..lowering.helpers import HELPERS
-from ..reasons import Once, Reason
+from ..reasons import Reason
 from . import accumulation, assignments, blocks, parameters, placers, programs
 from .body import Lines
 from .environment import Environment, bound_often
 from .plan import Function, LanguageModule
 from .values import Value
 from .walker import Walker
-from .writer import Shared
+from .writer import Goal, Shared, Writer
 
 
-@dataclass(frozen=True)
+@record
 class Translated:
     """What became of a function: edits of its body's lines, or reasons against.
 
@@ -75,7 +74,8 @@ def _walked(
     uses = parameters.Uses(function, module.names, module.functions)
     env = Environment(bound_often(function), uses.integers(), uses.ranks())
     sums, preceded = accumulation.sums(function, module.names), accumulation.preceded(function, module.names)
-    w = Walker(module, function, shared, env, lines, unit, sums, preceded)
+    writer = Writer(shared, env, Goal("tile"))
+    w = Walker(module, function, shared, env, lines, unit, writer, sums, preceded)
     for name, value in _starting(env, parameters.values(node, uses, function.kernel), given).items():
         assignments.bind(w, name, value)
         _cut(env, value)
@@ -126,8 +126,23 @@ def _cut(env: Environment, value: Value) -> None:
 def _again(first: Walker, env: Environment) -> Walker:
     """A second walk, which knows where tiles with block dimensions belong."""
     first.shared.taken = _reserved(first.module, first.function)
+    fresh = Walker(
+        first.module,
+        first.function,
+        first.shared,
+        env,
+        first.lines,
+        first.unit,
+        Writer(first.shared, env, Goal("tile")),
+        first.sums,
+        first.preceded,
+    )
     again = replace(
-        first, env=env, reasons=Once(), notes=Once(), returned=[], calls=[], views={}, handed_on={}
+        fresh,
+        programs=first.programs,
+        skipped=first.skipped,
+        twins=first.twins,
+        destinations=first.destinations,
     )
     again.placings = blocks.placings(first)
     again.blocks = {

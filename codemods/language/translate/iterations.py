@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
 
+from ...record import fresh, record, replace
 from ..analysis import values as v
 from .environment import Environment
 from .values import Value
@@ -13,7 +13,7 @@ _WALKS = 64
 """How often the body of one loop is walked at most, for all walks of the loops around it."""
 
 
-@dataclass
+@record(frozen=False)
 class HandedOn:
     """What one loop hands on, found out by walking its body.
 
@@ -27,7 +27,7 @@ class HandedOn:
     """
 
     walks: int = 0
-    replaced: dict[str, tuple[Value, Value]] = field(default_factory=dict)
+    replaced: dict[str, tuple[Value, Value]] = fresh(factory=dict)
 
     @property
     def endless(self) -> bool:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from ...analysis.context import FileContext
 from ...analysis.scopes import Binding, Use
+from ...record import record
 from ...trees import walk
 from ..analysis import values as v
 from .names import Names
@@ -21,7 +21,7 @@ SPACES = {"ncc.sbuf": v.Space.SBUF, "ncc.psum": v.Space.PSUM}
 _ALLOCATED = frozenset({"nl.ndarray", "nl.zeros", "nl.ones", "nl.full"})
 
 
-@dataclass(frozen=True)
+@record
 class Placer:
     """An object at the top of a file whose methods say where tiles lie.
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from ...analysis.context import FileContext
 from ...elsewhere import Kernel, Seen
 from ...fresh_names import Taken
-from ...record import cached_property
+from ...record import cached_property, fresh, record
 from ..step import LanguageStep
 from .names import Names
 from .nodes import Nodes
@@ -30,7 +29,7 @@ class Staying(Enum):
     OTHER_NAME = 2
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Plan:
     """How a kernel is launched and what its callers expect, as far as its body must change for it.
 
@@ -48,7 +47,7 @@ class Plan:
     looped: bool = False
 
 
-@dataclass
+@record(frozen=False)
 class Function:
     """A function that is written in the language.
 
@@ -63,11 +62,11 @@ class Function:
 
     node: ast.FunctionDef
     kernel: bool
-    callers: list[ast.Call] = field(default_factory=list)
+    callers: list[ast.Call] = fresh(factory=list)
     inner: tuple[Function, ...] = ()
     around: tuple[ast.FunctionDef, ...] = ()
-    plan: Plan = field(default_factory=Plan)
-    used: dict[tuple[object, str], bool] = field(default_factory=dict)
+    plan: Plan = fresh(factory=Plan)
+    used: dict[tuple[object, str], bool] = fresh(factory=dict)
 
     @cached_property
     def nodes(self) -> Nodes:
@@ -75,7 +74,7 @@ class Function:
         return Nodes(self.node)
 
 
-@dataclass
+@record(frozen=False)
 class LanguageModule:
     """A file with kernels, as the walker and the host's side see it.
 
@@ -100,18 +99,18 @@ class LanguageModule:
     names: Names
     step: LanguageStep
     functions: Mapping[str, Function]
-    numbers: Mapping[str, int | float] = field(default_factory=dict)
+    numbers: Mapping[str, int | float] = fresh(factory=dict)
     changing: frozenset[str] = frozenset()
-    placers: Mapping[str, Placer] = field(default_factory=dict)
-    needs: set[str] = field(default_factory=set)
-    helpers: dict[str, str] = field(default_factory=dict)
-    texts: dict[ast.AST, str] = field(default_factory=dict)
-    elsewhere: Mapping[str, Kernel] = field(default_factory=dict)
-    launches: Mapping[str, frozenset[Seen]] = field(default_factory=dict)
+    placers: Mapping[str, Placer] = fresh(factory=dict)
+    needs: set[str] = fresh(factory=set)
+    helpers: dict[str, str] = fresh(factory=dict)
+    texts: dict[ast.AST, str] = fresh(factory=dict)
+    elsewhere: Mapping[str, Kernel] = fresh(factory=dict)
+    launches: Mapping[str, frozenset[Seen]] = fresh(factory=dict)
     partial: bool = False
     marked_before: bool = False
-    marked: set[tuple[str, int]] = field(default_factory=set)
-    staying: Mapping[tuple[str, str], Staying] = field(default_factory=dict)
+    marked: set[tuple[str, int]] = fresh(factory=set)
+    staying: Mapping[tuple[str, str], Staying] = fresh(factory=dict)
 
     @property
     def unit(self) -> str:

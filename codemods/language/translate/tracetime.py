@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial, reduce
 from typing import Any
 
 from ...analysis.context import FileContext
+from ...record import fresh, record
 from ...trees import walk
 from ..analysis.symbols import Sym, as_sym
 from .arithmetic import combined
@@ -46,7 +46,7 @@ class _Once(tuple[Known, ...]):
     """What an iterator gives, which can be asked once only: it gets no name."""
 
 
-@dataclass
+@record(frozen=False)
 class Trace:
     """A file whose functions are carried out.
 
@@ -89,14 +89,14 @@ def _rebound(tree: ast.Module) -> frozenset[str]:
     return frozenset(name for node in walk(tree) if isinstance(node, ast.Global) for name in node.names)
 
 
-@dataclass
+@record(frozen=False)
 class _Frame:
     """A call that is carried out; ``outer``: the one that its function was defined in; ``each``: an item of a
     comprehension in it.
     """
 
     trace: Trace
-    own: dict[str, Known] = field(default_factory=dict)
+    own: dict[str, Known] = fresh(factory=dict)
     outer: _Frame | None = None
     each: bool = False
 

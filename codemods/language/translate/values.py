@@ -5,8 +5,8 @@ Python's own.
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
 
+from ...record import record
 from ..analysis import values as v
 from ..analysis.access import Dynamic, Layout
 from ..analysis.addresses import Place
@@ -23,7 +23,7 @@ class Partitions(v.Scalar):
     """A size that ``nl.par_dim`` marks as that of the partitions."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Axes:
     """The shape of a tensor whose rank is not known; ``x.shape[i]`` still is a size."""
 
@@ -31,7 +31,7 @@ class Axes:
     of: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Grid:
     """``nl.mgrid[...]``: its components are index tiles."""
 
@@ -46,7 +46,7 @@ class Grid:
         return self.components[names.index(name)]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Choice:
     """One of two index tiles, masks or the like, by a condition of trace time.
 
@@ -59,21 +59,21 @@ class Choice:
     two: Value
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Whole:
     """``...`` in an index."""
 
     text: str = "..."
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NewAxis:
     """``None`` in an index."""
 
     text: str = "None"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Named:
     """A name of a library: a function, module or object that is not a value of the language by itself.
 
@@ -85,7 +85,7 @@ class Named:
     gone: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class UserFunction:
     """A function of the file that is written in the language."""
 
@@ -93,7 +93,7 @@ class UserFunction:
     node: ast.FunctionDef
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PlacingFunction:
     """A function inside of a kernel that only says where tiles lie."""
 
@@ -101,14 +101,14 @@ class PlacingFunction:
     node: ast.FunctionDef
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Lost:
     """The value of a statement that needs a person; whatever uses it is not reported again."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Address:
     """Where a kernel places the tiles of a tensor: code for the address of one that has no block dimensions,
     or how blocks take turns.
@@ -118,7 +118,7 @@ class Address:
     place: Place | str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Blocks:
     """A tile with dimensions in front of its partitions, which the new language does not have.
 
@@ -147,7 +147,7 @@ class Blocks:
         return tuple(kept.get(dim) or outer.get(dim, "1") for dim in range(rank))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Tiles:
     """A list of tiles that a kernel fills one by one. ``item``: what all of them are like."""
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from ...record import fresh, record
 from ...source import Source
 from ..analysis import values as v
 from ..analysis.access import Access
@@ -35,7 +35,7 @@ class Skipped(Exception):
     """The place uses a value that was lost before; there is nothing new to report."""
 
 
-@dataclass
+@record(frozen=False)
 class Walker:
     """One walk through one function.
 
@@ -58,24 +58,21 @@ class Walker:
     env: Environment
     lines: Lines
     unit: str
-    sums: Mapping[str, bool] = field(default_factory=dict)
+    writer: Writer
+    sums: Mapping[str, bool] = fresh(factory=dict)
     preceded: frozenset[int] = frozenset()
-    writer: Writer = field(init=False)
-    reasons: Once = field(default_factory=Once)
-    notes: Once = field(default_factory=Once)
-    skipped: dict[int, bool] = field(default_factory=dict)
-    calls: list[tuple[str, dict[str, Value]]] = field(default_factory=list)
-    returned: list[Value] = field(default_factory=list)
+    reasons: Once = fresh(factory=Once)
+    notes: Once = fresh(factory=Once)
+    skipped: dict[int, bool] = fresh(factory=dict)
+    calls: list[tuple[str, dict[str, Value]]] = fresh(factory=list)
+    returned: list[Value] = fresh(factory=list)
     programs: tuple[str, ...] = ()
-    blocks: dict[int, Block] = field(default_factory=dict)
-    placings: dict[int, Placing] = field(default_factory=dict)
-    twins: dict[int, int] = field(default_factory=dict)
-    views: dict[str, Access] = field(default_factory=dict)
-    handed_on: dict[ast.For, HandedOn] = field(default_factory=dict)
-    destinations: dict[str, tuple[str, ...]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.start(Goal("tile"))
+    blocks: dict[int, Block] = fresh(factory=dict)
+    placings: dict[int, Placing] = fresh(factory=dict)
+    twins: dict[int, int] = fresh(factory=dict)
+    views: dict[str, Access] = fresh(factory=dict)
+    handed_on: dict[ast.For, HandedOn] = fresh(factory=dict)
+    destinations: dict[str, tuple[str, ...]] = fresh(factory=dict)
 
     @property
     def names(self) -> Names:
@@ -128,7 +125,7 @@ class Walker:
         return flat("".join([*pieces, self.source.utf8[position:end].decode("utf-8")]))
 
 
-@dataclass(frozen=True)
+@record
 class Attempt:
     """See :meth:`Walker.attempt`."""
 

@@ -6,11 +6,10 @@ import ast
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from ...fresh_names import Taken
-from ...record import replace
+from ...record import fresh, record, replace
 from ..analysis.access import subscript
 from ..analysis.refusal import Refused
 from ..analysis.symbols import Sym
@@ -22,7 +21,7 @@ Window = tuple[Shape, Mapping[int, tuple[Sym, Sym]]]
 """The shape of a tile, and a part of it: ranges of axes, counted from the end."""
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Goal:
     """Where the value of an expression is to go.
 
@@ -53,7 +52,7 @@ Context = tuple[str, str]
 """See :meth:`Shared.context`."""
 
 
-@dataclass
+@record(frozen=False)
 class Shared:
     """What the statements of a file share.
 
@@ -70,15 +69,15 @@ class Shared:
 
     helper_name: Callable[[str], str]
     module_name: Callable[[str], str]
-    taken: Taken = field(default_factory=Taken)
-    results: dict[Context, Any] = field(default_factory=dict)
-    ways: Counter[str] = field(default_factory=Counter)
-    within: list[Context] = field(default_factory=list)
+    taken: Taken = fresh(factory=Taken)
+    results: dict[Context, Any] = fresh(factory=dict)
+    ways: Counter[str] = fresh(factory=Counter)
+    within: list[Context] = fresh(factory=list)
     cuts: int = 0
-    walks: dict[Context, Any] = field(default_factory=dict)
-    inlined: dict[str, set[ast.Call]] = field(default_factory=dict)
-    inlining: list[str] = field(default_factory=list)
-    needs: set[str] = field(default_factory=set)
+    walks: dict[Context, Any] = fresh(factory=dict)
+    inlined: dict[str, set[ast.Call]] = fresh(factory=dict)
+    inlining: list[str] = fresh(factory=list)
+    needs: set[str] = fresh(factory=set)
 
     def context(self, function: str, given: Mapping[str, object]) -> Context:
         """A function of the file, and what a call gives its parameters."""
