@@ -63,11 +63,13 @@ class Placing:
         inside: the loop at the start of whose body the allocation moves; None at the old place.
         grown: the loop, inside of that, that appends a tile to the list at the start of its body; None when
             the whole list is made at once.
+        owners: for each dimension that is dropped the loop whose iterations use their own element.
     """
 
     layout: Layout = fresh(factory=Layout)
     inside: Hashable | None = None
     grown: Hashable | None = None
+    owners: tuple[Hashable, ...] = ()
 
 
 def placed(
@@ -90,7 +92,7 @@ def placed(
     deepest = max((path.index(key) for key in owners.values()), default=len(around) - 1)
     inside = path[deepest] if owners else None
     grown = _grown(lists[0], outer[lists[0]], deepest + 1, uses, facts) if len(lists) == 1 else None
-    return Placing(Layout(dropped, lists, order), inside, grown)
+    return Placing(Layout(dropped, lists, order), inside, grown, tuple(owners[dim] for dim in dropped))
 
 
 def _owners(count: int, depth: int, uses: Sequence[Use]) -> dict[int, Hashable]:

@@ -1,12 +1,13 @@
 """Tiles with block dimensions: dropped in the loop that owns an element, lists of tiles, or free dimensions.
 
-A first walk through a function notes how each of them is used; the second one knows where it belongs.
+A walk through a function begins with what is foreseen of them (see :mod:`.foreseen`), and notes how each of
+them is used; where that asks for something else, the function is walked again.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
 from ...record import fresh, record, replace
 from ..analysis import values as v
@@ -24,11 +25,11 @@ from .writer import sizes
 
 @record(frozen=False)
 class Block:
-    """One allocation with block dimensions, as the first walk sees it.
+    """One allocation with block dimensions.
 
     Attributes:
         value: the tile. fill: the number it is filled with. address: where the kernel places it.
-        loops: around the allocation. owners: what the first use indexes the block dimensions with.
+        loops: around the allocation.
     """
 
     value: Blocks
@@ -36,7 +37,6 @@ class Block:
     address: Address | None
     loops: tuple[Loop, ...]
     uses: list[Use] = fresh(factory=list)
-    owners: tuple[Sym | None, ...] = ()
 
 
 def allocated(
@@ -62,7 +62,7 @@ def allocated(
     moves = placing.inside is not None or placing.grown is not None
     if address is not None:
         address = addresses.settled(w, address, whole, partition, moves)
-    w.blocks[key] = replace(w.blocks[key], value=value, fill=fill, address=address)
+    w.blocks[key] = Block(value, fill, address, loops_around(w))
     capacity.check(w, whole if placing.inside is None else _element(whole, partition), goal.hint, partition)
     if placing.inside is None:
         for line in _start(w, value, placing, fill):
@@ -155,7 +155,7 @@ def _shape(found: Access, partition: int) -> v.Shape:
 
 
 def placings(w: Walker) -> dict[int, Placing]:
-    """Where each tile with block dimensions belongs, after the first walk."""
+    """Where each tile with block dimensions belongs, after a walk."""
     found = {}
     for key, block in w.blocks.items():
         shape = block.value.whole.shape or ()
@@ -190,16 +190,19 @@ def _unused_twins(w: Walker, one: Blocks, two: Blocks) -> bool:
     return alike[0] == alike[1]
 
 
+_ANYWHERE = Placing()
+
+
 def at_start(w: Walker, node: ast.For, indent: str) -> list[str]:
     """The lines at the start of a loop's body: allocations that belong there."""
     found: list[str] = []
-    for key, placing in w.placings.items():
-        block = w.blocks[key]
+    for key, block in w.blocks.items():
+        placing = w.placings.get(key, _ANYWHERE)
         lines: list[str] = []
         if placing.inside == id(node):
             lines += _start(w, block.value, placing, block.fill)
         if placing.grown == id(node):
-            lines += _appended(w, block.value, block.fill)
+            lines += _appended(w, block.value, block.fill, node)
         for line in lines:
             found += nested(line, indent, w.unit)
     return found
@@ -235,10 +238,9 @@ def _all(w: Walker, value: Blocks, fill: str | None) -> list[str]:
 _INDEXES = ("block", "inner_block", "innermost_block")
 
 
-def _appended(w: Walker, value: Blocks, fill: str | None) -> list[str]:
+def _appended(w: Walker, value: Blocks, fill: str | None, node: ast.For) -> list[str]:
     (dim,) = value.layout.lists
-    point = w.blocks[value.key].owners[dim]
-    lines = [f"{value.text}.append({_tile(w, value, {} if point is None else {dim: point})})"]
+    lines = [f"{value.text}.append({_tile(w, value, {dim: _variable(w, id(node))})})"]
     return lines + _filled(w, value, f"{value.text}[-1]", fill)
 
 
@@ -264,9 +266,14 @@ def _tile(w: Walker, value: Blocks, indexes: Mapping[int, Sym]) -> str:
         return f"{code})"
     if value.layout.order is not None:
         raise Refused("M-ALLOC", fn="nl.ndarray", name=value.text)
-    points = [indexes.get(dim) or block.owners[dim] for dim in range(value.partition)]
-    known_points = tuple(point for point in points if point is not None)
-    if len(known_points) < len(points):
-        raise Refused("M-ALLOC", fn="nl.ndarray", name=value.text)
-    place = addresses.code(w, block.address, known_points, kept, whole.dtype)
+    owners = dict(zip(value.layout.dropped, w.placings[value.key].owners, strict=True))
+    points = tuple(
+        indexes[dim] if dim in indexes else _variable(w, owners[dim]) for dim in range(value.partition)
+    )
+    place = addresses.code(w, block.address, points, kept, whole.dtype)
     return f"{code}, address={place})"
+
+
+def _variable(w: Walker, key: Hashable) -> Sym:
+    """What stands for the variable of a loop around the present place."""
+    return next(loop.sym for loop in w.env.loops if id(loop.node) == key and loop.sym is not None)

@@ -7,18 +7,21 @@ from collections.abc import Mapping, Sequence
 
 from ...fresh_names import Taken
 from ...model import ReplaceLines
-from ...record import record, replace
+from ...record import record
 from ..analysis.values import Tensor
 from ..changed import changed
 from ..lowering.helpers import HELPERS
 from ..reasons import Reason
-from . import accumulation, assignments, blocks, parameters, placers, programs
+from . import accumulation, assignments, blocks, foreseen, parameters, placers, programs
 from .body import Lines
 from .environment import Environment, bound_often
 from .plan import Function, LanguageModule
 from .values import Value
 from .walker import Walker
 from .writer import Goal, Shared, Writer
+
+_WALKS = 4
+"""How often a function is walked through at most."""
 
 
 @record
@@ -74,22 +77,18 @@ def _walked(
     uses = parameters.Uses(function, module.names, module.functions)
     env = Environment(bound_often(function), uses.integers(), uses.ranks())
     sums, preceded = accumulation.sums(function, module.names), accumulation.preceded(function, module.names)
-    writer = Writer(shared, env, Goal("tile"))
-    w = Walker(module, function, shared, env, lines, unit, writer, sums, preceded)
+    first = Walker(
+        module, function, shared, env, lines, unit, Writer(shared, env, Goal("tile")), sums, preceded
+    )
     for name, value in _starting(env, parameters.values(node, uses, function.kernel), given).items():
-        assignments.bind(w, name, value)
+        assignments.bind(first, name, value)
         _cut(env, value)
-    start = env.copy()
-    first, last = _extent(node)
-    new = programs.walked(w, node, first - 1, indent)
-    if w.blocks:
-        module.marked -= {(r.message, id(r.node)) for r in w.reasons}
-        w = _again(w, start)
-        new = programs.walked(w, node, first - 1, indent)
+    begin, last = _extent(node)
+    w, new = _settled(first, begin - 1, indent)
     made = placers.made_in(module.placers, module.ctx, function)
-    behind = len(lines.between(first, node.body[0].end_lineno or 0)) if ast.get_docstring(node, False) else 0
+    behind = len(lines.between(begin, node.body[0].end_lineno or 0)) if ast.get_docstring(node, False) else 0
     new[behind:behind] = [indent + line for line in made]
-    edits = tuple(changed(module.ctx.source, lines.between(first, last), new, first))
+    edits = tuple(changed(module.ctx.source, lines.between(begin, last), new, begin))
     shared.taken = taken
     return Translated(function, edits, tuple(w.reasons), tuple(w.notes), tuple(w.returned), tuple(w.calls))
 
@@ -123,33 +122,25 @@ def _cut(env: Environment, value: Value) -> None:
                 env.facts.at_most(size, was)
 
 
-def _again(first: Walker, env: Environment) -> Walker:
-    """A second walk, which knows where tiles with block dimensions belong."""
-    first.shared.taken = _reserved(first.module, first.function)
-    fresh = Walker(
-        first.module,
-        first.function,
-        first.shared,
-        env,
-        first.lines,
-        first.unit,
-        Writer(first.shared, env, Goal("tile")),
-        first.sums,
-        first.preceded,
-    )
-    again = replace(
-        fresh,
-        programs=first.programs,
-        skipped=first.skipped,
-        twins=first.twins,
-        destinations=first.destinations,
-    )
-    again.placings = blocks.placings(first)
-    again.blocks = {
-        key: replace(block, uses=[], owners=block.uses[0].at if block.uses else ())
-        for key, block in first.blocks.items()
-    }
-    return again
+def _settled(start: Walker, after: int, indent: str) -> tuple[Walker, list[str]]:
+    """A walk that finds tiles with block dimensions to belong where it took them to, and its lines.
+
+    What is foreseen holds for most functions. Others are walked again with what was found. A partial
+    migration leaves statements to a person, which are not walked to their ends: it takes what a walk finds
+    that knows of no places.
+    """
+    partial = start.module.partial
+    places, walks = ({}, 2) if partial else (foreseen.placings(start), _WALKS)
+    for left in reversed(range(walks)):
+        start.shared.taken = _reserved(start.module, start.function)
+        w = start.again(places)
+        lines = programs.walked(w, start.function.node, after, indent)
+        found = blocks.placings(w)
+        if not left or found.items() <= places.items():
+            break
+        places = found
+        start.module.marked -= {(r.message, id(r.node)) for r in w.reasons}
+    return w, lines
 
 
 def _extent(node: ast.FunctionDef) -> tuple[int, int]:

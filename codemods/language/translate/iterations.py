@@ -9,6 +9,13 @@ from ..analysis import values as v
 from .environment import Environment
 from .values import Value
 
+RANGES = {
+    "nl.affine_range": True,
+    "nl.sequential_range": True,
+    "nl.static_range": False,
+    "builtins.range": False,
+}
+"""Whether the former tracer ran the body once, with a symbol for the variable."""
 _WALKS = 64
 """How often the body of one loop is walked at most, for all walks of the loops around it."""
 

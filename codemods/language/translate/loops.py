@@ -12,18 +12,11 @@ from ..analysis.symbols import ONE, ZERO, Sym
 from ..reasons import Reason
 from . import blocks, carried, compound, expressions
 from .environment import Environment, Loop
-from .iterations import HandedOn
+from .iterations import RANGES, HandedOn
 from .values import VIRTUAL
 from .walker import Walker, integer, known, text
 from .writer import Goal
 
-_RANGES = {
-    "nl.affine_range": True,
-    "nl.sequential_range": True,
-    "nl.static_range": False,
-    "builtins.range": False,
-}
-"""Whether the former tracer ran the body once, with a symbol for the variable."""
 _PASSES = 4
 
 
@@ -55,13 +48,13 @@ def _loop(w: Walker, node: ast.For, indent: str) -> list[str]:
         raise Refused("M-PY", x="a loop over several variables")
     w.start(Goal("range"))
     name = w.names.short(node.iter.func) if isinstance(node.iter, ast.Call) else ""
-    if name in _RANGES:
+    if name in RANGES:
         bounds, spelled = _range(w, node.iter, name)  # type: ignore[arg-type]
     else:
         bounds, spelled = None, expressions.code(w, node.iter)
     if w.writer.touched:
         raise Refused("M-PY", x="a loop over what a tile holds")
-    traced_once = _RANGES.get(name, False)
+    traced_once = RANGES.get(name, False)
     counters = carried.counters(w, node.body, places=True) if traced_once else []
     before, first = carried.again(w, counters)
     if traced_once:

@@ -44,7 +44,7 @@ class Walker:
         writer: takes the lines of the present statement.
         sums: names of tiles to which nothing but products is written, and whether one surely is.
         preceded: targets of products, by their ids, that something else may have written to before.
-        blocks, placings: tiles with block dimensions, and where they belong.
+        blocks, placings: tiles with block dimensions, and where they are taken to belong.
         twins: those that a branch allocates → what its other arm allocates under the same name.
         reasons, notes: what came up so far. skipped: statements, by id, that use what was lost.
         views: how parts of tensors came about, by their text.
@@ -86,6 +86,13 @@ class Walker:
         """A new statement begins."""
         self.writer = Writer(self.shared, self.env, goal)
         return self.writer
+
+    def again(self, placings: dict[int, Placing]) -> Walker:
+        """The start of a walk from here, with these places of tiles with block dimensions."""
+        env = self.env.copy()
+        writer = Writer(self.shared, env, Goal("tile"))
+        given = self.module, self.function, self.shared, env, self.lines, self.unit, writer
+        return Walker(*given, self.sums, self.preceded, placings=placings)
 
     def attempt(self) -> Attempt:
         """A mark to come back to, should the lines written from here on be thrown away."""

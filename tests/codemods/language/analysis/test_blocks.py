@@ -25,12 +25,12 @@ def place(uses, outer=(N,), around=()):
 
 def test_an_element_for_each_iteration_is_dropped():
     uses = [Use((ROW,), (loop(ROW),)), Use((ROW,), (loop(ROW), loop(K)))]
-    assert place(uses) == Placing(Layout(dropped=(0,)), inside="i")
+    assert place(uses) == Placing(Layout(dropped=(0,)), inside="i", owners=("i",))
 
 
 def test_two_loops_own_two_dimensions():
     uses = [Use((ROW, J), (loop(ROW), loop(J)))]
-    assert place(uses, (N, N)) == Placing(Layout(dropped=(0, 1)), inside="j")
+    assert place(uses, (N, N)) == Placing(Layout(dropped=(0, 1)), inside="j", owners=("i", "j"))
 
 
 def test_what_a_later_loop_reads_is_a_list():
@@ -51,12 +51,12 @@ def test_what_is_carried_from_one_run_of_a_loop_to_the_next_stays():
     uses = [Use((ROW,), (loop(J), loop(ROW)))]
     assert place(uses) == Placing(Layout(lists=(0,)))
     written = [Use((ROW,), (loop(J), loop(ROW)), overwrites=True), *uses]
-    assert place(written) == Placing(Layout(dropped=(0,)), inside="i")
+    assert place(written) == Placing(Layout(dropped=(0,)), inside="i", owners=("i",))
 
 
 def test_a_loop_around_the_allocation_carries_nothing():
     uses = [Use((ROW,), (loop(J), loop(ROW)))]
-    assert place(uses, around=(loop(J),)) == Placing(Layout(dropped=(0,)), inside="i")
+    assert place(uses, around=(loop(J),)) == Placing(Layout(dropped=(0,)), inside="i", owners=("i",))
 
 
 def test_slices_along_a_dimension_make_it_a_free_one():
@@ -77,7 +77,8 @@ def test_functions_take_lists():
 def test_all_kinds_at_once():
     uses = [Use((ROW, J, K), (loop(ROW), loop(J), loop(K))), Use((ROW, Sym.constant(0), None), (loop(ROW),))]
     found = place(uses, (N, N, N))
-    assert found == Placing(Layout(dropped=(0,), lists=(1,), order=(3, 2, 4)), inside="i", grown="j")
+    layout = Layout(dropped=(0,), lists=(1,), order=(3, 2, 4))
+    assert found == Placing(layout, inside="i", grown="j", owners=("i",))
 
 
 def test_a_tile_that_nothing_uses():

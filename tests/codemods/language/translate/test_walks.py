@@ -88,6 +88,47 @@ def test_a_loop_whose_walks_do_not_end_is_given_up(
     assert walks[body] == 1
 
 
+BLOCKS = """\
+@nki.jit
+def kernel(x):
+    out = nl.ndarray((512, 64), dtype=nl.float32, buffer=nl.shared_hbm)
+    count = 512 // 128
+    {made}
+    total = nl.zeros((128, 64), dtype=nl.float32)
+    for i in nl.affine_range(count):
+        {before}
+        rows = nl.arange(128)[:, None]
+        tiles[{index}, rows, nl.arange(64)[None, :]] = nl.load(x[i * 128 + rows, nl.arange(64)[None, :]])
+    for j in nl.affine_range(count):
+        doubled = nl.multiply(tiles[j], 2.0)
+        nl.store(out[nl.ds(j * 128, 128), :], doubled)
+    return out
+"""
+MADE = "tiles = nl.ndarray((count, nl.par_dim(128), 64), dtype=nl.float32)"
+LATER = "shape = (2, nl.par_dim(128), 64); shape = (count, nl.par_dim(128), 64); tiles = nl.ndarray(shape, dtype=nl.float32)"
+FORESEEN = {
+    "a list that grows": ("i", "pass", MADE, 1),
+    "an index with another name": ("k", "k = i", MADE, 1),
+    "an index that is computed": ("count - 1 - i", "pass", MADE, 1),
+    "the whole tile in a slice": ("i, ...", "pass", MADE, 1),
+    "an index with a name of several values": ("k", "k = 0; k = i", MADE, 2),
+    "a shape with a name of several values": ("i", "pass", LATER, 2),
+}
+"""How a tile with a block dimension is made and written, and how often a function with it is walked."""
+
+
+@pytest.mark.parametrize("what", FORESEEN)
+def test_a_function_once_where_the_text_tells_where_tiles_with_block_dimensions_belong(
+    walks: Counter[str], what: str
+) -> None:
+    index, before, made, times = FORESEEN[what]
+    text = HEAD + BLOCKS.format(made=made, before=before, index=index)
+    if what == "the whole tile in a slice":
+        text = text.replace(", rows, nl.arange(64)[None, :]] =", "] =")
+    check_same(text, "kernel", np.random.default_rng(5).standard_normal((512, 64)).astype(np.float32))
+    assert walks["doubled = nl.multiply(tiles[j], 2.0)"] == times
+
+
 CALLS = """\
 def halved(tile):
     half = nl.multiply(tile, 0.5)
