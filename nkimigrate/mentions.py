@@ -21,6 +21,8 @@ _LOADS = (b"import_module", b"importorskip", b"__import__", b"sys.modules")
 _STAR = pattern(rb"import\s*(?:\\\s*)?\*")
 
 
+_IMPORT = pattern(rb"^[ \t]*(?:from|import)\b(?!\s+neuronxcc\b)([^\n#]*)", re.MULTILINE)
+_WORD = pattern(rb"\w+")
 _DEEP = 40
 """How far groups are nested: compiling a pattern takes some frames for each."""
 
@@ -89,6 +91,11 @@ class Mentions:
         return any(load in data for load in _LOADS) and any(
             not _in_word(data[match.start() - 1 : match.start()]) for match in self._quoted.finditer(data)
         )
+
+
+def in_imports(data: bytes) -> set[bytes]:
+    """The words in lines that seem to import from anything but the compiler."""
+    return {word for line in _IMPORT.findall(data) for word in _WORD.findall(line)}
 
 
 def _add(found: dict[bytes, set[bytes]], module: str, name: str) -> None:

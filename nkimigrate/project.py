@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from functools import lru_cache
 
 from .candidates import ALONE, ANALYSED, EXPORTS, KERNELS, PINS, SURVEYED, Candidates
@@ -18,6 +18,7 @@ from .codemods.analysis.values import Value
 from .codemods.elsewhere import UNSEEN, Kernel, Seen
 from .codemods.record import replace
 from .links import Launched, Links, Owned
+from .mentions import in_imports
 from .met import Met
 from .modules import climbed, prefixes
 from .nearest import Nearest
@@ -74,9 +75,9 @@ class _Made(Sequence["Made"]):
         return self._make(self._numbers[index])
 
 
-def tasks(files: Candidates, numbers: Numbers, survey: bool = False) -> Tasks:
-    """The analyses of files."""
-    return _Made(files, numbers, lambda number: _task(files, number, survey))
+def tasks(files: Candidates, numbers: Numbers, survey: bool = False, apart: Set[int] = frozenset()) -> Tasks:
+    """The analyses of files; of some it is known that no survey of them is of use to others."""
+    return _Made(files, numbers, lambda number: _task(files, number, survey and number not in apart))
 
 
 def jobs(files: Candidates, numbers: Numbers) -> _Made[Job]:
@@ -103,29 +104,47 @@ def analyse_all(
 
     Walking through kernels takes long, and what becomes of a file depends on the kernels of other files that
     it launches. So files with kernels are only surveyed until nobody exports or launches anything new, and
-    then analysed once each, behind those that they use.
+    then analysed once each, behind those that they use. Files that do not seem to import each other are not
+    surveyed: should one do so all the same, it is analysed again as soon as it sees something else.
     """
     files.begin()
     files.place(roots)
     project = _Project(files)
     pending: Numbers = range(len(files))
+    apart = frozenset[int]() if alone else _apart(files)
     for survey in (False,) if alone else (True, False):
         if not survey:
             project.most += _MAX_TIMES
             pending = pending or project.ready()
         while pending:
             offered: set[str] = set()
-            for number, result in zip(pending, analyse(tasks(files, pending, survey)), strict=True):
+            for number, result in zip(pending, analyse(tasks(files, pending, survey, apart)), strict=True):
                 if more is not None:
                     offered |= _new(files, number, result)
                 project.take(number, result)
             if more is not None and offered:
                 more(offered)
                 files.place(roots)
-            pending = project.outdated()
+            pending, apart = project.outdated(), frozenset()
             if not survey:
                 unsurveyed = (number for number in pending if not files.has(number, SURVEYED))
                 pending = array("L", [*unsurveyed, *project.ready()])
+
+
+def _apart(files: Candidates) -> frozenset[int]:
+    """Modules that neither seem to import others of the files nor to be imported by them."""
+    names: dict[int, bytes] = {}
+    for number in range(len(files)):
+        place = files.place_of(number)
+        if place.module and not place.package:  # what a package's own file has may come in under any name
+            names[number] = os.fsencode(place.module.rpartition(".")[2])
+    known, imported, apart = frozenset(names.values()), set[bytes](), set[int]()
+    for number, name in names.items():
+        others = (in_imports(files.text(number)) & known) - {name}
+        imported |= others
+        if not others:
+            apart.add(number)
+    return frozenset(number for number in apart if names[number] not in imported)
 
 
 def _new(files: Candidates, number: int, result: Analysis | Problem) -> set[str]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nkimigrate.mentions import Mentions, any_of
+from nkimigrate.mentions import Mentions, any_of, in_imports
 
 MENTIONS = Mentions(["app.kernels.mlp", "app.kernels.nl", "app.layers.Norm.kernel"])
 
@@ -86,3 +86,15 @@ def test_words_that_share_more_and_more() -> None:
     assert all(pattern.search(word) for word in words)
     assert pattern.search(b"aabc" + b"bcca") is not None
     assert pattern.search(b"bcc") is None
+
+
+def test_words_in_imports() -> None:
+    text = b"""\
+import neuronxcc.nki.language as nl
+from neuronxcc.nki import jit
+from .kernels.mlp import run  # of others
+    import app.b as c
+x = "import d"
+importing = from_e
+"""
+    assert in_imports(text) == {b"kernels", b"mlp", b"import", b"run", b"app", b"b", b"as", b"c"}

@@ -5,6 +5,11 @@ from __future__ import annotations
 import pytest
 from helpers import check_sound, migrate
 
+from nkimigrate import tasks
+from nkimigrate.codemods.analyse import Analysis
+from nkimigrate.codemods.language.step import LanguageStep
+from nkimigrate.codemods.release import Release
+
 KERNELS = """\
 import neuronxcc.nki as nki
 import neuronxcc.nki.isa as nisa
@@ -46,6 +51,31 @@ def test_through_the_module() -> None:
     launch = LAUNCH.replace("from app.kernels import copied", "from app import kernels")
     result = migrate(project(KERNELS, launch.replace("copied[", "kernels.copied[")))
     assert "kernels.copied[2](x)" in result.text("app/run.py")
+
+
+def surveys(monkeypatch: pytest.MonkeyPatch, files: dict[str, str]) -> set[str]:
+    """The files that were surveyed before what becomes of them was asked."""
+    found: set[str] = set()
+    survey = tasks._surveyed
+
+    def watched(task: tasks.Task, release: Release, step: LanguageStep) -> Analysis:
+        found.add(task.place.module)
+        return survey(task, release, step)
+
+    monkeypatch.setattr(tasks, "_surveyed", watched)
+    assert migrate(files).changed
+    return found
+
+
+def test_only_files_that_import_each_other_are_surveyed(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {**project(KERNELS, LAUNCH), "app/apart.py": KERNELS.replace("copied", "filled")}
+    assert surveys(monkeypatch, files) == {"app.kernels", "app.run"}
+
+
+def test_a_launch_that_is_not_seen_in_the_text_changes_as_well() -> None:
+    launch = LAUNCH.replace("from app.kernels import copied", "from app import (\n    kernels,\n)")
+    files = project(KERNELS, launch.replace("copied[", "kernels.copied["))
+    assert "kernels.copied[2](x)" in migrate(files).text("app/run.py")
 
 
 def test_a_launch_waits_for_its_kernel() -> None:
