@@ -123,7 +123,7 @@ def test_tensors_at_one_place_are_not_searched_for_one_by_one(core, monkeypatch)
     places = [(0, 64 * (number % 100)) for number in range(1000)]
     tensors = [Tensor((128, 16), "float32", "sbuf", address=place) for place in places]
     tensors[3].write(np.ones((128, 16), np.float32))
-    assert sum(searched) < 20_000
+    assert max(searched) <= 65
     assert (tensors[103].read() == 1).all()
     assert np.isnan(tensors[104].read()).all()
 
