@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
 
-from ..record import record
 from .conditions import is_slice
 from .rule import ERROR, Rule, Scope
 from .rules import CLASS_RULES, RULES, SIGNATURE_RULES
@@ -16,7 +16,7 @@ _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
-@record
+@dataclass(frozen=True)
 class Breach:
     """A place where a rule is broken; line from 1, column from 0."""
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
-
-from ..record import fresh, record
 
 ERROR, WARNING = "error", "warning"
 
 
-@record
+@dataclass(frozen=True)
 class Scope:
     """What is known around a node.
 
@@ -20,7 +19,7 @@ class Scope:
             binds. sliced: local names that only ever hold a slice of a tensor.
     """
 
-    imports: dict[str, str] = fresh(factory=dict)
+    imports: dict[str, str] = field(default_factory=dict)
     bound: frozenset[str] = frozenset()
     sliced: frozenset[str] = frozenset()
 
@@ -39,7 +38,7 @@ def always(node: Any, scope: Scope) -> bool:
     return True
 
 
-@record
+@dataclass(frozen=True)
 class Rule:
     """One construct that the language does not have.
 
