@@ -88,6 +88,7 @@ def rounds_of_kills(folder: Path, count: int, files: int, number: int) -> set[in
     return codes
 
 
+@pytest.mark.usefixtures("hangups")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_signal_in_the_middle_of_a_file_waits_for_its_end(tmp_path: Path, number: int) -> None:
     """It comes when the new text is on the disk and not yet in the file's place."""
@@ -113,6 +114,7 @@ def test_a_killed_command_leaves_files_old_or_new(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("hangups")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_many_killed_commands(tmp_path: Path, number: int) -> None:
     codes = rounds_of_kills(tmp_path, 40, 400, number)

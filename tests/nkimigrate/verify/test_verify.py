@@ -658,6 +658,7 @@ def test_verify_in_one_go_needs_the_new_text(verifier: Verifier) -> None:
     assert "--verify compares files before and after" in err
 
 
+@pytest.mark.usefixtures("hangups")
 @pytest.mark.parametrize(
     ("number", "code"),
     [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGHUP, 130), (signal.SIGKILL, -signal.SIGKILL)],
