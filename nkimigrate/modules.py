@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from functools import cache, lru_cache
+from functools import cache
 
-_RECENT = 4096
 _FOLDERS = 8  # how many of them are looked at: more than anybody's packages have
 
 
@@ -53,7 +52,6 @@ def _starts_names(folder: str) -> bool:
     )
 
 
-@lru_cache(_RECENT)
 def climbed(path: str, module: str, package: bool) -> str:
     """The folder that must be on the path for a file to be this module, absolute."""
     folder = os.path.dirname(os.path.abspath(path))
@@ -62,7 +60,6 @@ def climbed(path: str, module: str, package: bool) -> str:
     return folder
 
 
-@lru_cache(_RECENT)
 def prefixes(path: str, module: str, package: bool) -> tuple[str, ...]:
     """What may stand before a module's name where it is imported: nothing, or the folders around its package.
 

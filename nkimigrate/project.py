@@ -175,6 +175,9 @@ class _Project:
         self._nearest = Nearest()
         self._links: Links | None = Links(0, {}, {})
         self._place = lru_cache(_RECENT)(files.place_of)
+        # Paths may be relative: what is above them is so in this run.
+        self._prefixes = lru_cache(_RECENT)(prefixes)
+        self._climbed = lru_cache(_RECENT)(climbed)
         self._turn: list[int] | None = None
 
     def take(self, number: int, result: Analysis | Problem) -> None:
@@ -314,7 +317,7 @@ class _Project:
     def _spelled(self, number: int, names: Collection[str]) -> Iterator[tuple[str, str]]:
         """``(as others may import it, name)`` of names of a file."""
         place = self._place(number)
-        for prefix in prefixes(place.path, place.module, place.package):
+        for prefix in self._prefixes(place.path, place.module, place.package):
             for name in names:
                 yield prefix + name, name
 
@@ -348,7 +351,7 @@ class _Project:
         folder = os.path.dirname(os.path.abspath(self._place(number).path))
         place = self._place(owner)
         module = spelled.removesuffix(name) + place.module
-        return self._nearest.hides(folder, climbed(place.path, module, place.package), module)
+        return self._nearest.hides(folder, self._climbed(place.path, module, place.package), module)
 
     # -- kernels ------------------------------------------------------------------------------------------
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from helpers import check_sound, migrate
 
+from nkimigrate import cli
 from nkimigrate.candidates import Candidates
 from nkimigrate.codemods.analyse import Analysis
 from nkimigrate.modules import prefixes
@@ -37,6 +40,17 @@ def test_through_folders_without_init(packages: tuple[str, ...], module: str) ->
     files["tests/test_kernels.py"] = USE.format("from org.app.kernels import qkv")
     result = migrate(files)
     assert result.changed == {"src/org/app/model.py", "tests/test_kernels.py"}
+
+
+def test_paths_of_one_run_say_nothing_of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Relative ones are alike, and mean other files."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        Path("kernels.py").write_text(EXPORT)
+        Path("model.py").write_text(USE.format("from kernels import qkv"))
+        cli.main(["--isolated", "--no-cache", "-q", "."])
+        assert NEW in Path("model.py").read_text()
 
 
 def test_a_name_others_use_stays() -> None:
