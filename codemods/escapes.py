@@ -86,6 +86,9 @@ class _Search:
         for binding in (*module.bindings, *stored):
             if binding.value is not None:
                 self.by_value.setdefault(id(binding.value), []).append(binding)
+        self.by_node: dict[int, list[Binding]] = {}
+        for binding in module.bindings:
+            self.by_node.setdefault(id(binding.node), []).append(binding)
         self.by_binding: dict[str, dict[int, list[Use]]] = {}
         self.by_attribute: dict[str, list[tuple[Use, int]]] = {}
         self.agenda: list[tuple[ast.expr, _Held]] = []
@@ -159,12 +162,15 @@ class _Search:
         scope = use.scope if use else None
         if scope is None or scope.kind != "function" or not isinstance(scope.node, ast.stmt):
             return
-        for binding in self.ctx.module.bindings:
-            if binding.node is scope.node and binding.kind == "function":
-                self._named(binding, _Held(held.source, held.changed, held.fields, held.calls + 1))
-            made = _CALLED_AS.get(scope.name) if binding.kind == "class" else None
-            if made is not None and scope.parent is not None and binding.node is scope.parent.node:
-                self._named(binding, _Held(held.source, held.changed, held.fields, held.calls + made))
+        self._made(scope.node, "function", held, 1)
+        if scope.parent is not None and scope.name in _CALLED_AS:
+            self._made(scope.parent.node, "class", held, _CALLED_AS[scope.name])
+
+    def _made(self, node: ast.AST, kind: str, held: _Held, calls: int) -> None:
+        """The uses of a function or class, which hold the kernel so many calls further on."""
+        inner = _Held(held.source, held.changed, held.fields, held.calls + calls)
+        for binding in (b for b in self.by_node.get(id(node), ()) if b.kind == kind):
+            self._named(binding, inner)
 
     def _given(self, call: ast.Call, node: ast.expr, held: _Held) -> None:
         """An argument of a call: what it gives may hold the kernel, or what its method belongs to."""

@@ -30,8 +30,8 @@ import ast
 from collections.abc import Iterator
 
 from ..analysis import values as v
-from ..analysis.context import FileContext
-from ..analysis.scopes import Use
+from ..analysis.context import FileContext, once
+from ..analysis.scopes import Scope, Use
 from ..changed_parameters import changed_value
 from ..model import Finding, Outcome
 from ..sight import calls_with_mappings
@@ -148,7 +148,7 @@ def _getters(ctx: FileContext) -> Iterator[Finding]:
             continue
         if not any(map(_hiding, stmt.decorator_list)) and stmt.name != "__getattr__":
             continue
-        for use in _returning(ctx, stmt):
+        for use in _returning(ctx).get(ctx.module.scope_of.get(stmt), ()):
             found = changed_value(ctx, ctx.evaluator.use(use))
             if found is not None and found.start is not None:
                 message = f"`{stmt.name}` returns `{found.name}`, of which {found.summary}"
@@ -160,11 +160,14 @@ def _hiding(decorator: ast.expr) -> bool:
     return last_name(decorator) not in _PLAIN
 
 
-def _returning(ctx: FileContext, node: ast.AST) -> Iterator[Use]:
-    scope = ctx.module.scope_of.get(node)
+@once
+def _returning(ctx: FileContext) -> dict[Scope | None, list[Use]]:
+    """What the functions of the file return, by their scope."""
+    found: dict[Scope | None, list[Use]] = {}
     for use in ctx.uses:
-        if use.scope is scope and isinstance(use.stmt, ast.Return) and use.stmt.value is use.top:
-            yield use
+        if isinstance(use.stmt, ast.Return) and use.stmt.value is use.top:
+            found.setdefault(use.scope, []).append(use)
+    return found
 
 
 # -- code that looks at a signature -----------------------------------------------------------------------
