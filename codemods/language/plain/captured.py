@@ -9,8 +9,8 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 from collections.abc import Iterator, Sequence, Set
-from dataclasses import dataclass
 
+from ...record import record
 from ...trees import children
 from ..translate.layout import laid_out
 from . import scopes
@@ -59,7 +59,7 @@ def _taken(path: Path) -> list[str]:
 # -- statements that move ------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@record
 class _Move:
     """A statement that goes into kernels; ``alone``: and is not left where it was."""
 

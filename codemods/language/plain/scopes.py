@@ -200,7 +200,7 @@ def _spots(function: ast.FunctionDef) -> Mapping[ast.AST, _Spot]:
             for node in nodes:
                 found[node] = spot
                 nodes += (child for child in children(node) if id(child) not in inside)
-            targets = stored(statement.target) if isinstance(statement, ast.For) else set()
+            targets = {*stored(statement.target)} if isinstance(statement, ast.For) else set()
             pending += ((b, spot, targets if b is below[0] else set()) for b in below)
             for name in _binds(statement):
                 binding.setdefault(name, number)
@@ -231,9 +231,9 @@ def _binds(statement: ast.stmt) -> set[str]:
     return set().union(*(stored(target) for target in targets if target is not None))
 
 
-def stored(node: ast.AST) -> set[str]:
+def stored(node: ast.AST) -> frozenset[str]:
     """The names that get a value in a node."""
-    return {n.id for n in walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    return frozenset(n.id for n in walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
 
 
 def binds(statements: Sequence[ast.stmt]) -> set[str]:

@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from ...trees import children, walk
 from ..analysis import values as v
+from ..plain import scopes
 from .values import Blocks
 from .walker import Walker
 
@@ -133,6 +134,4 @@ def _loaded(node: ast.AST) -> frozenset[str]:
     return frozenset(n.id for n in walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load))
 
 
-@lru_cache(maxsize=4096)
-def _stored(node: ast.AST) -> frozenset[str]:
-    return frozenset(n.id for n in walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
+_stored = lru_cache(maxsize=4096)(scopes.stored)
